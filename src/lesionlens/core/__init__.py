@@ -1,0 +1,1 @@
+"""What every room may touch: diagnoses, errors, recipes, seeds, artifacts."""

@@ -1,0 +1,172 @@
+"""Artifacts on disk: written whole or not at all, and stamped with what they were made from."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from lesionlens.core.errors import ArtifactError, StorageError
+
+BLOCK_BYTES = 1 << 20
+
+
+@contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Turn a full or read-only disk under `path` into one clear error.
+
+    Raises:
+        StorageError: in place of the OSError for no space, quota, no permission or a read-only disk.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StorageError(
+                f"no space left while writing {path}; nothing made before is lost. Free some space and run the same command again"
+            ) from error
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise StorageError(f"may not write {path} ({error.strerror}); choose another place with --out") from error
+        raise
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside `path`, and move it into place only if the block succeeds.
+
+    The folder is made if needed. The file is flushed to disk before it is renamed, so that a
+    crash leaves the old file or the new one, never a half.
+
+    Raises:
+        StorageError: if the disk is full or may not be written.
+    """
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            yield temporary
+            with temporary.open("rb") as written:
+                os.fsync(written.fileno())
+            temporary.chmod(0o666 & ~_umask())
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Give a temporary folder beside `path`, and move it into place only if the block succeeds.
+
+    A folder already at `path` is replaced.
+
+    Raises:
+        StorageError: if the disk is full or may not be written.
+    """
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
+        try:
+            yield temporary
+            temporary.chmod(0o777 & ~_umask())
+            if path.exists():
+                old = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".old", dir=path.parent))
+                os.replace(path, old / path.name)
+                os.replace(temporary, path)
+                shutil.rmtree(old)
+            else:
+                os.replace(temporary, path)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` as UTF-8, whole or not at all."""
+    with atomic_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as indented JSON, whole or not at all; NaN and infinity are refused."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        ArtifactError: if the file is missing or is not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ArtifactError(f"{path} does not exist; run the stage that makes it first") from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ArtifactError(f"{path} is not readable as JSON ({error}); delete it and run its stage again") from error
+
+
+def hash_file(path: Path) -> str:
+    """SHA-256 of a file's bytes, hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(BLOCK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def hash_value(value: Any) -> str:
+    """SHA-256 of a JSON-ready value, hexadecimal; the order of keys does not matter."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def stamp_path(path: Path) -> Path:
+    """Where the stamp of `path` lies: `index.csv` has `index.csv.stamp.json` beside it."""
+    return path.with_name(path.name + ".stamp.json")
+
+
+def write_stamp(path: Path, made_from: dict[str, str], facts: dict[str, Any] | None = None) -> None:
+    """Record what the finished artifact at `path` was made from.
+
+    Args:
+        path: the artifact, a file or a folder.
+        made_from: hash of each input (other artifacts, parts of the recipe) by name.
+        facts: further JSON-ready facts to keep beside it.
+    """
+    own = hash_file(path) if path.is_file() else ""
+    write_json(stamp_path(path), {"artifact": path.name, "hash": own, "made_from": made_from, "facts": facts or {}})
+
+
+def read_stamp(path: Path) -> dict[str, Any]:
+    """Read the stamp of `path`: keys `artifact`, `hash`, `made_from`, `facts`.
+
+    Raises:
+        ArtifactError: if there is none, or it is damaged.
+    """
+    stamp = read_json(stamp_path(path))
+    if not isinstance(stamp, dict) or not {"hash", "made_from", "facts"} <= stamp.keys():
+        raise ArtifactError(f"{stamp_path(path)} is not a stamp; delete it and run its stage again")
+    return stamp
+
+
+def is_current(path: Path, made_from: dict[str, str]) -> bool:
+    """Whether `path` exists, is unchanged since it was stamped, and was made from just these inputs."""
+    if not path.exists() or not stamp_path(path).exists():
+        return False
+    stamp = read_stamp(path)
+    unchanged = path.is_dir() or stamp["hash"] == hash_file(path)
+    return bool(unchanged and stamp["made_from"] == made_from)

@@ -1,0 +1,73 @@
+"""Every error that lesionlens raises on purpose.
+
+    LesionLensError          exit code 1
+    ├── RecipeError          2  a recipe or an argument is wrong
+    ├── DataError            3  an input on disk is wrong
+    │   ├── ImageError          one image cannot be used
+    │   ├── SplitError          a split leaks or cannot be made
+    │   └── ArtifactError       an artifact is missing, stale or damaged
+    ├── ModelError           4  a network, its weights or a bundle is wrong
+    │   ├── WeightsError        weights cannot be had or do not fit
+    │   └── CheckpointError     a checkpoint is damaged or of another run
+    ├── TrainingError        1  training cannot go on (a NaN loss)
+    ├── DownloadError        1  a file could not be fetched whole
+    └── StorageError         1  the disk is full or may not be written
+
+A message says problem, value, rule and remedy in one line.
+"""
+
+
+class LesionLensError(Exception):
+    """Root of the tree; `exit_code` is what the command line returns."""
+
+    exit_code = 1
+
+
+class RecipeError(LesionLensError):
+    """A recipe or a command's argument is wrong."""
+
+    exit_code = 2
+
+
+class DataError(LesionLensError):
+    """An input on disk is wrong."""
+
+    exit_code = 3
+
+
+class ImageError(DataError):
+    """One image cannot be used."""
+
+
+class SplitError(DataError):
+    """A split leaks, or cannot be made from these records."""
+
+
+class ArtifactError(DataError):
+    """An artifact is missing, stale or damaged."""
+
+
+class ModelError(LesionLensError):
+    """A network, its weights or a bundle is wrong."""
+
+    exit_code = 4
+
+
+class WeightsError(ModelError):
+    """Weights cannot be had, or do not fit the network."""
+
+
+class CheckpointError(ModelError):
+    """A checkpoint is damaged or belongs to another recipe."""
+
+
+class TrainingError(LesionLensError):
+    """Training cannot go on."""
+
+
+class DownloadError(LesionLensError):
+    """A file could not be fetched whole."""
+
+
+class StorageError(LesionLensError):
+    """The disk is full, or may not be written."""

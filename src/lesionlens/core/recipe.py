@@ -1,0 +1,365 @@
+"""Recipes: one TOML file read into frozen dataclasses, checked as they are made."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+import tomllib
+import types
+import typing
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from lesionlens.core.artifact import hash_value
+from lesionlens.core.errors import RecipeError
+
+
+def _check(condition: bool, name: str, value: object, rule: str) -> None:
+    if not condition:
+        raise RecipeError(f"{name} = {value!r}; it must be {rule}")
+
+
+@dataclass(frozen=True)
+class InputRecipe:
+    """How pixels are prepared; becomes an InputSpec once mean and std are known.
+
+    Attributes:
+        size: side of the square that the network sees, pixels.
+        frame: side of the square that the store keeps, pixels; 0 means `size`. A larger frame is
+            cropped to `size`: anywhere while training, in the centre otherwise.
+        resize: `squash` the whole image into the frame, or `short_side`: scale the short side to
+            the frame and cut its centre.
+        normalise: `training` (mean and std of the training part), `imagenet`, or `half` (0.5).
+    """
+
+    size: int = 224
+    frame: int = 0
+    resize: Literal["squash", "short_side"] = "squash"
+    normalise: Literal["training", "imagenet", "half"] = "imagenet"
+
+    def __post_init__(self) -> None:
+        _check(32 <= self.size <= 1024, "input.size", self.size, "from 32 to 1024 pixels")
+        _check(self.frame == 0 or self.size <= self.frame <= 2048, "input.frame", self.frame, "0, or from input.size to 2048")
+
+
+@dataclass(frozen=True)
+class SplitRecipe:
+    """Which protocol parts the images.
+
+    Attributes:
+        protocol: `lesion` (grouped by lesion, stratified), `lesion-kfold`, `paper` (leaks), `official`.
+        validation: share of the validation part (`lesion`).
+        test: share of the test part (`lesion`).
+        folds: number of folds (`lesion-kfold`).
+        fold: which fold is the test part, from 0 (`lesion-kfold`).
+        seed: seed of the split alone, so that training seeds can vary on one split.
+    """
+
+    protocol: Literal["lesion", "lesion-kfold", "paper", "official"] = "lesion"
+    validation: float = 0.1
+    test: float = 0.2
+    folds: int = 5
+    fold: int = 0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _check(0 < self.validation < 0.9, "split.validation", self.validation, "between 0 and 0.9")
+        _check(0 < self.test < 0.9, "split.test", self.test, "between 0 and 0.9")
+        _check(self.validation + self.test < 0.95, "split.validation + split.test", self.validation + self.test, "below 0.95")
+        _check(2 <= self.folds <= 100, "split.folds", self.folds, "from 2 to 100")
+        _check(0 <= self.fold < self.folds, "split.fold", self.fold, "from 0 to split.folds - 1")
+
+
+@dataclass(frozen=True)
+class AugmentationRecipe:
+    """The two phases of the method.
+
+    Attributes:
+        offline_fill: each class is filled up with augmented copies to this share of the largest
+            class; 1 is the paper's default, 0 makes none.
+        offline_pixels: `fixed` draws each copy once (the paper); `fresh` draws it anew each epoch.
+        originals: whether the originals pass through the same transforms too (only if `fresh`).
+        mixup_p: probability that a mini-batch is mixed by MixUp.
+        mixup_alpha: both parameters of its Beta distribution.
+        cutmix_p: probability that a mini-batch is mixed by CutMix.
+        cutmix_alpha: both parameters of its Beta distribution.
+        probabilities: overrides of table 3's probabilities by transform name, for example
+            `{ "gaussian_blur" = 0.0 }`.
+    """
+
+    offline_fill: float = 1.0
+    offline_pixels: Literal["fixed", "fresh"] = "fixed"
+    originals: bool = False
+    mixup_p: float = 0.3
+    mixup_alpha: float = 1.0
+    cutmix_p: float = 0.2
+    cutmix_alpha: float = 1.0
+    probabilities: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _check(0 <= self.offline_fill <= 1, "augmentation.offline_fill", self.offline_fill, "from 0 to 1")
+        for name in ("mixup_p", "cutmix_p"):
+            _check(0 <= getattr(self, name) <= 1, f"augmentation.{name}", getattr(self, name), "from 0 to 1")
+        _check(self.mixup_p + self.cutmix_p <= 1, "augmentation.mixup_p + cutmix_p", self.mixup_p + self.cutmix_p, "at most 1")
+        for name in ("mixup_alpha", "cutmix_alpha"):
+            _check(getattr(self, name) > 0, f"augmentation.{name}", getattr(self, name), "above 0")
+        for name, p in self.probabilities.items():
+            _check(0 <= p <= 1, f"augmentation.probabilities.{name}", p, "from 0 to 1")
+        _check(
+            not self.originals or self.offline_pixels == "fresh",
+            "augmentation.originals",
+            self.originals,
+            'false unless augmentation.offline_pixels is "fresh"',
+        )
+
+
+@dataclass(frozen=True)
+class ModelRecipe:
+    """Which network, and where its weights come from.
+
+    Attributes:
+        name: a network of timm, in timm's own name.
+        weights: `imagenet` (timm's hub), `none` (random), or the path of a safetensors file.
+        drop_rate: dropout before the linear layer.
+        drop_path_rate: stochastic depth.
+    """
+
+    name: str = "convnext_tiny"
+    weights: str = "imagenet"
+    drop_rate: float = 0.0
+    drop_path_rate: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check(bool(self.name), "model.name", self.name, "a network that timm knows")
+        _check(bool(self.weights), "model.weights", self.weights, "imagenet, none, or the path of a safetensors file")
+        for name in ("drop_rate", "drop_path_rate"):
+            _check(0 <= getattr(self, name) < 1, f"model.{name}", getattr(self, name), "from 0 to below 1")
+
+
+@dataclass(frozen=True)
+class TrainingRecipe:
+    """The optimiser, its schedule and the loss; defaults are table 6 of the paper.
+
+    Attributes:
+        epochs: passes over the plan.
+        batch_size: images per optimiser step on all processes together, before `accumulate`.
+        accumulate: mini-batches per optimiser step.
+        optimizer: `adamw`, `adam`, `nadam` or `sgd`.
+        learning_rate: peak rate.
+        beta1: momentum (first beta of the Adam family).
+        weight_decay: not applied to biases and norms.
+        schedule: `onecycle`, `cosine` or `constant`.
+        warmup_epochs: epochs from `warmup_learning_rate` up to the peak; may be a fraction.
+        warmup_learning_rate: rate of the first step.
+        final_learning_rate: rate of the last step.
+        loss: `cross_entropy` or `focal`.
+        focal_gamma: focusing parameter of the focal loss.
+        label_smoothing: target y(1-e)+e/K.
+        class_weights: `none`, `inverse` (of the class frequency) or `effective` (Cui 2019).
+        logit_adjustment: tau of Menon 2021; 0 turns it off.
+        sampler: `shuffle`, or `balanced` (classes drawn alike).
+        ema_decay: decay of the averaged weights; 0 turns them off.
+        precision: `auto`, `fp32`, `bf16` or `fp16` (with loss scaling).
+        channels_last: memory format of the network and its images.
+        compile: run the network through torch.compile.
+        clip_norm: largest norm of the gradient; 0 turns clipping off.
+        patience: epochs without a better validation before stopping; 0 never stops early.
+        monitor: the validation figure that picks the best epoch.
+        tensorboard: also write TensorBoard events.
+    """
+
+    epochs: int = 100
+    batch_size: int = 64
+    accumulate: int = 1
+    optimizer: Literal["adamw", "adam", "nadam", "sgd"] = "adamw"
+    learning_rate: float = 5e-5
+    beta1: float = 0.9
+    weight_decay: float = 5e-3
+    schedule: Literal["onecycle", "cosine", "constant"] = "onecycle"
+    warmup_epochs: float = 30.0
+    warmup_learning_rate: float = 5e-6
+    final_learning_rate: float = 0.0
+    loss: Literal["cross_entropy", "focal"] = "cross_entropy"
+    focal_gamma: float = 2.0
+    label_smoothing: float = 0.1
+    class_weights: Literal["none", "inverse", "effective"] = "none"
+    logit_adjustment: float = 0.0
+    sampler: Literal["shuffle", "balanced"] = "shuffle"
+    ema_decay: float = 0.0
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    channels_last: bool = True
+    compile: bool = False
+    clip_norm: float = 0.0
+    patience: int = 0
+    monitor: Literal["balanced_accuracy", "accuracy", "macro_f1", "loss"] = "balanced_accuracy"
+    tensorboard: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "accumulate"):
+            _check(1 <= getattr(self, name) <= 100_000, f"training.{name}", getattr(self, name), "from 1 to 100000")
+        _check(self.batch_size > 1, "training.batch_size", self.batch_size, "at least 2 (batch norms and MixUp need pairs)")
+        _check(0 < self.learning_rate <= 10, "training.learning_rate", self.learning_rate, "above 0 and at most 10")
+        for name in ("warmup_learning_rate", "final_learning_rate"):
+            _check(
+                0 <= getattr(self, name) <= self.learning_rate,
+                f"training.{name}",
+                getattr(self, name),
+                "from 0 to training.learning_rate",
+            )
+        _check(
+            0 <= self.warmup_epochs < self.epochs, "training.warmup_epochs", self.warmup_epochs, "from 0 to below training.epochs"
+        )
+        for name in ("beta1", "label_smoothing", "ema_decay"):
+            _check(0 <= getattr(self, name) < 1, f"training.{name}", getattr(self, name), "from 0 to below 1")
+        for name in ("weight_decay", "focal_gamma", "logit_adjustment", "clip_norm", "patience"):
+            _check(getattr(self, name) >= 0, f"training.{name}", getattr(self, name), "0 or above")
+
+
+@dataclass(frozen=True)
+class EvaluationRecipe:
+    """How predictions become figures.
+
+    Attributes:
+        views: test-time views averaged: 1, or the 8 flips and right-angle rotations.
+        resamples: bootstrap resamples over lesions.
+        confidence: level of the intervals.
+    """
+
+    views: int = 1
+    resamples: int = 2000
+    confidence: float = 0.95
+
+    def __post_init__(self) -> None:
+        _check(self.views in (1, 8), "evaluation.views", self.views, "1 or 8")
+        _check(100 <= self.resamples <= 100_000, "evaluation.resamples", self.resamples, "from 100 to 100000")
+        _check(0.5 <= self.confidence < 1, "evaluation.confidence", self.confidence, "from 0.5 to below 1")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides a run besides the images.
+
+    Attributes:
+        name: shown wherever the numbers appear.
+        seed: seed of augmentation, order, initialisation and dropout.
+    """
+
+    name: str = "unnamed"
+    seed: int = 0
+    input: InputRecipe = field(default_factory=InputRecipe)
+    split: SplitRecipe = field(default_factory=SplitRecipe)
+    augmentation: AugmentationRecipe = field(default_factory=AugmentationRecipe)
+    model: ModelRecipe = field(default_factory=ModelRecipe)
+    training: TrainingRecipe = field(default_factory=TrainingRecipe)
+    evaluation: EvaluationRecipe = field(default_factory=EvaluationRecipe)
+
+    def __post_init__(self) -> None:
+        _check(bool(self.name), "name", self.name, "a short text")
+        _check(0 <= self.seed < 2**31, "seed", self.seed, "from 0 to 2147483647")
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON-ready form with every key, defaults included."""
+        return dataclasses.asdict(self)
+
+    def hash(self, *sections: str) -> str:
+        """SHA-256 of the whole recipe, or of the named sections alone."""
+        value = self.to_json()
+        return hash_value({key: value[key] for key in sections} if sections else value)
+
+
+def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a recipe.
+
+    Args:
+        path: a TOML file.
+        overrides: `section.key=value` texts, the value written as in TOML; a bare word is a text.
+
+    Raises:
+        RecipeError: if the file is missing or not TOML, a key is unknown, or a value is of the
+            wrong type or out of its range.
+    """
+    try:
+        value = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise RecipeError(f"recipe {path} does not exist; the ready ones are in recipes/") from error
+    except IsADirectoryError as error:
+        raise RecipeError(f"recipe {path} is a folder; give a TOML file such as recipes/light.toml") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RecipeError(f"recipe {path} is not TOML: {error}; see recipes/light.toml for the form") from error
+    return recipe_from(value, overrides, where=str(path))
+
+
+def recipe_from(value: dict[str, Any], overrides: Sequence[str] = (), where: str = "recipe") -> Recipe:
+    """Build a recipe from nested dicts; see `load_recipe`."""
+    for text in overrides:
+        _override(value, text)
+    return typing.cast(Recipe, _build(Recipe, value, where, ""))
+
+
+def _override(value: dict[str, Any], text: str) -> None:
+    key, equals, written = text.partition("=")
+    if not equals or not key.strip():
+        raise RecipeError(f"--set {text!r} is not key=value; write for example --set training.learning_rate=3e-4")
+    *sections, last = key.strip().split(".")
+    for section in sections:
+        value = value.setdefault(section, {})
+        if not isinstance(value, dict):
+            raise RecipeError(f"--set {text!r}: {section} is a value, not a section")
+    value[last] = _toml_value(written.strip())
+
+
+def _toml_value(written: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {written}")["value"]
+    except tomllib.TOMLDecodeError:
+        return written
+
+
+def _build(kind: Any, value: Any, where: str, prefix: str) -> Any:
+    if not isinstance(value, dict):
+        raise RecipeError(f"{where}: {prefix.rstrip('.')} = {value!r}; it must be a section such as [{prefix.rstrip('.')}]")
+    hints = typing.get_type_hints(kind)
+    for key in value:
+        if key not in hints:
+            raise RecipeError(f"{where}: unknown key {prefix}{key}{_nearest(key, hints)}")
+    arguments = {key: _convert(hints[key], item, where, prefix + key) for key, item in value.items()}
+    try:
+        return kind(**arguments)
+    except RecipeError as error:
+        raise RecipeError(f"{where}: {error}") from None
+
+
+def _nearest(key: str, known: Sequence[str] | dict[str, Any]) -> str:
+    near = difflib.get_close_matches(key, list(known), n=1)
+    return f"; did you mean {near[0]}?" if near else f"; known are {', '.join(known)}"
+
+
+def _convert(hint: Any, item: Any, where: str, key: str) -> Any:
+    if dataclasses.is_dataclass(hint):
+        return _build(hint, item, where, key + ".")
+    origin = typing.get_origin(hint)
+    if origin is Literal:
+        choices = typing.get_args(hint)
+        if item not in choices:
+            near = _nearest(item, choices) if isinstance(item, str) else ""
+            raise RecipeError(
+                f"{where}: {key} = {item!r}; it must be one of {', '.join(choices)}{near if 'mean' in near else ''}"
+            )
+        return item
+    if origin is dict or isinstance(hint, types.GenericAlias):
+        if not isinstance(item, dict):
+            raise RecipeError(f"{where}: {key} = {item!r}; it must be a table of numbers")
+        return {name: _convert(float, number, where, f"{key}.{name}") for name, number in item.items()}
+    return _scalar(hint, item, where, key)
+
+
+def _scalar(hint: type, item: Any, where: str, key: str) -> Any:
+    if hint is float and type(item) is int:
+        item = float(item)
+    if type(item) is not hint or (hint is float and not math.isfinite(item)):
+        kinds = {int: "a whole number", float: "a number", bool: "true or false", str: "a text in quotes"}
+        raise RecipeError(f"{where}: {key} = {item!r}; it must be {kinds[hint]}")
+    return item
