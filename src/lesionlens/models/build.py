@@ -1,0 +1,96 @@
+"""Networks of timm, by timm's own names, with a head for these diagnoses."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Any
+
+import httpx
+import torch
+from torch import Tensor, nn
+
+from lesionlens.core.errors import ModelError, WeightsError
+from lesionlens.core.recipe import ModelRecipe
+from lesionlens.models.operators import timm
+from lesionlens.models.weights import load_weights
+
+HEAD_STD = 0.01
+
+
+class Normalise(nn.Module):
+    """uint8 pixels to normalised floats: (value / 255 - mean) / std, per channel.
+
+    Args:
+        mean: per channel (R, G, B), in [0, 1].
+        std: per channel, in (0, 1].
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, mean: tuple[float, float, float], std: tuple[float, float, float]) -> None:
+        super().__init__()
+        self.register_buffer("mean", 255 * torch.tensor(mean).view(1, 3, 1, 1))
+        self.register_buffer("std", 255 * torch.tensor(std).view(1, 3, 1, 1))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Normalise `images` (N, 3, H, W), uint8 or float in [0, 255]."""
+        return (images.float() - self.mean) / self.std
+
+
+def build_network(recipe: ModelRecipe, n_classes: int, size: int = 224, pretrained: bool = True) -> nn.Module:
+    """A network with global pooling and a linear classifier for `n_classes`.
+
+    The classifier starts small (normal, 0.01): timm's own start of the EfficientNet and MobileNet
+    families is so large with few classes that the first steps spoil a pretrained backbone.
+
+    Args:
+        recipe: name, weights and drop rates.
+        n_classes: number of diagnoses.
+        size: side of the input, pixels; only networks of a fixed size (most transformers) care.
+        pretrained: whether to fetch or read `recipe.weights`; False when a checkpoint follows.
+
+    Raises:
+        ModelError: if timm does not know the name.
+        WeightsError: if the weights cannot be had or do not fit.
+    """
+    network = _create(recipe, n_classes, size, pretrained and recipe.weights == "imagenet")
+    head = network.get_classifier()  # type: ignore[operator]
+    if not isinstance(head, nn.Linear):
+        raise ModelError(
+            f"{recipe.name} has no linear classifier but {type(head).__name__}; choose a plain classification network"
+        )
+    nn.init.normal_(head.weight, std=HEAD_STD)
+    if head.bias is not None:
+        nn.init.zeros_(head.bias)
+    if pretrained and recipe.weights not in ("imagenet", "none"):
+        load_weights(network, Path(recipe.weights).expanduser(), recipe.name)
+    return network
+
+
+def _create(recipe: ModelRecipe, n_classes: int, size: int, download: bool) -> nn.Module:
+    library = timm()
+    if not library.is_model(recipe.name):
+        near = difflib.get_close_matches(recipe.name, library.list_models(), n=3)
+        raise ModelError(f"timm knows no network {recipe.name!r}; near are {', '.join(near) or 'none'}. See timm.list_models()")
+    options: dict[str, Any] = {"num_classes": n_classes, "drop_rate": recipe.drop_rate}
+    if recipe.drop_path_rate:
+        options["drop_path_rate"] = recipe.drop_path_rate
+    cfg = library.get_pretrained_cfg(recipe.name)
+    if cfg is not None and cfg.fixed_input_size:
+        options["img_size"] = size
+    try:
+        network: nn.Module = library.create_model(recipe.name, pretrained=download, **options)
+    except (OSError, RuntimeError, httpx.HTTPError) as error:
+        if not download:
+            raise ModelError(f"{recipe.name} cannot be built for {size} pixels and {n_classes} classes: {error}") from error
+        raise WeightsError(
+            f"ImageNet weights of {recipe.name} cannot be had ({_first_line(error)}); connect to the internet, or give a "
+            "file with --set model.weights=FILE.safetensors, or start from random weights with --set model.weights=none"
+        ) from error
+    return network
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:160]

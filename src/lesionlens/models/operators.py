@@ -1,0 +1,50 @@
+"""Lets timm be imported beside a torchvision that was built for another torch.
+
+torchvision registers fake versions of two operators while it is imported. Where its compiled part
+cannot be loaded (a CUDA build beside a CPU torch, or another torch version), the operators do not
+exist and the import fails with `operator torchvision::nms does not exist`, see
+https://github.com/pytorch/pytorch/issues/157648. Declaring them first is enough, because timm needs
+only torchvision's transforms. Nothing else in this package knows of it.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+import torch
+
+DECLARATIONS = (
+    "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+    "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+)
+
+
+@cache
+def timm() -> ModuleType:
+    """Import timm, whichever torchvision stands beside it."""
+    if not _compiled_part_loads():
+        library = torch.library.Library("torchvision", "DEF")
+        for declaration in DECLARATIONS:
+            library.define(declaration)
+        _declared.append(library)
+    import timm as module
+
+    return module
+
+
+_declared: list[torch.library.Library] = []  # a library withdraws its operators when it is collected
+
+
+def _compiled_part_loads() -> bool:
+    spec = importlib.util.find_spec("torchvision")
+    if spec is None or spec.origin is None:
+        return False
+    for path in Path(spec.origin).parent.glob("_C*.so"):
+        try:
+            torch.ops.load_library(str(path))
+        except OSError:
+            return False
+    return hasattr(torch.ops.torchvision, "nms")
