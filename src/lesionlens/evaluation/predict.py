@@ -1,0 +1,120 @@
+"""A network looks at stored images: logits, over one view or eight."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lesionlens.core.errors import ModelError, RecipeError
+from lesionlens.data.image import InputSpec, centre_crop
+from lesionlens.models.build import Normalise
+
+VIEWS = (1, 8)
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+
+
+def predict_logits(
+    network: nn.Module,
+    images: np.ndarray,
+    spec: InputSpec,
+    *,
+    rows: np.ndarray | None = None,
+    views: int = 1,
+    batch_size: int = 64,
+    precision: str = "auto",
+    progress: Callable[[int], None] | None = None,
+) -> np.ndarray:
+    """Logits of `network` for stored frames, cropped in the centre and normalised as `spec` says.
+
+    The network runs where its parameters lie, in evaluation mode, which is undone afterwards.
+
+    Args:
+        network: takes normalised floats (N, 3, size, size) and gives logits (N, K).
+        images: frames, uint8 (M, F, F, 3); a memory map is read batch by batch.
+        spec: how the network expects its pixels.
+        rows: which frames to look at, in this order; all of them if None.
+        views: 1, or 8: the flips and right-angle rotations of the square. Their probabilities are
+            averaged, and the logarithm of that mean is returned.
+        batch_size: images in one pass.
+        precision: `fp32`, `bf16`, `fp16`, or `auto`: bf16 where the processor computes in it.
+        progress: told how many images each batch finished.
+
+    Returns:
+        Logits, float32 (N, K).
+
+    Raises:
+        ModelError: if a logit is NaN or infinite.
+        RecipeError: if `views` or `precision` is none of those above.
+    """
+    if views not in VIEWS:
+        raise RecipeError(f"views = {views!r}; it must be 1, or 8 (all flips and right-angle rotations)")
+    rows = np.arange(len(images)) if rows is None else np.asarray(rows)
+    device = next(network.parameters()).device
+    normalise = Normalise(spec.mean, spec.std).to(device)
+    was_training = network.training
+    network.eval()
+    parts = []
+    try:
+        with torch.inference_mode(), autocast(precision, device):
+            for start in range(0, len(rows), batch_size):
+                chosen = rows[start : start + batch_size]
+                pixels = _to_tensor(centre_crop(images[chosen], spec.size)).to(device)
+                parts.append(_mean_over_views(network, normalise, pixels, views).cpu().numpy())
+                if progress is not None:
+                    progress(len(chosen))
+    finally:
+        network.train(was_training)
+    return _checked(np.concatenate(parts) if parts else np.zeros((0, 0), np.float32), rows)
+
+
+def _to_tensor(images: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2)  # (N, 3, S, S), channels_last in memory
+
+
+def _mean_over_views(network: nn.Module, normalise: nn.Module, pixels: Tensor, views: int) -> Tensor:
+    if views == 1:
+        logits: Tensor = network(normalise(pixels)).float()
+        return logits
+    each = [network(normalise(view)).float().log_softmax(1) for view in square_views(pixels)]
+    return torch.stack(each).logsumexp(0) - float(np.log(len(each)))
+
+
+def square_views(images: Tensor) -> list[Tensor]:
+    """The eight flips and right-angle rotations of square images (N, 3, S, S), the unchanged one first."""
+    turned = [torch.rot90(images, turns, (2, 3)) for turns in range(4)]
+    return [view.contiguous(memory_format=torch.channels_last) for view in turned + [torch.flip(image, (3,)) for image in turned]]
+
+
+def autocast(precision: str, device: torch.device) -> AbstractContextManager[object]:
+    """The autocast context for a precision's name on `device`; `auto` is bf16 where the hardware has it.
+
+    Raises:
+        RecipeError: if the name is unknown.
+    """
+    if precision not in PRECISIONS:
+        raise RecipeError(f"precision = {precision!r}; it must be one of {', '.join(PRECISIONS)}")
+    if precision == "auto":
+        precision = "bf16" if _has_bf16(device) else "fp32"
+    if precision == "fp32":
+        return nullcontext()
+    return torch.autocast(device.type, torch.bfloat16 if precision == "bf16" else torch.float16)
+
+
+def _has_bf16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    return device.type == "cpu" and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def _checked(logits: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    bad = np.flatnonzero(~np.isfinite(logits).all(axis=1))
+    if len(bad):
+        raise ModelError(
+            f"the network gives NaN or infinity for {len(bad)} of {len(rows)} images (first: row {rows[bad[0]]}); "
+            "its weights are damaged or the precision is too low. Try --precision fp32, or train again"
+        )
+    return logits
