@@ -6,7 +6,6 @@ import difflib
 from pathlib import Path
 from typing import Any
 
-import httpx
 import torch
 from torch import Tensor, nn
 
@@ -82,7 +81,7 @@ def _create(recipe: ModelRecipe, n_classes: int, size: int, download: bool) -> n
         options["img_size"] = size
     try:
         network: nn.Module = library.create_model(recipe.name, pretrained=download, **options)
-    except (OSError, RuntimeError, httpx.HTTPError) as error:
+    except (OSError, RuntimeError) as error:
         if not download:
             raise ModelError(f"{recipe.name} cannot be built for {size} pixels and {n_classes} classes: {error}") from error
         raise WeightsError(

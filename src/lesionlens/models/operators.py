@@ -26,9 +26,9 @@ DECLARATIONS = (
 def timm() -> ModuleType:
     """Import timm, whichever torchvision stands beside it."""
     if not _compiled_part_loads():
-        library = torch.library.Library("torchvision", "DEF")
+        library = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
         for declaration in DECLARATIONS:
-            library.define(declaration)
+            library.define(declaration)  # type: ignore[no-untyped-call]
         _declared.append(library)
     import timm as module
 
@@ -44,7 +44,7 @@ def _compiled_part_loads() -> bool:
         return False
     for path in Path(spec.origin).parent.glob("_C*.so"):
         try:
-            torch.ops.load_library(str(path))
+            torch.ops.load_library(str(path))  # type: ignore[no-untyped-call]
         except OSError:
             return False
     return hasattr(torch.ops.torchvision, "nms")
