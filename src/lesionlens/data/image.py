@@ -1,0 +1,272 @@
+"""Images: one way from a file to the pixels that training, evaluation, bundle and server all see."""
+
+from __future__ import annotations
+
+import io
+import math
+import struct
+import zlib
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from lesionlens.core.artifact import hash_value
+from lesionlens.core.errors import ArtifactError, DataError, ImageError, RecipeError
+from lesionlens.core.recipe import InputRecipe
+
+FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP", "GIF")
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".gif")
+FILTER = "pillow-bilinear-antialiased"
+RESIZE_RULES = ("squash", "short_side")
+MAX_PIXELS = 50_000_000
+MIN_SIDE = 32
+ORIENTATION = 0x0112
+WHITE = (255, 255, 255, 255)
+NORMALISATIONS = {
+    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "half": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+}
+# All that Pillow's readers are known to raise on damaged bytes; anything else is a bug to be seen.
+DECODE_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    LookupError,
+    TypeError,
+    EOFError,
+    ArithmeticError,
+    NotImplementedError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+    Image.DecompressionBombWarning,
+)
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """How pixels are prepared for one network; every file of a model carries its hash.
+
+    Attributes:
+        size: side of the square that the network sees, pixels.
+        frame: side of the square that `prepare` makes, pixels, at least `size`.
+        resize: `squash` the whole image into the frame, or `short_side`: scale the short side to
+            the frame and cut its centre.
+        mean: per channel (red, green, blue), of values in [0, 1].
+        std: per channel, of values in [0, 1], above 0.
+
+    Raises:
+        DataError: if a value is out of its range.
+    """
+
+    size: int
+    frame: int
+    resize: str
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+    def __post_init__(self) -> None:
+        if not 0 < self.size <= self.frame:
+            raise DataError(f"input size {self.size} and frame {self.frame}; it must be 0 < size <= frame")
+        if self.resize not in RESIZE_RULES:
+            raise DataError(f"input resize {self.resize!r}; it must be one of {', '.join(RESIZE_RULES)}")
+        if len(self.mean) != 3 or not all(0 <= value <= 1 for value in self.mean):
+            raise DataError(f"input mean {self.mean}; it must be three numbers from 0 to 1")
+        if len(self.std) != 3 or not all(0 < value <= 1 for value in self.std):
+            raise DataError(f"input std {self.std}; it must be three numbers above 0 and at most 1 (are all images one colour?)")
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON-ready form that `from_json` reads back."""
+        return {**asdict(self), "mean": list(self.mean), "std": list(self.std), "filter": FILTER}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> InputSpec:
+        """Read what `to_json` wrote.
+
+        Raises:
+            ArtifactError: if a field is missing, or made for another resampling filter.
+        """
+        try:
+            if value["filter"] != FILTER:
+                raise ArtifactError(f"input filter {value['filter']!r}; this version prepares images with {FILTER} only")
+            mean, std = (tuple(float(number) for number in value[name]) for name in ("mean", "std"))
+            return cls(int(value["size"]), int(value["frame"]), value["resize"], mean, std)  # type: ignore[arg-type]
+        except (KeyError, TypeError, ValueError) as error:
+            raise ArtifactError(
+                f"input spec is not readable ({error!r}); it needs size, frame, resize, mean, std, filter"
+            ) from error
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 of everything that decides the network's input."""
+        return hash_value(self.to_json())
+
+    @cached_property
+    def frame_hash(self) -> str:
+        """SHA-256 of what decides the pixels of `prepare`: all that a store depends on."""
+        return hash_value({"frame": self.frame, "resize": self.resize, "filter": FILTER})
+
+
+def input_spec(
+    recipe: InputRecipe, mean: tuple[float, float, float] | None = None, std: tuple[float, float, float] | None = None
+) -> InputSpec:
+    """The InputSpec of a recipe.
+
+    Args:
+        recipe: section `input` of a recipe.
+        mean: of the training part, per channel in [0, 1]; needed if `normalise` is `training`.
+        std: like `mean`.
+
+    Raises:
+        RecipeError: if `normalise` is `training` and no statistics are given.
+        DataError: if a statistic is out of its range.
+    """
+    if recipe.normalise != "training":
+        mean, std = NORMALISATIONS[recipe.normalise]
+    if mean is None or std is None:
+        raise RecipeError('input.normalise = "training" needs mean and std of the training part; measure them first')
+    return InputSpec(recipe.size, recipe.frame or recipe.size, recipe.resize, mean, std)
+
+
+def open_image(source: Path | bytes, name: str = "", max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """Read one photograph as upright 8-bit RGB.
+
+    CMYK, palette, grey and 16-bit images are converted (16 bits keep their high byte); what is
+    transparent is laid on white; an EXIF rotation is carried out. Animated and many-page files
+    are refused, because nobody said which of the pictures is meant; of a camera's multi-picture
+    JPEG the first picture is the photograph. Embedded colour profiles are not applied.
+
+    Args:
+        source: a file, or its bytes.
+        name: what to call it in errors; the path if empty.
+        max_pixels: largest width x height, checked in the header before anything is decoded.
+
+    Raises:
+        ImageError: if it is missing, empty, damaged, cut short, of an unknown format, animated,
+            too small or too large.
+    """
+    name = name or (str(source) if isinstance(source, Path) else "image")
+    try:
+        with Image.open(_stream(source, name), formats=FORMATS) as image:
+            _check_header(image, name, max_pixels)
+            orientation = _orientation(image)
+            image.load()
+            return _upright(_to_rgb(image, name), orientation)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ImageError(f"{name}: too many pixels; the most is {max_pixels:,}. Scale the image down first") from error
+    except UnidentifiedImageError as error:
+        raise ImageError(f"{name} is not an image in a known format ({', '.join(FORMATS)}); save it as JPEG or PNG") from error
+    except DECODE_ERRORS as error:
+        raise ImageError(f"{name} is damaged or cut short ({error}); copy or download it again") from error
+
+
+def _stream(source: Path | bytes, name: str) -> Path | io.BytesIO:
+    if isinstance(source, bytes):
+        if not source:
+            raise ImageError(f"{name} is empty (0 bytes); copy or download it again")
+        return io.BytesIO(source)
+    try:
+        size_bytes = source.stat().st_size
+    except OSError as error:
+        raise ImageError(f"{name} cannot be read ({error.strerror}); check the path and its permissions") from error
+    if not source.is_file():
+        raise ImageError(f"{name} is not a file; give the path of an image")
+    if size_bytes == 0:
+        raise ImageError(f"{name} is empty (0 bytes); copy or download it again")
+    return source
+
+
+def _check_header(image: Image.Image, name: str, max_pixels: int) -> None:
+    width, height = image.size
+    if width * height > max_pixels:
+        raise ImageError(f"{name} has {width}x{height} pixels; the most is {max_pixels:,}. Scale the image down first")
+    if min(width, height) < MIN_SIDE:
+        raise ImageError(f"{name} has {width}x{height} pixels; the shorter side needs at least {MIN_SIDE}")
+    frames = getattr(image, "n_frames", 1)
+    if frames > 1 and image.format != "MPO":
+        raise ImageError(f"{name} holds {frames} pictures (animated or many pages); save the one to be judged as its own image")
+
+
+def _orientation(image: Image.Image) -> int:
+    # A broken EXIF block says nothing about the pixels; such an image counts as upright.
+    try:
+        return int(image.getexif().get(ORIENTATION, 1))
+    except DECODE_ERRORS:
+        return 1
+
+
+def _upright(image: Image.Image, orientation: int) -> Image.Image:
+    method = {
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_270,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_90,
+    }.get(orientation)
+    return image if method is None else image.transpose(method)
+
+
+def _to_rgb(image: Image.Image, name: str) -> Image.Image:
+    if image.mode == "RGB" and "transparency" not in image.info:
+        return image.copy() if image.readonly else image
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG"):
+        return _high_byte(image).convert("RGB")
+    if image.mode in ("I", "F"):
+        raise ImageError(f"{name} has 32-bit pixels, whose white is unknown; save it with 8 or 16 bits per channel")
+    if image.has_transparency_data:
+        ground = Image.new("RGBA", image.size, WHITE)
+        return Image.alpha_composite(ground, image.convert("RGBA")).convert("RGB")
+    return image.convert("RGB")
+
+
+def _high_byte(image: Image.Image) -> Image.Image:
+    # Pillow itself keeps the high byte of 16-bit colour, so grey and colour agree.
+    grey = np.asarray(image).astype(np.int64)
+    return Image.fromarray(np.clip(grey >> 8, 0, 255).astype(np.uint8))
+
+
+def prepare(image: Image.Image, spec: InputSpec) -> np.ndarray:
+    """Scale an RGB image into the frame, with Pillow's antialiased bilinear filter.
+
+    Args:
+        image: RGB, as `open_image` gives it.
+        spec: frame and resize rule.
+
+    Returns:
+        uint8 pixels, shape (frame, frame, 3), contiguous.
+    """
+    side = (spec.frame, spec.frame)
+    if spec.resize == "short_side":
+        width, height = image.size
+        short = min(width, height)
+        left, top = (width - short) / 2, (height - short) / 2
+        image = image.resize(side, Image.Resampling.BILINEAR, box=(left, top, left + short, top + short))
+    elif image.size != side:
+        image = image.resize(side, Image.Resampling.BILINEAR)
+    return np.array(image, dtype=np.uint8)
+
+
+def centre_crop(images: np.ndarray, size: int) -> np.ndarray:
+    """Cut the centre out of square images.
+
+    Args:
+        images: shape (..., F, F, 3).
+        size: side of the centre, at most F.
+
+    Returns:
+        A view of shape (..., size, size, 3).
+
+    Raises:
+        DataError: if the images are smaller than `size`.
+    """
+    height, width = images.shape[-3:-1]
+    if min(height, width) < size:
+        raise DataError(f"images of {width}x{height} pixels cannot be cropped to {size}; the frame must be at least the size")
+    top, left = math.floor((height - size) / 2), math.floor((width - size) / 2)
+    return images[..., top : top + size, left : left + size, :]

@@ -1,0 +1,199 @@
+"""The index: one record for each image, whatever the source looked like."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lesionlens.core.artifact import atomic_file, hash_value, read_stamp, stamp_path, write_stamp
+from lesionlens.core.errors import ArtifactError, DataError
+from lesionlens.core.labels import LabelSet
+
+SOURCE_PARTS = ("", "training", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Record:
+    """One image and what its source knows about it.
+
+    How a diagnosis was made (`dx_type`) and which clinic an image came from (`dataset`) are left
+    out on purpose: they tell the label.
+
+    Attributes:
+        image_id: unique name of the image.
+        path: of the image, relative to the index's root with forward slashes, or absolute.
+        dx: code of the diagnosis, lower case.
+        lesion_id: the lesion shown; `image_id` where the source names none.
+        age: of the patient, years; None if unknown.
+        sex: lower case; empty if unknown.
+        site: place on the body, lower case; empty if unknown.
+        mask: path of the lesion mask, like `path`; empty if there is none.
+        part: `training`, `validation` or `test` where the source itself says so, else empty.
+    """
+
+    image_id: str
+    path: str
+    dx: str
+    lesion_id: str
+    age: float | None = None
+    sex: str = ""
+    site: str = ""
+    mask: str = ""
+    part: str = ""
+
+
+COLUMNS = tuple(field.name for field in dataclasses.fields(Record))
+
+
+@dataclass(frozen=True)
+class Index:
+    """All images of one source.
+
+    Attributes:
+        records: one for each image, in the order of the source.
+        labels: the diagnoses that `Record.dx` may take.
+        root: folder that relative paths start from.
+        source: name of the reader that made it.
+        notes: what the reader left out or chose, for people; not part of the hash.
+
+    Raises:
+        DataError: if it is empty, an id stands twice, or a record's diagnosis or part is unknown.
+    """
+
+    records: tuple[Record, ...]
+    labels: LabelSet
+    root: Path
+    source: str
+    notes: tuple[str, ...] = field(default=(), compare=False)
+
+    def __post_init__(self) -> None:
+        if not self.records:
+            raise DataError(f"no images in the index of {self.root}; an index needs at least one")
+        known = set(self.labels.codes)
+        seen: set[str] = set()
+        for record in self.records:
+            if not record.image_id or record.image_id in seen:
+                raise DataError(f"image id {record.image_id!r} is empty or stands twice in the index; ids must be unique")
+            if record.dx not in known:
+                raise DataError(f"image {record.image_id}: {unknown_dx(record.dx, self.labels)}")
+            if record.part not in SOURCE_PARTS:
+                raise DataError(f"image {record.image_id}: unknown part {record.part!r}; known are {', '.join(SOURCE_PARTS[1:])}")
+            seen.add(record.image_id)
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Image ids in order."""
+        return tuple(record.image_id for record in self.records)
+
+    def by_id(self) -> dict[str, Record]:
+        """Records by image id."""
+        return {record.image_id: record for record in self.records}
+
+    def dx_indices(self) -> np.ndarray:
+        """Class index of each record, int64, shape (N,), each in [0, len(labels))."""
+        position = {code: index for index, code in enumerate(self.labels.codes)}
+        return np.array([position[record.dx] for record in self.records], dtype=np.int64)
+
+    def image_path(self, record: Record) -> Path:
+        """Where the image of `record` lies."""
+        return self.root / record.path
+
+    def mask_path(self, record: Record) -> Path | None:
+        """Where the lesion mask of `record` lies; None if it has none."""
+        return self.root / record.mask if record.mask else None
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 over records and labels; the root does not count, so a moved folder keeps it."""
+        rows = [[getattr(record, name) for name in COLUMNS] for record in self.records]
+        return hash_value({"columns": COLUMNS, "records": rows, "labels": self.labels.to_json()})
+
+
+def unknown_dx(dx: str, labels: LabelSet) -> str:
+    """Words for a diagnosis that `labels` does not hold."""
+    return f"unknown diagnosis {dx!r}; label set {labels.name!r} knows {', '.join(labels.codes)}"
+
+
+def write_index(index: Index, path: Path) -> None:
+    """Write `index` as a CSV with a stamp beside it, whole or not at all.
+
+    Raises:
+        StorageError: if the disk is full or may not be written.
+    """
+    stamp_path(path).unlink(missing_ok=True)
+    with atomic_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        writer.writerows([_text(getattr(record, name)) for name in COLUMNS] for record in index.records)
+    facts = {
+        "labels": index.labels.to_json(),
+        "root": str(index.root.resolve()),
+        "source": index.source,
+        "count": len(index),
+        "hash": index.hash,
+        "notes": list(index.notes),
+    }
+    write_stamp(path, {}, facts)
+
+
+def _text(value: float | str | None) -> str:
+    return "" if value is None else value if isinstance(value, str) else repr(value)
+
+
+def read_index(path: Path) -> Index:
+    """Read what `write_index` wrote.
+
+    Raises:
+        ArtifactError: if it or its stamp is missing, damaged, or was changed by hand.
+    """
+    if not path.is_file():
+        raise ArtifactError(f"index {path} does not exist; make it with: lesionlens index FOLDER --out {path}")
+    facts = read_stamp(path)["facts"]
+    try:
+        labels = LabelSet.from_json(facts["labels"])
+        records = _read_records(path)
+        index = Index(records, labels, Path(facts["root"]), facts["source"], tuple(facts["notes"]))
+        intact = index.hash == facts["hash"]
+    except (KeyError, TypeError, ValueError, csv.Error, DataError) as error:
+        raise ArtifactError(f"index {path} is damaged ({error}); make it again with: lesionlens index") from error
+    if not intact:
+        raise ArtifactError(
+            f"index {path} was changed after it was made; correct the source instead and make it again with: lesionlens index"
+        )
+    return index
+
+
+def _read_records(path: Path) -> tuple[Record, ...]:
+    with path.open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream, strict=True))
+    return tuple(_record(row) for row in rows)
+
+
+def _record(row: dict[str, Any]) -> Record:
+    values = {name: row[name] for name in COLUMNS}
+    if None in values.values() or len(row) != len(COLUMNS):
+        raise ValueError(f"row of {row['image_id']} does not have {len(COLUMNS)} fields")
+    return Record(**{**values, "age": float(values["age"]) if values["age"] else None})
+
+
+def select(index: Index, ids: Sequence[str]) -> tuple[Record, ...]:
+    """Records of `ids`, in that order.
+
+    Raises:
+        DataError: if the index does not hold one of them.
+    """
+    known = index.by_id()
+    missing = [image_id for image_id in ids if image_id not in known]
+    if missing:
+        raise DataError(f"{len(missing)} ids are not in the index, the first is {missing[0]!r}; was it made from another source?")
+    return tuple(known[image_id] for image_id in ids)

@@ -1,0 +1,297 @@
+"""The store: decoded images in one memory-mapped file."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from hashlib import blake2b
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from lesionlens.core.artifact import (
+    atomic_folder,
+    hash_value,
+    is_current,
+    read_json,
+    stamp_path,
+    write_json,
+    write_stamp,
+)
+from lesionlens.core.errors import ArtifactError, DataError, ImageError, StorageError
+from lesionlens.data.image import InputSpec, open_image, prepare
+from lesionlens.data.index import Index, Record, select
+
+IMAGES_FILE = "images.npy"
+FACTS_FILE = "store.json"
+NAMED_ERRORS = 5
+TASKS_PER_WORKER = 4
+
+Progress = Callable[[int], None]
+
+
+class Store:
+    """Packed images, opened for reading.
+
+    Attributes:
+        path: the folder.
+        images: uint8 pixels, memory-mapped, shape (N, F, F, 3).
+        ids: image id of each row.
+        frame_hash: `InputSpec.frame_hash` that the pixels were prepared with.
+        index_hash: hash of the index that the images came from.
+        dropped: image id and reason of each unreadable image that was left out on request.
+        hash: SHA-256 over ids, frame and pixels.
+    """
+
+    def __init__(self, path: Path, images: np.ndarray, facts: dict[str, Any]):
+        self.path = path
+        self.images = images
+        self.ids: tuple[str, ...] = tuple(facts["ids"])
+        self.frame_hash: str = facts["frame_hash"]
+        self.index_hash: str = facts["index_hash"]
+        self.dropped: dict[str, str] = facts["dropped"]
+        self.hash: str = facts["hash"]
+        self._row_hashes: list[str] = facts["row_hashes"]
+        self._row = {image_id: row for row, image_id in enumerate(self.ids)}
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @classmethod
+    def open(cls, path: Path) -> Store:
+        """Open a packed store.
+
+        Raises:
+            ArtifactError: if it is missing, cut short, or its parts do not belong together.
+        """
+        facts = read_json(path / FACTS_FILE)
+        try:
+            images = np.load(path / IMAGES_FILE, mmap_mode="r")
+            frame = facts["frame"]
+            expected = (len(facts["ids"]), frame, frame, 3)
+            store = cls(path, images, facts)
+            intact = facts["hash"] == _store_hash(facts) and len(facts["row_hashes"]) == len(facts["ids"])
+        except (OSError, ValueError, EOFError, KeyError, TypeError) as error:
+            raise ArtifactError(f"store {path} is damaged or cut short ({error}); pack it again with: lesionlens pack") from error
+        if images.dtype != np.uint8 or images.shape != expected or not intact:
+            raise ArtifactError(
+                f"store {path} holds {images.dtype} {images.shape}, not uint8 {expected} as its {FACTS_FILE} says; "
+                "pack it again with: lesionlens pack"
+            )
+        return store
+
+    def rows(self, ids: Sequence[str]) -> np.ndarray:
+        """Row numbers of `ids`, int64, in that order.
+
+        Raises:
+            ArtifactError: if one of them was not packed.
+        """
+        missing = [image_id for image_id in ids if image_id not in self._row]
+        if missing:
+            why = f" ({self.dropped[missing[0]]})" if missing[0] in self.dropped else ""
+            raise ArtifactError(
+                f"{len(missing)} images are not in store {self.path}, the first is {missing[0]!r}{why}; "
+                "pack it again from this index with: lesionlens pack"
+            )
+        return np.array([self._row[image_id] for image_id in ids], dtype=np.int64)
+
+    def verify(self) -> None:
+        """Read every pixel and compare it with the hashes taken while packing.
+
+        Raises:
+            ArtifactError: if an image has changed since.
+        """
+        for row, image_id in enumerate(self.ids):
+            if _row_hash(np.ascontiguousarray(self.images[row])) != self._row_hashes[row]:
+                raise ArtifactError(f"store {self.path}: image {image_id} changed since it was packed; pack it again")
+
+
+def store_inputs(index: Index, spec: InputSpec, ids: Sequence[str] | None = None) -> dict[str, str]:
+    """What a store is made from, for its stamp."""
+    return {"index": index.hash, "frame": spec.frame_hash, "ids": hash_value(list(index.ids if ids is None else ids))}
+
+
+def store_is_current(path: Path, index: Index, spec: InputSpec, ids: Sequence[str] | None = None) -> bool:
+    """Whether a store at `path` was packed from just this."""
+    return (path / FACTS_FILE).is_file() and is_current(path, store_inputs(index, spec, ids))
+
+
+def pack(
+    index: Index,
+    spec: InputSpec,
+    path: Path,
+    ids: Sequence[str] | None = None,
+    workers: int = 0,
+    progress: Progress | None = None,
+    skip_broken: bool = False,
+) -> Store:
+    """Decode and scale images into a store, which replaces any at `path` only when it is whole.
+
+    Args:
+        index: where the images are.
+        spec: how to prepare them.
+        path: folder to make.
+        ids: which images, in this order; all of the index if None.
+        workers: threads that decode; 0 means one for each core.
+        progress: called with the number of images done since the last call.
+        skip_broken: leave unreadable images out and list them in the store instead of raising.
+
+    Raises:
+        ImageError: if images cannot be read; one error names the first of them all and their number.
+        DataError: if `ids` is empty, repeats an id, or names one that the index does not hold.
+        StorageError: if the disk is full; nothing is left behind.
+    """
+    inputs = store_inputs(index, spec, ids)
+    records = select(index, index.ids if ids is None else ids)
+    if not records or len({record.image_id for record in records}) != len(records):
+        raise DataError(f"{len(records)} images to pack; it must be at least one, and none twice")
+    with _large_files(path), atomic_folder(path) as folder:
+        with _Rows(folder / IMAGES_FILE, len(records), spec.frame) as rows:
+            hashes, broken = _pack_rows(index, records, spec, rows, workers or _cores(), progress)
+            if broken and (not skip_broken or len(broken) == len(records)):
+                raise ImageError(_describe(broken, len(records)))
+            kept = [number for number, row_hash in enumerate(hashes) if row_hash]
+            rows.keep(kept)
+        facts = {
+            "ids": [records[number].image_id for number in kept],
+            "frame": spec.frame,
+            "frame_hash": spec.frame_hash,
+            "index_hash": index.hash,
+            "dropped": broken,
+            "row_hashes": [hashes[number] for number in kept],
+        }
+        write_json(folder / FACTS_FILE, {**facts, "hash": _store_hash(facts)})
+        stamp_path(path).unlink(missing_ok=True)
+    write_stamp(path, inputs, {"count": len(kept), "dropped": len(broken)})
+    return Store.open(path)
+
+
+def _store_hash(facts: dict[str, Any]) -> str:
+    return hash_value([facts["ids"], facts["frame_hash"], facts["row_hashes"]])
+
+
+def _row_hash(pixels: np.ndarray) -> str:
+    return blake2b(pixels.data, digest_size=8).hexdigest()
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _describe(broken: dict[str, str], count: int) -> str:
+    first = "; ".join(list(broken.values())[:NAMED_ERRORS])
+    more = f"; and {len(broken) - NAMED_ERRORS} more" if len(broken) > NAMED_ERRORS else ""
+    return f"{len(broken)} of {count} images cannot be used: {first}{more}. Mend them, or leave them out with --skip-broken"
+
+
+@contextmanager
+def _large_files(path: Path) -> Iterator[None]:
+    # A file-size limit is one more way of having no room, which only large files meet.
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.EFBIG:
+            raise
+        raise StorageError(f"may not write a file as large as {path}/{IMAGES_FILE}; raise the limit (ulimit -f)") from error
+
+
+class _Rows:
+    """Rows of an .npy file that threads write in any order.
+
+    Written by position and not through a memory map: a full disk is then an error that can be
+    reported, not a bus error that kills the process.
+    """
+
+    def __init__(self, path: Path, count: int, frame: int):
+        self.frame = frame
+        self.row_bytes = frame * frame * 3
+        header = self._header(count)
+        self.offset = len(header)
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o666)
+        try:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(self._file, 0, self.offset + count * self.row_bytes)
+            self._write(header, 0)
+        except OSError:
+            os.close(self._file)
+            raise
+
+    def __enter__(self) -> _Rows:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        os.close(self._file)
+
+    def _header(self, count: int) -> bytes:
+        stream = io.BytesIO()
+        shape = (count, self.frame, self.frame, 3)
+        np.lib.format.write_array_header_1_0(stream, {"descr": "|u1", "fortran_order": False, "shape": shape})
+        return stream.getvalue()
+
+    def _write(self, data: bytes | memoryview, offset: int) -> None:
+        view = memoryview(data).cast("B")
+        while view:
+            written = os.pwrite(self._file, view, offset)
+            view, offset = view[written:], offset + written
+
+    def write(self, row: int, pixels: np.ndarray) -> None:
+        """Write one image, uint8 (F, F, 3) and contiguous."""
+        self._write(pixels.data, self.offset + row * self.row_bytes)
+
+    def keep(self, rows: list[int]) -> None:
+        """Move the given rows (ascending) together, cut off the rest, and flush to disk."""
+        for target, row in enumerate(rows):
+            if target != row:
+                pixels = os.pread(self._file, self.row_bytes, self.offset + row * self.row_bytes)
+                self._write(pixels, self.offset + target * self.row_bytes)
+        header = self._header(len(rows))
+        assert len(header) == self.offset, "numpy pads the header for any number of rows"
+        self._write(header, 0)
+        os.ftruncate(self._file, self.offset + len(rows) * self.row_bytes)
+        os.fsync(self._file)
+
+
+def _pack_rows(
+    index: Index, records: Sequence[Record], spec: InputSpec, rows: _Rows, workers: int, progress: Progress | None
+) -> tuple[list[str], dict[str, str]]:
+    """Hash of each row ("" if unreadable), and the reason for each unreadable image."""
+    Image.preinit()
+    hashes = [""] * len(records)
+    broken: dict[str, str] = {}
+
+    def pack_one(number: int) -> None:
+        record = records[number]
+        try:
+            pixels = prepare(open_image(index.image_path(record)), spec)
+        except ImageError as error:
+            broken[record.image_id] = str(error)
+            return
+        rows.write(number, pixels)
+        hashes[number] = _row_hash(pixels)
+
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            for future in _bounded(pool, pack_one, range(len(records)), workers * TASKS_PER_WORKER):
+                future.result()
+                if progress is not None:
+                    progress(1)
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+    return hashes, {record.image_id: broken[record.image_id] for record in records if record.image_id in broken}
+
+
+def _bounded(pool: ThreadPoolExecutor, task: Callable[[int], None], numbers: range, waiting: int) -> Iterator[Future[None]]:
+    """Submit tasks in order, no more than `waiting` ahead of the caller."""
+    remaining = iter(numbers)
+    queue = [pool.submit(task, number) for number in islice(remaining, waiting)]
+    while queue:
+        yield queue.pop(0)
+        queue.extend(pool.submit(task, number) for number in islice(remaining, 1))
