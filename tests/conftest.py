@@ -19,6 +19,14 @@ def shared_folder(name: str) -> Path:
 
 
 @pytest.fixture(scope="session")
+def shared_root() -> Path:
+    """The folder of reference tables and pretrained backbones beside the project."""
+    if not (ROOT.parent / "shared").is_dir():
+        pytest.skip("no reference tables or weights: there is no ../shared")
+    return ROOT.parent / "shared"
+
+
+@pytest.fixture(scope="session")
 def ham10000_root() -> Path:
     return shared_folder("ham10000")
 

@@ -1,0 +1,5 @@
+"""`python -m lesionlens` is the command `lesionlens`."""
+
+from lesionlens.cli.main import main
+
+main()

@@ -1,0 +1,69 @@
+"""The command `lesionlens`: registers the commands, and turns errors into one line and an exit code."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from lesionlens import __version__
+from lesionlens.cli.audit import audit
+from lesionlens.cli.augment import augment
+from lesionlens.cli.console import note
+from lesionlens.cli.download import download
+from lesionlens.cli.evaluate import compare, evaluate
+from lesionlens.cli.index import index, pack
+from lesionlens.cli.report import report
+from lesionlens.cli.run import run
+from lesionlens.cli.split import split
+from lesionlens.cli.synthetic import synthetic
+from lesionlens.cli.train import train
+from lesionlens.core.errors import LesionLensError
+
+COMMANDS = (run, download, synthetic, index, audit, split, augment, pack, train, evaluate, compare, report)
+EPILOG = (
+    "Exit codes: 0 done, 1 an error, 2 usage or recipe, 3 data, 4 model, 130 interrupted. "
+    "A research and decision-support tool, not a medical device."
+)
+
+app = typer.Typer(
+    name="lesionlens",
+    help="Classify dermoscopic images of skin lesions: leak-free training, intervals on every number.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for command in COMMANDS:
+    app.command()(command)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error; may stand anywhere.")] = False,
+) -> None:
+    """Read the options that stand before the command."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit with its code."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    debug = "--debug" in arguments
+    try:
+        app([word for word in arguments if word != "--debug"])
+    except LesionLensError as error:
+        if debug:
+            raise
+        note(f"lesionlens: {error}")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        note("lesionlens: interrupted; what was finished is kept, run the same command again to go on")
+        sys.exit(130)

@@ -1,0 +1,98 @@
+import csv
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from lesionlens.core.errors import ModelError, WeightsError
+from lesionlens.core.recipe import ModelRecipe
+from lesionlens.models.build import Normalise, build_network
+
+# Table 5 of doi:10.25271/sjuoz.2026.14.2.1737, by the module of timm's convnext_tiny that holds each row.
+TABLE_5 = {
+    "stem.0": 4704,
+    "stem.1": 192,
+    "stages.0": 237_888,
+    "stages.1": 992_256,
+    "stages.2": 11_112_960,
+    "stages.3": 15_470_592,
+    "head.norm": 1536,
+    "head.fc": 5383,
+}
+FAMILIES = [
+    "test_convnext",
+    "test_resnet",
+    "test_vit",
+    "test_mambaout",
+    "test_efficientnet",
+    "mobilenetv3_small_050",
+    "convnext_atto",
+]
+
+
+def count(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def test_convnext_tiny_is_the_papers_to_the_last_parameter():
+    network = build_network(ModelRecipe("convnext_tiny", weights="none"), n_classes=7)
+    assert count(network) == 27_825_511
+    assert {name: count(network.get_submodule(name)) for name in TABLE_5} == TABLE_5
+    assert sum(TABLE_5.values()) == 27_825_511
+
+
+def test_table_5_is_the_papers(shared_root: Path):
+    with (shared_root / "paper" / "table04_05_model.csv").open() as stream:
+        printed = [int(row["parameters"]) for row in csv.DictReader(stream)]
+    assert printed == [27_825_511, *TABLE_5.values()]
+
+
+def test_stages_have_the_papers_shapes():
+    network = build_network(ModelRecipe("convnext_tiny", weights="none"), n_classes=7)
+    with torch.inference_mode():
+        features = network.stem(torch.zeros(1, 3, 64, 64))
+        shapes = [tuple(features.shape)]
+        for stage in network.stages:
+            features = stage(features)
+            shapes.append(tuple(features.shape))
+    assert shapes == [(1, 96, 16, 16), (1, 96, 16, 16), (1, 192, 8, 8), (1, 384, 4, 4), (1, 768, 2, 2)]
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_family_gets_a_small_linear_head(name):
+    torch.manual_seed(0)
+    network = build_network(ModelRecipe(name, weights="none"), n_classes=5, size=96).eval()
+    head = network.get_classifier()
+    assert head.weight.std() < 0.02
+    assert head.bias.abs().max() == 0
+    with torch.inference_mode():
+        assert network(torch.randn(2, 3, 96, 96)).shape == (2, 5)
+
+
+def test_an_unknown_network_names_near_ones():
+    with pytest.raises(ModelError, match="timm knows no network 'convnext_tinny'; near are convnext_tiny"):
+        build_network(ModelRecipe("convnext_tinny", weights="none"), 7)
+
+
+def test_weights_that_cannot_be_fetched_are_an_error_and_no_random_start(monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(WeightsError, match=r"cannot be had.*model\.weights=FILE\.safetensors"):
+        build_network(ModelRecipe("convnext_atto", weights="imagenet"), 7)
+
+
+def test_a_network_without_imagenet_weights_says_so():
+    with pytest.raises(WeightsError, match="cannot be had"):
+        build_network(ModelRecipe("mobilenetv2_035", weights="imagenet"), 7)
+
+
+def test_drop_rates_reach_the_network():
+    network = build_network(ModelRecipe("test_convnext", weights="none", drop_rate=0.3, drop_path_rate=0.2), 7)
+    assert network.head.drop.p == 0.3
+    assert any(getattr(module, "drop_prob", 0) for module in network.modules())
+
+
+def test_normalise_by_hand():
+    normalise = Normalise((0.5, 0.25, 0.0), (0.5, 0.25, 1.0))
+    pixels = torch.tensor([255, 0, 51], dtype=torch.uint8).view(1, 3, 1, 1)
+    torch.testing.assert_close(normalise(pixels).flatten(), torch.tensor([1.0, -1.0, 0.2]))
