@@ -45,7 +45,8 @@ def by_lesion(index: Index, groups: np.ndarray, recipe: SplitRecipe) -> np.ndarr
     counts, keys = _table(index, groups, recipe.seed)
     _demand_groups(index, groups, 2, "one part to learn it and one to test it")
     shares = np.array([1 - recipe.validation - recipe.test, recipe.validation, recipe.test])
-    return _fill_empty_parts(allocate(counts, keys, shares), counts, keys, (TRAINING, TEST, VALIDATION))[groups]
+    parts = _fill_empty_parts(allocate(counts, keys, shares), counts, keys, (TRAINING, TEST, VALIDATION))
+    return np.take(parts, groups)
 
 
 def by_lesion_fold(index: Index, groups: np.ndarray, recipe: SplitRecipe) -> np.ndarray:
@@ -70,7 +71,7 @@ def by_lesion_fold(index: Index, groups: np.ndarray, recipe: SplitRecipe) -> np.
     folds = _fill_empty_parts(folds, counts, keys, tuple(range(recipe.folds)))
     parts = np.full(len(counts), TEST)
     parts[folds != recipe.fold] = _carve(counts, keys, folds != recipe.fold, recipe.validation / rest)
-    return parts[groups]
+    return np.take(parts, groups)
 
 
 def as_in_paper(index: Index, groups: np.ndarray, recipe: SplitRecipe) -> np.ndarray:

@@ -95,13 +95,10 @@ def make_split(index: Index, recipe: SplitRecipe, pairs: Sequence[Pair] = ()) ->
         pairs: pairs of image ids known to show one lesion; they stay together.
 
     Raises:
-        SplitError: if the index is empty, a diagnosis has too few lesions for the protocol, or the
-            result leaks under a protocol that must not.
+        SplitError: if a diagnosis has too few lesions for the protocol, the source lacks the parts
+            that `official` needs, or the result leaks under a protocol that must not.
+        RecipeError: if the shares leave nothing to train on.
     """
-    if not index.records:
-        raise SplitError(
-            "the index holds no images; a split needs at least two lesions per diagnosis. Index a folder of images first"
-        )
     groups = groups_of(index, pairs)
     numbers = SPLITS[recipe.protocol](index, groups, recipe)
     ids = np.array(index.ids)
@@ -232,9 +229,11 @@ def read_split(path: Path, index: Index | None = None) -> Split:
         stated = value.pop("hash")
         parts = {part: tuple(value["parts"][part]) for part in PARTS}
         pairs = tuple((a, b) for a, b in value["pairs"])
+        if value["protocol"] not in SPLITS:
+            raise ValueError(f"protocol {value['protocol']!r}")
         split = Split(**{**value, "parts": parts, "pairs": pairs})
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ArtifactError(f"{path} is not a split ({error!r}); make one with: lesionlens split index.csv") from error
+        raise ArtifactError(f"{path} is not a split ({error!s}); make one with: lesionlens split index.csv") from error
     _part_of_image(split.parts)
     if index is not None:
         _check_belongs(split, index, path)

@@ -1,0 +1,326 @@
+"""Splits: disjoint by lesion, stratified, deterministic, and the paper's counts to the image."""
+
+import csv
+import json
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lesionlens.core.artifact import hash_value, is_current
+from lesionlens.core.errors import ArtifactError, RecipeError, SplitError
+from lesionlens.core.labels import HAM10000
+from lesionlens.core.recipe import SplitRecipe
+from lesionlens.data.index import Index, Record
+from lesionlens.data.split import (
+    PARTS,
+    check_leaks,
+    groups_of,
+    leak_rate,
+    make_split,
+    read_split,
+    split_inputs,
+    write_split,
+)
+
+# Table 2 of the paper: training, validation, testing.
+TABLE_2 = {
+    "nv": (5364, 670, 671),
+    "mel": (890, 111, 112),
+    "bkl": (879, 110, 110),
+    "bcc": (411, 51, 52),
+    "akiec": (262, 33, 32),
+    "vasc": (114, 14, 14),
+    "df": (92, 12, 11),
+}
+
+
+def index_of(lesions: list[tuple[str, int]], part: str = "") -> Index:
+    """An index of lesions given as (diagnosis, number of images)."""
+    records = [
+        Record(f"image_{n}_{m}", f"image_{n}_{m}.jpg", dx, f"lesion_{n}", part=part)
+        for n, (dx, images) in enumerate(lesions)
+        for m in range(images)
+    ]
+    return Index(tuple(records), HAM10000, Path("images"), "table")
+
+
+def counts(index: Index, split) -> dict[str, tuple[int, ...]]:
+    dx_of = {record.image_id: record.dx for record in index.records}
+    found = {part: Counter(dx_of[image_id] for image_id in split.parts[part]) for part in PARTS}
+    return {code: tuple(found[part][code] for part in PARTS) for code in index.labels.codes}
+
+
+def ham10000_metadata(root: Path) -> Index:
+    rows = csv.DictReader((root / "HAM10000_metadata.csv").read_text(encoding="utf-8").splitlines())
+    records = [Record(row["image_id"], row["image_id"] + ".jpg", row["dx"], row["lesion_id"]) for row in rows]
+    return Index(tuple(records), HAM10000, root, "ham10000")
+
+
+def ham10000_like() -> Index:
+    """Table 1's images without their lesions: one image each."""
+    return index_of([(code, 1) for code, row in TABLE_2.items() for _ in range(sum(row))])
+
+
+lesions_of_one_dx = st.lists(st.integers(1, 5), min_size=3, max_size=30)
+some_lesions = st.dictionaries(st.sampled_from(HAM10000.codes), lesions_of_one_dx, min_size=1).map(
+    lambda by_dx: [(dx, images) for dx, sizes in by_dx.items() for images in sizes]
+)
+
+
+def test_groups_are_the_union_find_of_lesions_and_pairs():
+    index = index_of([("mel", 2), ("mel", 1), ("nv", 1), ("nv", 1)])
+    assert groups_of(index).tolist() == [0, 0, 1, 2, 3]
+    chained = [("image_3_0", "image_1_0"), ("image_1_0", "image_0_1"), ("image_2_0", "elsewhere")]
+    assert groups_of(index, chained).tolist() == [0, 0, 0, 1, 0]
+
+
+@given(some_lesions, st.integers(0, 99), st.sampled_from(["lesion", "lesion-kfold"]))
+@settings(max_examples=60, deadline=None)
+def test_parts_are_disjoint_by_lesion_and_hold_every_diagnosis(lesions, seed, protocol):
+    index = index_of(lesions)
+    split = make_split(index, SplitRecipe(protocol=protocol, seed=seed, folds=3, fold=seed % 3))
+    assert sorted(image_id for part in PARTS for image_id in split.parts[part]) == sorted(index.ids)
+    lesion_of = {record.image_id: record.lesion_id for record in index.records}
+    seen = [{lesion_of[image_id] for image_id in split.parts[part]} for part in PARTS]
+    assert not seen[0] & seen[1]
+    assert not seen[0] & seen[2]
+    assert not seen[1] & seen[2]
+    for code in {dx for dx, _ in lesions}:
+        assert all(n > 0 for n in counts(index, split)[code])
+    assert split.leak_rate["test"] == split.leak_rate["validation"] == 0
+
+
+@given(some_lesions, st.sampled_from(["lesion", "lesion-kfold", "paper"]), st.randoms())
+@settings(max_examples=40, deadline=None)
+def test_the_order_of_records_and_pairs_does_not_matter(lesions, protocol, random):
+    index, recipe = index_of(lesions), SplitRecipe(protocol=protocol, folds=2)
+    records, pairs = list(index.records), [("image_0_0", "image_1_0"), ("image_2_0", "elsewhere")]
+    random.shuffle(records)
+    shuffled = replace(index, records=tuple(records))
+    assert make_split(index, recipe, pairs).parts == make_split(shuffled, recipe, pairs[::-1]).parts
+
+
+def test_seeds_differ_and_repeat():
+    index = index_of([("mel", 2), ("nv", 1)] * 40)
+    first, again, other = (make_split(index, SplitRecipe(seed=seed)) for seed in (1, 1, 2))
+    assert first == again
+    assert first.hash == again.hash
+    assert first.parts != other.parts
+
+
+def test_shares_hold_for_every_diagnosis_and_every_size_of_lesion():
+    index = index_of([("mel", 1)] * 70 + [("mel", 3)] * 30 + [("nv", 1)] * 200)
+    split = make_split(index, SplitRecipe(validation=0.1, test=0.2))
+    assert counts(index, split)["nv"] == (140, 20, 40)
+    assert np.abs(np.array(counts(index, split)["mel"]) - (112, 16, 32)).max() <= 1
+    per_lesion = Counter(image_id.rsplit("_", 1)[0] for image_id in split.parts["test"])
+    assert 5 <= sum(n == 3 for n in per_lesion.values()) <= 7
+
+
+def test_folds_test_every_image_once():
+    index = index_of([("mel", 2), ("nv", 1), ("nv", 3)] * 10)
+    tested = [make_split(index, SplitRecipe(protocol="lesion-kfold", folds=4, fold=fold)).parts["test"] for fold in range(4)]
+    assert sorted(image_id for part in tested for image_id in part) == sorted(index.ids)
+
+
+def test_paper_has_table_2_to_the_image():
+    index = ham10000_like()
+    split = make_split(index, SplitRecipe(protocol="paper", seed=3))
+    assert counts(index, split) == TABLE_2
+    assert split.leaks
+
+
+def test_paper_on_other_images_is_80_10_10():
+    index = index_of([("mel", 1)] * 50 + [("nv", 1)] * 3 + [("df", 1)] * 2)
+    found = counts(index, make_split(index, SplitRecipe(protocol="paper")))
+    assert found["mel"] == (40, 5, 5)
+    assert found["nv"] == (1, 1, 1)
+    assert found["df"] == (1, 0, 1)
+
+
+def test_paper_leaks_on_real_lesions_as_measured(ham10000_root):
+    index = ham10000_metadata(ham10000_root)
+    rates = [make_split(index, SplitRecipe(protocol="paper", seed=seed)).leak_rate for seed in range(8)]
+    assert np.mean([rate["test"] for rate in rates]) == pytest.approx(0.386, abs=0.01)  # standard error 0.005
+    assert np.mean([rate["by_class"]["mel"] for rate in rates]) == pytest.approx(0.679, abs=0.05)  # 0.016
+    assert np.mean([rate["by_class"]["nv"] for rate in rates]) == pytest.approx(0.295, abs=0.02)  # 0.006
+    assert rates[0]["n_groups"] == 7470
+
+
+def test_lesion_split_of_real_lesions_does_not_leak_and_is_within_an_image(ham10000_root):
+    index = ham10000_metadata(ham10000_root)
+    rows = csv.DictReader((ham10000_root / "missed_duplicates.csv").read_text(encoding="utf-8").splitlines())
+    pairs = [(row["image_id_a"], row["image_id_b"]) for row in rows]
+    split = make_split(index, SplitRecipe(), pairs)
+    assert split.leak_rate["test"] == split.leak_rate["validation"] == 0
+    assert split.leak_rate["n_groups"] == 7470 - 18
+    for code, row in counts(index, split).items():
+        assert np.abs(np.array(row) - sum(TABLE_2[code]) * np.array([0.7, 0.1, 0.2])).max() <= 1
+
+
+def test_leak_rate_by_hand():
+    index = index_of([("mel", 3), ("nv", 2), ("nv", 1)])
+    parts = {
+        "training": ("image_0_0", "image_1_0"),
+        "validation": ("image_0_1",),
+        "test": ("image_0_2", "image_1_1", "image_2_0"),
+    }
+    rate = leak_rate(index, parts)
+    assert rate["test"] == pytest.approx(2 / 3)
+    assert rate["validation"] == 1
+    assert rate["by_class"]["mel"] == 1
+    assert rate["by_class"]["nv"] == 0.5
+    assert rate["by_class"]["df"] is None
+    assert rate["groups_by_part"] == {"training": 2, "validation": 1, "test": 3}
+    assert rate["left_out"] == 0
+    assert leak_rate(index, parts, [("image_2_0", "image_1_0")])["test"] == 1
+
+
+def test_one_lesion_of_a_diagnosis_is_an_error_that_names_it():
+    index = index_of([("mel", 1)] * 5 + [("df", 4)])
+    with pytest.raises(SplitError, match="'df' has one lesion.*leave it out"):
+        make_split(index, SplitRecipe())
+    with pytest.raises(SplitError, match="'df' has one lesion"):
+        make_split(index, SplitRecipe(protocol="lesion-kfold"))
+    with pytest.raises(SplitError, match="'df' has one image"):
+        make_split(index_of([("mel", 1)] * 5 + [("df", 1)]), SplitRecipe(protocol="paper"))
+
+
+def test_pairs_can_leave_a_diagnosis_with_one_lesion():
+    index = index_of([("mel", 1)] * 5 + [("df", 1)] * 2)
+    assert counts(index, make_split(index, SplitRecipe()))["df"] == (1, 0, 1)
+    with pytest.raises(SplitError, match="'df' has one lesion"):
+        make_split(index, SplitRecipe(), [("image_5_0", "image_6_0")])
+
+
+def test_fewer_lesions_than_folds_is_an_error():
+    index = index_of([("mel", 1)] * 9 + [("df", 2)] * 4)
+    with pytest.raises(SplitError, match="'df' has 4 lesions; this protocol needs 5"):
+        make_split(index, SplitRecipe(protocol="lesion-kfold", folds=5))
+
+
+def test_folds_that_leave_nothing_to_train_on():
+    index = index_of([("mel", 1), ("nv", 1)] * 9)
+    with pytest.raises(RecipeError, match="leaves nothing to train on"):
+        make_split(index, SplitRecipe(protocol="lesion-kfold", folds=2, validation=0.5))
+
+
+def official_index() -> Index:
+    training = index_of([("mel", 2), ("nv", 1)] * 10, part="training").records
+    test = tuple(Record(f"test_{n}", "", "mel", f"test_{n}", part="test") for n in range(4))
+    return Index((*training, *test), HAM10000, Path("images"), "isic")
+
+
+def test_official_takes_the_parts_of_the_source():
+    split = make_split(official_index(), SplitRecipe(protocol="official"))
+    assert split.parts["test"] == ("test_0", "test_1", "test_2", "test_3")
+    assert len(split.parts["validation"]) == 3
+    assert len(split.parts["training"]) == 27
+    assert not split.leaks
+    assert split.leak_rate["test"] == 0
+
+
+def test_official_leaves_out_training_lesions_that_are_tested():
+    split = make_split(official_index(), SplitRecipe(protocol="official"), [("image_0_0", "test_0")])
+    assert "test_0" in split.parts["test"]
+    assert split.leak_rate["left_out"] == 2  # both images of lesion 0
+    assert split.leak_rate["test"] == 0
+
+
+def test_official_uses_the_validation_part_of_the_source():
+    index = official_index()
+    named = replace(index, records=(*index.records, Record("val_0", "", "nv", "val_0", part="validation")))
+    split = make_split(named, SplitRecipe(protocol="official"))
+    assert split.parts["validation"] == ("val_0",)
+    assert len(split.parts["training"]) == 30
+
+
+def test_official_needs_a_test_part():
+    with pytest.raises(SplitError, match="names no test part.*--protocol lesion"):
+        make_split(index_of([("mel", 1), ("nv", 1)] * 5, part="training"), SplitRecipe(protocol="official"))
+
+
+def test_write_then_read_is_equal_and_stamped(tmp_path):
+    index = index_of([("mel", 2), ("nv", 1)] * 10)
+    recipe = SplitRecipe(protocol="lesion-kfold", validation=0.2, test=0.3, folds=4, fold=2, seed=9)
+    pairs = [("image_2_0", "image_0_0"), ("image_2_0", "unknown")]
+    split = make_split(index, recipe, pairs)
+    write_split(split, tmp_path / "split.json")
+    assert read_split(tmp_path / "split.json", index) == split
+    assert split.pairs == (("image_0_0", "image_2_0"),)
+    assert is_current(tmp_path / "split.json", split_inputs(index, recipe, pairs))
+    assert not is_current(tmp_path / "split.json", split_inputs(index, recipe))
+
+
+def edited(path: Path, forge_hash: bool = False, **changes) -> Path:
+    value = json.loads(path.read_text())
+    value.update(changes)
+    if forge_hash:
+        value["hash"] = hash_value({key: item for key, item in value.items() if key != "hash"})
+    path.write_text(json.dumps(value))
+    return path
+
+
+@pytest.fixture
+def written(tmp_path):
+    index = index_of([("mel", 2), ("nv", 2)] * 10)
+    split = make_split(index, SplitRecipe())
+    write_split(split, tmp_path / "split.json")
+    return index, split, tmp_path / "split.json"
+
+
+def test_a_leak_edited_into_the_file_raises(written):
+    index, split, path = written
+    moved, *kept = split.parts["training"]
+    parts = {**split.parts, "training": kept, "test": [*split.parts["test"], moved]}
+    with pytest.raises(SplitError, match="is in .* must stay together"):
+        read_split(edited(path, parts=parts, forge_hash=True), index)
+    with pytest.raises(ArtifactError, match="changed after it was made"):
+        read_split(edited(path, forge_hash=False, hash=split.hash))
+
+
+def test_a_leak_through_a_pair_found_later_raises(written):
+    index, split, _ = written
+    check_leaks(split, index)
+    with pytest.raises(SplitError, match="must stay together"):
+        check_leaks(split, index, [(split.parts["training"][0], split.parts["test"][0])])
+
+
+def test_a_split_marked_as_another_protocol_raises(written):
+    index, _, path = written
+    with pytest.raises(ArtifactError, match="changed after"):
+        read_split(edited(path, protocol="paper"), index)
+    with pytest.raises(ArtifactError, match="protocol 'random'"):
+        read_split(edited(path, protocol="random", forge_hash=True), index)
+
+
+def test_an_image_in_two_parts_raises(written):
+    _, split, path = written
+    parts = {**split.parts, "test": [*split.parts["test"], split.parts["training"][0]]}
+    with pytest.raises(SplitError, match="is in training and test; an image belongs to one part"):
+        read_split(edited(path, parts=parts))
+
+
+def test_an_image_that_the_index_does_not_know_raises(written):
+    index, _, path = written
+    with pytest.raises(SplitError, match="is not in the index"):
+        read_split(path, replace(index, records=index.records[:-6]))
+
+
+def test_a_split_of_another_index_raises(written):
+    index, _, path = written
+    more = (*index.records, Record("new", "new.jpg", "nv", "new"))
+    with pytest.raises(ArtifactError, match="another index"):
+        read_split(path, replace(index, records=more))
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", '{"hash": 1, "parts": {}}', '"split"'])
+def test_a_file_that_is_no_split_raises(tmp_path, text):
+    (tmp_path / "split.json").write_text(text)
+    with pytest.raises(ArtifactError, match="is not a split"):
+        read_split(tmp_path / "split.json")
