@@ -1,0 +1,108 @@
+"""All geometry of one image as one sampling grid: flips, shift-scale-rotate, grid distortion.
+
+The grid of an image is a sum of one vector over columns and one over rows for each coordinate,
+because the distortion moves columns and rows apart and the rest is affine. The image is then
+interpolated once, bilinearly, with the border mirrored about its outermost pixels (reflect_101).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import grid_sample
+
+Array = np.ndarray
+
+
+class Axes(NamedTuple):
+    """Sampling coordinates in [-1, 1] from outermost pixel to outermost pixel; x(u, v) = x_columns[u] + x_rows[v].
+
+    Attributes:
+        x_columns: float32, shape (N, W).
+        x_rows: float32, shape (N, H).
+        y_columns: float32, shape (N, W).
+        y_rows: float32, shape (N, H).
+    """
+
+    x_columns: Array
+    x_rows: Array
+    y_columns: Array
+    y_rows: Array
+
+
+def distorted_axis(factors: Array, side: int) -> Array:
+    """Where grid distortion reads each pixel of one axis, in pixels.
+
+    `generate_grid` with `normalized=True` of Albumentations 2.0.8, for all images at once. That grid
+    ends one pixel outside the image; here it is mirrored back inside.
+
+    Args:
+        factors: relative length of each cell, shape (N, steps + 1); the last cell is what the
+            division of `side` by steps leaves over.
+        side: pixels of the axis, at least `steps`.
+
+    Returns:
+        float64, shape (N, side), each in [0, side - 1].
+    """
+    steps = factors.shape[1] - 1
+    cell = side // steps
+    rest = side - steps * cell
+    lengths = factors * np.array([cell] * steps + [rest])
+    edges = np.concatenate([np.zeros((len(factors), 1)), np.cumsum(lengths, axis=1)], axis=1)
+    edges = edges * (side / edges[:, -1:])
+    pixels = np.arange(side)
+    cells = np.minimum(pixels // cell, steps)
+    last = np.where(cells == steps, rest, cell) - 1
+    share = (pixels - cells * cell) / np.maximum(last, 1)
+    where = edges[:, cells] + (edges[:, cells + 1] - edges[:, cells]) * share
+    mirrored: Array = np.minimum(where, 2 * (side - 1) - where)
+    return np.clip(mirrored, 0, side - 1)
+
+
+def compose(flips: Array, affine: Array, columns: Array, rows: Array) -> Axes:
+    """One grid for flip, then shift-scale-rotate, then distortion.
+
+    With the centre c, a pixel p of the result is read at F R^T (d(p) - c - t) / s + c, where d is the
+    distortion, t the shift, s the scale, R the rotation as in Albumentations' `Affine`
+    (counter-clockwise for a positive angle) and F the flips.
+
+    Args:
+        flips: 1 or -1 for x and y, shape (N, 2).
+        affine: shift x, shift y (fraction of the side), scale, angle (deg), shape (N, 4).
+        columns: distorted x of each column, pixels, shape (N, W).
+        rows: distorted y of each row, pixels, shape (N, H).
+    """
+    centre_x, centre_y = (columns.shape[1] - 1) / 2, (rows.shape[1] - 1) / 2
+    x = columns - centre_x - affine[:, :1] * columns.shape[1]
+    y = rows - centre_y - affine[:, 1:2] * rows.shape[1]
+    angle = np.deg2rad(affine[:, 3:])
+    cosine, sine = np.cos(angle) / affine[:, 2:3], np.sin(angle) / affine[:, 2:3]
+    flip_x, flip_y = flips[:, :1] / centre_x, flips[:, 1:] / centre_y
+    axes = (flip_x * cosine * x, -flip_x * sine * y, flip_y * sine * x, flip_y * cosine * y)
+    return Axes(*(axis.astype(np.float32) for axis in axes))
+
+
+def sampling_grid(axes: Axes, device: torch.device) -> Tensor:
+    """The grid for `grid_sample` with `align_corners=True`, float32, shape (N, H, W, 2)."""
+    x_columns, x_rows, y_columns, y_rows = (torch.from_numpy(axis).to(device) for axis in axes)
+    grid = torch.empty((len(x_columns), x_rows.shape[1], x_columns.shape[1], 2), device=device)
+    torch.add(x_columns[:, None, :], x_rows[:, :, None], out=grid[..., 0])
+    torch.add(y_columns[:, None, :], y_rows[:, :, None], out=grid[..., 1])
+    return grid
+
+
+def warp(images: Tensor, axes: Axes) -> Tensor:
+    """Read every image through its grid, bilinearly, mirrored at the border.
+
+    Args:
+        images: float32, shape (N, 3, H, W), any memory format.
+        axes: coordinates of the same N images.
+
+    Returns:
+        float32, shape (N, 3, H, W), planes contiguous.
+    """
+    grid = sampling_grid(axes, images.device)
+    return grid_sample(images, grid, mode="bilinear", padding_mode="reflection", align_corners=True).contiguous()
