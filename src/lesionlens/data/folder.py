@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from lesionlens.core.errors import DataError
 from lesionlens.data.files import ImageFiles, same_bytes, scan, stem_of
 from lesionlens.data.index import Index
-from lesionlens.data.listing import Row, Rules, make_index
+from lesionlens.data.listing import STRICT, Row, Rules, make_index
 
 PART_FOLDERS = {
     "train": "training",
@@ -20,7 +20,7 @@ PART_FOLDERS = {
 }
 
 
-def read_folder(root: Path, rules: Rules = Rules(), files: ImageFiles | None = None) -> Index:
+def read_folder(root: Path, rules: Rules = STRICT, files: ImageFiles | None = None) -> Index:
     """Index a folder for each diagnosis, or those within folders named train, val and test.
 
     Args:

@@ -15,7 +15,7 @@ from lesionlens.core.labels import HAM10000
 from lesionlens.data.files import ImageFiles, scan
 from lesionlens.data.index import Index
 from lesionlens.data.isic import GroundTruth, find_ground_truths, ground_truth_rows, one_file
-from lesionlens.data.listing import Row, Rules, make_index
+from lesionlens.data.listing import STRICT, Row, Rules, make_index
 from lesionlens.data.table import Columns, load_table, table_rows
 
 METADATA = "ham10000_metadata"
@@ -33,7 +33,7 @@ def find_metadata(files: ImageFiles) -> Path | None:
     return one_file(paths) if paths else None
 
 
-def read_ham10000(root: Path, rules: Rules = Rules(), files: ImageFiles | None = None) -> Index:
+def read_ham10000(root: Path, rules: Rules = STRICT, files: ImageFiles | None = None) -> Index:
     """Index HAM10000.
 
     Args:

@@ -15,7 +15,7 @@ from lesionlens.core.errors import DataError
 from lesionlens.core.labels import HAM10000, ISIC2019
 from lesionlens.data.files import ImageFiles, same_bytes, scan
 from lesionlens.data.index import Index
-from lesionlens.data.listing import Row, Rules, make_index
+from lesionlens.data.listing import STRICT, Row, Rules, make_index
 from lesionlens.data.table import Columns, Table, load_table, table_rows
 
 NAME = re.compile(
@@ -34,12 +34,7 @@ CODES = {
     "UNK": "",
 }
 LABELS = {"2018": HAM10000, "2019": ISIC2019}
-FIELDS = {
-    "lesion": ("lesion_id",),
-    "age": ("age_approx", "age"),
-    "sex": ("sex",),
-    "site": ("anatom_site_general", "localization"),
-}
+FIELDS = {"lesion": "lesion_id", "age": "age_approx", "sex": "sex", "site": "anatom_site_general"}
 
 
 @dataclass(frozen=True)
@@ -103,16 +98,13 @@ def ground_truth_rows(truth: GroundTruth, files: ImageFiles) -> tuple[list[Row],
         return list(table_rows(table, columns, truth.part)), 0
     facts = _facts(truth, files)
     image = table.need("image")
-    codes = {table.position(name): code for name, code in CODES.items() if table.position(name) is not None}
+    codes = {p: code for name, code in CODES.items() if (p := table.position(name)) is not None}
     if len(codes) < 2:
         raise DataError(f"{table.path} has no columns of diagnoses ({', '.join(CODES)}); it has {', '.join(table.columns)}")
-    rows = [
-        replace(
-            Row(table.where(line), cells[image], _one_hot(table, line, cells, codes), part=truth.part),
-            **facts.get(cells[image], {}),
-        )
-        for line, cells in table.rows
-    ]
+    rows = []
+    for line, cells in table.rows:
+        row = Row(table.where(line), cells[image], _one_hot(table, line, cells, codes), part=truth.part)
+        rows.append(replace(row, **facts.get(row.image, {})))
     known = [row for row in rows if row.dx]
     return known, len(rows) - len(known)
 
@@ -135,13 +127,13 @@ def _facts(truth: GroundTruth, files: ImageFiles) -> dict[str, dict[str, str]]:
             continue
         table = load_table(path)
         image = table.need("image")
-        places = {name: p for name, usual in FIELDS.items() for column in usual if (p := table.position(column)) is not None}
+        places = {name: p for name, column in FIELDS.items() if (p := table.position(column)) is not None}
         for _, cells in table.rows:
             facts.setdefault(cells[image], {}).update({name: cells[position] for name, position in places.items()})
     return facts
 
 
-def read_isic(root: Path, rules: Rules = Rules(), files: ImageFiles | None = None) -> Index:
+def read_isic(root: Path, rules: Rules = STRICT, files: ImageFiles | None = None) -> Index:
     """Index ISIC 2018 task 3 or ISIC 2019.
 
     Every part whose ground truth lies below `root` is read and marked in `Record.part`.

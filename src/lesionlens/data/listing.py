@@ -52,6 +52,9 @@ class Rules:
     malignant: tuple[str, ...] = ()
 
 
+STRICT = Rules()
+
+
 def make_index(
     rows: Sequence[Row], files: ImageFiles, source: str, labels: LabelSet | None, rules: Rules, notes: Sequence[str] = ()
 ) -> Index:
@@ -117,9 +120,8 @@ def _with_paths(
     found = [(image_id, row, files.find_image(row.image)) for image_id, row in named]
     missing = [row for _, row, path in found if path is None]
     if missing:
-        some = (
-            f"{len(missing)} of {len(named)} listed images are not below {files.root} ({_some([row.image for row in missing])})"
-        )
+        names = _some([row.image for row in missing])
+        some = f"{len(missing)} of {len(named)} listed images are not below {files.root} ({names})"
         if rules.missing == "error" or len(missing) == len(named):
             raise DataError(f"{some}; add them, or leave them out with --allow-missing")
         notes.append(f"{some}; they were left out")

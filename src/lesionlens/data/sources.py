@@ -13,7 +13,7 @@ from lesionlens.data.ham10000 import find_metadata, read_ham10000
 from lesionlens.data.index import Index
 from lesionlens.data.isic import find_ground_truths, read_isic
 from lesionlens.data.listing import Rules
-from lesionlens.data.table import Columns, load_table, read_table, resolve_columns
+from lesionlens.data.table import USUAL, Columns, load_table, read_table, resolve_columns
 
 Reader = Callable[[Path, Rules, ImageFiles, Columns], Index]
 
@@ -50,13 +50,13 @@ def read_source(
     return SOURCES[name](root, Rules(missing, tuple(malignant)), files, named)
 
 
-def recognise(root: Path, files: ImageFiles, columns: Columns = Columns()) -> str:
+def recognise(root: Path, files: ImageFiles, columns: Columns = USUAL) -> str:
     """Name of the source that `root` looks like.
 
     Raises:
         DataError: if it looks like none.
     """
-    if columns != Columns():
+    if columns != USUAL:
         return "table"
     if root.is_file():
         stem = root.stem.lower()
@@ -79,7 +79,7 @@ def _usable_tables(files: ImageFiles) -> list[Path]:
         if "/" in path or not path.lower().endswith((".csv", ".tsv")):
             continue
         try:
-            resolve_columns(load_table(files.root / path), Columns())
+            resolve_columns(load_table(files.root / path), USUAL)
         except DataError:
             continue
         usable.append(files.root / path)
@@ -90,7 +90,7 @@ def _only_table(root: Path, files: ImageFiles, columns: Columns) -> Path:
     if root.is_file():
         return root
     tables = [files.root / path for path in files.tables if "/" not in path and path.lower().endswith((".csv", ".tsv"))]
-    if len(tables) > 1 and columns == Columns():
+    if len(tables) > 1 and columns == USUAL:
         tables = _usable_tables(files)
     if len(tables) != 1:
         names = ", ".join(path.name for path in tables) or "none"

@@ -12,7 +12,7 @@ from pathlib import Path
 from lesionlens.core.errors import DataError
 from lesionlens.data.files import ImageFiles, scan
 from lesionlens.data.index import SOURCE_PARTS, Index
-from lesionlens.data.listing import Row, Rules, make_index
+from lesionlens.data.listing import STRICT, Row, Rules, make_index
 
 DELIMITERS = ",;\t"
 ALIASES = {
@@ -51,6 +51,9 @@ class Columns:
     site: str = ""
     mask: str = ""
     part: str = ""
+
+
+USUAL = Columns()
 
 
 @dataclass(frozen=True)
@@ -181,7 +184,7 @@ def table_rows(table: Table, columns: Columns, part: str = "") -> Iterator[Row]:
         yield Row(table.where(line), **values)
 
 
-def read_table(path: Path, columns: Columns, rules: Rules = Rules(), files: ImageFiles | None = None) -> Index:
+def read_table(path: Path, columns: Columns, rules: Rules = STRICT, files: ImageFiles | None = None) -> Index:
     """Index any CSV; images are looked for in its folder and below.
 
     Args:
