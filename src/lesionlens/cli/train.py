@@ -1,0 +1,119 @@
+"""The command `train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lesionlens.cli.console import emit, note, progress_bar
+
+if TYPE_CHECKING:
+    from lesionlens.core.recipe import Recipe
+    from lesionlens.training.distributed import World
+    from lesionlens.training.history import Epoch
+    from lesionlens.training.run import Inputs, ValidateWith
+
+
+def train(
+    recipe: Annotated[Path, typer.Argument(help="A recipe, for example recipes/light.toml.")],
+    index: Annotated[Path, typer.Option(help="index.csv that `index` made.")],
+    split: Annotated[Path, typer.Option(help="split.json that `split` made.")],
+    plan: Annotated[Path, typer.Option(help="plan.csv that `augment` made.")],
+    store: Annotated[Path, typer.Option(help="The folder that `pack` made.")],
+    out: Annotated[Path, typer.Option(help="Folder for checkpoints and history.")] = Path("train"),
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one key of the recipe.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    restart: Annotated[
+        bool, typer.Option("--restart/--resume", help="Begin anew, or go on where --out stopped (the default).")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Train a network; stopped at any moment, the same command goes on where it was."""
+    from lesionlens.augment.offline import read_plan
+    from lesionlens.core.recipe_file import load_recipe
+    from lesionlens.data.index import read_index
+    from lesionlens.data.split import read_split
+    from lesionlens.data.store import Store
+    from lesionlens.training.distributed import join_world
+    from lesionlens.training.run import Inputs
+
+    resolved = load_recipe(recipe, overrides or ())
+    inputs = Inputs(read_index(index), read_split(split), read_plan(plan), Store.open(store))
+    with join_world(device) as world:
+        result = train_and_tell(inputs, resolved, out, world, restart)
+        if world.writes:
+            emit(result, as_json, text_of(result))
+
+
+def train_and_tell(inputs: Inputs, recipe: Recipe, out: Path, world: World, restart: bool = False) -> dict[str, Any]:
+    """Train with a progress bar and a line an epoch; gives the JSON-ready result of the command."""
+    from lesionlens.training.run import BEST_FILE, HISTORY_FILE, LAST_FILE, train_run
+
+    total = recipe.training.epochs * len(inputs.plan.image_ids)
+    with progress_bar("training", total if world.writes else 0) as advance:
+        seen = 0
+
+        def progress(images: int) -> None:
+            nonlocal seen
+            seen += images
+            if world.writes:
+                advance(images)
+
+        epochs = train_run(inputs, recipe, out, validator(inputs), world=world, restart=restart, progress=progress)
+        for epoch in epochs:
+            if world.writes:
+                note(line_of(epoch, recipe.training.epochs))
+    return _result(out / BEST_FILE, out / LAST_FILE, out / HISTORY_FILE, recipe)
+
+
+def validator(inputs: Inputs, batch_size: int = 64) -> ValidateWith:
+    """The figures of the validation part, as `train_run` asks for them after each epoch.
+
+    Args:
+        inputs: index, split and store of the run; images that the store dropped are left out.
+        batch_size: images in one pass.
+    """
+    import numpy as np
+
+    from lesionlens.evaluation.metrics import validation_figures
+    from lesionlens.evaluation.predict import predict_logits
+
+    kept = [image_id for image_id in inputs.split.parts["validation"] if image_id not in inputs.store.dropped]
+    rows, n_classes = inputs.store.rows(kept), len(inputs.index.labels)
+    class_of = dict(zip(inputs.index.ids, inputs.index.dx_indices().tolist(), strict=True))
+    labels = np.array([class_of[image_id] for image_id in kept])
+
+    def validate(network: Any, spec: Any) -> dict[str, float]:
+        logits = predict_logits(network, inputs.store.images, spec, rows=rows, batch_size=batch_size)
+        return validation_figures(logits, labels, n_classes)
+
+    return validate
+
+
+def line_of(epoch: Epoch, epochs: int) -> str:
+    """One epoch in one line, for people."""
+    figures = "  ".join(f"{name} {value:.4f}" for name, value in epoch.validation.items() if value is not None)
+    return (
+        f"epoch {epoch.epoch}/{epochs}  rate {epoch.learning_rate:.2e}  training loss {epoch.training_loss:.4f}  "
+        f"validation {figures}  {epoch.images_per_second:.0f} images/s  {epoch.seconds:.0f} s{'  best' if epoch.best else ''}"
+    )
+
+
+def _result(best: Path, last: Path, history: Path, recipe: Recipe) -> dict[str, Any]:
+    from lesionlens.training.history import best_epoch, read_history
+
+    epochs = read_history(history)
+    chosen = best_epoch(epochs, recipe.training.monitor)
+    paths = {"best": str(best), "last": str(last), "history": str(history)}
+    return {"epochs": len(epochs), "best_epoch": chosen.to_json() if chosen else None, **paths}
+
+
+def text_of(result: dict[str, Any]) -> str:
+    """The result of training in one line, for people."""
+    chosen = result["best_epoch"]
+    figures = ", ".join(f"{name} {value:.4f}" for name, value in chosen["validation"].items() if value is not None)
+    return f"trained {result['epochs']} epochs; best is epoch {chosen['epoch']} (validation {figures}): {result['best']}"

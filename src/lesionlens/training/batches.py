@@ -1,0 +1,199 @@
+"""Batches of one epoch: rows of the plan become augmented images, the same on any machine.
+
+Every pixel is a pure function of (seed, epoch, image_id, copy), so an epoch can be made again at
+will: a resumed run sees what the unbroken run would have seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lesionlens.augment.offline import Plan
+from lesionlens.augment.policy import augment, table_3
+from lesionlens.core.errors import ArtifactError, TrainingError
+from lesionlens.core.recipe import Recipe
+from lesionlens.core.seeds import derive_seed
+from lesionlens.data.image import InputSpec
+from lesionlens.data.index import Index
+from lesionlens.data.store import Store
+from lesionlens.training.order import Order, cut_batches, epoch_order, fed_counts
+from lesionlens.training.prefetch import Prefetch
+
+QUEUE_DEPTH = 4
+DEVICE_MEMORY_SHARE = 0.5
+FIXED_EPOCH = 0
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Images for one pass of the network.
+
+    Attributes:
+        images: uint8 (N, 3, S, S), channels_last in memory.
+        labels: class indices, int64 (N,).
+        total: images of the whole batch over all processes, at least N.
+    """
+
+    images: Tensor
+    labels: Tensor
+    total: int
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of a plan, ready to be read from a store.
+
+    Attributes:
+        image_ids: image of each row, (M,).
+        copies: 0 for the original, else the number of the augmented copy, int64 (M,).
+        store_rows: row of the store, int64 (M,).
+        labels: class index, int64 (M,).
+    """
+
+    image_ids: tuple[str, ...]
+    copies: np.ndarray
+    store_rows: np.ndarray
+    labels: np.ndarray
+
+
+def plan_rows(plan: Plan, store: Store, index: Index) -> Rows:
+    """Look the rows of a plan up in store and index; images that the store dropped are left out.
+
+    Raises:
+        ArtifactError: if the plan names an image that the index or the store does not hold.
+        TrainingError: if no row is left.
+    """
+    kept = [row for row, image_id in enumerate(plan.image_ids) if image_id not in store.dropped]
+    if not kept:
+        raise TrainingError("the plan holds no image that can be read; make it again with: lesionlens augment")
+    image_ids = tuple(plan.image_ids[row] for row in kept)
+    class_of = dict(zip(index.ids, index.dx_indices().tolist(), strict=True))
+    unknown = [image_id for image_id in image_ids if image_id not in class_of]
+    if unknown:
+        raise ArtifactError(
+            f"the plan names {len(unknown)} images that the index does not hold, the first is {unknown[0]!r}; "
+            "make it again with: lesionlens augment"
+        )
+    labels = np.array([class_of[image_id] for image_id in image_ids], np.int64)
+    return Rows(image_ids, np.asarray(plan.copies, np.int64)[kept], store.rows(image_ids), labels)
+
+
+class Batches:
+    """The batches of every epoch of a run, for one process of it.
+
+    Args:
+        rows: what to feed.
+        images: frames of the store, uint8 (N, F, F, 3).
+        spec: size of the crop.
+        recipe: seed, augmentation, batch size and sampler are used.
+        device: where the images go. On a GPU with room the frames are kept and augmented there.
+        rank: number of this process.
+        world: number of processes; each takes its part of every batch.
+
+    Raises:
+        TrainingError: if a batch has fewer images than there are processes.
+    """
+
+    def __init__(
+        self, rows: Rows, images: np.ndarray, spec: InputSpec, recipe: Recipe, device: torch.device, rank: int = 0, world: int = 1
+    ) -> None:
+        self.rows = rows
+        self.size = spec.size
+        self.recipe = recipe
+        self.device = device
+        self.rank = rank
+        self.world = world
+        self.policy = table_3(recipe.augmentation.probabilities)
+        self.cuts = cut_batches(len(rows.labels), recipe.training.batch_size)
+        smallest = min(cut.stop - cut.start for cut in self.cuts)
+        if smallest < world:
+            raise TrainingError(f"a batch has {smallest} images for {world} processes; start fewer, or raise training.batch_size")
+        self.on_device = device.type != "cpu" and fits_device(images.nbytes, device)
+        self.frames = torch.from_numpy(np.ascontiguousarray(images)).to(device) if self.on_device else None
+        self.images = images
+
+    def __len__(self) -> int:
+        """Batches in an epoch."""
+        return len(self.cuts)
+
+    def counts(self, n_classes: int) -> np.ndarray:
+        """Images of each class in an epoch, (K,); see `order.fed_counts`."""
+        return fed_counts(self.rows.labels, n_classes, self.recipe.training.sampler)
+
+    def epoch(self, epoch: int) -> Prefetch[Batch]:
+        """The batches of epoch `epoch` (from 1); use it as a context manager."""
+        return Prefetch(self._generate(epoch), 0 if self.on_device else QUEUE_DEPTH)
+
+    def _generate(self, epoch: int) -> Iterator[Batch]:
+        order = epoch_order(self.rows.labels, self.recipe.training.sampler, self.recipe.seed, epoch)
+        for cut in self.cuts:
+            draws = np.array_split(np.arange(cut.start, cut.stop), self.world)[self.rank]
+            part = Order(order.rows[draws], order.repeats[draws])
+            labels = torch.from_numpy(self.rows.labels[part.rows])
+            images = self.read(part, epoch)
+            if self.device.type == "cuda" and not self.on_device:
+                images, labels = images.pin_memory(), labels.pin_memory()
+            yield Batch(self._to_device(images), labels.to(self.device, non_blocking=True), cut.stop - cut.start)
+
+    def _to_device(self, images: Tensor) -> Tensor:
+        return images if images.device == self.device else images.to(self.device, non_blocking=True)
+
+    def read(self, order: Order, epoch: int) -> Tensor:
+        """The images of some draws as they are fed in `epoch`, uint8 (N, 3, S, S)."""
+        seeds = self.seeds(order, epoch)
+        images = self._crops(self.rows.store_rows[order.rows], seeds)
+        changed = self._augmented(order)
+        if len(changed):
+            where = torch.from_numpy(changed).to(images.device)
+            images[where] = augment(images[where], [seeds[n] for n in changed], self.policy)
+        return images
+
+    def seeds(self, order: Order, epoch: int) -> list[int]:
+        """The seed of each draw: of copies that are drawn once it does not depend on the epoch."""
+        fixed = self.recipe.augmentation.offline_pixels == "fixed"
+        seeds = []
+        for row, repeat in zip(order.rows.tolist(), order.repeats.tolist(), strict=True):
+            image_id, copy = self.rows.image_ids[row], int(self.rows.copies[row])
+            if fixed and copy > 0:
+                seeds.append(derive_seed(self.recipe.seed, FIXED_EPOCH, image_id, copy))
+            else:
+                again = (repeat,) if repeat else ()
+                seeds.append(derive_seed(self.recipe.seed, epoch, image_id, copy, *again))
+        return seeds
+
+    def _augmented(self, order: Order) -> np.ndarray:
+        if self.recipe.augmentation.originals:
+            return np.arange(len(order.rows))
+        return np.flatnonzero(self.rows.copies[order.rows] > 0)
+
+    def _crops(self, store_rows: np.ndarray, seeds: list[int]) -> Tensor:
+        frame, size = self.images.shape[1], self.size
+        if self.frames is not None:
+            chosen = self.frames[torch.from_numpy(store_rows).to(self.device)]  # (N, F, F, 3)
+        else:
+            chosen = torch.from_numpy(self.images[store_rows])
+        if frame > size:
+            corners = [crop_corner(seed, frame, size) for seed in seeds]
+            pairs = zip(chosen, corners, strict=True)
+            chosen = torch.stack([image[top : top + size, left : left + size] for image, (top, left) in pairs])
+        return chosen.permute(0, 3, 1, 2)  # (N, 3, S, S), channels_last in memory
+
+
+def crop_corner(seed: int, frame: int, size: int) -> tuple[int, int]:
+    """Top and left of the random crop that goes with an image's seed, each from 0 to frame - size."""
+    places = frame - size + 1
+    place = derive_seed(seed, "crop") % (places * places)
+    return place // places, place % places
+
+
+def fits_device(size_bytes: int, device: torch.device) -> bool:
+    """Whether that many bytes leave the larger part of the free memory of a GPU to the network."""
+    if device.type != "cuda":
+        return False
+    free, _ = torch.cuda.mem_get_info(device)
+    return size_bytes < DEVICE_MEMORY_SHARE * free

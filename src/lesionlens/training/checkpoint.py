@@ -1,0 +1,262 @@
+"""Checkpoints: one safetensors file each, with JSON in its header; nothing is ever unpickled.
+
+`best.safetensors` is the network to use (the averaged one if the recipe averages) and everything
+needed to use it; `last.safetensors` is everything needed to go on training.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from lesionlens.core.artifact import atomic_file
+from lesionlens.core.errors import CheckpointError, LesionLensError
+from lesionlens.core.labels import LabelSet
+from lesionlens.core.recipe import Recipe
+from lesionlens.core.recipe_file import recipe_from
+from lesionlens.data.image import InputSpec
+from lesionlens.models.build import build_network
+from lesionlens.training.history import Epoch
+from lesionlens.training.state import TrainingState
+
+METADATA_KEY = "lesionlens"
+FORMAT = 1
+BEST, LAST = "best", "last"
+TRAINED_WITH = ("torch", "timm", "numpy", "safetensors")
+
+
+@dataclass(frozen=True)
+class CheckpointInfo:
+    """What a network is and where it comes from.
+
+    Attributes:
+        labels: the diagnoses, in the order of its outputs.
+        spec: how its pixels are prepared.
+        recipe: the resolved recipe.
+        split_hash: hash of the split it was trained on.
+        plan_hash: hash of the plan it was fed.
+        index_hash: hash of the index of its images.
+        protocol: name of the split's protocol.
+        leaks: whether that protocol is known to leak.
+        epoch: the epoch that these weights are from, 0 before the first.
+        figures: validation figures of that epoch.
+        averaged: whether these are averaged weights.
+        versions: versions of Python and of the libraries that trained it.
+    """
+
+    labels: LabelSet
+    spec: InputSpec
+    recipe: Recipe
+    split_hash: str
+    plan_hash: str
+    index_hash: str
+    protocol: str
+    leaks: bool
+    epoch: int = 0
+    figures: dict[str, float | None] = field(default_factory=dict)
+    averaged: bool = False
+    versions: dict[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON-ready form that `from_json` reads back."""
+        plain = {name: value for name, value in vars(self).items() if name not in ("labels", "spec", "recipe")}
+        return {"labels": self.labels.to_json(), "spec": self.spec.to_json(), "recipe": self.recipe.to_json(), **plain}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> CheckpointInfo:
+        """Read what `to_json` wrote; unknown fields are errors."""
+        parts = {
+            "labels": LabelSet.from_json(value["labels"]),
+            "spec": InputSpec.from_json(value["spec"]),
+            "recipe": recipe_from(value["recipe"], where="the checkpoint's recipe"),
+        }
+        return cls(**{**value, **parts})
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python, of this package and of the libraries that train."""
+    return {
+        "python": sys.version.split()[0],
+        "lesionlens": version("lesionlens"),
+        **{name: version(name) for name in TRAINED_WITH},
+    }
+
+
+def save_network(network: nn.Module, info: CheckpointInfo, path: Path) -> None:
+    """Write the network to use, whole or not at all.
+
+    Raises:
+        StorageError: if the disk is full; the file that was there stays.
+    """
+    _write(path, BEST, network.state_dict(), {"info": info.to_json()})
+
+
+def load_network(path: Path, device: torch.device | str = "cpu") -> tuple[nn.Module, CheckpointInfo]:
+    """Read a network to use, in evaluation mode, and what is known of it.
+
+    Raises:
+        CheckpointError: if the file is missing, cut short, no checkpoint of a network, or does not
+            fit the network that its own recipe names.
+    """
+    tensors, value = _read(path, BEST)
+    info = _info(value, path)
+    network = build_network(info.recipe.model, len(info.labels), info.spec.size, pretrained=False)
+    _load(network, tensors, path)
+    return network.eval().to(device), info
+
+
+def save_state(state: TrainingState, info: CheckpointInfo, path: Path) -> None:
+    """Write everything that a resumed run needs, whole or not at all.
+
+    Raises:
+        StorageError: if the disk is full; the file that was there stays.
+    """
+    tensors = {f"network.{name}": tensor for name, tensor in state.network.state_dict().items()}
+    if state.averaged is not None:
+        tensors |= {f"averaged.{name}": tensor for name, tensor in state.averaged.network.state_dict().items()}
+    moments = state.optimizer.state_dict()["state"]
+    for number, entries in moments.items():
+        tensors |= {f"optimizer.{number}.{name}": entry for name, entry in entries.items() if entry is not None}
+    facts = {
+        "info": info.to_json(),
+        "rates": [group["lr"] for group in state.optimizer.param_groups],
+        "steps": state.schedule.last_epoch,
+        "averaged_updates": state.averaged.updates if state.averaged is not None else 0,
+        "scaler": state.scaler.state_dict(),
+        "history": [epoch.to_json() for epoch in state.history],
+    }
+    _write(path, LAST, tensors, facts)
+
+
+def load_state(state: TrainingState, info: CheckpointInfo, path: Path) -> None:
+    """Put a freshly built state back to where `path` was written.
+
+    Args:
+        state: as `build_state` makes it; changed in place.
+        info: of the run that wants to go on; it must be the one that wrote the file.
+        path: a last.safetensors.
+
+    Raises:
+        CheckpointError: if the file is missing, cut short, or belongs to another recipe, split,
+            plan, network or label set. The state is then not to be used.
+    """
+    tensors, value = _read(path, LAST)
+    check_same_run(_info(value, path), info, path)
+    _load(state.network, _under(tensors, "network."), path)
+    try:
+        if state.averaged is not None:
+            _load(state.averaged.network, _under(tensors, "averaged."), path)
+            state.averaged.updates = int(value["averaged_updates"])
+        _load_optimizer(state.optimizer, _under(tensors, "optimizer."))
+        for group, rate in zip(state.optimizer.param_groups, value["rates"], strict=True):
+            group["lr"] = rate
+        state.schedule.last_epoch = int(value["steps"])
+        if value["scaler"]:
+            state.scaler.load_state_dict(value["scaler"])
+        state.history[:] = [Epoch(**epoch) for epoch in value["history"]]
+    except (KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:
+        raise CheckpointError(f"{path} does not fit this run ({_short(error)}); start anew with --restart") from error
+
+
+def check_same_run(found: CheckpointInfo, wanted: CheckpointInfo, path: Path) -> None:
+    """Refuse to go on from another run's checkpoint.
+
+    Name, split and evaluation sections of the recipe do not change training and may differ; the
+    split itself may not.
+
+    Raises:
+        CheckpointError: naming the first difference.
+    """
+    then, now = _training_part(found.recipe), _training_part(wanted.recipe)
+    differing = [key for key in now if then.get(key) != now[key]]
+    if differing:
+        key = differing[0]
+        raise CheckpointError(
+            f"{path} is of another recipe: {key} is {then.get(key)!r} there and {now[key]!r} here. "
+            "Go on with that recipe, choose another --out, or start anew with --restart"
+        )
+    for name in ("labels", "spec", "index_hash", "split_hash", "plan_hash"):
+        if getattr(found, name) != getattr(wanted, name):
+            what = name.removesuffix("_hash")
+            raise CheckpointError(f"{path} was trained with another {what}; choose another --out, or start anew with --restart")
+
+
+def _training_part(recipe: Recipe) -> dict[str, Any]:
+    value = recipe.to_json()
+    sections = {name: value[name] for name in ("input", "augmentation", "model", "training")}
+    flat = {f"{section}.{key}": item for section, keys in sections.items() for key, item in keys.items()}
+    return {"seed": recipe.seed, **flat}
+
+
+def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        number, _, entry = name.partition(".")
+        parameter = parameters[int(number)]
+        if tensor.shape == parameter.shape and tensor.ndim > 0:  # fused kernels need the parameter's own strides
+            tensor = torch.empty_like(parameter, dtype=tensor.dtype).copy_(tensor)
+        state.setdefault(int(number), {})[entry] = tensor
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def _load(network: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
+    try:
+        network.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise CheckpointError(f"{path} does not fit its network ({_short(error)}); train it again") from error
+
+
+def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def _write(path: Path, kind: str, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
+    metadata = {METADATA_KEY: json.dumps({"format": FORMAT, "kind": kind, **facts}, allow_nan=False)}
+    plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    content = safetensors.torch.save(plain, metadata)
+    with atomic_file(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def _read(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    if not path.is_file():
+        raise CheckpointError(f"checkpoint {path} does not exist; make it with: lesionlens train")
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a dict
+    except (safetensors.SafetensorError, OSError) as error:
+        raise CheckpointError(
+            f"checkpoint {path} is damaged or cut short ({_short(error)}); delete it and train again, or copy it again whole"
+        ) from error
+    try:
+        value: dict[str, Any] = json.loads(metadata[METADATA_KEY])
+        found = (value["format"], value["kind"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path} is not a checkpoint of lesionlens; give a best.safetensors that train wrote") from error
+    if found != (FORMAT, kind):
+        raise CheckpointError(
+            f"{path} is a checkpoint of kind {found[1]!r}, format {found[0]}; {kind}.safetensors is needed here"
+        )
+    return tensors, value
+
+
+def _info(value: dict[str, Any], path: Path) -> CheckpointInfo:
+    try:
+        return CheckpointInfo.from_json(value["info"])
+    except (KeyError, TypeError, LesionLensError) as error:
+        raise CheckpointError(f"checkpoint {path} cannot be understood ({_short(error)}); train it again") from error
+
+
+def _short(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200]

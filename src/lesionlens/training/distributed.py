@@ -1,0 +1,105 @@
+"""Several processes train one network: torch.distributed, started by torchrun.
+
+    torchrun --nproc-per-node 4 -m lesionlens train recipes/paper.toml ...
+
+Every process takes its part of each batch and the gradients are averaged, so that the result is
+that of one process up to the rounding of sums. Two things are computed on each part alone: the
+statistics of batch norms while training (rank 0's running statistics are kept), and the partners
+of MixUp and CutMix.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import torch
+from torch import Tensor, distributed, nn
+
+from lesionlens.core.errors import TrainingError
+
+TIMEOUT = timedelta(hours=2)  # the other processes wait while rank 0 validates
+
+
+@dataclass(frozen=True)
+class World:
+    """The processes of a run, seen from one of them.
+
+    Attributes:
+        device: where this process computes.
+        rank: number of this process; rank 0 validates and writes.
+        size: number of processes.
+    """
+
+    device: torch.device
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def writes(self) -> bool:
+        """Whether this process prints and writes files."""
+        return self.rank == 0
+
+    def sum(self, value: Tensor) -> Tensor:
+        """The sum of a tensor over all processes."""
+        if self.size > 1:
+            value = value.clone()
+            distributed.all_reduce(value)
+        return value
+
+    def share(self, value: Any) -> Any:
+        """The JSON-ready value of rank 0, on every process."""
+        if self.size == 1:
+            return value
+        text = torch.tensor(list(json.dumps(value).encode()), dtype=torch.uint8, device=self.device)
+        length = torch.tensor([len(text)], device=self.device)
+        distributed.broadcast(length, 0)
+        text = text if self.rank == 0 else torch.empty(int(length), dtype=torch.uint8, device=self.device)
+        distributed.broadcast(text, 0)
+        return json.loads(bytes(text.tolist()))
+
+    def wrap(self, network: nn.Module) -> nn.Module:
+        """The network whose backward pass averages the gradients over all processes."""
+        if self.size == 1:
+            return network
+        devices = [self.device] if self.device.type == "cuda" else None
+        return nn.parallel.DistributedDataParallel(network, device_ids=devices)
+
+
+def choose_device(name: str = "auto", local_rank: int = 0) -> torch.device:
+    """The device by name; `auto` is the first CUDA GPU, else the CPU.
+
+    Raises:
+        TrainingError: if a GPU is asked for and there is none.
+    """
+    if name == "cpu" or (name == "auto" and not torch.cuda.is_available()):
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
+        raise TrainingError(f"device {name!r} was asked for, but torch sees no CUDA GPU; use --device cpu")
+    return torch.device("cuda", local_rank) if name in ("auto", "cuda") else torch.device(name)
+
+
+@contextmanager
+def join_world(device: str = "auto") -> Iterator[World]:
+    """The processes that torchrun started, or this one alone without it.
+
+    Raises:
+        TrainingError: if the device does not exist.
+    """
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    chosen = choose_device(device, int(os.environ.get("LOCAL_RANK", "0")))
+    if size == 1:
+        yield World(chosen)
+        return
+    if chosen.type == "cuda":
+        torch.cuda.set_device(chosen)
+    distributed.init_process_group("nccl" if chosen.type == "cuda" else "gloo", timeout=TIMEOUT)
+    try:
+        yield World(chosen, distributed.get_rank(), size)
+    finally:
+        distributed.destroy_process_group()

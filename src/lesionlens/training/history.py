@@ -1,0 +1,86 @@
+"""What each epoch gave: the record, the file of records, and when to stop."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from lesionlens.core.artifact import write_text
+from lesionlens.core.errors import ArtifactError
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One finished epoch.
+
+    Attributes:
+        epoch: number, from 1.
+        learning_rate: of its last step.
+        training_loss: mean loss over what was fed, augmentation, smoothing and weights included.
+        training_accuracy: share of what was fed whose first choice was the heavier label, in [0, 1].
+        validation: figures of the validation part, at least the one that the recipe monitors.
+        images_per_second: fed in training on all processes, validation not counted.
+        seconds: of the whole epoch, validation counted.
+        waiting_share: share of the training time spent waiting for images, in [0, 1].
+        best: whether no earlier epoch was as good.
+    """
+
+    epoch: int
+    learning_rate: float
+    training_loss: float
+    training_accuracy: float
+    validation: dict[str, float | None]
+    images_per_second: float
+    seconds: float
+    waiting_share: float
+    best: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON-ready form: one line of the history file."""
+        return asdict(self)
+
+
+def is_better(value: float | None, best: float | None, monitor: str) -> bool:
+    """Whether `value` of the figure `monitor` beats `best`; an undefined one (None or NaN) never does."""
+    if value is None or math.isnan(value):
+        return False
+    if best is None:
+        return True
+    return value < best if monitor == "loss" else value > best
+
+
+def best_epoch(history: Sequence[Epoch], monitor: str) -> Epoch | None:
+    """The best epoch so far: the first of equals; the first of all while the figure is undefined."""
+    best = history[0] if history else None
+    for epoch in history[1:]:
+        if best is None or is_better(epoch.validation[monitor], best.validation[monitor], monitor):
+            best = epoch
+    return best
+
+
+def out_of_patience(history: Sequence[Epoch], monitor: str, patience: int) -> bool:
+    """Whether the last `patience` epochs brought nothing better; never with a patience of 0."""
+    best = best_epoch(history, monitor)
+    return bool(patience and best is not None and history[-1].epoch - best.epoch >= patience)
+
+
+def write_history(history: Sequence[Epoch], path: Path) -> None:
+    """Write one JSON line for each epoch, whole or not at all."""
+    write_text(path, "".join(json.dumps(epoch.to_json(), allow_nan=False) + "\n" for epoch in history))
+
+
+def read_history(path: Path) -> tuple[Epoch, ...]:
+    """Read what `write_history` wrote.
+
+    Raises:
+        ArtifactError: if the file is missing or damaged.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        return tuple(Epoch(**json.loads(line)) for line in lines)
+    except (OSError, ValueError, TypeError) as error:
+        raise ArtifactError(f"history {path} is missing or damaged ({error}); train again with: lesionlens train") from error

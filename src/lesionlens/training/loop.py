@@ -1,0 +1,208 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from lesionlens.augment.online import mix
+from lesionlens.core.errors import TrainingError
+from lesionlens.core.recipe import Recipe
+from lesionlens.core.seeds import derive_seed
+from lesionlens.data.image import InputSpec
+from lesionlens.models.build import Normalise
+from lesionlens.training.batches import Batch, Batches
+from lesionlens.training.compiled import compiled
+from lesionlens.training.distributed import World
+from lesionlens.training.history import Epoch, best_epoch, is_better, out_of_patience
+from lesionlens.training.loss import Loss, one_hot
+from lesionlens.training.precision import autocast
+from lesionlens.training.state import TrainingState
+
+CHECK_EVERY = {"cpu": 1, "cuda": 16}  # reading a loss makes a GPU wait
+
+Validate = Callable[[nn.Module], dict[str, float]]
+Progress = Callable[[int], None]
+
+
+@dataclass
+class Sums:
+    """What one process counted in an epoch.
+
+    Attributes:
+        losses: loss of each batch so far, scalars on the device.
+        sizes: images of each batch over all processes.
+        hits: images whose first choice was the heavier label, a scalar on the device.
+        seconds: training time.
+        waited_s: of it, spent waiting for images.
+    """
+
+    hits: Tensor
+    losses: list[Tensor] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)
+    seconds: float = 0.0
+    waited_s: float = 0.0
+
+
+def steps_per_epoch(batches: Batches, accumulate: int) -> int:
+    """Steps of the optimiser in an epoch; the last may gather fewer batches."""
+    return -(-len(batches) // accumulate)
+
+
+class Learner:
+    """Turns batches into steps of the optimiser.
+
+    Args:
+        state: what the steps change.
+        recipe: loss, mixing, clipping and accumulation are used.
+        spec: mean and std of the normalisation.
+        counts: images of each class in an epoch, shape (K,).
+        world: the processes of the run.
+    """
+
+    def __init__(self, state: TrainingState, batches: Batches, recipe: Recipe, spec: InputSpec, n_classes: int, world: World):
+        self.state = state
+        self.batches = batches
+        self.recipe = recipe
+        self.world = world
+        self.n_classes = n_classes
+        self.normalise = Normalise(spec.mean, spec.std).to(world.device)
+        self.loss = Loss(recipe.training, batches.counts(n_classes)).to(world.device)
+        forward = world.wrap(state.network)
+        self.forward = compiled(forward, world.device) if recipe.training.compile else forward
+
+    def train(self, epoch: int, progress: Progress | None = None) -> Sums:
+        """Run one epoch (from 1)."""
+        sums = Sums(torch.zeros((), device=self.world.device))
+        torch.manual_seed(derive_seed(self.recipe.seed, "dropout", epoch, self.world.rank))
+        self.state.network.train()
+        start = time.perf_counter()
+        with self.batches.epoch(epoch) as images:
+            for number, batch in enumerate(images):
+                self._batch(batch, epoch, number, sums)
+                if progress is not None:
+                    progress(batch.total)
+            self._check(sums, epoch, len(sums.losses))
+            sums.waited_s = images.waited_s
+        sums.seconds = time.perf_counter() - start
+        return sums
+
+    def _batch(self, batch: Batch, epoch: int, number: int, sums: Sums) -> None:
+        accumulate = self.recipe.training.accumulate
+        first = number - number % accumulate
+        members = min(accumulate, len(self.batches) - first)
+        last = number == first + members - 1
+        targets = one_hot(batch.labels, self.n_classes)
+        seed = derive_seed(self.recipe.seed, "mix", epoch, number, self.world.rank)
+        images, targets = mix(self._inputs(batch.images), targets, self.recipe.augmentation, seed)
+        loss, logits = self._forward(images, targets, synchronise=last, members=members)
+        sums.losses.append(loss.detach())
+        sums.sizes.append(batch.total)
+        sums.hits += (logits.detach().argmax(1) == targets.argmax(1)).sum()
+        if len(sums.losses) % CHECK_EVERY.get(self.world.device.type, 1) == 0:
+            self._check(sums, epoch, number + 1)
+        if last:
+            self._step()
+
+    def _inputs(self, images: Tensor) -> Tensor:
+        inputs: Tensor = self.normalise(images)
+        return inputs.contiguous(memory_format=torch.channels_last) if self.recipe.training.channels_last else inputs.contiguous()
+
+    def _forward(self, images: Tensor, targets: Tensor, synchronise: bool, members: int) -> tuple[Tensor, Tensor]:
+        """Forward and backward; gives the loss of this process's part, and its logits (N, K)."""
+        if isinstance(self.forward, nn.parallel.DistributedDataParallel):
+            self.forward.require_backward_grad_sync = synchronise
+        with autocast(self.world.device, self.state.precision):
+            logits = self.forward(images)
+        weight = self.world.sum(self.loss.weight(targets)).clamp(min=torch.finfo(torch.float32).tiny)
+        loss = self.loss.total(logits, targets) * self.world.size / weight  # processes average: times their number
+        self.state.scaler.scale(loss / members).backward()  # type: ignore[no-untyped-call]
+        return loss, logits
+
+    def _step(self) -> None:
+        state, clip_norm = self.state, self.recipe.training.clip_norm
+        if clip_norm:
+            state.scaler.unscale_(state.optimizer)
+            nn.utils.clip_grad_norm_(state.network.parameters(), clip_norm)
+        state.scaler.step(state.optimizer)
+        state.scaler.update()
+        state.optimizer.zero_grad(set_to_none=True)
+        self.last_rate = state.learning_rate
+        state.schedule.step()
+        if state.averaged is not None:
+            state.averaged.update(state.network)
+
+    def _check(self, sums: Sums, epoch: int, number: int) -> None:
+        """Refuse a loss that is no number.
+
+        Raises:
+            TrainingError: naming epoch, batch and learning rate.
+        """
+        recent = torch.stack(sums.losses[-CHECK_EVERY.get(self.world.device.type, 1) :])
+        if bool(torch.isfinite(recent).all()):
+            return
+        rate = self.state.learning_rate
+        raise TrainingError(
+            f"the loss is {float(recent[~torch.isfinite(recent)][0])} in epoch {epoch}, batch {number} of {len(self.batches)}, "
+            f"at learning rate {rate:.3g}; it must be a number. Lower it (--set training.learning_rate={rate / 3:.1g}), clip the "
+            'gradient (--set training.clip_norm=1.0) or compute in fp32 (--set training.precision="fp32")'
+        )
+
+
+def fit(state: TrainingState, learner: Learner, validate: Validate, progress: Progress | None = None) -> Iterator[Epoch]:
+    """Train until the recipe's last epoch, or until its patience is over.
+
+    Args:
+        state: a new state, or a resumed one, which goes on after its last epoch.
+        learner: makes the steps.
+        validate: called on rank 0 with the network to use, in evaluation mode; gives the figures of
+            the validation part.
+        progress: told how many images each batch fed.
+
+    Yields:
+        Each finished epoch, already in `state.history`: the caller prints, writes and saves.
+
+    Raises:
+        TrainingError: if the loss stops being a number.
+    """
+    recipe, world = learner.recipe.training, learner.world
+    while len(state.history) < recipe.epochs and not out_of_patience(state.history, recipe.monitor, recipe.patience):
+        start = time.perf_counter()
+        number = len(state.history) + 1
+        sums = learner.train(number, progress)
+        figures = world.share(_defined(validate(state.to_use.eval())) if world.writes else None)
+        epoch = _finished(number, sums, figures, learner, time.perf_counter() - start)
+        state.history.append(epoch)
+        yield epoch
+
+
+def _defined(figures: dict[str, float]) -> dict[str, float | None]:
+    return {name: float(value) if math.isfinite(value) else None for name, value in figures.items()}
+
+
+def _finished(number: int, sums: Sums, figures: dict[str, float | None], learner: Learner, seconds: float) -> Epoch:
+    world, monitor, history = learner.world, learner.recipe.training.monitor, learner.state.history
+    if monitor not in figures:
+        raise TrainingError(
+            f"validation gives no {monitor!r}; it gives {', '.join(figures)}. Set training.monitor to one of them"
+        )
+    sizes = torch.tensor(sums.sizes, dtype=torch.float64)
+    losses = world.sum(torch.stack(sums.losses)).double().cpu() / world.size
+    before = best_epoch(history, monitor)
+    n_images = int(sizes.sum())
+    return Epoch(
+        epoch=number,
+        learning_rate=learner.last_rate,
+        training_loss=float((losses * sizes).sum() / n_images),
+        training_accuracy=float(world.sum(sums.hits)) / n_images,
+        validation=figures,
+        images_per_second=n_images / sums.seconds,
+        seconds=seconds,
+        waiting_share=sums.waited_s / sums.seconds,
+        best=before is None or is_better(figures[monitor], before.validation[monitor], monitor),
+    )

@@ -1,0 +1,50 @@
+"""Number formats: which one a machine runs well, and how a step is run in it."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+
+from lesionlens.core.errors import RecipeError
+
+DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def cpu_has_bf16() -> bool:
+    """Whether this CPU multiplies bf16 natively (AVX512-BF16 or AMX); elsewhere it is slower than fp32."""
+    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    known = [bool(capabilities[name]) for name in ("avx512_bf16", "amx_bf16", "bf16") if name in capabilities]
+    if known:
+        return any(known)
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+def resolve_precision(wanted: str, device: torch.device) -> str:
+    """The format that training really runs in: `fp32`, `bf16` or `fp16`.
+
+    `auto` is bf16 where the device multiplies it natively, otherwise fp16 with loss scaling on a
+    GPU and fp32 on a CPU.
+
+    Raises:
+        RecipeError: for `fp16` on a CPU, which has no kernels worth using for it.
+    """
+    if wanted == "fp16" and device.type == "cpu":
+        raise RecipeError('training.precision = "fp16" on a CPU; loss-scaled fp16 needs a GPU. Set it to "auto"')
+    if wanted != "auto":
+        return wanted
+    if device.type == "cpu":
+        return "bf16" if cpu_has_bf16() else "fp32"
+    return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+
+
+def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
+    """The context in which the forward pass runs; does nothing for `fp32`."""
+    if precision == "fp32":
+        return nullcontext()
+    return torch.autocast(device.type, dtype=DTYPES[precision])
+
+
+def build_scaler(device: torch.device, precision: str) -> torch.amp.GradScaler:
+    """The loss scaler; it passes everything through unless the format is fp16."""
+    return torch.amp.GradScaler(device.type, enabled=precision == "fp16")

@@ -1,0 +1,178 @@
+"""A training run: from the artifacts on disk to checkpoints and a history."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from lesionlens.augment.offline import Plan
+from lesionlens.core.artifact import hash_value
+from lesionlens.core.errors import ArtifactError, CheckpointError
+from lesionlens.core.recipe import Recipe
+from lesionlens.core.seeds import derive_seed
+from lesionlens.data.image import InputSpec, input_spec
+from lesionlens.data.index import Index
+from lesionlens.data.split import Split
+from lesionlens.data.statistics import channel_statistics
+from lesionlens.data.store import Store
+from lesionlens.models.build import build_network
+from lesionlens.training.batches import Batches, plan_rows
+from lesionlens.training.checkpoint import CheckpointInfo, load_state, save_network, save_state, versions
+from lesionlens.training.distributed import World
+from lesionlens.training.events import open_events, write_events
+from lesionlens.training.history import Epoch, write_history
+from lesionlens.training.loop import Learner, Progress, fit, steps_per_epoch
+from lesionlens.training.state import TrainingState, build_state
+
+BEST_FILE = "best.safetensors"
+LAST_FILE = "last.safetensors"
+HISTORY_FILE = "history.jsonl"
+EVENTS_FOLDER = "events"
+
+ValidateWith = Callable[[nn.Module, InputSpec], dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The artifacts that a run trains on.
+
+    Attributes:
+        index: the images and their diagnoses.
+        split: its parts; `training` gives the statistics, `validation` picks the best epoch.
+        plan: what is fed: originals and copies of the training part.
+        store: the decoded images.
+    """
+
+    index: Index
+    split: Split
+    plan: Plan
+    store: Store
+
+
+def check_inputs(inputs: Inputs, spec: InputSpec) -> None:
+    """Refuse artifacts that do not belong together.
+
+    Raises:
+        ArtifactError: if split or store were made from another index, the store for other pixels,
+            or the plan holds an image outside the training part.
+    """
+    if inputs.split.index_hash != inputs.index.hash:
+        raise ArtifactError("the split was made from another index; make it again with: lesionlens split")
+    if inputs.store.frame_hash != spec.frame_hash:
+        raise ArtifactError(
+            f"the store's pixels were prepared otherwise than the recipe's input asks (frame {spec.frame}, {spec.resize}); "
+            "pack it again with: lesionlens pack"
+        )
+    outside = set(inputs.plan.image_ids) - set(inputs.split.parts["training"])
+    if outside:
+        raise ArtifactError(
+            f"the plan holds {len(outside)} images that are not in the split's training part, such as {min(outside)!r}; "
+            "make it again with: lesionlens augment"
+        )
+
+
+def training_spec(recipe: Recipe, index: Index, split: Split, store: Store) -> InputSpec:
+    """The InputSpec of a run; `normalise = "training"` measures the training part."""
+    if recipe.input.normalise != "training":
+        return input_spec(recipe.input)
+    kept = [image_id for image_id in split.parts["training"] if image_id not in store.dropped]
+    return input_spec(recipe.input, *channel_statistics(store, store.rows(kept)))
+
+
+def describe(inputs: Inputs, recipe: Recipe, spec: InputSpec) -> CheckpointInfo:
+    """What every checkpoint of the run says of itself."""
+    split = inputs.split
+    return CheckpointInfo(
+        labels=inputs.index.labels,
+        spec=spec,
+        recipe=recipe,
+        split_hash=split.hash,
+        plan_hash=plan_hash(inputs.plan),
+        index_hash=inputs.index.hash,
+        protocol=split.protocol,
+        leaks=split.leaks,
+        versions=versions(),
+    )
+
+
+def plan_hash(plan: Plan) -> str:
+    """SHA-256 over what a plan feeds."""
+    return hash_value([list(plan.image_ids), np.asarray(plan.copies).tolist()])
+
+
+def train_run(
+    inputs: Inputs,
+    recipe: Recipe,
+    out: Path,
+    validate: ValidateWith,
+    *,
+    world: World,
+    restart: bool = False,
+    progress: Progress | None = None,
+) -> Iterator[Epoch]:
+    """Train a network as a recipe says, or go on where an earlier call stopped.
+
+    After each epoch `out` holds best.safetensors, last.safetensors and history.jsonl, each written
+    whole or not at all, and the epoch is yielded. A run that was stopped anywhere, kill -9
+    included, repeats at most the epoch it was in and ends with the unbroken run's result.
+
+    Args:
+        inputs: what to train on.
+        recipe: how.
+        out: folder of the checkpoints.
+        validate: called after each epoch with the network to use and its InputSpec.
+        world: the processes of the run; see `join_world`.
+        restart: begin at the first epoch even if `out` holds a checkpoint.
+        progress: told how many images each batch fed.
+
+    Raises:
+        ArtifactError: if the artifacts do not belong together.
+        CheckpointError: if `out` holds another run and `restart` is not set.
+        TrainingError: if the loss stops being a number.
+        StorageError: if the disk is full; checkpoints written before stay.
+    """
+    spec = training_spec(recipe, inputs.index, inputs.split, inputs.store)
+    check_inputs(inputs, spec)
+    info = describe(inputs, recipe, spec)
+    rows = plan_rows(inputs.plan, inputs.store, inputs.index)
+    batches = Batches(rows, inputs.store.images, spec, recipe, world.device, world.rank, world.size)
+    state = _start(info, batches, out, world, restart)
+    learner = Learner(state, batches, recipe, spec, len(info.labels), world)
+    with contextlib.ExitStack() as stack:
+        writer = open_events(out / EVENTS_FOLDER) if recipe.training.tensorboard and world.writes else None
+        if writer is not None:
+            stack.callback(writer.close)
+        for epoch in fit(state, learner, lambda network: validate(network, spec), progress):
+            if world.writes:
+                _save(state, epoch, info, out)
+            if writer is not None:
+                write_events(writer, epoch)
+            yield epoch
+
+
+def _start(info: CheckpointInfo, batches: Batches, out: Path, world: World, restart: bool) -> TrainingState:
+    recipe, last = info.recipe, out / LAST_FILE
+    resumes = last.exists() and not restart
+    torch.set_flush_denormal(True)  # tiny weights and moments cost a CPU dearly and mean nothing
+    torch.manual_seed(derive_seed(recipe.seed, "weights"))
+    network = build_network(recipe.model, len(info.labels), info.spec.size, pretrained=not resumes)
+    state = build_state(network, recipe.training, steps_per_epoch(batches, recipe.training.accumulate), world.device)
+    if resumes:
+        load_state(state, info, last)
+        if world.writes and not (out / BEST_FILE).exists():
+            raise CheckpointError(f"{out / BEST_FILE} is gone, but {last} goes on after it; start anew with --restart")
+    return state
+
+
+def _save(state: TrainingState, epoch: Epoch, info: CheckpointInfo, out: Path) -> None:
+    now = replace(info, epoch=epoch.epoch, figures=epoch.validation, averaged=state.averaged is not None)
+    if epoch.best:
+        save_network(state.to_use, now, out / BEST_FILE)
+    save_state(state, now, out / LAST_FILE)
+    write_history(state.history, out / HISTORY_FILE)

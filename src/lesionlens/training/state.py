@@ -1,0 +1,71 @@
+"""Everything that changes while a network trains, and that a resumed run needs back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from lesionlens.core.recipe import TrainingRecipe
+from lesionlens.training.ema import AveragedNetwork
+from lesionlens.training.history import Epoch
+from lesionlens.training.optimizer import build_optimizer
+from lesionlens.training.precision import build_scaler, resolve_precision
+from lesionlens.training.schedule import build_schedule
+
+
+@dataclass
+class TrainingState:
+    """A network in training.
+
+    Attributes:
+        network: the network, on its device.
+        optimizer: over its trainable parameters.
+        schedule: of the learning rate, one step for each of the optimiser's.
+        scaler: of the loss; passes through unless the format is fp16.
+        averaged: the averaged weights, if the recipe wants them.
+        precision: number format of the forward pass.
+        history: the finished epochs.
+    """
+
+    network: nn.Module
+    optimizer: Optimizer
+    schedule: LRScheduler
+    scaler: torch.amp.GradScaler
+    averaged: AveragedNetwork | None
+    precision: str
+    history: list[Epoch] = field(default_factory=list)
+
+    @property
+    def to_use(self) -> nn.Module:
+        """The network that is validated and kept: the averaged one if there is one."""
+        return self.averaged.network if self.averaged is not None else self.network
+
+    @property
+    def learning_rate(self) -> float:
+        """Rate of the next step."""
+        return float(self.optimizer.param_groups[0]["lr"])
+
+
+def build_state(network: nn.Module, recipe: TrainingRecipe, steps_per_epoch: int, device: torch.device) -> TrainingState:
+    """Put `network` on `device` and give it what the recipe trains it with.
+
+    Raises:
+        RecipeError: if the device cannot compute in the wanted precision.
+    """
+    precision = resolve_precision(recipe.precision, device)
+    network.to(device)
+    if recipe.channels_last:
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizer = build_optimizer(network, recipe)
+    return TrainingState(
+        network=network,
+        optimizer=optimizer,
+        schedule=build_schedule(optimizer, recipe, steps_per_epoch),
+        scaler=build_scaler(device, precision),
+        averaged=AveragedNetwork(network, recipe.ema_decay) if recipe.ema_decay else None,
+        precision=precision,
+    )
