@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 import torch
@@ -12,9 +11,9 @@ from torch import Tensor, nn
 from lesionlens.core.errors import ModelError, RecipeError
 from lesionlens.data.image import InputSpec, centre_crop
 from lesionlens.models.build import Normalise
+from lesionlens.training.precision import autocast, resolve_precision
 
 VIEWS = (1, 8)
-PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 
 
 def predict_logits(
@@ -40,7 +39,7 @@ def predict_logits(
         views: 1, or 8: the flips and right-angle rotations of the square. Their probabilities are
             averaged, and the logarithm of that mean is returned.
         batch_size: images in one pass.
-        precision: `fp32`, `bf16`, `fp16`, or `auto`: bf16 where the processor computes in it.
+        precision: `fp32`, `bf16`, `fp16`, or `auto`: the one that training uses on this device.
         progress: told how many images each batch finished.
 
     Returns:
@@ -48,7 +47,7 @@ def predict_logits(
 
     Raises:
         ModelError: if a logit is NaN or infinite.
-        RecipeError: if `views` or `precision` is none of those above.
+        RecipeError: if `views` or `precision` cannot be had.
     """
     if views not in VIEWS:
         raise RecipeError(f"views = {views!r}; it must be 1, or 8 (all flips and right-angle rotations)")
@@ -59,7 +58,7 @@ def predict_logits(
     network.eval()
     parts = []
     try:
-        with torch.inference_mode(), autocast(precision, device):
+        with torch.inference_mode(), autocast(device, resolve_precision(precision, device)):
             for start in range(0, len(rows), batch_size):
                 chosen = rows[start : start + batch_size]
                 pixels = _to_tensor(centre_crop(images[chosen], spec.size)).to(device)
@@ -87,27 +86,6 @@ def square_views(images: Tensor) -> list[Tensor]:
     """The eight flips and right-angle rotations of square images (N, 3, S, S), the unchanged one first."""
     turned = [torch.rot90(images, turns, (2, 3)) for turns in range(4)]
     return [view.contiguous(memory_format=torch.channels_last) for view in turned + [torch.flip(image, (3,)) for image in turned]]
-
-
-def autocast(precision: str, device: torch.device) -> AbstractContextManager[object]:
-    """The autocast context for a precision's name on `device`; `auto` is bf16 where the hardware has it.
-
-    Raises:
-        RecipeError: if the name is unknown.
-    """
-    if precision not in PRECISIONS:
-        raise RecipeError(f"precision = {precision!r}; it must be one of {', '.join(PRECISIONS)}")
-    if precision == "auto":
-        precision = "bf16" if _has_bf16(device) else "fp32"
-    if precision == "fp32":
-        return nullcontext()
-    return torch.autocast(device.type, torch.bfloat16 if precision == "bf16" else torch.float16)
-
-
-def _has_bf16(device: torch.device) -> bool:
-    if device.type == "cuda":
-        return torch.cuda.get_device_capability(device) >= (8, 0)
-    return device.type == "cpu" and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def _checked(logits: np.ndarray, rows: np.ndarray) -> np.ndarray:

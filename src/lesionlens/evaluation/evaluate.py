@@ -1,0 +1,200 @@
+"""A checkpoint predicts one part of the split that it was trained with, and is scored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from lesionlens.core.artifact import hash_file, write_json
+from lesionlens.core.errors import CheckpointError, RecipeError
+from lesionlens.data.index import Index
+from lesionlens.data.protocols import PARTS
+from lesionlens.data.split import Split, groups_of
+from lesionlens.data.store import Store
+from lesionlens.evaluation.predict import predict_logits
+from lesionlens.evaluation.predictions import Origin, Predictions, write_predictions
+from lesionlens.evaluation.scores import score
+from lesionlens.training.checkpoint import CheckpointInfo, load_network
+from lesionlens.training.distributed import choose_device
+from lesionlens.training.precision import resolve_precision
+
+
+@dataclass(frozen=True)
+class PredictionSettings:
+    """How a part is predicted.
+
+    Attributes:
+        part: `training`, `validation` or `test`.
+        views: 1 or 8; 0 takes what the checkpoint's recipe says.
+        resamples: of the bootstrap; 0 takes what the checkpoint's recipe says.
+        batch_size: images in one pass.
+        precision: `fp32`, so that figures do not depend on the machine, or `bf16`, `fp16`, `auto`.
+        device: `auto`, `cpu` or `cuda`.
+    """
+
+    part: str = "test"
+    views: int = 0
+    resamples: int = 0
+    batch_size: int = 64
+    precision: str = "fp32"
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        if self.part not in PARTS:
+            raise RecipeError(f"part = {self.part!r}; it must be one of {', '.join(PARTS)}")
+        if self.views not in (0, 1, 8):
+            raise RecipeError(f"views = {self.views!r}; it must be 1, or 8 (all flips and right-angle rotations)")
+        if not 1 <= self.batch_size <= 100_000:
+            raise RecipeError(f"batch size {self.batch_size}; it must be from 1 to 100000")
+        if self.resamples and not 100 <= self.resamples <= 100_000:
+            raise RecipeError(f"resamples = {self.resamples}; it must be from 100 to 100000, or 0 for the recipe's number")
+
+
+def evaluate(
+    checkpoint: Path,
+    index: Index,
+    split: Split,
+    store: Store,
+    out: Path,
+    settings: PredictionSettings | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> dict[str, Any]:
+    """Predict one part, score it, and write `predictions.npz` and `scores.json` into `out`.
+
+    See `predict_part` for the arguments and errors.
+
+    Returns:
+        The content of scores.json; see `scores.score`.
+    """
+    settings = settings or PredictionSettings()
+    trained = _Trained(checkpoint, *load_network(checkpoint))
+    predictions = _predict(trained, index, split, store, settings, progress)
+    recipe = trained.info.recipe.evaluation
+    scores = score(predictions, settings.resamples or recipe.resamples, recipe.confidence)
+    write_predictions(predictions, out / "predictions.npz")
+    write_json(out / "scores.json", scores)
+    return scores
+
+
+def predict_part(
+    checkpoint: Path,
+    index: Index,
+    split: Split,
+    store: Store,
+    settings: PredictionSettings | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Predictions:
+    """Predict one part of `split`, after a check that everything belongs together.
+
+    Args:
+        checkpoint: best.safetensors of a run.
+        index: the images and their diagnoses.
+        split: the one that the checkpoint was trained with.
+        store: the packed images.
+        settings: part, views, batch size, precision, device.
+        progress: told how many images each batch finished.
+
+    Raises:
+        CheckpointError: if the checkpoint is damaged, or was trained with another split, other
+            pixels or other diagnoses; then the test images might have been trained on, or look
+            other than the network expects.
+        ArtifactError: if an image is not in the store.
+        ModelError: if a logit is NaN.
+    """
+    trained = _Trained(checkpoint, *load_network(checkpoint))
+    return _predict(trained, index, split, store, settings or PredictionSettings(), progress)
+
+
+@dataclass(frozen=True)
+class _Trained:
+    checkpoint: Path
+    network: nn.Module
+    info: CheckpointInfo
+
+
+def _predict(
+    trained: _Trained,
+    index: Index,
+    split: Split,
+    store: Store,
+    settings: PredictionSettings,
+    progress: Callable[[int], None] | None,
+) -> Predictions:
+    info = trained.info
+    check_belongs(trained.checkpoint, info, index, split, store)
+    ids = split.parts[settings.part]
+    if not ids:
+        raise RecipeError(f"the {settings.part} part of this {split.protocol!r} split holds no images; choose another part")
+    device = choose_device(settings.device)
+    views = settings.views or info.recipe.evaluation.views
+    precision = resolve_precision(settings.precision, device)
+    logits = predict_logits(
+        trained.network.to(device=device, memory_format=torch.channels_last),  # type: ignore[call-overload]
+        store.images,
+        info.spec,
+        rows=store.rows(ids),
+        views=views,
+        batch_size=settings.batch_size,
+        precision=precision,
+        progress=progress,
+    )
+    hashes = {"checkpoint": hash_file(trained.checkpoint), "split": split.hash, "store": store.hash, "index": index.hash}
+    rate = split.leak_rate.get(settings.part)
+    origin = Origin(
+        info.recipe.name, info.recipe.seed, split.protocol, split.leaks, rate, settings.part, views, precision, hashes
+    )
+    return with_truth(logits, ids, index, split, origin)
+
+
+def check_belongs(checkpoint: Path, info: CheckpointInfo, index: Index, split: Split, store: Store) -> None:
+    """Refuse a checkpoint that was not trained with this split, these pixels and these diagnoses.
+
+    Raises:
+        CheckpointError: naming which of them differs, and the remedy.
+    """
+    if info.split_hash != split.hash:
+        raise CheckpointError(
+            f"{checkpoint} was trained with another split (hash {info.split_hash[:12]}, not {split.hash[:12]}); the images of "
+            "this one's test part may have been trained on. Give the split.json of its own run with --split"
+        )
+    if info.spec.frame_hash != store.frame_hash:
+        raise CheckpointError(
+            f"{checkpoint} expects frames of {info.spec.frame} pixels, resize {info.spec.resize}; store {store.path} was packed "
+            "otherwise. Pack it again with the checkpoint's recipe: lesionlens pack"
+        )
+    if info.labels.codes != index.labels.codes:
+        raise CheckpointError(
+            f"{checkpoint} knows {' '.join(info.labels.codes)}, the index has {' '.join(index.labels.codes)}; "
+            "the diagnoses must be the same. Train on this index first"
+        )
+
+
+def with_truth(logits: np.ndarray, ids: tuple[str, ...], index: Index, split: Split, origin: Origin) -> Predictions:
+    """Join logits (N, K) of the images `ids` with what the index knows about them.
+
+    Lesions that the split's pairs unite carry one id: the smallest of theirs.
+    """
+    names: dict[int, str] = {}
+    groups = dict(zip(index.ids, groups_of(index, split.pairs).tolist(), strict=True))
+    for record in index.records:
+        group = groups[record.image_id]
+        names[group] = min(names.get(group, record.lesion_id), record.lesion_id)
+    by_id = index.by_id()
+    records = [by_id[image_id] for image_id in ids]
+    return Predictions(
+        image_ids=np.array(ids, dtype=np.str_),
+        lesion_ids=np.array([names[groups[image_id]] for image_id in ids], dtype=np.str_),
+        labels=np.array([index.labels.index(record.dx) for record in records], dtype=np.int64),
+        logits=logits,
+        label_set=index.labels,
+        age=np.array([np.nan if record.age is None else record.age for record in records], dtype=np.float32),
+        sex=np.array([record.sex for record in records], dtype=np.str_),
+        site=np.array([record.site for record in records], dtype=np.str_),
+        origin=origin,
+    )

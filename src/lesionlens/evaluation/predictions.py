@@ -1,0 +1,179 @@
+"""Predictions: what a network said about each image of one part, beside the truth."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import zipfile
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lesionlens.core.artifact import atomic_file
+from lesionlens.core.errors import ArtifactError, DataError
+from lesionlens.core.labels import LabelSet
+from lesionlens.evaluation.calibration import softmax
+
+TEXTS = ("image_ids", "lesion_ids", "sex", "site")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where predictions come from.
+
+    Attributes:
+        name: name of the recipe.
+        seed: seed of the recipe.
+        protocol: of the split.
+        leaks: whether the protocol is known to leak lesions from training into the other parts.
+        leak_rate: share of the images whose lesion is also in training, None if not measured.
+        part: `training`, `validation` or `test`.
+        views: test-time views averaged, 1 or 8.
+        precision: number format of the forward pass.
+        hashes: of what they were made from, by name: `checkpoint split store index`.
+    """
+
+    name: str
+    seed: int
+    protocol: str
+    leaks: bool
+    leak_rate: float | None
+    part: str
+    views: int = 1
+    precision: str = "fp32"
+    hashes: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """Logits and truth of N images over K diagnoses.
+
+    Attributes:
+        image_ids: unique, text (N,).
+        lesion_ids: the group that each image belongs to, text (N,): lesions united where images
+            are known to show one lesion under two ids.
+        labels: true class indices, int64 (N,).
+        logits: float32 (N, K).
+        label_set: the diagnoses, in the order of the logits.
+        age: years, float32 (N,), NaN where unknown.
+        sex: text (N,), empty where unknown.
+        site: text (N,), empty where unknown.
+        origin: where they come from.
+
+    Raises:
+        DataError: if shapes do not fit, there are no images, an id stands twice, a label is out of
+            range or a logit is not finite.
+    """
+
+    image_ids: np.ndarray
+    lesion_ids: np.ndarray
+    labels: np.ndarray
+    logits: np.ndarray
+    label_set: LabelSet
+    age: np.ndarray
+    sex: np.ndarray
+    site: np.ndarray
+    origin: Origin
+
+    def __post_init__(self) -> None:
+        n_images, n_classes = len(self.image_ids), len(self.label_set)
+        for name in (*TEXTS, "labels", "age"):
+            if getattr(self, name).shape != (n_images,):
+                raise DataError(f"{name} has shape {getattr(self, name).shape}; it must be ({n_images},) as image_ids")
+        if self.logits.shape != (n_images, n_classes):
+            raise DataError(f"logits have shape {self.logits.shape}; they must be ({n_images}, {n_classes})")
+        if not n_images:
+            raise DataError("there are no images in these predictions; choose a part that holds some")
+        if not np.isfinite(self.logits).all():
+            raise DataError("some logits are NaN or infinite; predict again with a sound checkpoint")
+        if self.labels.min() < 0 or self.labels.max() >= n_classes:
+            raise DataError(f"labels reach from {self.labels.min()} to {self.labels.max()}; they must lie in [0, {n_classes})")
+        names, counts = np.unique(self.image_ids, return_counts=True)
+        if counts.max() > 1:
+            raise DataError(f"image {names[counts.argmax()]} stands {counts.max()} times; each image is predicted once")
+
+    def __len__(self) -> int:
+        return len(self.image_ids)
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """Codes of the diagnoses in the order of the logits."""
+        return self.label_set.codes
+
+    @property
+    def part(self) -> str:
+        """The part of the split that they cover."""
+        return self.origin.part
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        """Softmax of the logits, float64 (N, K)."""
+        return softmax(self.logits)
+
+    @property
+    def predicted(self) -> np.ndarray:
+        """First choice of each image, int64 (N,)."""
+        return np.asarray(self.logits.argmax(axis=1))
+
+    def take(self, rows: np.ndarray) -> Predictions:
+        """The same predictions for some images, or in another order.
+
+        Args:
+            rows: row numbers (M,), or a mask (N,).
+        """
+        arrays = {name: getattr(self, name)[rows] for name in (*TEXTS, "labels", "logits", "age")}
+        return dataclasses.replace(self, **arrays)
+
+
+def write_predictions(predictions: Predictions, path: Path) -> None:
+    """Write predictions as one .npz of plain arrays, whole or not at all.
+
+    Raises:
+        StorageError: if the disk is full or may not be written.
+    """
+    meta = {"label_set": predictions.label_set.to_json(), "origin": dataclasses.asdict(predictions.origin)}
+    arrays: dict[str, Any] = {name: np.asarray(getattr(predictions, name), dtype=np.str_) for name in TEXTS}
+    arrays["labels"] = predictions.labels.astype(np.int64)
+    arrays["logits"] = predictions.logits.astype(np.float32)
+    arrays["age"] = predictions.age.astype(np.float32)
+    arrays["meta"] = np.array(json.dumps(meta, allow_nan=False))
+    with atomic_file(path) as temporary, temporary.open("wb") as stream:
+        np.savez_compressed(stream, **arrays)
+
+
+def read_predictions(path: Path) -> Predictions:
+    """Read what `write_predictions` wrote; nothing in the file is ever executed.
+
+    Raises:
+        ArtifactError: if the file is missing, damaged, or its arrays do not fit together.
+    """
+    if not path.is_file():
+        raise ArtifactError(f"{path} does not exist; make it with: lesionlens evaluate CHECKPOINT")
+    try:
+        arrays = _read_arrays(path)
+        meta = json.loads(str(arrays.pop("meta")))
+        origin, label_set = Origin(**meta["origin"]), LabelSet.from_json(meta["label_set"])
+        return Predictions(**arrays, label_set=label_set, origin=origin)
+    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error, DataError) as error:
+        raise ArtifactError(
+            f"{path} does not hold sound predictions ({error}); make it again with: lesionlens evaluate CHECKPOINT"
+        ) from error
+
+
+KINDS: dict[str, str] = {**dict.fromkeys((*TEXTS, "meta"), "U"), "labels": "i", "logits": "f", "age": "f"}
+
+
+def _read_arrays(path: Path) -> dict[str, Any]:
+    if not zipfile.is_zipfile(path):
+        raise ValueError("not an .npz file, or cut short")
+    with np.load(path, allow_pickle=False) as archive:
+        arrays = {name: archive[name] for name in archive.files}
+    if arrays.keys() != KINDS.keys():
+        raise ValueError(f"arrays {', '.join(sorted(arrays.keys() ^ KINDS.keys()))} are missing or unknown")
+    for name, kind in KINDS.items():
+        if arrays[name].dtype.kind != kind:
+            raise ValueError(f"{name} is of type {arrays[name].dtype}")
+    return arrays

@@ -1,0 +1,58 @@
+"""scores.json: every figure of one predictions file with its interval."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from lesionlens.evaluation.figures import OVERALL, PER_CLASS, Cases
+from lesionlens.evaluation.intervals import lesion_bootstrap
+from lesionlens.evaluation.metrics import confusion_matrix, present
+from lesionlens.evaluation.predictions import Predictions
+
+
+def score(predictions: Predictions, resamples: int = 2000, confidence: float = 0.95, seed: int = 0) -> dict[str, Any]:
+    """All figures of `predictions`, JSON-ready.
+
+    Args:
+        predictions: of one part.
+        resamples: bootstrap resamples over lesions.
+        confidence: level of the intervals, in (0, 1).
+        seed: of the resamples.
+
+    Returns:
+        The content of scores.json: where the predictions come from, `figures` (each name of
+        `figures.OVERALL`) and `per_class` by code (`n` and each name of `figures.PER_CLASS`) as
+        `value low high`, `confusion` with the true diagnosis in rows, and `n_classes_averaged`: over how many
+        diagnoses the macro means are taken. None stands where a figure is undefined.
+    """
+    cases = Cases.of(predictions.logits, predictions.labels)
+    intervals = lesion_bootstrap(cases, predictions.lesion_ids, resamples, confidence, seed)
+    confusion = confusion_matrix(predictions.labels, predictions.predicted, cases.n_classes)
+    per_class = {
+        code: {"n": int(confusion[c].sum()), **{name: intervals[name][c].to_json() for name in PER_CLASS}}
+        for c, code in enumerate(predictions.codes)
+    }
+    origin = predictions.origin
+    return {
+        "name": origin.name,
+        "seed": origin.seed,
+        "protocol": origin.protocol,
+        "leaks": origin.leaks,
+        "leak_rate": origin.leak_rate,
+        "part": origin.part,
+        "n_images": len(predictions),
+        "n_lesions": len(np.unique(predictions.lesion_ids)),
+        "views": origin.views,
+        "precision": origin.precision,
+        "resamples": resamples,
+        "confidence": confidence,
+        "resample_seed": seed,
+        "labels": predictions.label_set.to_json(),
+        "figures": {name: intervals[name][0].to_json() for name in OVERALL},
+        "per_class": per_class,
+        "confusion": confusion.tolist(),
+        "n_classes_averaged": int(present(confusion).sum()),
+        "made_from": dict(origin.hashes),
+    }
