@@ -26,7 +26,8 @@ def _mix(state: Array) -> Array:
     """The output function of SplitMix64 (Steele, Lea & Flood, OOPSLA 2014), a bijection of 64-bit words."""
     state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return state ^ (state >> np.uint64(31))
+    mixed: Array = state ^ (state >> np.uint64(31))
+    return mixed
 
 
 def seed_array(seeds: Sequence[int]) -> Array:

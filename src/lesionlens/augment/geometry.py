@@ -58,8 +58,8 @@ def distorted_axis(factors: Array, side: int) -> Array:
     last = np.where(cells == steps, rest, cell) - 1
     share = (pixels - cells * cell) / np.maximum(last, 1)
     where = edges[:, cells] + (edges[:, cells + 1] - edges[:, cells]) * share
-    mirrored: Array = np.minimum(where, 2 * (side - 1) - where)
-    return np.clip(mirrored, 0, side - 1)
+    inside: Array = np.clip(np.minimum(where, 2 * (side - 1) - where), 0, side - 1)
+    return inside
 
 
 def compose(flips: Array, affine: Array, columns: Array, rows: Array) -> Axes:
