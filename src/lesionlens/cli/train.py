@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from lesionlens.core.recipe import Recipe
     from lesionlens.training.distributed import World
     from lesionlens.training.history import Epoch
-    from lesionlens.training.run import Inputs, ValidateWith
+    from lesionlens.training.run import Inputs
 
 
 def train(
@@ -51,6 +51,7 @@ def train(
 
 def train_and_tell(inputs: Inputs, recipe: Recipe, out: Path, world: World, restart: bool = False) -> dict[str, Any]:
     """Train with a progress bar and a line an epoch; gives the JSON-ready result of the command."""
+    from lesionlens.evaluation.validate import validator
     from lesionlens.training.run import BEST_FILE, HISTORY_FILE, LAST_FILE, train_run
 
     total = recipe.training.epochs * len(inputs.plan.image_ids)
@@ -68,30 +69,6 @@ def train_and_tell(inputs: Inputs, recipe: Recipe, out: Path, world: World, rest
             if world.writes:
                 note(line_of(epoch, recipe.training.epochs))
     return _result(out / BEST_FILE, out / LAST_FILE, out / HISTORY_FILE, recipe)
-
-
-def validator(inputs: Inputs, batch_size: int = 64) -> ValidateWith:
-    """The figures of the validation part, as `train_run` asks for them after each epoch.
-
-    Args:
-        inputs: index, split and store of the run; images that the store dropped are left out.
-        batch_size: images in one pass.
-    """
-    import numpy as np
-
-    from lesionlens.evaluation.metrics import validation_figures
-    from lesionlens.evaluation.predict import predict_logits
-
-    kept = [image_id for image_id in inputs.split.parts["validation"] if image_id not in inputs.store.dropped]
-    rows, n_classes = inputs.store.rows(kept), len(inputs.index.labels)
-    class_of = dict(zip(inputs.index.ids, inputs.index.dx_indices().tolist(), strict=True))
-    labels = np.array([class_of[image_id] for image_id in kept])
-
-    def validate(network: Any, spec: Any) -> dict[str, float]:
-        logits = predict_logits(network, inputs.store.images, spec, rows=rows, batch_size=batch_size)
-        return validation_figures(logits, labels, n_classes)
-
-    return validate
 
 
 def line_of(epoch: Epoch, epochs: int) -> str:
