@@ -132,6 +132,11 @@ def input_spec(
     return InputSpec(recipe.size, recipe.frame or recipe.size, recipe.resize, mean, std)
 
 
+def frame_spec(recipe: InputRecipe) -> InputSpec:
+    """The InputSpec to pack with, before any statistics are known: its `frame_hash` is the final one."""
+    return input_spec(recipe, *NORMALISATIONS["half"])
+
+
 def open_image(source: Path | bytes, name: str = "", max_pixels: int = MAX_PIXELS) -> Image.Image:
     """Read one photograph as upright 8-bit RGB.
 

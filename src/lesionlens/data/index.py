@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from lesionlens.core.artifact import atomic_file, hash_value, read_stamp, stamp_path, write_stamp
-from lesionlens.core.errors import ArtifactError, DataError
+from lesionlens.core.errors import ArtifactError, DataError, StorageError
 from lesionlens.core.labels import LabelSet
 
 SOURCE_PARTS = ("", "training", "validation", "test")
@@ -112,6 +113,21 @@ class Index:
         """Where the lesion mask of `record` lies; None if it has none."""
         return self.root / record.mask if record.mask else None
 
+    def summary(self) -> dict[str, Any]:
+        """Counts for people and JSON: images, lesions, masks, images by diagnosis and by part."""
+        by_dx = Counter(record.dx for record in self.records)
+        return {
+            "source": self.source,
+            "root": str(self.root),
+            "images": len(self),
+            "lesions": len({record.lesion_id for record in self.records}),
+            "masks": sum(bool(record.mask) for record in self.records),
+            "by_dx": {code: by_dx[code] for code in self.labels.codes},
+            "by_part": dict(Counter(record.part for record in self.records if record.part)),
+            "notes": list(self.notes),
+            "hash": self.hash,
+        }
+
     @cached_property
     def hash(self) -> str:
         """SHA-256 over records and labels; the root does not count, so a moved folder keeps it."""
@@ -128,8 +144,10 @@ def write_index(index: Index, path: Path) -> None:
     """Write `index` as a CSV with a stamp beside it, whole or not at all.
 
     Raises:
-        StorageError: if the disk is full or may not be written.
+        StorageError: if the disk is full or may not be written, or `path` is a folder.
     """
+    if path.is_dir():
+        raise StorageError(f"{path} is a folder; give the file to write with --out, such as {path / 'index.csv'}")
     stamp_path(path).unlink(missing_ok=True)
     with atomic_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")

@@ -5,16 +5,13 @@ from __future__ import annotations
 import errno
 import io
 import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import blake2b
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from lesionlens.core.artifact import (
     atomic_folder,
@@ -28,13 +25,11 @@ from lesionlens.core.artifact import (
 from lesionlens.core.errors import ArtifactError, DataError, ImageError, StorageError
 from lesionlens.data.image import InputSpec, open_image, prepare
 from lesionlens.data.index import Index, Record, select
+from lesionlens.data.parallel import Progress, in_threads
 
 IMAGES_FILE = "images.npy"
 FACTS_FILE = "store.json"
 NAMED_ERRORS = 5
-TASKS_PER_WORKER = 4
-
-Progress = Callable[[int], None]
 
 
 class Store:
@@ -148,13 +143,14 @@ def pack(
         DataError: if `ids` is empty, repeats an id, or names one that the index does not hold.
         StorageError: if the disk is full; nothing is left behind.
     """
+    _check_target(path)
     inputs = store_inputs(index, spec, ids)
     records = select(index, index.ids if ids is None else ids)
     if not records or len({record.image_id for record in records}) != len(records):
         raise DataError(f"{len(records)} images to pack; it must be at least one, and none twice")
     with _large_files(path), atomic_folder(path) as folder:
         with _Rows(folder / IMAGES_FILE, len(records), spec.frame) as rows:
-            hashes, broken = _pack_rows(index, records, spec, rows, workers or _cores(), progress)
+            hashes, broken = _pack_rows(index, records, spec, rows, workers, progress)
             if broken and (not skip_broken or len(broken) == len(records)):
                 raise ImageError(_describe(broken, len(records)))
             kept = [number for number, row_hash in enumerate(hashes) if row_hash]
@@ -181,14 +177,19 @@ def _row_hash(pixels: np.ndarray) -> str:
     return blake2b(pixels.data, digest_size=8).hexdigest()
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _describe(broken: dict[str, str], count: int) -> str:
     first = "; ".join(list(broken.values())[:NAMED_ERRORS])
     more = f"; and {len(broken) - NAMED_ERRORS} more" if len(broken) > NAMED_ERRORS else ""
-    return f"{len(broken)} of {count} images cannot be used: {first}{more}. Mend them, or leave them out with --skip-broken"
+    return (
+        f"{len(broken)} of {count} images cannot be used: {first}{more}. "
+        "Mend them, or make an index without them: lesionlens index --skip-broken"
+    )
+
+
+def _check_target(path: Path) -> None:
+    # A store replaces the one before it, and must not replace a folder of anything else.
+    if path.is_file() or (path.is_dir() and not (path / FACTS_FILE).is_file() and any(path.iterdir())):
+        raise StorageError(f"{path} exists and is not a store; packing would replace it. Choose another place with --out")
 
 
 @contextmanager
@@ -262,7 +263,6 @@ def _pack_rows(
     index: Index, records: Sequence[Record], spec: InputSpec, rows: _Rows, workers: int, progress: Progress | None
 ) -> tuple[list[str], dict[str, str]]:
     """Hash of each row ("" if unreadable), and the reason for each unreadable image."""
-    Image.preinit()
     hashes = [""] * len(records)
     broken: dict[str, str] = {}
 
@@ -276,22 +276,5 @@ def _pack_rows(
         rows.write(number, pixels)
         hashes[number] = _row_hash(pixels)
 
-    with ThreadPoolExecutor(workers) as pool:
-        try:
-            for future in _bounded(pool, pack_one, range(len(records)), workers * TASKS_PER_WORKER):
-                future.result()
-                if progress is not None:
-                    progress(1)
-        except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
+    in_threads(pack_one, len(records), workers, progress)
     return hashes, {record.image_id: broken[record.image_id] for record in records if record.image_id in broken}
-
-
-def _bounded(pool: ThreadPoolExecutor, task: Callable[[int], None], numbers: range, waiting: int) -> Iterator[Future[None]]:
-    """Submit tasks in order, no more than `waiting` ahead of the caller."""
-    remaining = iter(numbers)
-    queue = [pool.submit(task, number) for number in islice(remaining, waiting)]
-    while queue:
-        yield queue.pop(0)
-        queue.extend(pool.submit(task, number) for number in islice(remaining, 1))
