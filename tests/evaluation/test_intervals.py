@@ -1,0 +1,97 @@
+import numpy as np
+import pytest
+
+from lesionlens.core.errors import DataError
+from lesionlens.evaluation import intervals
+from lesionlens.evaluation.figures import Cases
+from lesionlens.evaluation.intervals import Interval, bounds, lesion_bootstrap, lesion_weights, resample_figures
+
+
+def test_images_of_one_lesion_are_drawn_together():
+    lesions = np.array(["b", "a", "b", "c", "a", "b"])
+    (weights,) = lesion_weights(lesions, 50, seed=1, chunk_rows=50)
+    for lesion in "abc":
+        own = weights[:, lesions == lesion]
+        assert (own == own[:, :1]).all()
+    first_of_each = weights[:, [1, 0, 3]]
+    assert (first_of_each.sum(1) == 3).all()  # as many lesions are drawn as there are
+    assert len(np.unique(first_of_each, axis=0)) > 5
+
+
+def test_draws_depend_on_the_seed_alone():
+    lesions = np.array([f"lesion {i % 17}" for i in range(40)])
+    (whole,) = lesion_weights(lesions, 30, seed=1, chunk_rows=30)
+    pieces = np.concatenate(list(lesion_weights(lesions, 30, seed=1, chunk_rows=7)))
+    np.testing.assert_array_equal(pieces, whole)
+    order = np.random.default_rng(0).permutation(40)
+    (shuffled,) = lesion_weights(lesions[order], 30, seed=1, chunk_rows=30)
+    np.testing.assert_array_equal(shuffled, whole[:, order])
+    (other,) = lesion_weights(lesions, 30, seed=2, chunk_rows=30)
+    assert (other != whole).any()
+
+
+def test_intervals_repeat_from_the_seed_whatever_the_chunks(draw, monkeypatch):
+    predictions = draw(150)
+    cases = Cases.of(predictions.logits, predictions.labels)
+    first = lesion_bootstrap(cases, predictions.lesion_ids, resamples=200, seed=5)
+    monkeypatch.setattr(intervals, "CHUNK_ELEMENTS", 1000)
+    assert lesion_bootstrap(cases, predictions.lesion_ids, resamples=200, seed=5) == first
+    assert lesion_bootstrap(cases, predictions.lesion_ids, resamples=200, seed=6) != first
+
+
+def test_values_lie_within_their_intervals(draw):
+    predictions = draw(300)
+    found = lesion_bootstrap(Cases.of(predictions.logits, predictions.labels), predictions.lesion_ids, resamples=300)
+    for name in ("accuracy", "macro_recall", "macro_auc", "brier", "nll", "recall", "auc", "f1"):
+        for interval in found[name]:
+            assert interval.low <= interval.value <= interval.high, name
+            assert interval.low < interval.high
+
+
+def test_resample_without_a_class_leaves_it_out():
+    labels = np.array([0] * 6 + [1] * 6 + [2])
+    logits = 3.0 * np.eye(3)[[0] * 6 + [1] * 6 + [0]]  # the one case of class 2 is wrong
+    (drawn,) = resample_figures([Cases.of(logits, labels)], np.arange(13).astype(str), resamples=200)
+    without = np.isnan(drawn["recall"][:, 2])
+    assert 0.2 < without.mean() < 0.5  # (12/13)^13 = 0.35
+    assert (drawn["macro_recall"][without] == 1).all()
+    assert np.allclose(drawn["macro_recall"][~without], 2 / 3)
+
+
+def test_bounds_are_percentiles_of_what_is_defined():
+    column = np.append(np.arange(101.0), np.nan)
+    low, high = bounds(np.stack([column, np.full(102, np.nan)], axis=1), 0.9)
+    np.testing.assert_allclose([low[0], high[0]], [5, 95])
+    assert np.isnan([low[1], high[1]]).all()
+    assert [float(bound) for bound in bounds(column, 0.5)] == [25, 75]
+
+
+def test_one_lesion_has_no_interval():
+    cases = Cases.of(np.array([[1.0, 0.0], [2.0, 0.0]]), np.array([0, 1]))
+    accuracy = lesion_bootstrap(cases, np.array(["a", "a"]), resamples=100)["accuracy"][0]
+    assert accuracy.to_json() == {"value": 0.5, "low": None, "high": None}
+
+
+def test_undefined_is_null():
+    assert Interval(np.nan, np.nan, np.nan).to_json() == {"value": None, "low": None, "high": None}
+
+
+def test_lengths_must_agree(draw):
+    predictions = draw(20)
+    with pytest.raises(DataError, match="one for each image"):
+        lesion_bootstrap(Cases.of(predictions.logits, predictions.labels), predictions.lesion_ids[:-1])
+
+
+def test_coverage_on_simulated_lesions():
+    """Lesions of four images, right together or wrong together: only drawing lesions covers the truth."""
+    n_lesions, true_accuracy, trials = 80, 0.8, 150
+    labels, lesions = np.zeros(4 * n_lesions, dtype=np.int64), np.repeat(np.arange(n_lesions), 4).astype(str)
+    random, covered = np.random.default_rng(0), {"lesion": 0, "image": 0}
+    for trial in range(trials):
+        right = np.repeat(random.random(n_lesions) < true_accuracy, 4)
+        cases = Cases.of(np.where(right[:, None], [2.0, 0.0], [0.0, 2.0]), labels)
+        for unit, ids in (("lesion", lesions), ("image", np.arange(len(labels)).astype(str))):
+            interval = lesion_bootstrap(cases, ids, resamples=200, seed=trial)["accuracy"][0]
+            covered[unit] += interval.low <= true_accuracy <= interval.high
+    assert 0.89 <= covered["lesion"] / trials <= 0.99  # 0.95, less the known shortfall of percentiles, within 3 sigma
+    assert covered["image"] / trials < 0.8
