@@ -63,27 +63,43 @@ class View:
         return x, y
 
 
-def noise(view: View, rng: np.random.Generator, spacing: float) -> Field:
-    """Smooth noise of about unit variance whose bumps are `spacing` mm apart, shape (height, width)."""
-    lattice = rng.standard_normal((TILE, TILE), dtype=np.float32)
-    corners = np.array([0, view.width, 1j * view.height, view.width + 1j * view.height])
-    cells = (view.origin + view.step * corners) / spacing
-    left, top = int(np.floor(cells.real.min())) - 3, int(np.floor(cells.imag.min())) - 3
-    columns = np.arange(left, int(cells.real.max()) + 5) % TILE
-    rows = np.arange(top, int(cells.imag.max()) + 5) % TILE
-    origin, step = view.origin / spacing - (left + 1j * top), view.step / spacing
-    affine = (step.real, -step.imag, origin.real, step.imag, step.real, origin.imag)
-    image = Image.fromarray(lattice[np.ix_(rows, columns)])
-    field = image.transform((view.width, view.height), Image.Transform.AFFINE, affine, Image.Resampling.BICUBIC)
-    return np.asarray(field, dtype=np.float32) * np.float32(1.3)
+def noise(view: View, rng: np.random.Generator, spacing: float, octaves: int = 1) -> Field:
+    """Smooth noise of about unit variance, shape (height, width).
+
+    Args:
+        view: where it is sampled.
+        rng: decides the noise, with a fixed number of draws.
+        spacing: distance between the largest bumps, mm.
+        octaves: layers of detail, from 1 to 4, each with half the spacing and 0.6 of the height of the one before.
+    """
+    tile = _tile(rng, octaves)
+    scale = np.float32(len(tile) * 2 ** (octaves - 1) / (TILE * spacing))
+    x, y = view.xy
+    return _sample(tile, x * scale, y * scale)
 
 
-def fractal(view: View, rng: np.random.Generator, spacing: float, octaves: int) -> Field:
-    """Noise with detail: octaves of half the spacing and 0.6 of the height each, about unit variance."""
-    total = np.zeros((view.height, view.width), np.float32)
+def _tile(rng: np.random.Generator, octaves: int) -> Field:
+    """One period of noise on a grid of half its finest spacing, shape (2 * TILE, 2 * TILE)."""
+    total = np.zeros((2 * TILE, 2 * TILE), np.float32)
     for octave in range(octaves):
-        total += np.float32(0.6**octave) * noise(view, rng, spacing / 2**octave)
-    return total / np.float32(np.sqrt(sum(0.36**octave for octave in range(octaves))))
+        n = TILE >> (octaves - 1 - octave)
+        lattice = np.pad(rng.standard_normal((n, n), dtype=np.float32), 3, mode="wrap")
+        smooth = Image.fromarray(lattice).resize(total.shape, Image.Resampling.BICUBIC, box=(3, 3, n + 3, n + 3))
+        total += np.float32(0.6**octave) * np.asarray(smooth)
+    return total / np.float32(0.8 * np.sqrt(sum(0.36**octave for octave in range(octaves))))
+
+
+def _sample(tile: Field, x: Field, y: Field) -> Field:
+    """Bilinear samples of a tile that repeats without end."""
+    side = len(tile)
+    column, row = np.floor(x), np.floor(y)
+    right, down = x - column, y - row
+    last = side - 1  # a power of two less one: a bitwise and is the remainder
+    left_index, top_index = column.astype(np.int32) & last, (row.astype(np.int32) & last) * side
+    right_index, bottom_index = (left_index + 1) & last, (top_index + side) & (side * last)
+    top = tile.take(top_index + left_index) * (1 - right) + tile.take(top_index + right_index) * right
+    bottom = tile.take(bottom_index + left_index) * (1 - right) + tile.take(bottom_index + right_index) * right
+    return np.asarray(top * (1 - down) + bottom * down, np.float32)
 
 
 def warped(view: View, rng: np.random.Generator, spacing: float, reach: float) -> tuple[Field, Field]:
@@ -123,13 +139,13 @@ def cells(x: Field, y: Field, rng: np.random.Generator, spacing: float, jitter: 
     value = np.zeros(x.shape, np.float32)
     for down in (-1, 0, 1):
         for right in (-1, 0, 1):
-            place = ((row + down) % TILE) * TILE + (column + right) % TILE
-            distance = np.hypot(offsets[0].take(place) + np.float32(right) - x, offsets[1].take(place) + np.float32(down) - y)
-            closer = distance < nearest
-            second = np.minimum(second, np.where(closer, nearest, distance))
-            nearest = np.where(closer, distance, nearest)
-            value = np.where(closer, values.take(place), value)
-    return nearest, second, value
+            place = ((row + down) & (TILE - 1)) * TILE + ((column + right) & (TILE - 1))
+            aside, below = offsets[0].take(place) + np.float32(right) - x, offsets[1].take(place) + np.float32(down) - y
+            square = aside * aside + below * below
+            second = np.minimum(second, np.maximum(nearest, square))
+            value = np.where(square < nearest, values.take(place), value)
+            nearest = np.minimum(nearest, square)
+    return np.sqrt(nearest), np.sqrt(second), value
 
 
 def step_down(value: Field, edge: float, softness: float) -> Field:
@@ -167,7 +183,7 @@ def strokes(view: View, lines: Sequence[tuple[Points, float]]) -> Field:
 
 
 def curve(rng: np.random.Generator, start: complex, angle_rad: float, length: float, bend: float, n: int = 12) -> Points:
-    """Places along a curve that starts at `start` and wanders by about `bend` radians per mm."""
-    turn = np.cumsum(rng.normal(0, 1, n)) * bend * length / n + rng.normal(0, bend) * np.arange(n) * length / n
+    """Places along a curve of `length` mm that leaves `start` at an angle and turns by about `bend` radians in all."""
+    turn = np.cumsum(rng.normal(0, bend / np.sqrt(n), n)) * 0.5 + rng.normal(0, bend) * np.linspace(0, 1, n)
     steps = length / n * np.exp(1j * (angle_rad + turn))
     return np.concatenate([[start], start + np.cumsum(steps)])

@@ -1,7 +1,8 @@
-"""One lesion on the plane of the skin, drawn as amounts of pigment in the order light meets them."""
+"""One lesion on the plane of the skin, drawn as amounts of what colours it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,10 +10,10 @@ import numpy as np
 from lesionlens.core.seeds import derive_seed
 from lesionlens.data.synthetic_fields import (
     Field,
+    Points,
     View,
     cells,
     curve,
-    fractal,
     honeycomb,
     noise,
     spots,
@@ -22,8 +23,8 @@ from lesionlens.data.synthetic_fields import (
 )
 from lesionlens.data.synthetic_looks import Look
 
-REACH = 1.75
-"""A lesion's signs, redness around it included, end within so many of its largest radii."""
+REACH = 1.8
+"""A lesion's signs, redness around it included, end within so many of its radii along the long axis."""
 
 
 @dataclass
@@ -49,204 +50,36 @@ class Pigments:
     @classmethod
     def none(cls, view: View) -> Pigments:
         """No pigment anywhere in `view`."""
-        zeros = [np.zeros((view.height, view.width), np.float32) for _ in range(5)]
-        return cls(*zeros, inside=np.full((view.height, view.width), 9, np.float32))
+        melanin, blood, dermal, keratin, white, inside = np.zeros((6, view.height, view.width), np.float32)
+        return cls(melanin, blood, dermal, keratin, white, inside + np.float32(9))
 
 
-class Brush:
-    """Draws the signs of one lesion into its pigments; every sign has a generator of its own."""
+@dataclass
+class Canvas:
+    """What the painters of the signs share.
 
-    def __init__(self, look: Look, seed: int, view: View):
-        self.look, self.seed, self.view = look, seed, view
-        self.pigments = Pigments.none(view)
-        self.angle = np.float32(self.rng("axis").uniform(0, 2 * np.pi))
-        self.pigments.inside = self._border()
-        self.body = step_down(self.pigments.inside, 1, look.softness)
+    Attributes:
+        look: strength of the signs.
+        seed: the lesion's.
+        view: where the camera looks.
+        pigments: what they paint into.
+        body: share of the lesion's own colour, 1 well inside and 0 outside.
+    """
+
+    look: Look
+    seed: int
+    view: View
+    pigments: Pigments
+    body: Field
 
     def rng(self, sign: str) -> np.random.Generator:
-        """The generator of one sign, the same for all photographs of the lesion."""
+        """The generator of one sign, the same for every photograph of the lesion."""
         return np.random.Generator(np.random.PCG64(derive_seed(self.seed, sign)))
 
-    def _border(self) -> Field:
-        look, rng, (x, y) = self.look, self.rng("border"), self.view.xy
-        along = (x * np.cos(self.angle) + y * np.sin(self.angle)) / np.float32(np.sqrt(1 + look.elongation))
-        across = (y * np.cos(self.angle) - x * np.sin(self.angle)) * np.float32(np.sqrt(1 + look.elongation))
-        bearing = np.arctan2(across, along)
-        radius = np.ones_like(x)
-        for wave in range(2, 7):
-            height = look.lobes * rng.uniform(0.3, 1.0) * 1.5 / np.sqrt(wave)
-            radius += np.float32(height) * np.cos(np.float32(wave) * bearing + np.float32(rng.uniform(0, 2 * np.pi)))
-        radius += np.float32(look.ragged) * fractal(self.view, rng, look.radius * 0.35, 3)
-        if look.streaks:
-            rays = np.cos(np.float32(rng.integers(18, 34)) * bearing + 2 * noise(self.view, rng, look.radius * 0.5))
-            radius += np.float32(0.10 * look.streaks) * rays * np.clip(noise(self.view, rng, look.radius) + 0.4, 0, 1)
-        return np.asarray(np.hypot(along, across) / (np.float32(look.radius) * np.maximum(radius, 0.25)), np.float32)
-
-    def paint_body(self) -> None:
-        """The even ground: brown, red, blue and yellow, with shades and a darker side."""
-        look, rng, pigments = self.look, self.rng("body"), self.pigments
-        x, y = self.view.xy
-        side = rng.uniform(0, 2 * np.pi)
-        slope = (x * np.float32(np.cos(side)) + y * np.float32(np.sin(side))) / np.float32(look.radius)
-        shades = np.float32(look.variegation) * fractal(self.view, rng, look.radius * 0.5, 3)
-        depth = 1 + shades + np.float32(look.asymmetry) * slope + np.float32(look.centre) * (np.float32(0.6) - pigments.inside)
-        depth = np.clip(depth, 0.12, 3) * self.body
-        grain = 1 + np.float32(0.12) * fractal(self.view, rng, 0.5, 2)
-        pigments.melanin += np.float32(look.melanin) * depth * grain
-        redness = np.clip(1 + np.float32(0.5) * noise(self.view, rng, look.radius * 0.4), 0.2, 2)
-        pigments.blood += np.float32(look.blood) * self.body * redness
-        pigments.dermal += np.float32(look.dermal) * self.body * np.clip(1 + shades, 0.2, 2)
-        pigments.keratin += np.float32(look.keratin) * self.body * np.clip(noise(self.view, rng, look.radius * 0.5) + 1, 0, 2)
-
-    def paint_network(self) -> None:
-        """Pigment network over the body, or at its rim only."""
-        look, rng = self.look, self.rng("network")
-        x, y = warped(self.view, rng, 1.2, 0.12 + 0.25 * look.thickness)
-        net = honeycomb(x, y, rng.uniform(0.5, 0.85)) ** np.float32(1.8 - look.thickness)
-        uneven = np.clip(1 + np.float32(look.thickness) * noise(self.view, rng, look.radius * 0.5), 0, 2)
-        over = look.network * uneven * self.body * (0.5 + look.melanin)
-        inside = self.pigments.inside
-        rim = look.rim * 0.7 * self.body * np.clip(1 - 3 * np.abs(inside - np.float32(0.8)), 0, 1)
-        strength = np.float32(1.0) * (over + rim)
-        self.pigments.melanin *= 1 - np.float32(0.35 * look.network) * (1 - net)
-        self.pigments.melanin += np.float32(0.55) * strength * (net - np.float32(0.35))
-        np.maximum(self.pigments.melanin, 0, out=self.pigments.melanin)
-
-    def paint_globules(self) -> None:
-        """Brown globules, and black dots that are more frequent near the border."""
-        look, rng = self.look, self.rng("globules")
-        x, y = self.view.xy
-        if look.globules:
-            nearest, _, value = cells(x, y, rng, rng.uniform(0.45, 0.75), 0.35 + 0.5 * look.asymmetry)
-            balls = step_down(nearest, 0.28, 0.12) * (value > 0.15)
-            self.pigments.melanin += np.float32(0.9 * look.globules) * balls * self.body
-        if look.dots:
-            nearest, _, value = cells(x, y, rng, 0.6, 0.95)
-            near_border = np.clip(self.pigments.inside, 0.2, 1)
-            specks = step_down(nearest, 0.2, 0.1) * (value < 0.5 * near_border)
-            self.pigments.melanin += np.float32(1.6 * look.dots) * specks * self.body
-
-    def paint_patches(self) -> None:
-        """Blotches, blue-white veil and scar-like regression, each in an area of its own."""
-        look, rng, pigments = self.look, self.rng("patches"), self.pigments
-        areas = [fractal(self.view, rng, look.radius * 0.7, 3) for _ in range(3)]
-        blotch, veil, scar = (
-            step_down(-area, edge, 0.35) * self.body for area, edge in zip(areas, (-0.5, -0.45, -0.6), strict=True)
-        )
-        pigments.melanin += np.float32(1.7 * look.blotch) * blotch
-        pigments.dermal += np.float32(1.3 * look.veil) * veil
-        pigments.white += np.float32(0.3 * look.veil) * veil
-        pigments.melanin *= 1 - np.float32(0.6 * look.veil) * veil
-        pigments.melanin *= 1 - np.float32(0.85 * look.regression) * scar
-        pigments.white += np.float32(0.35 * look.regression) * scar
-        pigments.dermal += np.float32(0.15 * look.regression) * scar
-
-    def paint_keratosis(self) -> None:
-        """Milia-like cysts, and ridges between dark fissures."""
-        look, rng, pigments = self.look, self.rng("keratosis"), self.pigments
-        if look.fissures:
-            x, y = warped(self.view, rng, 0.9, 0.45)
-            way = rng.uniform(0, np.pi)
-            stripes = np.cos(
-                np.float32(2 * np.pi / rng.uniform(0.8, 1.4)) * (x * np.float32(np.cos(way)) + y * np.float32(np.sin(way)))
-            )
-            folds = np.clip(stripes + np.float32(0.5) * noise(self.view, rng, 0.9), -1, 1)
-            pigments.melanin *= 1 + np.float32(0.6 * look.fissures) * folds
-            pigments.keratin += np.float32(0.4 * look.fissures) * np.clip(folds, 0, 1) * self.body
-        if look.cysts:
-            n = int(4 + 16 * look.cysts)
-            centres = self._scatter(rng, n, 0.85)
-            balls = spots(self.view, centres, rng.uniform(0.10, 0.28, n), 0.45) * self.body
-            pigments.white += np.float32(0.65) * balls
-            holes = spots(self.view, self._scatter(rng, n // 2, 0.85), rng.uniform(0.12, 0.3, n // 2), 0.4) * self.body
-            pigments.melanin += np.float32(0.8 * look.cysts) * holes
-            pigments.keratin += np.float32(0.5 * look.cysts) * holes
-
-    def _scatter(self, rng: np.random.Generator, n: int, reach: float) -> np.ndarray:
+    def scatter(self, rng: np.random.Generator, n: int, reach: float) -> Points:
+        """Places of `n` things within `reach` radii of the middle."""
         distance = self.look.radius * reach * np.sqrt(rng.random(n))
-        return distance * np.exp(2j * np.pi * rng.random(n))
-
-    def paint_carcinoma(self) -> None:
-        """Arborising vessels, blue-grey ovoid nests, and crust."""
-        look, rng, pigments = self.look, self.rng("carcinoma"), self.pigments
-        if look.nests:
-            n = int(2 + 7 * look.nests)
-            nests = spots(self.view, self._scatter(rng, n, 0.8), look.radius * rng.uniform(0.07, 0.22, n), 0.5)
-            pigments.dermal += np.float32(1.5 * look.nests) * nests
-            pigments.melanin += np.float32(0.5 * look.nests) * nests
-        if look.crust:
-            area = fractal(self.view, rng, look.radius * 0.4, 3)
-            place = self._scatter(rng, 1, 0.5)
-            crust = spots(self.view, place, [look.radius * rng.uniform(0.2, 0.5)], 0.6) * step_down(-area, 0.2, 0.4)
-            pigments.blood += np.float32(1.8 * look.crust) * crust
-            pigments.keratin += np.float32(0.8 * look.crust) * crust
-            pigments.melanin += np.float32(0.6 * look.crust) * crust
-        if look.vessels:
-            lines = [line for _ in range(int(2 + 5 * look.vessels)) for line in self._tree(rng)]
-            pigments.blood += np.float32(1.5 * look.vessels) * strokes(self.view, lines)
-
-    def _tree(self, rng: np.random.Generator) -> list[tuple[np.ndarray, float]]:
-        bearing = rng.uniform(0, 2 * np.pi)
-        start = self.look.radius * 1.05 * np.exp(1j * bearing)
-        trunk = curve(rng, start, bearing + np.pi + rng.normal(0, 0.4), self.look.radius * rng.uniform(0.8, 1.5), 0.6)
-        width = rng.uniform(0.09, 0.2)
-        lines = [(trunk, width)]
-        for _ in range(int(rng.integers(2, 6))):
-            at = int(rng.integers(2, len(trunk) - 2))
-            ahead = float(np.angle(trunk[at + 1] - trunk[at]))
-            length = self.look.radius * rng.uniform(0.25, 0.7)
-            lines.append((curve(rng, trunk[at], ahead + rng.choice([-1, 1]) * rng.uniform(0.4, 1.1), length, 0.9), width * 0.55))
-        return lines
-
-    def paint_surface(self) -> None:
-        """Scale, and shiny white lines."""
-        look, rng, pigments = self.look, self.rng("surface"), self.pigments
-        if look.scale:
-            flakes = step_down(-fractal(self.view, rng, 0.9, 3), -0.7, 0.25)
-            pigments.white += np.float32(0.65 * look.scale) * flakes * self.body
-            pigments.keratin += np.float32(0.2 * look.scale) * flakes * self.body
-        if look.shine:
-            way = rng.uniform(0, np.pi)
-            places = self._scatter(rng, int(8 + 18 * look.shine), 0.7)
-            ways = way + rng.choice([0, np.pi / 2], len(places)) + rng.normal(0, 0.12, len(places))
-            halves = look.radius * rng.uniform(0.06, 0.16, len(places)) * np.exp(1j * ways)
-            lines = [(np.array([place - half, place + half]), 0.07) for place, half in zip(places, halves, strict=True)]
-            pigments.white += np.float32(0.5 * look.shine) * strokes(self.view, lines)
-
-    def paint_redness(self) -> None:
-        """Redness that spreads beyond the border, and the strawberry pattern."""
-        look, rng, pigments = self.look, self.rng("redness"), self.pigments
-        wide = step_down(pigments.inside, 1.15, 0.5) * np.clip(
-            1 + np.float32(0.5) * fractal(self.view, rng, look.radius * 0.5, 2), 0, 2
-        )
-        pigments.blood += np.float32(0.5 * look.erythema) * wide
-        if look.strawberry:
-            nearest, _, value = cells(*self.view.xy, rng, rng.uniform(0.75, 1.1), 0.6)
-            follicles = step_down(nearest, 0.3, 0.14)
-            pigments.blood += np.float32(0.75 * look.strawberry) * self.body * (np.float32(0.85) - follicles)
-            pigments.white += np.float32(0.35 * look.strawberry) * self.body * follicles * (value > 0.2)
-            pigments.keratin += np.float32(0.5 * look.strawberry) * self.body * step_down(nearest, 0.13, 0.08)
-            np.maximum(pigments.blood, 0, out=pigments.blood)
-
-    def paint_lacunae(self) -> None:
-        """Red to purple lakes with pale walls between."""
-        look, rng, pigments = self.look, self.rng("lacunae"), self.pigments
-        if look.lacunae:
-            x, y = warped(self.view, rng, 0.8, 0.15)
-            nearest, second, value = cells(x, y, rng, look.radius * rng.uniform(0.3, 0.6), 0.8)
-            lakes = step_down(-(second - nearest), -0.16, 0.12) * self.body
-            pigments.blood *= 1 - np.float32(0.45 * look.lacunae) * (1 - lakes)
-            pigments.blood += np.float32(0.9 * look.lacunae) * lakes * (np.float32(0.4) + value)
-            pigments.dermal += np.float32(0.6 * look.lacunae * (0.3 + look.dermal)) * lakes * value
-            pigments.white += np.float32(0.15 * look.lacunae) * (self.body - lakes)
-
-    def paint_centre(self) -> None:
-        """White central patch."""
-        look, rng, pigments = self.look, self.rng("centre"), self.pigments
-        edge = pigments.inside + np.float32(0.12) * fractal(self.view, rng, look.radius * 0.4, 3)
-        patch = step_down(edge, float(rng.uniform(0.3, 0.55)), 0.2)
-        pigments.melanin *= 1 - np.float32(0.8 * look.patch) * patch
-        pigments.white += np.float32(0.4 * look.patch) * patch
+        return np.asarray(distance * np.exp(2j * np.pi * rng.random(n)))
 
 
 def paint_lesion(look: Look, seed: int, view: View) -> Pigments:
@@ -258,27 +91,261 @@ def paint_lesion(look: Look, seed: int, view: View) -> Pigments:
         view: where the camera looks.
     """
     pigments = Pigments.none(view)
-    reach = REACH * look.radius * (1 + look.lobes) * np.sqrt(1 + look.elongation)
-    centre = view.pixels(np.array([0j]))[0]
-    half = reach / abs(view.step)
-    left, right = (int(np.clip(centre.real + side, 0, view.width)) for side in (-half, half + 1))
-    top, bottom = (int(np.clip(centre.imag + side, 0, view.height)) for side in (-half, half + 1))
+    half = REACH * look.radius * np.sqrt(1 + look.elongation) / abs(view.step)
+    middle = view.pixels(np.array([0j]))[0]
+    left, right = (int(np.clip(middle.real + side, 0, view.width)) for side in (-half, half + 1))
+    top, bottom = (int(np.clip(middle.imag + side, 0, view.height)) for side in (-half, half + 1))
     if left >= right or top >= bottom:
         return pigments
-    brush = Brush(look, seed, view.crop(left, top, right, bottom))
-    for paint in (
-        brush.paint_body,
-        brush.paint_network,
-        brush.paint_globules,
-        brush.paint_keratosis,
-        brush.paint_lacunae,
-        brush.paint_patches,
-        brush.paint_carcinoma,
-        brush.paint_redness,
-        brush.paint_centre,
-        brush.paint_surface,
-    ):
-        paint()
-    for name, field in vars(brush.pigments).items():
+    canvas = _prime(look, seed, view.crop(left, top, right, bottom))
+    for paint, signs in PAINTERS:
+        if any(getattr(look, sign) for sign in signs):
+            paint(canvas)
+    for name, field in vars(canvas.pigments).items():
         getattr(pigments, name)[top:bottom, left:right] = field
     return pigments
+
+
+def _prime(look: Look, seed: int, view: View) -> Canvas:
+    """A canvas that knows the lesion's border and nothing else."""
+    canvas = Canvas(look, seed, view, Pigments.none(view), np.zeros(0, np.float32))
+    canvas.pigments.inside = _border(canvas)
+    canvas.body = step_down(canvas.pigments.inside, 1, look.softness)
+    return canvas
+
+
+def _border(canvas: Canvas) -> Field:
+    """Distance from the middle over the distance of the border in that direction."""
+    look, rng, (x, y) = canvas.look, canvas.rng("border"), canvas.view.xy
+    angle, stretch = rng.uniform(0, np.pi), np.sqrt(1 + look.elongation)
+    cosine, sine = np.float32(np.cos(angle)), np.float32(np.sin(angle))
+    along, across = (x * cosine + y * sine) / np.float32(stretch), (y * cosine - x * sine) * np.float32(stretch)
+    bearing = np.arctan2(across, along)
+    radius = 1 + np.float32(look.ragged) * noise(canvas.view, rng, look.radius * 0.4, 3)
+    for wave in range(2, 7):
+        height = np.float32(look.lobes * rng.uniform(0.4, 1.4) * 1.6 / wave)
+        radius += height * np.cos(np.float32(wave) * bearing + np.float32(rng.uniform(0, 2 * np.pi)))
+    if look.streaks:
+        rays = np.cos(np.float32(rng.integers(18, 34)) * bearing + 2 * noise(canvas.view, rng, look.radius * 0.5))
+        radius += np.float32(0.08 * look.streaks) * rays * np.clip(noise(canvas.view, rng, look.radius) + np.float32(0.4), 0, 1)
+    return np.asarray(np.hypot(along, across) / (np.float32(look.radius) * np.maximum(radius, np.float32(0.3))), np.float32)
+
+
+def _paint_ground(canvas: Canvas) -> None:
+    """The body: brown, red, blue and yellow, with shades, a darker side and a grain."""
+    look, rng, pigments, view = canvas.look, canvas.rng("ground"), canvas.pigments, canvas.view
+    x, y = view.xy
+    side = rng.uniform(0, 2 * np.pi)
+    slope = (x * np.float32(np.cos(side)) + y * np.float32(np.sin(side))) / np.float32(look.radius)
+    shades = np.float32(0.7 * look.variegation) * noise(view, rng, look.radius * 0.6, 4)
+    grain = np.float32(0.13) * noise(view, rng, 0.45, 2)
+    tilt = np.float32(0.8 * look.asymmetry) * slope + np.float32(look.centre) * (np.float32(0.6) - pigments.inside)
+    depth = np.exp(np.clip(shades + grain + tilt, -2, 1.1)) * canvas.body
+    redness = np.exp(np.float32(0.35) * noise(view, rng, look.radius * 0.5, 3)) * canvas.body
+    pigments.melanin += np.float32(look.melanin) * depth
+    pigments.blood += np.float32(look.blood) * redness
+    pigments.dermal += np.float32(look.dermal) * np.exp(shades) * canvas.body
+    pigments.keratin += np.float32(look.keratin) * np.clip(noise(view, rng, look.radius * 0.5, 2) + 1, 0, 2) * canvas.body
+
+
+def _paint_network(canvas: Canvas) -> None:
+    """Pigment network: brown lines, paler holes; thick and uneven in some places, gone in others."""
+    look, rng, pigments = canvas.look, canvas.rng("network"), canvas.pigments
+    x, y = warped(canvas.view, rng, 1.1, 0.12 + 0.16 * look.thickness)
+    net = honeycomb(x, y, rng.uniform(0.36, 0.55)) ** np.float32(1.7 - 0.8 * look.thickness)
+    uneven = np.clip(np.float32(0.8) + np.float32(0.3 + look.thickness) * noise(canvas.view, rng, look.radius * 0.5, 2), 0, 1.6)
+    ring = np.clip(1 - 3 * np.abs(pigments.inside - np.float32(0.85)), 0, 1)
+    strength = (np.float32(look.network * (0.3 + 0.5 * look.melanin)) + np.float32(0.5 * look.rim) * ring) * uneven * canvas.body
+    pigments.melanin += strength * (net - np.float32(0.45))
+    np.maximum(pigments.melanin, 0, out=pigments.melanin)
+
+
+def _paint_globules(canvas: Canvas) -> None:
+    """Brown globules, alike in a nevus and of many sizes in a melanoma."""
+    look, rng = canvas.look, canvas.rng("globules")
+    nearest, _, value = cells(*warped(canvas.view, rng, 1.0, 0.1), rng, rng.uniform(0.38, 0.6), 0.45 + 0.5 * look.asymmetry)
+    size = np.float32(0.22) + np.float32(0.08 + 0.22 * look.asymmetry) * value
+    balls = step_down(nearest / size, 1, 0.5) * (value > np.float32(0.12))
+    canvas.pigments.melanin += np.float32(0.8 * look.globules) * balls * canvas.body * np.float32(0.4 + 0.6 * look.melanin)
+
+
+def _paint_dots(canvas: Canvas) -> None:
+    """Black dots, more frequent near the border."""
+    rng, pigments = canvas.rng("dots"), canvas.pigments
+    nearest, _, value = cells(*canvas.view.xy, rng, 0.5, 0.95)
+    specks = step_down(nearest, 0.2, 0.12) * (value < np.float32(0.5) * np.clip(pigments.inside, 0.2, 1))
+    pigments.melanin += np.float32(1.3 * canvas.look.dots) * specks * canvas.body
+
+
+def _paint_blotch(canvas: Canvas) -> None:
+    """Dark structureless areas, off the middle."""
+    rng = canvas.rng("blotch")
+    area = step_down(-noise(canvas.view, rng, canvas.look.radius * 0.9, 4), -0.35, 0.75) * canvas.body
+    canvas.pigments.melanin += np.float32(1.5 * canvas.look.blotch) * area
+
+
+def _paint_veil(canvas: Canvas) -> None:
+    """Blue-white veil: deep pigment under a ground-glass haze."""
+    rng, pigments, strength = canvas.rng("veil"), canvas.pigments, canvas.look.veil
+    area = step_down(-noise(canvas.view, rng, canvas.look.radius * 1.0, 3), -0.2, 0.8) * canvas.body
+    depth = np.exp(np.float32(0.4) * noise(canvas.view, rng, 1.2, 3))
+    pigments.dermal += np.float32(1.0 * strength) * area * depth
+    pigments.white += np.float32(0.26 * strength) * area
+    pigments.melanin *= 1 - np.float32(0.45 * strength) * area
+
+
+def _paint_regression(canvas: Canvas) -> None:
+    """Scar-like white areas with a breath of grey."""
+    rng, pigments, strength = canvas.rng("regression"), canvas.pigments, canvas.look.regression
+    area = step_down(-noise(canvas.view, rng, canvas.look.radius * 0.8, 3), -0.4, 0.8) * canvas.body
+    pigments.melanin *= 1 - np.float32(0.8 * strength) * area
+    pigments.white += np.float32(0.3 * strength) * area
+    pigments.dermal += np.float32(0.2 * strength) * area
+
+
+def _paint_fissures(canvas: Canvas) -> None:
+    """Ridges between dark fissures, like the surface of a brain."""
+    rng, pigments, strength = canvas.rng("fissures"), canvas.pigments, canvas.look.fissures
+    x, y = warped(canvas.view, rng, 1.3, 0.45)
+    way, period = rng.uniform(0, np.pi), rng.uniform(0.7, 1.2)
+    distance = x * np.float32(np.cos(way)) + y * np.float32(np.sin(way))
+    folds = np.cos(np.float32(2 * np.pi / period) * distance + np.float32(0.9) * noise(canvas.view, rng, 0.8, 2))
+    pigments.melanin *= np.exp(np.float32(0.55 * strength) * folds)
+    pigments.keratin += np.float32(0.35 * strength) * np.clip(folds, 0, 1) * canvas.body
+
+
+def _paint_cysts(canvas: Canvas) -> None:
+    """Milia-like cysts, bright, and comedo-like openings, dark."""
+    rng, pigments, strength = canvas.rng("cysts"), canvas.pigments, canvas.look.cysts
+    n = int(5 + 16 * strength)
+    bright = spots(canvas.view, canvas.scatter(rng, n, 0.85), 0.05 + 0.16 * rng.random(n) ** 2, 0.6) * canvas.body
+    pigments.white += np.float32(0.25 + 0.3 * strength) * bright
+    pigments.melanin *= 1 - np.float32(0.5) * bright
+    openings = spots(canvas.view, canvas.scatter(rng, n // 2, 0.85), 0.06 + 0.2 * rng.random(n // 2), 0.6) * canvas.body
+    pigments.melanin += np.float32(0.7 * strength) * openings
+    pigments.keratin += np.float32(0.5 * strength) * openings
+
+
+def _paint_lacunae(canvas: Canvas) -> None:
+    """Red to purple lakes with paler walls between them."""
+    look, rng, pigments = canvas.look, canvas.rng("lacunae"), canvas.pigments
+    x, y = warped(canvas.view, rng, look.radius * 0.35, look.radius * 0.08)
+    nearest, second, value = cells(x, y, rng, look.radius * rng.uniform(0.3, 0.6), 0.85)
+    lakes = step_down(nearest - second, -0.12, 0.2) * canvas.body
+    pigments.blood *= 1 - np.float32(0.4 * look.lacunae) * (1 - lakes)
+    pigments.blood += np.float32(0.8 * look.lacunae) * lakes * (np.float32(0.5) + np.float32(0.7) * value)
+    pigments.dermal += np.float32(0.5 * look.lacunae * (0.3 + look.dermal)) * lakes * value
+    pigments.white += np.float32(0.10 * look.lacunae) * (canvas.body - lakes)
+
+
+def _paint_nests(canvas: Canvas) -> None:
+    """Blue-grey ovoid nests."""
+    look, rng, pigments = canvas.look, canvas.rng("nests"), canvas.pigments
+    n = int(2 + 8 * look.nests)
+    x, y = warped(canvas.view, rng, look.radius * 0.3, look.radius * 0.06)
+    field = np.zeros_like(x)
+    for place, radius in zip(canvas.scatter(rng, n, 0.85), look.radius * rng.uniform(0.06, 0.22, n), strict=True):
+        distance = np.hypot(x - np.float32(place.real), y - np.float32(place.imag)) / np.float32(radius)
+        np.maximum(field, step_down(distance, 1, 0.6), out=field)
+    pigments.dermal += np.float32(1.1 * look.nests) * field
+    pigments.melanin += np.float32(0.45 * look.nests) * field
+
+
+def _paint_crust(canvas: Canvas) -> None:
+    """A sore: dark red and yellow."""
+    look, rng, pigments = canvas.look, canvas.rng("crust"), canvas.pigments
+    place, size = canvas.scatter(rng, 1, 0.5), look.radius * rng.uniform(0.25, 0.55)
+    area = spots(canvas.view, place, [size], 0.8) * step_down(-noise(canvas.view, rng, look.radius * 0.4, 3), 0.1, 0.7)
+    pigments.blood += np.float32(1.2 * look.crust) * area
+    pigments.keratin += np.float32(0.7 * look.crust) * area
+    pigments.melanin += np.float32(0.5 * look.crust) * area
+
+
+def _paint_vessels(canvas: Canvas) -> None:
+    """Arborising vessels: bright red trees that come in from the border."""
+    look, rng = canvas.look, canvas.rng("vessels")
+    lines = [line for _ in range(int(2 + 5 * look.vessels)) for line in _tree(rng, look.radius)]
+    canvas.pigments.blood += np.float32(1.1 * look.vessels) * strokes(canvas.view, lines)
+
+
+def _tree(rng: np.random.Generator, radius: float) -> list[tuple[Points, float]]:
+    bearing = rng.uniform(0, 2 * np.pi)
+    start = radius * rng.uniform(0.6, 1.1) * np.exp(1j * bearing)
+    trunk = curve(rng, complex(start), bearing + np.pi + rng.normal(0, 0.7), radius * rng.uniform(0.7, 1.4), 0.9)
+    width = radius * rng.uniform(0.016, 0.045)
+    lines = [(trunk, width)]
+    for _ in range(int(rng.integers(3, 7))):
+        at = int(rng.integers(2, len(trunk) - 2))
+        ahead = float(np.angle(trunk[at + 1] - trunk[at])) + rng.choice([-1, 1]) * rng.uniform(0.4, 1.1)
+        branch = curve(rng, complex(trunk[at]), ahead, radius * rng.uniform(0.2, 0.6), 1.1)
+        twig = curve(rng, complex(branch[6]), ahead + rng.normal(0, 1), radius * rng.uniform(0.1, 0.3), 1.2)
+        lines += [(branch, width * 0.6), (twig, width * 0.4)]
+    return lines
+
+
+def _paint_erythema(canvas: Canvas) -> None:
+    """Redness that spreads beyond the border."""
+    look, rng, pigments = canvas.look, canvas.rng("erythema"), canvas.pigments
+    wide = step_down(pigments.inside, 1.1, 0.6) * np.exp(np.float32(0.5) * noise(canvas.view, rng, look.radius * 0.5, 3))
+    pigments.blood += np.float32(0.4 * look.erythema) * wide
+
+
+def _paint_strawberry(canvas: Canvas) -> None:
+    """A red net around pale follicles, each with a yellow plug."""
+    rng, pigments, strength = canvas.rng("strawberry"), canvas.pigments, canvas.look.strawberry
+    nearest, _, value = cells(*warped(canvas.view, rng, 1.0, 0.15), rng, rng.uniform(0.6, 0.95), 0.7)
+    follicles = step_down(nearest, 0.3, 0.2) * (value > np.float32(0.2))
+    pigments.blood += np.float32(0.5 * strength) * canvas.body * (np.float32(0.7) - follicles)
+    pigments.white += np.float32(0.22 * strength) * canvas.body * follicles
+    pigments.keratin += np.float32(0.4 * strength) * canvas.body * step_down(nearest, 0.12, 0.1)
+    np.maximum(pigments.blood, 0, out=pigments.blood)
+
+
+def _paint_patch(canvas: Canvas) -> None:
+    """White central patch, scar-like."""
+    look, rng, pigments = canvas.look, canvas.rng("patch"), canvas.pigments
+    edge = pigments.inside + np.float32(0.14) * noise(canvas.view, rng, look.radius * 0.4, 3)
+    patch = step_down(edge, float(rng.uniform(0.25, 0.5)), 0.3)
+    pigments.melanin *= 1 - np.float32(0.75 * look.patch) * patch
+    pigments.white += np.float32(0.32 * look.patch) * patch
+
+
+def _paint_scale(canvas: Canvas) -> None:
+    """White to yellow flakes on the surface."""
+    rng, pigments, strength = canvas.rng("scale"), canvas.pigments, canvas.look.scale
+    flakes = step_down(-noise(canvas.view, rng, 1.1, 4), -0.7, 0.55) * canvas.body
+    pigments.white += np.float32(0.5 * strength) * flakes
+    pigments.keratin += np.float32(0.2 * strength) * flakes
+
+
+def _paint_shine(canvas: Canvas) -> None:
+    """Shiny white lines, at right angles to each other."""
+    look, rng = canvas.look, canvas.rng("shine")
+    places = canvas.scatter(rng, int(8 + 18 * look.shine), 0.7)
+    ways = rng.uniform(0, np.pi) + rng.choice([0, np.pi / 2], len(places)) + rng.normal(0, 0.12, len(places))
+    halves = look.radius * rng.uniform(0.05, 0.14, len(places)) * np.exp(1j * ways)
+    lines = [(np.array([place - half, place + half]), look.radius * 0.02) for place, half in zip(places, halves, strict=True)]
+    canvas.pigments.white += np.float32(0.45 * look.shine) * strokes(canvas.view, lines)
+
+
+PAINTERS: tuple[tuple[Callable[[Canvas], None], tuple[str, ...]], ...] = (
+    (_paint_ground, ("radius",)),
+    (_paint_network, ("network", "rim")),
+    (_paint_globules, ("globules",)),
+    (_paint_fissures, ("fissures",)),
+    (_paint_lacunae, ("lacunae",)),
+    (_paint_blotch, ("blotch",)),
+    (_paint_dots, ("dots",)),
+    (_paint_veil, ("veil",)),
+    (_paint_regression, ("regression",)),
+    (_paint_nests, ("nests",)),
+    (_paint_crust, ("crust",)),
+    (_paint_vessels, ("vessels",)),
+    (_paint_erythema, ("erythema",)),
+    (_paint_strawberry, ("strawberry",)),
+    (_paint_patch, ("patch",)),
+    (_paint_cysts, ("cysts",)),
+    (_paint_scale, ("scale",)),
+    (_paint_shine, ("shine",)),
+)
+"""Every painter, in the order from deep to shallow, with the signs that call for it."""
