@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -103,6 +104,11 @@ class Policy:
     def probability(self, name: str) -> float:
         """Probability of the transform `name`."""
         return float(getattr(self, name))
+
+    def only(self, name: str) -> Policy:
+        """The same magnitudes with the transform `name` always, and no other ever."""
+        probabilities: dict[str, Any] = {**dict.fromkeys(TRANSFORMS, 0.0), name: 1.0}
+        return dataclasses.replace(self, **probabilities)
 
 
 def _check(condition: bool, name: str, value: object, rule: str) -> None:

@@ -1,0 +1,181 @@
+"""A picture of every augmentation on one lesion (the paper's figure 3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+from lesionlens.augment.online import cut_box, cutmix, mixup
+from lesionlens.augment.policy import Policy, augment, table_3
+from lesionlens.core.artifact import atomic_file
+from lesionlens.core.errors import DataError
+from lesionlens.core.recipe import AugmentationRecipe, Recipe
+from lesionlens.core.seeds import derive_seed
+from lesionlens.data.image import centre_crop, frame_spec, open_image, prepare
+from lesionlens.data.index import Index, Record
+from lesionlens.data.split import Split
+
+COLUMNS = 5
+PANEL = 224
+GAP = 16
+TITLE_HEIGHT = 46
+CANDIDATES = 12
+MIXUP_SHARE = 0.6
+CUTMIX_SHARE = 0.7
+CUTMIX_CENTRE = (0.6, 0.6)
+PAPER = (255, 255, 255)
+INK = (20, 20, 20)
+FAINT_INK = (95, 95, 95)
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One picture of the gallery.
+
+    Attributes:
+        title: name of the augmentation.
+        caption: its probability and magnitude.
+        image: uint8, shape (S, S, 3).
+    """
+
+    title: str
+    caption: str
+    image: np.ndarray
+
+
+def captions(policy: Policy) -> dict[str, tuple[str, str]]:
+    """Title and magnitude of each transform, for people."""
+    low, high = policy.noise_variance
+    return {
+        "horizontal_flip": ("Horizontal flip", ""),
+        "vertical_flip": ("Vertical flip", ""),
+        "shift_scale_rotate": ("Shift, scale, rotate", f"±{policy.shift:.0%}, ±{policy.scale:.0%}, ±{policy.rotate_deg:g}°"),
+        "brightness_contrast": ("Brightness, contrast", f"±{policy.brightness:.0%}, ±{policy.contrast:.0%}"),
+        "hue_saturation_value": ("Hue, saturation, value", f"±{policy.hue:g}, ±{policy.saturation:g}, ±{policy.value:g}"),
+        "gaussian_noise": ("Gaussian noise", f"variance {low:g} to {high:g}"),
+        "gaussian_blur": ("Gaussian blur", "kernel 3"),
+        "motion_blur": ("Motion blur", "kernel 3"),
+        "grid_distortion": ("Grid distortion", f"{policy.grid_steps} steps, ±{policy.grid_distort:.0%}"),
+        "coarse_dropout": ("Coarse dropout", f"{policy.holes[0]} to {policy.holes[1]} holes"),
+    }
+
+
+def panels(lesion: np.ndarray, partner: np.ndarray, policy: Policy, recipe: AugmentationRecipe, seed: int) -> list[Panel]:
+    """The original, each transform alone, two draws of the whole policy, MixUp and CutMix.
+
+    Of a transform alone the strongest of twelve draws is shown, because an average one can
+    hardly be told from the original.
+
+    Args:
+        lesion: uint8, shape (S, S, 3).
+        partner: what MixUp and CutMix take from, same shape.
+        policy: magnitudes, and the probabilities that the captions give.
+        recipe: probabilities of MixUp and CutMix.
+        seed: decides every draw.
+    """
+    shown = [Panel("Original", "", lesion)]
+    for name, (title, magnitude) in captions(policy).items():
+        drawn = _draws(lesion, policy.only(name), seed, CANDIDATES)
+        strongest = max(drawn, key=lambda image: float(np.abs(image.astype(np.int16) - lesion).mean()))
+        caption = ", ".join(filter(None, [f"p {policy.probability(name):g}", magnitude]))
+        shown.append(Panel(title, caption, strongest))
+    shown += [Panel("All of them", f"draw {n + 1}", image) for n, image in enumerate(_draws(lesion, policy, seed, 2))]
+    pair = torch.stack([_planes(lesion), _planes(partner)])
+    targets, partners = torch.eye(2), torch.tensor([1, 0])
+    blended, _ = mixup(pair, targets, partners, MIXUP_SHARE)
+    box = cut_box(lesion.shape[0], lesion.shape[1], CUTMIX_SHARE, CUTMIX_CENTRE)
+    pasted, shares = cutmix(pair, targets, partners, box)
+    shown.append(Panel("MixUp", f"p {recipe.mixup_p:g}, here {MIXUP_SHARE:.0%} of this lesion", _pixels(blended[0])))
+    shown.append(Panel("CutMix", f"p {recipe.cutmix_p:g}, here {float(shares[0, 0]):.0%} of this lesion", _pixels(pasted[0])))
+    return shown
+
+
+def _draws(lesion: np.ndarray, policy: Policy, seed: int, count: int) -> np.ndarray:
+    seeds = [derive_seed(seed, "gallery", number) for number in range(count)]
+    batch = torch.from_numpy(lesion).permute(2, 0, 1).repeat(count, 1, 1, 1)
+    drawn: np.ndarray = augment(batch, seeds, policy).permute(0, 2, 3, 1).numpy()
+    return drawn
+
+
+def _planes(image: np.ndarray) -> Tensor:
+    return torch.from_numpy(image).permute(2, 0, 1).float()
+
+
+def _pixels(image: Tensor) -> np.ndarray:
+    pixels: np.ndarray = image.round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
+    return pixels
+
+
+def draw_gallery(shown: list[Panel]) -> Image.Image:
+    """Lay panels out five in a row, each under its title."""
+    rows = -(-len(shown) // COLUMNS)
+    size = (GAP + COLUMNS * (PANEL + GAP), GAP + rows * (TITLE_HEIGHT + PANEL + GAP))
+    sheet = Image.new("RGB", size, PAPER)
+    pen = ImageDraw.Draw(sheet)
+    title_font, caption_font = ImageFont.load_default(17), ImageFont.load_default(13)
+    for number, panel in enumerate(shown):
+        left = GAP + number % COLUMNS * (PANEL + GAP)
+        top = GAP + number // COLUMNS * (TITLE_HEIGHT + PANEL + GAP)
+        pen.text((left, top), panel.title, fill=INK, font=title_font)
+        pen.text((left, top + 23), panel.caption, fill=FAINT_INK, font=caption_font)
+        picture = Image.fromarray(panel.image).resize((PANEL, PANEL), Image.Resampling.BICUBIC)
+        sheet.paste(picture, (left, top + TITLE_HEIGHT))
+    return sheet
+
+
+def choose_lesions(index: Index, ids: tuple[str, ...], image_id: str = "") -> tuple[Record, Record]:
+    """The lesion to show, and a partner of another diagnosis for MixUp and CutMix.
+
+    Args:
+        index: the images.
+        ids: which of them may be shown, usually the training part.
+        image_id: the lesion to show; the first melanoma (or else the first image) of `ids` if empty.
+
+    Raises:
+        DataError: if there is no such image, or none of another diagnosis.
+    """
+    records = [record for record in index.records if record.image_id in set(ids)]
+    if image_id:
+        found = [record for record in index.records if record.image_id == image_id]
+        if not found:
+            raise DataError(f"image {image_id!r} is not in the index; give an image_id of index.csv to --image")
+    else:
+        found = [record for record in records if record.dx == "mel"] or records
+    others = [record for record in records if found and record.dx != found[0].dx]
+    if not others:
+        raise DataError("a gallery needs training images of two diagnoses, for MixUp and CutMix; the split has one or none")
+    return found[0], others[0]
+
+
+def save_gallery(index: Index, split: Split, recipe: Recipe, path: Path, image_id: str = "") -> str:
+    """Draw the gallery of one lesion into a PNG file, whole or not at all.
+
+    Args:
+        index: the images.
+        split: only its training part is shown, unless `image_id` says otherwise.
+        recipe: input, augmentation and seed are used.
+        path: file to write.
+        image_id: see `choose_lesions`.
+
+    Returns:
+        The id of the lesion shown.
+
+    Raises:
+        DataError: if there is no such image, none of another diagnosis, or one cannot be read.
+        StorageError: if the disk is full or may not be written.
+    """
+    records = choose_lesions(index, split.parts["training"], image_id)
+    spec = frame_spec(recipe.input)
+    lesion, partner = (
+        np.ascontiguousarray(centre_crop(prepare(open_image(index.image_path(record)), spec), spec.size)) for record in records
+    )
+    policy = table_3(recipe.augmentation.probabilities)
+    sheet = draw_gallery(panels(lesion, partner, policy, recipe.augmentation, recipe.seed))
+    with atomic_file(path) as temporary:
+        sheet.save(temporary, format="PNG", optimize=True)
+    return records[0].image_id
