@@ -148,11 +148,12 @@ def write_index(index: Index, path: Path) -> None:
     """
     if path.is_dir():
         raise StorageError(f"{path} is a folder; give the file to write with --out, such as {path / 'index.csv'}")
-    stamp_path(path).unlink(missing_ok=True)
-    with atomic_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows([_text(getattr(record, name)) for name in COLUMNS] for record in index.records)
+    with atomic_file(path) as temporary:
+        with temporary.open("w", encoding="utf-8", newline="") as stream:
+            writer = csv.writer(stream, lineterminator="\n")
+            writer.writerow(COLUMNS)
+            writer.writerows([_text(getattr(record, name)) for name in COLUMNS] for record in index.records)
+        stamp_path(path).unlink(missing_ok=True)
     facts = {
         "labels": index.labels.to_json(),
         "root": str(index.root.resolve()),
