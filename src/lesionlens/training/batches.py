@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lesionlens.augment.files import crop_corner
 from lesionlens.augment.offline import Plan
 from lesionlens.augment.policy import augment, table_3
 from lesionlens.core.errors import ArtifactError, TrainingError
@@ -26,7 +27,6 @@ from lesionlens.training.prefetch import Prefetch
 
 QUEUE_DEPTH = 4
 DEVICE_MEMORY_SHARE = 0.5
-FIXED_EPOCH = 0
 
 
 @dataclass(frozen=True)
@@ -51,12 +51,14 @@ class Rows:
     Attributes:
         image_ids: image of each row, (M,).
         copies: 0 for the original, else the number of the augmented copy, int64 (M,).
+        seeds: seed of each row's pixels where copies are drawn once.
         store_rows: row of the store, int64 (M,).
         labels: class index, int64 (M,).
     """
 
     image_ids: tuple[str, ...]
     copies: np.ndarray
+    seeds: tuple[int, ...]
     store_rows: np.ndarray
     labels: np.ndarray
 
@@ -80,7 +82,8 @@ def plan_rows(plan: Plan, store: Store, index: Index) -> Rows:
             "make it again with: lesionlens augment"
         )
     labels = np.array([class_of[image_id] for image_id in image_ids], np.int64)
-    return Rows(image_ids, np.asarray(plan.copies, np.int64)[kept], store.rows(image_ids), labels)
+    copies, seeds = np.array(plan.copies, np.int64)[kept], tuple(plan.seeds[row] for row in kept)
+    return Rows(image_ids, copies, seeds, store.rows(image_ids), labels)
 
 
 class Batches:
@@ -160,7 +163,7 @@ class Batches:
         for row, repeat in zip(order.rows.tolist(), order.repeats.tolist(), strict=True):
             image_id, copy = self.rows.image_ids[row], int(self.rows.copies[row])
             if fixed and copy > 0:
-                seeds.append(derive_seed(self.recipe.seed, FIXED_EPOCH, image_id, copy))
+                seeds.append(self.rows.seeds[row])
             else:
                 again = (repeat,) if repeat else ()
                 seeds.append(derive_seed(self.recipe.seed, epoch, image_id, copy, *again))
@@ -182,13 +185,6 @@ class Batches:
             pairs = zip(chosen, corners, strict=True)
             chosen = torch.stack([image[top : top + size, left : left + size] for image, (top, left) in pairs])
         return chosen.permute(0, 3, 1, 2)  # (N, 3, S, S), channels_last in memory
-
-
-def crop_corner(seed: int, frame: int, size: int) -> tuple[int, int]:
-    """Top and left of the random crop that goes with an image's seed, each from 0 to frame - size."""
-    places = frame - size + 1
-    place = derive_seed(seed, "crop") % (places * places)
-    return place // places, place % places
 
 
 def fits_device(size_bytes: int, device: torch.device) -> bool:

@@ -15,6 +15,7 @@ from lesionlens.core.errors import TrainingError
 from lesionlens.core.recipe import TrainingRecipe
 
 EFFECTIVE_BETA = 0.999
+SMALLEST_DOUBT = 1e-6  # a power below 1 has no slope at 0
 
 
 def one_hot(labels: Tensor, n_classes: int) -> Tensor:
@@ -115,7 +116,7 @@ class Loss(nn.Module):
         log_p = functional.log_softmax(logits.float() + self.shift, dim=1)
         terms = -log_p * smooth(targets, self.epsilon) * self.weights  # (N, K)
         if self.gamma > 0:  # Lin 2017, equation 4, with soft targets: each class term is damped by its own probability
-            terms = terms * (1 - log_p.exp()).clamp(min=0) ** self.gamma
+            terms = terms * (1 - log_p.exp()).clamp(min=SMALLEST_DOUBT) ** self.gamma
         return terms.sum()
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:

@@ -7,12 +7,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import nn
 
-from lesionlens.augment.offline import Plan
-from lesionlens.core.artifact import hash_value
+from lesionlens.augment.offline import Plan, check_plan
 from lesionlens.core.errors import ArtifactError, CheckpointError
 from lesionlens.core.recipe import Recipe
 from lesionlens.core.seeds import derive_seed
@@ -60,7 +58,8 @@ def check_inputs(inputs: Inputs, spec: InputSpec) -> None:
 
     Raises:
         ArtifactError: if split or store were made from another index, the store for other pixels,
-            or the plan holds an image outside the training part.
+            or the plan lacks a training image.
+        SplitError: if the plan holds an image outside the training part.
     """
     if inputs.split.index_hash != inputs.index.hash:
         raise ArtifactError("the split was made from another index; make it again with: lesionlens split")
@@ -69,12 +68,7 @@ def check_inputs(inputs: Inputs, spec: InputSpec) -> None:
             f"the store's pixels were prepared otherwise than the recipe's input asks (frame {spec.frame}, {spec.resize}); "
             "pack it again with: lesionlens pack"
         )
-    outside = set(inputs.plan.image_ids) - set(inputs.split.parts["training"])
-    if outside:
-        raise ArtifactError(
-            f"the plan holds {len(outside)} images that are not in the split's training part, such as {min(outside)!r}; "
-            "make it again with: lesionlens augment"
-        )
+    check_plan(inputs.plan, inputs.split)
 
 
 def training_spec(recipe: Recipe, index: Index, split: Split, store: Store) -> InputSpec:
@@ -93,17 +87,12 @@ def describe(inputs: Inputs, recipe: Recipe, spec: InputSpec) -> CheckpointInfo:
         spec=spec,
         recipe=recipe,
         split_hash=split.hash,
-        plan_hash=plan_hash(inputs.plan),
+        plan_hash=inputs.plan.hash,
         index_hash=inputs.index.hash,
         protocol=split.protocol,
         leaks=split.leaks,
         versions=versions(),
     )
-
-
-def plan_hash(plan: Plan) -> str:
-    """SHA-256 over what a plan feeds."""
-    return hash_value([list(plan.image_ids), np.asarray(plan.copies).tolist()])
 
 
 def train_run(

@@ -10,6 +10,7 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 from lesionlens.core.recipe import TrainingRecipe
 
 SMALLEST_RATE = 1e-12
+ONE_STEP = 1.00001
 
 
 def onecycle(optimizer: Optimizer, recipe: TrainingRecipe, steps_per_epoch: int) -> LRScheduler:
@@ -21,11 +22,15 @@ def onecycle(optimizer: Optimizer, recipe: TrainingRecipe, steps_per_epoch: int)
     """
     start = max(recipe.warmup_learning_rate, SMALLEST_RATE)
     final = max(recipe.final_learning_rate, SMALLEST_RATE)
+    total_steps = max(2, recipe.epochs * steps_per_epoch)
+    share = recipe.warmup_epochs / recipe.epochs
+    if round(share * total_steps, 6) == 1:  # torch divides by zero where the warm-up is just one step
+        share = ONE_STEP / total_steps
     return OneCycleLR(
         optimizer,
         max_lr=recipe.learning_rate,
-        total_steps=max(2, recipe.epochs * steps_per_epoch),
-        pct_start=recipe.warmup_epochs / recipe.epochs,
+        total_steps=total_steps,
+        pct_start=share,
         div_factor=recipe.learning_rate / start,
         final_div_factor=start / final,
         cycle_momentum=False,
