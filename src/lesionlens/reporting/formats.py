@@ -1,0 +1,76 @@
+"""Numbers and words as people read them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+NARROW = "\u202f"  # narrow no-break space, between a number and its unit
+ABSENT = "–"
+PLAIN = ("macro_auc", "auc", "brier", "nll")  # shown as they are; the rest are shares, shown in per cent
+
+OVERALL = {
+    "accuracy": "Accuracy",
+    "balanced_accuracy": "Balanced accuracy",
+    "macro_precision": "Macro precision",
+    "macro_recall": "Macro recall",
+    "macro_specificity": "Macro specificity",
+    "macro_f1": "Macro F1",
+    "macro_auc": "Macro AUC",
+    "ece": "Calibration error (ECE)",
+    "brier": "Brier score",
+    "nll": "Negative log-likelihood",
+}
+PER_CLASS = {"precision": "Precision", "recall": "Recall", "specificity": "Specificity", "f1": "F1", "auc": "AUC"}
+
+PROTOCOLS = {
+    "lesion": "lesion (grouped by lesion, stratified by diagnosis)",
+    "lesion-kfold": "lesion-kfold (one fold of a cross-validation grouped by lesion)",
+    "paper": "paper (stratified over images, lesions not kept together)",
+    "official": "official (trained on HAM10000, tested on the ISIC 2018 test set)",
+}
+
+
+def defined(value: float | None) -> bool:
+    """Whether a figure has a value: not None, not NaN."""
+    return value is not None and math.isfinite(value)
+
+
+def figure_text(name: str, value: float | None) -> str:
+    """A figure by its name: shares in per cent with one decimal and no unit, AUC and losses with three decimals."""
+    if value is None or not math.isfinite(value):
+        return ABSENT
+    return f"{value:.3f}" if name in PLAIN else f"{100 * value:.1f}"
+
+
+def figure_unit(name: str) -> str:
+    """The unit behind `figure_text`: a per cent sign with its space, or nothing."""
+    return "" if name in PLAIN else f"{NARROW}%"
+
+
+def interval_text(name: str, figure: Mapping[str, Any]) -> str:
+    """Both ends of a figure's interval, for example `81.9–85.6`; a dash where it is undefined."""
+    if not defined(figure["low"]) or not defined(figure["high"]):
+        return ABSENT
+    return f"{figure_text(name, figure['low'])}–{figure_text(name, figure['high'])}"
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """A share in [0, 1] in per cent with its sign; a dash where it is undefined."""
+    return ABSENT if share is None or not math.isfinite(share) else f"{100 * share:.{digits}f}{NARROW}%"
+
+
+def count(value: int) -> str:
+    """A whole number with thousands set apart."""
+    return f"{value:,}"
+
+
+def plural(value: int, one: str, many: str = "") -> str:
+    """A number with its noun: `1 image`, `2,000 images`."""
+    return f"{count(value)} {one if value == 1 else many or one + 's'}"
+
+
+def size_text(n_bytes: int) -> str:
+    """Bytes as kB or MB (powers of ten)."""
+    return f"{n_bytes / 1e6:.1f}{NARROW}MB" if n_bytes >= 1e6 else f"{n_bytes / 1e3:.0f}{NARROW}kB"

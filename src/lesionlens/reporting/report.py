@@ -1,0 +1,113 @@
+"""A run folder becomes one HTML file that needs nothing else: no script, no request, no other file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from lesionlens import __version__
+from lesionlens.core.artifact import write_text
+from lesionlens.reporting import cases, paper, provenance, scores, sections
+from lesionlens.reporting.audit_summary import audit_summary
+from lesionlens.reporting.formats import count, percent, plural
+from lesionlens.reporting.palette import class_colours, class_names
+from lesionlens.reporting.run_folder import Run, read_run
+
+TEMPLATES = files("lesionlens.reporting") / "templates"
+
+
+@dataclass(frozen=True)
+class Written:
+    """A report on disk.
+
+    Attributes:
+        path: the HTML file.
+        size_bytes: of the file.
+        left_out: what the run folder lacks and how to make it, by name.
+    """
+
+    path: Path
+    size_bytes: int
+    left_out: dict[str, str]
+
+
+def build_report(run: Path) -> str:
+    """The report of a run folder as one HTML text.
+
+    Args:
+        run: folder with `recipe.toml index.csv split.json predictions.npz scores.json`; audit,
+            plan, gallery, history, checkpoint and store are shown where they are.
+
+    Raises:
+        ArtifactError: if a needed artifact is missing or damaged, or does not belong to the others.
+        SplitError: if the split leaks under a protocol that must not.
+        RecipeError: if the recipe is not readable.
+    """
+    return render(read_run(run))
+
+
+def write_report(run: Path, out: Path) -> Written:
+    """Write the report of a run folder to `out`, whole or not at all; errors as in `build_report`.
+
+    Raises:
+        StorageError: if the disk is full or may not be written.
+    """
+    read = read_run(run)
+    page = render(read)
+    write_text(out, page)
+    return Written(out, len(page.encode()), read.left_out)
+
+
+def render(run: Run) -> str:
+    """The page of a run that was read."""
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters.update(count=count, percent=percent, plural=plural)
+    template = environment.from_string((TEMPLATES / "report.html").read_text(encoding="utf-8"))
+    return template.render(**_content(run))
+
+
+def _content(run: Run) -> dict[str, Any]:
+    today = datetime.now(UTC)
+    return {
+        "css": style_sheet(run),
+        "title": sections.title(run),
+        "headline": sections.headline(run),
+        "data": sections.data(run),
+        "audit": audit_summary(run),
+        "sheet": sections.sheet(run),
+        "augmentation": sections.augmentation(run),
+        "training": sections.training(run),
+        "overall": scores.overall(run),
+        "per_class": scores.per_class(run),
+        "ablations": scores.ablations(run),
+        "confusion": scores.confusion(run),
+        "curves": scores.curves(run),
+        "absent": scores.absent(run),
+        "calibration": scores.calibration(run),
+        "mistakes": cases.confident_mistakes(run),
+        "right": cases.confident_right(run),
+        "trained_with": provenance.trained_with(run),
+        "environment": provenance.environment(),
+        "recipe": provenance.recipe_sections(run),
+        "hashes": provenance.hashes(run),
+        "left_out": run.left_out,
+        "paper": {"citation": paper.CITATION, "doi": paper.DOI},
+        "version": __version__,
+        "date": f"{today.day} {today:%B %Y}",
+    }
+
+
+def style_sheet(run: Run) -> Markup:
+    """The page's style sheet with the colours of the diagnoses, light and dark."""
+    names, colours = class_names(run.labels), class_colours(run.labels)
+    light = "".join(f"--{names[code]}:{colours[code][0]};" for code in run.labels.codes)
+    dark = "".join(f"--{names[code]}:{colours[code][1]};" for code in run.labels.codes)
+    rules = "".join(f".{name}{{--k:var(--{name})}}" for name in names.values())
+    sheet = (TEMPLATES / "report.css").read_text(encoding="utf-8")
+    return Markup(sheet.replace("/* light colours */", light).replace("/* dark colours */", dark) + rules)

@@ -1,0 +1,197 @@
+"""A run folder, read whole and checked: every artifact must belong to the one before it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lesionlens.augment.offline import Plan, plan_inputs, read_plan
+from lesionlens.core.artifact import hash_file, read_json, read_stamp
+from lesionlens.core.errors import ArtifactError
+from lesionlens.core.labels import LabelSet
+from lesionlens.core.recipe import Recipe
+from lesionlens.core.recipe_file import load_recipe
+from lesionlens.data.index import Index, read_index
+from lesionlens.data.split import Split, read_split
+from lesionlens.data.store import Store
+from lesionlens.evaluation.figures import OVERALL, PER_CLASS
+from lesionlens.evaluation.metrics import confusion_matrix
+from lesionlens.evaluation.predictions import Predictions, read_predictions
+from lesionlens.training.history import Epoch, read_history
+
+CHECKPOINT = Path("train") / "best.safetensors"
+NEEDED = {
+    "recipe.toml": "lesionlens run",
+    "index.csv": "lesionlens index",
+    "split.json": "lesionlens split",
+    "predictions.npz": "lesionlens evaluate",
+    "scores.json": "lesionlens evaluate",
+}
+OPTIONAL = {
+    "audit.json": "lesionlens audit",
+    "audit.jpg": "lesionlens audit",
+    "plan.csv": "lesionlens augment",
+    "gallery.png": "lesionlens augment",
+    "train/history.jsonl": "lesionlens train",
+    CHECKPOINT.as_posix(): "lesionlens train",
+}
+SCORES_KEYS = {"name", "seed", "protocol", "leaks", "leak_rate", "part", "n_images", "n_lesions", "views", "resamples"}
+SCORES_KEYS |= {"confidence", "labels", "figures", "per_class", "confusion", "n_classes_averaged", "made_from"}
+SYNTHETIC_LESION = "SYNL_"
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything a report shows.
+
+    Attributes:
+        folder: the run folder.
+        recipe: resolved.
+        index: all images.
+        split: of the index.
+        predictions: of one part of the split.
+        scores: content of scores.json.
+        audit: content of audit.json; None if there is none.
+        plan: the offline copies; None if there is none.
+        history: epochs of the training; empty if there are none.
+        store: packed images; None if there are none that can be read.
+        left_out: what is missing and how to make it, by name.
+    """
+
+    folder: Path
+    recipe: Recipe
+    index: Index
+    split: Split
+    predictions: Predictions
+    scores: dict[str, Any]
+    audit: dict[str, Any] | None
+    plan: Plan | None
+    history: tuple[Epoch, ...]
+    store: Store | None
+    left_out: dict[str, str]
+
+    @property
+    def labels(self) -> LabelSet:
+        """The diagnoses in the order of the logits."""
+        return self.predictions.label_set
+
+    @cached_property
+    def probabilities(self) -> np.ndarray:
+        """Softmax of the logits, (N, K)."""
+        return self.predictions.probabilities
+
+    @cached_property
+    def synthetic(self) -> bool:
+        """Whether images were drawn by a program."""
+        drawn = any(record.lesion_id.startswith(SYNTHETIC_LESION) for record in self.index.records)
+        return drawn or "synthetic" in self.index.source.lower()
+
+
+def read_run(folder: Path) -> Run:
+    """Read and check a run folder.
+
+    Raises:
+        ArtifactError: if a needed artifact is missing or damaged, or one was made from another
+            than what lies beside it.
+        SplitError: if the split leaks under a protocol that must not.
+        RecipeError: if the recipe is not readable.
+    """
+    _check_needed(folder)
+    recipe, index = load_recipe(folder / "recipe.toml"), read_index(folder / "index.csv")
+    split = read_split(folder / "split.json", index)
+    predictions, scores = read_predictions(folder / "predictions.npz"), _read_scores(folder / "scores.json")
+    run = Run(
+        folder=folder,
+        recipe=recipe,
+        index=index,
+        split=split,
+        predictions=predictions,
+        scores=scores,
+        audit=_read_audit(folder / "audit.json"),
+        plan=_read_plan(folder / "plan.csv", split, recipe),
+        history=_read_history(folder / "train" / "history.jsonl"),
+        store=Store.open(folder / "store") if (folder / "store").is_dir() else None,
+        left_out={name: f"make it with: {remedy}" for name, remedy in OPTIONAL.items() if not (folder / name).exists()},
+    )
+    _check_chain(run)
+    return run
+
+
+def _check_needed(folder: Path) -> None:
+    if not folder.is_dir():
+        raise ArtifactError(f"run folder {folder} does not exist; make one with: lesionlens run RECIPE --out {folder}")
+    for name, remedy in NEEDED.items():
+        if not (folder / name).is_file():
+            raise ArtifactError(f"{folder / name} is missing; a report needs it. Make it with: {remedy}")
+
+
+def _read_scores(path: Path) -> dict[str, Any]:
+    scores = read_json(path)
+    lacking = SCORES_KEYS - scores.keys() if isinstance(scores, dict) else SCORES_KEYS
+    if not lacking:
+        lacking = set(OVERALL) - scores["figures"].keys()
+        lacking |= {f"per_class.{code}" for code, row in scores["per_class"].items() if not {"n", *PER_CLASS} <= row.keys()}
+    if lacking:
+        raise ArtifactError(f"{path} lacks {', '.join(sorted(lacking))}; make it again with: lesionlens evaluate")
+    return dict(scores)
+
+
+def _read_audit(path: Path) -> dict[str, Any] | None:
+    if not path.is_file():
+        return None
+    audit = read_json(path)
+    if not isinstance(audit, dict):
+        raise ArtifactError(f"{path} is not an audit; make it again with: lesionlens audit")
+    return audit
+
+
+def _read_plan(path: Path, split: Split, recipe: Recipe) -> Plan | None:
+    if not path.is_file():
+        return None
+    plan = read_plan(path, split)
+    if read_stamp(path)["made_from"] != plan_inputs(split, recipe):
+        raise ArtifactError(f"{path} was made by another recipe than recipe.toml; make it again with: lesionlens augment")
+    return plan
+
+
+def _read_history(path: Path) -> tuple[Epoch, ...]:
+    return read_history(path) if path.is_file() else ()
+
+
+def _check_chain(run: Run) -> None:
+    origin, folder = run.predictions.origin, run.folder
+    expected = {"index": run.index.hash, "split": run.split.hash}
+    if (folder / CHECKPOINT).is_file():
+        expected["checkpoint"] = hash_file(folder / CHECKPOINT)
+    for name, own in expected.items():
+        stated = origin.hashes.get(name)
+        if stated is not None and stated != own:
+            raise ArtifactError(
+                f"{folder / 'predictions.npz'} was made from another {name} (hash {stated[:12]}, not {own[:12]}); "
+                "predict again with: lesionlens evaluate"
+            )
+    _check_scores(run)
+    if run.recipe.name != run.scores["name"]:
+        raise ArtifactError(
+            f"{folder / 'scores.json'} is of recipe {run.scores['name']!r}, but recipe.toml is {run.recipe.name!r}; "
+            "they must be of one run. Evaluate again with: lesionlens evaluate"
+        )
+
+
+def _check_scores(run: Run) -> None:
+    """The scores must be of just these predictions, and these of the part they name."""
+    predictions, path = run.predictions, run.folder / "scores.json"
+    unknown = set(predictions.image_ids.tolist()) - set(run.split.parts.get(predictions.part, ()))
+    if unknown:
+        raise ArtifactError(
+            f"{run.folder / 'predictions.npz'} holds {len(unknown)} images that are not in the {predictions.part} part of the "
+            f"split, the first is {min(unknown)!r}; predict again with: lesionlens evaluate"
+        )
+    confusion = confusion_matrix(predictions.labels, predictions.predicted, len(predictions.label_set)).tolist()
+    same = run.scores["made_from"] == predictions.origin.hashes and run.scores["confusion"] == confusion
+    if not same or run.scores["part"] != predictions.part:
+        raise ArtifactError(f"{path} was made from other predictions than predictions.npz; score again with: lesionlens evaluate")

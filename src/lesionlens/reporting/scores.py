@@ -1,0 +1,223 @@
+"""The page's figures: scores beside the paper's, confusion, curves, calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+
+from lesionlens.core.labels import HAM10000
+from lesionlens.evaluation.calibration import reliability_bins
+from lesionlens.evaluation.ranking import average_precision, precision_recall_curve, roc_curve
+from lesionlens.reporting import figures, paper
+from lesionlens.reporting.figures import IntervalRow
+from lesionlens.reporting.formats import OVERALL, PER_CLASS, defined, figure_text, figure_unit, interval_text, percent
+from lesionlens.reporting.palette import class_names
+from lesionlens.reporting.run_folder import Run
+
+Rows = list[dict[str, Any]]
+
+
+def compares_with_paper(run: Run) -> bool:
+    """Whether the paper's figures belong beside this run's: real images of HAM10000's seven diagnoses."""
+    return run.labels.codes == HAM10000.codes and not run.synthetic
+
+
+def overall(run: Run) -> dict[str, Any]:
+    """The overall table, one row for each figure."""
+    compare, scores = compares_with_paper(run), run.scores
+    rows = []
+    for name, label in OVERALL.items():
+        figure = scores["figures"][name]
+        rows.append(
+            {
+                "label": label,
+                "value": figure_text(name, figure["value"]),
+                "unit": figure_unit(name) if defined(figure["value"]) else "",
+                "interval": interval_text(name, figure),
+                "paper": _paper_cell(name, paper.overall(name) if compare else None),
+            }
+        )
+    return {
+        "rows": rows,
+        "compare": compare,
+        "classes": scores["n_classes_averaged"],
+        "known": len(run.labels),
+        "resamples": f"{scores['resamples']:,}",
+        "confidence": percent(scores["confidence"], 0),
+        "paper_leak": percent(paper.LEAK_RATE),
+        "paper_images": f"{paper.TEST_IMAGES:,}",
+    }
+
+
+def per_class(run: Run) -> dict[str, Any]:
+    """The table by diagnosis, and the interval plots of recall and precision."""
+    css, compare = class_names(run.labels), compares_with_paper(run)
+    rows = []
+    for diagnosis in run.labels.diagnoses:
+        own = run.scores["per_class"][diagnosis.code]
+        cells = [_class_cell(name, diagnosis.code, own[name], compare) for name in PER_CLASS]
+        rows.append({"diagnosis": diagnosis, "css": css[diagnosis.code], "n": own["n"], "cells": cells})
+    return {
+        "rows": rows,
+        "heads": [(label, figure_unit(name).strip()) for name, label in PER_CLASS.items()],
+        "corrections": _corrections(rows),
+        "recall": _interval_plot(run, "recall", "recall (sensitivity), %", compare),
+        "precision": _interval_plot(run, "precision", "precision, %", compare),
+        "compare": compare,
+    }
+
+
+def _class_cell(name: str, code: str, figure: dict[str, Any], compare: bool) -> dict[str, Any]:
+    return {
+        "head": PER_CLASS[name],
+        "value": figure_text(name, figure["value"]),
+        "interval": interval_text(name, figure),
+        "paper": _paper_cell(name, paper.per_class(code, name) if compare else None),
+    }
+
+
+def _paper_cell(name: str, value: paper.PaperValue | None) -> dict[str, Any] | None:
+    if value is None:
+        return None
+    printed = None if value.printed is None else f"{value.printed:.2f}"
+    return {"text": figure_text(name, value.value), "printed": printed}
+
+
+def _corrections(rows: Rows) -> Rows:
+    """Which of the paper's cells were put right, in words."""
+    return [
+        {"row": row["diagnosis"].name, "figure": cell["head"], **cell["paper"]}
+        for row in rows
+        for cell in row["cells"]
+        if cell["paper"] and cell["paper"]["printed"]
+    ]
+
+
+def _interval_plot(run: Run, name: str, label: str, compare: bool) -> Markup:
+    css, rows = class_names(run.labels), []
+    for code in run.labels.codes:
+        figure = run.scores["per_class"][code][name]
+        if not defined(figure["value"]):
+            continue
+        low, high = (figure[end] if defined(figure[end]) else figure["value"] for end in ("low", "high"))
+        printed = paper.per_class(code, name) if compare else None
+        rows.append(IntervalRow(code, css[code], figure["value"], low, high, None if printed is None else printed.value))
+    return figures.interval_plot(rows, label, "paper" if compare else "")
+
+
+OURS = ("accuracy", "macro_precision", "macro_recall", "macro_specificity", "macro_f1", "macro_auc")  # as paper.FIGURES
+
+
+def ablations(run: Run) -> dict[str, Any] | None:
+    """Tables 9 and 12 of the paper with this run below them; None where they do not compare."""
+    if not compares_with_paper(run):
+        return None
+    recipe = run.recipe
+    arm = paper.arm_of(recipe.augmentation.offline_fill, recipe.augmentation.mixup_p + recipe.augmentation.cutmix_p)
+    own = [{"text": figure_text(name, run.scores["figures"][name]["value"]), "printed": None} for name in OURS]
+    return {
+        "heads": [PER_CLASS.get(name, "Accuracy") for name in paper.FIGURES],
+        "arms": [{"label": words, "cells": _cells(paper.augmentation_arm, name)} for name, words in paper.ARMS.items()],
+        "networks": [{"label": name, "cells": _cells(paper.backbone, name)} for name in paper.TABLE_12],
+        "own": own,
+        "own_arm": paper.ARMS[arm],
+        "own_network": recipe.model.name,
+    }
+
+
+def _cells(table: Any, row: str) -> list[dict[str, Any] | None]:
+    return [_paper_cell(figure, table(row, figure)) for figure in paper.FIGURES]
+
+
+def confusion(run: Run) -> dict[str, Any]:
+    """The confusion matrix: counts with the share of each row; malignant lesions called benign are marked."""
+    matrix, css = np.asarray(run.scores["confusion"]), class_names(run.labels)
+    malignant = run.labels.malignant
+    rows: Rows = []
+    for true, diagnosis in enumerate(run.labels.diagnoses):
+        total = int(matrix[true].sum())
+        cells = [
+            {
+                "count": int(n),
+                "share": f"{100 * n / total:.0f}" if total else "",
+                "weight": f"{n / total:.3f}" if total else "0",
+                "right": true == called,
+                "missed": malignant[true] and not malignant[called] and n > 0,
+                "called": run.labels.names[called],
+            }
+            for called, n in enumerate(matrix[true])
+        ]
+        rows.append({"diagnosis": diagnosis, "css": css[diagnosis.code], "total": total, "cells": cells})
+    bad, good = np.flatnonzero(malignant), np.flatnonzero(~np.array(malignant))
+    return {
+        "rows": rows,
+        "called": matrix.sum(0).tolist(),
+        "missed": int(matrix[np.ix_(bad, good)].sum()),
+        "malignant": int(matrix[bad].sum()),
+        "false_alarms": int(matrix[np.ix_(good, bad)].sum()),
+        "benign": int(matrix[good].sum()),
+    }
+
+
+def curves(run: Run) -> Rows:
+    """ROC and precision-recall panels, one pair for each diagnosis that has cases."""
+    css, labels, probabilities = class_names(run.labels), run.predictions.labels, run.probabilities
+    rows: Rows = []
+    for place, diagnosis in enumerate(run.labels.diagnoses):
+        truth = labels == place
+        if not truth.any() or truth.all():
+            continue
+        figure = run.scores["per_class"][diagnosis.code]["auc"]
+        roc, pr = (curve(truth, probabilities[:, place]) for curve in (roc_curve, precision_recall_curve))
+        rows.append(
+            {
+                "diagnosis": diagnosis,
+                "css": css[diagnosis.code],
+                "n": int(truth.sum()),
+                "auc": figure_text("auc", figure["value"]),
+                "interval": interval_text("auc", figure),
+                "average_precision": f"{average_precision(truth, probabilities[:, place]):.3f}",
+                "roc": figures.roc_panel(roc.false_positive_rate, roc.true_positive_rate, css[diagnosis.code], diagnosis.name),
+                "pr": figures.precision_recall_panel(
+                    pr.precision, pr.recall, float(truth.mean()), css[diagnosis.code], diagnosis.name
+                ),
+            }
+        )
+    return rows
+
+
+def absent(run: Run) -> list[str]:
+    """Names of diagnoses without cases in the scored part."""
+    present = set(np.unique(run.predictions.labels).tolist())
+    return [name for place, name in enumerate(run.labels.names) if place not in present]
+
+
+def calibration(run: Run) -> dict[str, Any]:
+    """Reliability diagram, histogram of confidence, and the three figures of calibration."""
+    bins = reliability_bins(run.probabilities, run.predictions.labels)
+    confidence = run.probabilities.max(1)
+    gap = float(confidence.mean() - (run.probabilities.argmax(1) == run.predictions.labels).mean())
+    return {
+        "diagram": figures.reliability_panel(bins),
+        "histogram": figures.confidence_panel(bins),
+        "figures": _calibration_figures(run, ("ece", "brier", "nll")),
+        "gap": f"{abs(100 * gap):.1f}",
+        "leaning": "over-confident" if gap > 0 else "under-confident",
+        "bins": len(bins),
+    }
+
+
+def _calibration_figures(run: Run, names: Sequence[str]) -> Rows:
+    figures_of = run.scores["figures"]
+    return [
+        {
+            "label": OVERALL[name],
+            "value": figure_text(name, figures_of[name]["value"]),
+            "unit": figure_unit(name),
+            "interval": interval_text(name, figures_of[name]),
+        }
+        for name in names
+    ]

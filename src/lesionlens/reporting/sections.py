@@ -1,0 +1,148 @@
+"""What the page says about a run before its scores: title, data, audit, augmentation, training."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from lesionlens.augment.offline import count_by_class
+from lesionlens.data.protocols import PARTS
+from lesionlens.reporting import figures
+from lesionlens.reporting.formats import OVERALL, PROTOCOLS, figure_text, figure_unit, interval_text, percent, plural
+from lesionlens.reporting.palette import class_names
+from lesionlens.reporting.pictures import Picture, embed_file
+from lesionlens.reporting.run_folder import Run
+
+
+def title(run: Run) -> dict[str, Any]:
+    """Name, one line about what was tested, and the bands that warn."""
+    scores, recipe = run.scores, run.recipe
+    rate = run.split.leak_rate.get("test")
+    return {
+        "name": scores["name"],
+        "network": recipe.model.name,
+        "size": recipe.input.size,
+        "protocol": PROTOCOLS.get(scores["protocol"], scores["protocol"]),
+        "part": scores["part"],
+        "images": plural(scores["n_images"], "image"),
+        "lesions": plural(scores["n_lesions"], "lesion"),
+        "views": scores["views"],
+        "leaks": bool(scores["leaks"] or rate),
+        "leak_rate": percent(rate),
+        "rate_known": rate is not None,
+        "synthetic": run.synthetic,
+        "seed": scores["seed"],
+    }
+
+
+def headline(run: Run) -> list[dict[str, Any]]:
+    """The figures that stand first, each with its interval."""
+    scores = run.scores
+    chosen = [(name, OVERALL[name], scores["figures"][name]) for name in ("balanced_accuracy", "macro_auc", "accuracy")]
+    melanoma = scores["per_class"].get("mel")
+    if melanoma:
+        chosen.append(("recall", "Melanoma sensitivity", melanoma["recall"]))
+    chosen.append(("ece", OVERALL["ece"], scores["figures"]["ece"]))
+    return [
+        {
+            "label": label,
+            "value": figure_text(name, figure["value"]),
+            "unit": figure_unit(name),
+            "interval": interval_text(name, figure),
+            "bar": figures.interval_bar(figure) if name != "ece" else "",
+        }
+        for name, label, figure in chosen
+    ]
+
+
+def data(run: Run) -> dict[str, Any]:
+    """Images, lesions and leaks per diagnosis and part."""
+    dx_of = {record.image_id: record.dx for record in run.index.records}
+    counts = {part: Counter(dx_of[image_id] for image_id in run.split.parts[part]) for part in PARTS}
+    css, rate = class_names(run.labels), run.split.leak_rate
+    largest = max(sum(counts[part][code] for part in PARTS) for code in run.labels.codes)
+    rows = []
+    for diagnosis in run.labels.diagnoses:
+        in_parts = [counts[part][diagnosis.code] for part in PARTS]
+        rows.append(
+            {
+                "diagnosis": diagnosis,
+                "css": css[diagnosis.code],
+                "counts": in_parts,
+                "total": sum(in_parts),
+                "bar": figures.stacked_bar([(css[diagnosis.code], sum(in_parts) / max(largest, 1))]),
+                "leak": percent(rate.get("by_class", {}).get(diagnosis.code)),
+            }
+        )
+    return {
+        "rows": rows,
+        "parts": PARTS,
+        "totals": [len(run.split.parts[part]) for part in PARTS],
+        "groups": [rate.get("groups_by_part", {}).get(part) for part in PARTS],
+        "left_out": rate.get("left_out", 0),
+        "images": len(run.index),
+        "lesions": len({record.lesion_id for record in run.index.records}),
+        "source": run.index.source,
+        "notes": run.index.notes,
+        "pairs": len(run.split.pairs),
+        "leak_rate": percent(rate.get("test")),
+        "validation_leak_rate": percent(rate.get("validation")),
+    }
+
+
+def augmentation(run: Run) -> dict[str, Any]:
+    """Originals and copies per diagnosis, and the gallery."""
+    recipe = run.recipe.augmentation
+    return {
+        "recipe": recipe,
+        "rows": _copies(run),
+        "gallery": embed_file(run.folder / "gallery.png"),
+        "mixup": percent(recipe.mixup_p, 0),
+        "cutmix": percent(recipe.cutmix_p, 0),
+        "fill": percent(recipe.offline_fill, 0),
+    }
+
+
+def _copies(run: Run) -> list[dict[str, Any]]:
+    if run.plan is None:
+        return []
+    counts, css = count_by_class(run.plan, run.index), class_names(run.labels)
+    largest = max(1, *(sum(row.values()) for row in counts.values()))
+    rows = []
+    for diagnosis in run.labels.diagnoses:
+        originals, copies = counts[diagnosis.code]["originals"], counts[diagnosis.code]["copies"]
+        name = css[diagnosis.code]
+        bar = figures.stacked_bar([(name, originals / largest), (f"{name} faint", copies / largest)])
+        rows.append({"diagnosis": diagnosis, "css": name, "originals": originals, "copies": copies, "bar": bar})
+    return rows
+
+
+def training(run: Run) -> dict[str, Any] | None:
+    """Curves and speed; None without a history."""
+    if not run.history:
+        return None
+    history, monitor = run.history, run.recipe.training.monitor
+    best = max((epoch.epoch for epoch in history if epoch.best), default=None)
+    epochs, curves = [epoch.epoch for epoch in history], figures.history_curves(history)
+    chosen = next((epoch for epoch in history if epoch.epoch == best), history[-1])
+    value = chosen.validation.get(monitor)
+    monitored = f"{value:.3f}" if monitor == "loss" and value is not None else percent(value)
+    speeds = sorted(epoch.images_per_second for epoch in history)
+    return {
+        "epochs": len(history),
+        "planned": run.recipe.training.epochs,
+        "best": best,
+        "monitor": monitor.replace("_", " ").replace("f1", "F1"),
+        "monitored": monitored,
+        "speed": f"{speeds[len(speeds) // 2]:.0f}",
+        "minutes": f"{sum(epoch.seconds for epoch in history) / 60:.0f}",
+        "waiting": percent(sum(epoch.waiting_share for epoch in history) / len(history)),
+        "loss": figures.training_panel(epochs, curves["loss"], "loss", best),
+        "accuracy": figures.training_panel(epochs, curves["accuracy"], "right, %", best, shares=True),
+        "rate": figures.training_panel(epochs, curves["learning_rate"], "learning rate", None),
+    }
+
+
+def sheet(run: Run) -> Picture | None:
+    """The audit's contact sheet."""
+    return embed_file(run.folder / "audit.jpg")
