@@ -8,7 +8,7 @@ import pytest
 from lesionlens.core.labels import HAM10000
 from lesionlens.evaluation.predictions import Origin, Predictions
 
-ORIGIN = Origin("drawn", 3, "lesion", False, 0.0, "test", 1, "fp32", {"split": "s", "checkpoint": "c"})
+ORIGIN = Origin("drawn", 3, "lesion", False, 0.0, "test", 1, "fp32", 0, {"split": "s", "checkpoint": "c"})
 
 
 @pytest.fixture

@@ -61,7 +61,7 @@ def test_absent_class_is_left_out_of_the_mean():
     assert figures["macro_precision"] == 1.0
     for name in ("precision", "recall", "f1"):
         assert np.isnan(figures[name][2])
-    assert figures["specificity"][2] == 0.75  # two were not called class 2 wrongly... three of four
+    assert figures["specificity"][2] == 0.75  # one of the four was called class 2
 
 
 def test_one_class_alone_has_no_specificity():
@@ -98,6 +98,8 @@ def test_validation_figures_by_hand():
     assert figures["macro_f1"] == pytest.approx(2 / 3)
     with pytest.raises(DataError, match="need another"):
         validation_figures(logits, np.array([0, 1]), 3)
+    with pytest.raises(DataError, match="no images"):
+        validation_figures(np.zeros((0, 0)), np.array([]), 3)
 
 
 # Table 8 of the paper: hits and cases by class, and the printed percentages. The printed precisions

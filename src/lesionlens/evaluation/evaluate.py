@@ -92,6 +92,8 @@ def predict_part(
 ) -> Predictions:
     """Predict one part of `split`, after a check that everything belongs together.
 
+    Images that were left out of the store on request are left out here too, and counted.
+
     Args:
         checkpoint: best.safetensors of a run.
         index: the images and their diagnoses.
@@ -128,7 +130,8 @@ def _predict(
 ) -> Predictions:
     info = trained.info
     check_belongs(trained.checkpoint, info, index, split, store)
-    ids = split.parts[settings.part]
+    whole = split.parts[settings.part]
+    ids = tuple(image_id for image_id in whole if image_id not in store.dropped)
     if not ids:
         raise RecipeError(f"the {settings.part} part of this {split.protocol!r} split holds no images; choose another part")
     device = choose_device(settings.device)
@@ -147,7 +150,16 @@ def _predict(
     hashes = {"checkpoint": hash_file(trained.checkpoint), "split": split.hash, "store": store.hash, "index": index.hash}
     rate = split.leak_rate.get(settings.part)
     origin = Origin(
-        info.recipe.name, info.recipe.seed, split.protocol, split.leaks, rate, settings.part, views, precision, hashes
+        name=info.recipe.name,
+        seed=info.recipe.seed,
+        protocol=split.protocol,
+        leaks=split.leaks,
+        leak_rate=rate,
+        part=settings.part,
+        views=views,
+        precision=precision,
+        n_dropped=len(whole) - len(ids),
+        hashes=hashes,
     )
     return with_truth(logits, ids, index, split, origin)
 

@@ -129,6 +129,8 @@ def validation_figures(logits: np.ndarray, labels: np.ndarray, n_classes: int) -
     Raises:
         DataError: if the shapes do not fit or there are no cases.
     """
+    if not len(labels):
+        raise DataError("the validation part holds no images, so no epoch can be called the best; make another split")
     if logits.shape != (len(labels), n_classes):
         raise DataError(f"logits have shape {logits.shape}; {len(labels)} labels of {n_classes} classes need another")
     figures = count_figures(confusion_matrix(labels, logits.argmax(1), n_classes))

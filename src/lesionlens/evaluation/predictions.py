@@ -33,6 +33,7 @@ class Origin:
         part: `training`, `validation` or `test`.
         views: test-time views averaged, 1 or 8.
         precision: number format of the forward pass.
+        n_dropped: images of the part that could not be read and were left out of the store on request.
         hashes: of what they were made from, by name: `checkpoint split store index`.
     """
 
@@ -44,6 +45,7 @@ class Origin:
     part: str
     views: int = 1
     precision: str = "fp32"
+    n_dropped: int = 0
     hashes: dict[str, str] = field(default_factory=dict)
 
 

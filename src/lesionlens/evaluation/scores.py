@@ -44,6 +44,7 @@ def score(predictions: Predictions, resamples: int = 2000, confidence: float = 0
         "part": origin.part,
         "n_images": len(predictions),
         "n_lesions": len(np.unique(predictions.lesion_ids)),
+        "n_dropped": origin.n_dropped,
         "views": origin.views,
         "precision": origin.precision,
         "resamples": resamples,

@@ -34,6 +34,8 @@ def warnings(scores: dict[str, Any]) -> list[str]:
         found.append(
             f"LEAKING SPLIT (protocol {scores['protocol']}){share}. These figures are too good; do not report them alone."
         )
+    if scores["n_dropped"]:
+        found.append(f"{scores['n_dropped']} images of this part could not be read and are not counted.")
     if scores["part"] == "training":
         found.append("These images were trained on; their figures say nothing about new images.")
     return found
