@@ -217,8 +217,7 @@ class _Rows:
         self.offset = len(header)
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o666)
         try:
-            if hasattr(os, "posix_fallocate"):
-                os.posix_fallocate(self._file, 0, self.offset + count * self.row_bytes)
+            self._reserve(self.offset + count * self.row_bytes)
             self._write(header, 0)
         except OSError:
             os.close(self._file)
@@ -229,6 +228,16 @@ class _Rows:
 
     def __exit__(self, *exception: object) -> None:
         os.close(self._file)
+
+    def _reserve(self, size_bytes: int) -> None:
+        # Where the system can, a disk too small is found out before hours of decoding and not after.
+        if not hasattr(os, "posix_fallocate"):
+            return
+        try:
+            os.posix_fallocate(self._file, 0, size_bytes)
+        except OSError as error:
+            if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
+                raise
 
     def _header(self, count: int) -> bytes:
         stream = io.BytesIO()
