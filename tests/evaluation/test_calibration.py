@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import sklearn.metrics as reference
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lesionlens.evaluation.calibration import (
@@ -19,6 +19,7 @@ def drawn(seed, n=60, k=4):
     return 3 * random.normal(size=(n, k)).astype(np.float32), random.permutation(np.arange(n) % k)
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.integers(0, 10_000))
 def test_nll_and_brier_equal_scikit_learn(seed):
     logits, labels = drawn(seed)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import sklearn.metrics as reference
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lesionlens.core.errors import DataError
@@ -18,6 +18,7 @@ def drawn(seed, n=50, k=5):
     return np.round(random.normal(size=(n, k)) + np.eye(k)[labels], 1) + 0.01 * np.arange(k), labels
 
 
+@settings(deadline=None, max_examples=50)
 @given(SEEDS)
 def test_auc_equals_scikit_learn(seed):
     logits, labels = drawn(seed, n=80)
@@ -27,6 +28,7 @@ def test_auc_equals_scikit_learn(seed):
     assert figures["macro_auc"][0] == pytest.approx(np.mean(expected), abs=1e-12)
 
 
+@settings(deadline=None, max_examples=50)
 @given(SEEDS)
 def test_weights_are_repeated_cases(seed):
     logits, labels = drawn(seed)
@@ -38,6 +40,7 @@ def test_weights_are_repeated_cases(seed):
             np.testing.assert_allclose(weighted[name][b], value[0], atol=1e-12, err_msg=name)
 
 
+@settings(deadline=None, max_examples=50)
 @given(SEEDS)
 def test_order_does_not_matter(seed):
     logits, labels = drawn(seed)
@@ -47,6 +50,7 @@ def test_order_does_not_matter(seed):
         np.testing.assert_allclose(after[name], before[name], atol=1e-12, err_msg=name)
 
 
+@settings(deadline=None, max_examples=50)
 @given(SEEDS)
 def test_relabelling_commutes(seed):
     logits, labels = drawn(seed)
@@ -58,6 +62,7 @@ def test_relabelling_commutes(seed):
         np.testing.assert_allclose(after[name][0], before[name][0][order], atol=1e-12, err_msg=name)
 
 
+@settings(deadline=None, max_examples=50)
 @given(SEEDS, st.integers(1, 30))
 def test_figures_lie_in_their_range(seed, n):
     logits, labels = drawn(seed, n=n)

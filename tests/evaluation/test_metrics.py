@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import sklearn.metrics as reference
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lesionlens.core.errors import DataError
@@ -19,6 +19,7 @@ def split_cases(drawn):
     return n_classes, labels, predicted
 
 
+@settings(deadline=None, max_examples=50)
 @given(cases)
 def test_counts_equal_scikit_learn(drawn):
     n_classes, labels, predicted = split_cases(drawn)

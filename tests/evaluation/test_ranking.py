@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import sklearn.metrics as reference
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lesionlens.core.errors import DataError
@@ -17,6 +17,7 @@ def arrays(cases):
     return np.array(truth), np.array(scores) / 7
 
 
+@settings(deadline=None, max_examples=50)
 @given(scored)
 def test_auc_and_curves_equal_scikit_learn(cases):
     truth, scores = arrays(cases)
@@ -34,6 +35,7 @@ def test_auc_and_curves_equal_scikit_learn(cases):
         np.testing.assert_allclose(ours, theirs)
 
 
+@settings(deadline=None, max_examples=50)
 @given(scored, st.integers(0, 1000))
 def test_weights_are_repeated_cases(cases, seed):
     truth, scores = arrays(cases)

@@ -1,0 +1,126 @@
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import binomtest
+
+from lesionlens.core.errors import DataError
+from lesionlens.evaluation.compare import bootstrap_p, compare, mcnemar
+from lesionlens.evaluation.scores import score
+from lesionlens.evaluation.tables import comparison_table
+
+
+def test_differences_are_those_of_the_scores(draw):
+    first, second = draw(300, seed=1, skill=3.0), draw(300, seed=2, skill=1.5)
+    comparison = compare(first, second, resamples=300)
+    json.dumps(comparison, allow_nan=False)
+    for each, key in ((first, "first"), (second, "second")):
+        scores = score(each, resamples=100)
+        for name, row in comparison["figures"].items():
+            assert row[key] == scores["figures"][name]["value"]
+    row = comparison["figures"]["accuracy"]
+    assert row["difference"] == row["first"] - row["second"]
+    assert 0 < row["low"] < row["difference"] < row["high"]
+    assert row["p"] < 0.05
+    assert comparison["figures"]["nll"]["difference"] < 0
+    assert comparison["mcnemar"]["p"] < 0.001
+
+
+def test_order_of_the_second_file_does_not_matter(draw):
+    first, second = draw(100, seed=1), draw(100, seed=2)
+    shuffled = second.take(np.random.default_rng(0).permutation(100))
+    assert compare(first, shuffled, resamples=100) == compare(first, second, resamples=100)
+
+
+def test_swapping_turns_the_signs(draw):
+    first, second = draw(100, seed=1), draw(100, seed=2, skill=1.0)
+    there, back = compare(first, second, resamples=200), compare(second, first, resamples=200)
+    for name, row in there["figures"].items():
+        assert row["difference"] == -back["figures"][name]["difference"]
+        assert row["low"] == pytest.approx(-back["figures"][name]["high"])
+        assert row["p"] == back["figures"][name]["p"]
+
+
+def test_a_model_equals_itself(draw):
+    comparison = compare(draw(100), draw(100), resamples=100)
+    assert all(row["difference"] == row["low"] == row["high"] == 0 and row["p"] == 1 for row in comparison["figures"].values())
+    assert comparison["mcnemar"]["p"] == 1
+
+
+def test_pairing_narrows_the_interval(draw):
+    first = draw(300, seed=1)
+    logits = first.logits + 0.3 * np.random.default_rng(5).normal(size=first.logits.shape).astype(np.float32)
+    similar = dataclasses.replace(first, logits=logits)
+    row = compare(first, similar, resamples=300)["figures"]["accuracy"]
+    alone = score(first, resamples=300)["figures"]["accuracy"]
+    assert row["high"] - row["low"] < 0.7 * (alone["high"] - alone["low"])
+
+
+def test_p_is_uniform_where_models_are_alike(draw):
+    """Under the null hypothesis about one in twenty comparisons falls below 0.05."""
+    found = [
+        compare(draw(120, seed=2 * trial + 1), draw(120, seed=2 * trial + 2), resamples=100)["figures"]["accuracy"]["p"]
+        for trial in range(60)
+    ]
+    assert np.mean(np.array(found) < 0.05) < 0.15
+    assert 0.35 < np.mean(found) < 0.75
+
+
+def test_bootstrap_p_by_hand():
+    gaps = np.array([[1.0, -1.0, np.nan], [2.0, 1.0, np.nan], [3.0, 0.0, np.nan], [4.0, 2.0, np.nan], [np.nan, 3.0, np.nan]])
+    p = bootstrap_p(gaps)
+    assert p[0] == pytest.approx(2 * (0 + 1) / (4 + 1))
+    assert p[1] == 1.0  # two at or below zero: 2 * 3 / 6
+    assert np.isnan(p[2])
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=80))
+def test_mcnemar_equals_scipy(pairs):
+    first, second = np.array(pairs).T
+    test = mcnemar(first, second)
+    n = test["first_only"] + test["second_only"]
+    expected = binomtest(test["first_only"], n).pvalue if n else 1.0
+    assert test["p"] == pytest.approx(expected, rel=1e-9)
+
+
+def test_mcnemar_by_hand():
+    first, second = np.array([True] * 8 + [False] * 1 + [True] * 5), np.array([False] * 8 + [True] * 1 + [True] * 5)
+    assert mcnemar(first, second) == {"first_only": 8, "second_only": 1, "p": pytest.approx(2 * (1 + 9) / 512)}
+
+
+def changed(predictions, **values):
+    return dataclasses.replace(predictions, **values)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda p: p.take(np.arange(19)), "1 images are in one file only"),
+        (lambda p: changed(p, labels=(p.labels + 1) % 7), "labels of 20 images differ"),
+        (lambda p: changed(p, lesion_ids=p.image_ids), "lesion_ids of 20 images differ"),
+        (lambda p: changed(p, origin=dataclasses.replace(p.origin, part="validation")), "one part"),
+        (
+            lambda p: changed(p, label_set=dataclasses.replace(p.label_set, diagnoses=p.label_set.diagnoses[::-1])),
+            "diagnoses differ",
+        ),
+    ],
+)
+def test_other_images_are_refused(draw, change, message):
+    with pytest.raises(DataError, match=message):
+        compare(draw(20), change(draw(20)), resamples=100)
+
+
+def test_leak_is_shown_across_protocols(draw):
+    first = draw(60)
+    leaking = dataclasses.replace(first.origin, name="as printed", protocol="paper", leaks=True, hashes={"split": "other"})
+    comparison = compare(first, dataclasses.replace(draw(60, seed=4), origin=leaking), resamples=100)
+    assert (comparison["first"]["leaks"], comparison["second"]["leaks"]) == (False, True)
+    table = comparison_table(comparison)
+    assert "The second (as printed) was trained under protocol 'paper', which leaks" in table
+    assert "different splits" in table
+    assert "independent" in table
+    assert comparison_table(compare(first, draw(60, seed=4), resamples=100)).startswith("first: drawn")

@@ -1,0 +1,177 @@
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import torch
+import typer
+from torch import nn
+from typer.testing import CliRunner
+
+from lesionlens.cli.evaluate import compare, evaluate
+from lesionlens.core.errors import CheckpointError, RecipeError
+from lesionlens.core.recipe import Recipe
+from lesionlens.core.recipe_file import recipe_from
+from lesionlens.data.image import InputSpec
+from lesionlens.data.index import write_index
+from lesionlens.data.sources import read_source
+from lesionlens.data.split import make_split, write_split
+from lesionlens.data.store import Store, pack
+from lesionlens.evaluation.evaluate import PredictionSettings, predict_part
+from lesionlens.evaluation.evaluate import evaluate as evaluate_checkpoint
+from lesionlens.evaluation.predictions import read_predictions
+from lesionlens.models.build import build_network
+from lesionlens.training.checkpoint import CheckpointInfo, save_network
+
+SPEC = InputSpec(size=32, frame=40, resize="squash", mean=(0.7, 0.5, 0.5), std=(0.2, 0.2, 0.2))
+RECIPE: Recipe = recipe_from(
+    {
+        "name": "small",
+        "seed": 7,
+        "input": {"size": 32, "frame": 40},
+        "split": {"validation": 0.2, "test": 0.3},
+        "model": {"name": "test_resnet", "weights": "none"},
+        "evaluation": {"resamples": 100},
+    }
+)
+
+
+@pytest.fixture(scope="module")
+def run(synthetic_root, tmp_path_factory):
+    """A run folder with an untrained network."""
+    folder = tmp_path_factory.mktemp("run")
+    index = read_source(synthetic_root)
+    split = make_split(index, RECIPE.split)
+    write_index(index, folder / "index.csv")
+    write_split(split, folder / "split.json")
+    pack(index, SPEC, folder / "store")
+    torch.manual_seed(0)
+    network = build_network(RECIPE.model, len(index.labels), SPEC.size)
+    for parameter in network.parameters():
+        nn.init.normal_(parameter, std=0.2)
+    info = CheckpointInfo(index.labels, SPEC, RECIPE, split.hash, "plan", index.hash, split.protocol, split.leaks)
+    save_network(network, info, folder / "train" / "best.safetensors")
+    return folder, index, split, info, network
+
+
+def inputs(run):
+    folder, index, split, _, _ = run
+    return folder / "train" / "best.safetensors", index, split, Store.open(folder / "store")
+
+
+@pytest.fixture(scope="module")
+def command():
+    app = typer.Typer()
+    app.command()(evaluate)
+    app.command()(compare)
+    return lambda *arguments: CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
+
+
+def test_predictions_hold_the_truth_of_the_index(run):
+    checkpoint, index, split, store = inputs(run)
+    predictions = predict_part(checkpoint, index, split, store)
+    assert tuple(predictions.image_ids) == split.parts["test"]
+    records = [index.by_id()[image_id] for image_id in predictions.image_ids]
+    assert [predictions.codes[label] for label in predictions.labels] == [record.dx for record in records]
+    assert predictions.lesion_ids.tolist() == [record.lesion_id for record in records]
+    assert predictions.site.tolist() == [record.site for record in records]
+    assert [None if np.isnan(age) else float(age) for age in predictions.age] == [record.age for record in records]
+    origin = predictions.origin
+    assert (origin.name, origin.seed, origin.protocol, origin.part, origin.views) == ("small", 7, "lesion", "test", 1)
+    assert (origin.leaks, origin.leak_rate) == (False, 0.0)
+    assert origin.hashes["split"] == split.hash
+
+
+def test_pixels_are_those_of_the_store(run):
+    checkpoint, index, split, store = inputs(run)
+    predictions = predict_part(checkpoint, index, split, store, PredictionSettings(part="validation", batch_size=5))
+    images = store.images[store.rows(split.parts["validation"])][:, 4:36, 4:36]
+    mean, std = (torch.tensor(value).view(1, 3, 1, 1) for value in (SPEC.mean, SPEC.std))
+    with torch.no_grad():
+        logits = run[4].eval()((torch.from_numpy(images).permute(0, 3, 1, 2) / 255 - mean) / std)
+    np.testing.assert_allclose(predictions.logits, logits, atol=1e-3 * float(logits.abs().max()))
+    assert predictions.logits.std(0).min() > 0
+
+
+def test_known_pairs_unite_lesions(run):
+    checkpoint, index, split, store = inputs(run)
+    first, second = (image_id for image_id in split.parts["test"][:2])
+    by_id = index.by_id()
+    paired = dataclasses.replace(split, pairs=((first, second),))
+    info = dataclasses.replace(run[3], split_hash=paired.hash)
+    path = checkpoint.with_name("paired.safetensors")
+    save_network(run[4], info, path)
+    predictions = predict_part(path, index, paired, store)
+    assert set(predictions.lesion_ids[:2]) == {min(by_id[first].lesion_id, by_id[second].lesion_id)}
+
+
+def test_images_left_out_of_the_store_are_counted(run):
+    checkpoint, index, split, store = inputs(run)
+    store.dropped = {split.parts["test"][0]: "is damaged"}
+    predictions = predict_part(checkpoint, index, split, store)
+    assert tuple(predictions.image_ids) == split.parts["test"][1:]
+    assert predictions.origin.n_dropped == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"split_hash": "0" * 64}, r"another split .* may have been trained on.*--split"),
+        ({"spec": dataclasses.replace(SPEC, frame=48)}, "expects frames of 48 pixels.*lesionlens pack"),
+        ({"spec": dataclasses.replace(SPEC, resize="short_side")}, "resize short_side"),
+    ],
+)
+def test_what_does_not_belong_is_refused(run, change, message, tmp_path):
+    _, index, split, store = inputs(run)
+    save_network(run[4], dataclasses.replace(run[3], **change), tmp_path / "best.safetensors")
+    with pytest.raises(CheckpointError, match=message):
+        evaluate_checkpoint(tmp_path / "best.safetensors", index, split, store, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_other_diagnoses_are_refused(run, tmp_path):
+    _, index, split, store = inputs(run)
+    turned = dataclasses.replace(index.labels, diagnoses=index.labels.diagnoses[::-1])
+    save_network(run[4], dataclasses.replace(run[3], labels=turned), tmp_path / "best.safetensors")
+    with pytest.raises(CheckpointError, match="the diagnoses must be the same"):
+        predict_part(tmp_path / "best.safetensors", index, split, store)
+
+
+@pytest.mark.parametrize(
+    "options", [{"part": "tests"}, {"views": 4}, {"batch_size": 0}, {"resamples": 10}], ids=lambda options: next(iter(options))
+)
+def test_bad_settings_are_refused(options):
+    with pytest.raises(RecipeError):
+        PredictionSettings(**options)
+
+
+def test_empty_part_is_refused(run, tmp_path):
+    _, index, split, store = inputs(run)
+    empty = dataclasses.replace(split, parts={**split.parts, "test": ()})
+    save_network(run[4], dataclasses.replace(run[3], split_hash=empty.hash), tmp_path / "best.safetensors")
+    with pytest.raises(RecipeError, match="holds no images"):
+        predict_part(tmp_path / "best.safetensors", index, empty, store)
+
+
+def test_command_writes_and_prints(run, command):
+    folder = run[0]
+    done = command("evaluate", folder / "train" / "best.safetensors")
+    assert done.exit_code == 0
+    assert "balanced accuracy" in done.stdout
+    assert "LEAKING" not in done.stdout
+    scores = json.loads((folder / "scores.json").read_text())
+    assert (scores["resamples"], scores["views"]) == (100, 1)
+    assert len(read_predictions(folder / "predictions.npz")) == scores["n_images"]
+
+
+def test_commands_with_every_path_given_and_json(run, command, tmp_path):
+    folder = run[0]
+    paths = ("--index", folder / "index.csv", "--split", folder / "split.json", "--store", folder / "store")
+    checkpoint = folder / "train" / "best.safetensors"
+    for views in (1, 8):
+        done = command("evaluate", checkpoint, *paths, "--views", views, "--out", tmp_path / str(views), "--json")
+        assert json.loads(done.stdout)["views"] == views
+    files = [tmp_path / views / "predictions.npz" for views in ("1", "8")]
+    done = command("compare", *files, "--resamples", 100, "--json", "--out", tmp_path / "compare.json")
+    assert json.loads(done.stdout) == json.loads((tmp_path / "compare.json").read_text())
+    assert "exact McNemar" in command("compare", *files, "--resamples", 100).stdout
