@@ -67,17 +67,8 @@ def train_and_tell(inputs: Inputs, recipe: Recipe, out: Path, world: World, rest
         epochs = train_run(inputs, recipe, out, validator(inputs), world=world, restart=restart, progress=progress)
         for epoch in epochs:
             if world.writes:
-                note(line_of(epoch, recipe.training.epochs))
+                note(epoch.line(recipe.training.epochs))
     return _result(out / BEST_FILE, out / LAST_FILE, out / HISTORY_FILE, recipe)
-
-
-def line_of(epoch: Epoch, epochs: int) -> str:
-    """One epoch in one line, for people."""
-    figures = "  ".join(f"{name} {value:.4f}" for name, value in epoch.validation.items() if value is not None)
-    return (
-        f"epoch {epoch.epoch}/{epochs}  rate {epoch.learning_rate:.2e}  training loss {epoch.training_loss:.4f}  "
-        f"validation {figures}  {epoch.images_per_second:.0f} images/s  {epoch.seconds:.0f} s{'  best' if epoch.best else ''}"
-    )
 
 
 def _result(best: Path, last: Path, history: Path, recipe: Recipe) -> dict[str, Any]:

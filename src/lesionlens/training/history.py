@@ -43,6 +43,14 @@ class Epoch:
         """A JSON-ready form: one line of the history file."""
         return asdict(self)
 
+    def line(self, epochs: int) -> str:
+        """The epoch, one of `epochs`, in one line for people."""
+        figures = "  ".join(f"{name} {value:.4f}" for name, value in self.validation.items() if value is not None)
+        return (
+            f"epoch {self.epoch}/{epochs}  rate {self.learning_rate:.2e}  training loss {self.training_loss:.4f}  "
+            f"validation {figures}  {self.images_per_second:.0f} images/s  {self.seconds:.0f} s{'  best' if self.best else ''}"
+        )
+
 
 def is_better(value: float | None, best: float | None, monitor: str) -> bool:
     """Whether `value` of the figure `monitor` beats `best`; an undefined one (None or NaN) never does."""
