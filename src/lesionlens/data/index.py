@@ -150,7 +150,7 @@ def write_index(index: Index, path: Path) -> None:
         raise StorageError(f"{path} is a folder; give the file to write with --out, such as {path / 'index.csv'}")
     with atomic_file(path) as temporary:
         with temporary.open("w", encoding="utf-8", newline="") as stream:
-            writer = csv.writer(stream, lineterminator="\n")
+            writer = csv.writer(stream, lineterminator="\r\n")  # RFC 4180; both are then quoted in fields
             writer.writerow(COLUMNS)
             writer.writerows([_text(getattr(record, name)) for name in COLUMNS] for record in index.records)
         stamp_path(path).unlink(missing_ok=True)
