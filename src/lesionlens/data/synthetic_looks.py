@@ -89,47 +89,47 @@ Range = tuple[float, float, float]
 
 LOOKS: dict[str, dict[str, Range]] = {
     "nv": {
-        "radius": (1, 1.6, 4.2), "elongation": (1, 0.0, 0.6), "lobes": (1, 0.0, 0.10), "ragged": (1, 0.02, 0.07),
-        "softness": (1, 0.12, 0.4), "melanin": (1, 0.4, 1.3), "blood": (1, 0.05, 0.45), "variegation": (1, 0.1, 0.45),
-        "asymmetry": (0.4, 0.0, 0.3), "centre": (1, -0.4, 0.7), "network": (0.65, 0.3, 1.0), "thickness": (1, 0.1, 0.5),
-        "globules": (0.35, 0.3, 0.9), "dots": (0.15, 0.2, 0.5), "blotch": (0.1, 0.2, 0.5),
+        "radius": (1, 1.6, 4.0), "elongation": (1, 0.0, 0.6), "lobes": (1, 0.0, 0.10), "ragged": (1, 0.02, 0.07),
+        "softness": (1, 0.12, 0.35), "melanin": (1, 0.55, 1.3), "blood": (1, 0.05, 0.4), "variegation": (1, 0.1, 0.35),
+        "asymmetry": (0.4, 0.0, 0.25), "centre": (1, 0.0, 0.7), "network": (0.7, 0.4, 1.0), "thickness": (1, 0.1, 0.5),
+        "globules": (0.4, 0.4, 0.9), "dots": (0.1, 0.2, 0.5), "blotch": (0.08, 0.2, 0.5),
     },
     "mel": {
-        "radius": (1, 2.2, 5.5), "elongation": (1, 0.0, 0.7), "lobes": (1, 0.06, 0.22), "ragged": (1, 0.05, 0.12),
-        "softness": (1, 0.07, 0.28), "melanin": (1, 0.5, 1.5), "blood": (1, 0.1, 0.6), "variegation": (1, 0.4, 1.0),
-        "asymmetry": (0.85, 0.3, 0.9), "centre": (1, -0.4, 0.4), "network": (0.5, 0.3, 1.0), "thickness": (1, 0.4, 1.0),
-        "globules": (0.4, 0.3, 0.9), "dots": (0.5, 0.4, 1.0), "streaks": (0.4, 0.4, 1.0), "blotch": (0.7, 0.4, 1.1),
-        "veil": (0.55, 0.4, 1.0), "regression": (0.4, 0.4, 0.9), "shine": (0.2, 0.3, 0.8), "erythema": (0.3, 0.1, 0.4),
+        "radius": (1, 2.4, 5.5), "elongation": (1, 0.0, 0.7), "lobes": (1, 0.08, 0.22), "ragged": (1, 0.06, 0.13),
+        "softness": (1, 0.07, 0.25), "melanin": (1, 0.6, 1.5), "blood": (1, 0.1, 0.6), "variegation": (1, 0.5, 1.0),
+        "asymmetry": (0.9, 0.4, 0.9), "centre": (1, -0.4, 0.3), "network": (0.4, 0.3, 1.0), "thickness": (1, 0.4, 1.0),
+        "globules": (0.4, 0.3, 0.9), "dots": (0.6, 0.5, 1.0), "streaks": (0.45, 0.4, 1.0), "blotch": (0.8, 0.5, 1.1),
+        "veil": (0.7, 0.5, 1.0), "regression": (0.4, 0.4, 0.9), "shine": (0.2, 0.3, 0.8), "erythema": (0.3, 0.1, 0.4),
     },
     "bkl": {
         "radius": (1, 2.0, 5.2), "elongation": (1, 0.0, 0.7), "lobes": (1, 0.03, 0.16), "ragged": (1, 0.02, 0.09),
-        "softness": (1, 0.03, 0.16), "melanin": (1, 0.25, 1.0), "blood": (1, 0.02, 0.35), "dermal": (0.25, 0.1, 0.4),
-        "keratin": (0.8, 0.2, 0.8), "variegation": (1, 0.1, 0.7), "asymmetry": (0.5, 0.0, 0.5), "centre": (1, -0.4, 0.3),
-        "network": (0.15, 0.2, 0.6), "thickness": (1, 0.2, 0.7), "cysts": (0.65, 0.3, 1.0), "fissures": (0.65, 0.3, 1.0),
-        "dots": (0.2, 0.2, 0.7), "scale": (0.25, 0.2, 0.6), "globules": (0.1, 0.2, 0.6),
+        "softness": (1, 0.03, 0.12), "melanin": (1, 0.25, 0.85), "blood": (1, 0.0, 0.2), "dermal": (0.25, 0.1, 0.35),
+        "keratin": (0.95, 0.4, 1.0), "variegation": (1, 0.1, 0.6), "asymmetry": (0.5, 0.0, 0.4), "centre": (1, -0.5, 0.2),
+        "network": (0.1, 0.2, 0.6), "thickness": (1, 0.2, 0.7), "cysts": (0.75, 0.5, 1.0), "fissures": (0.75, 0.5, 1.0),
+        "dots": (0.15, 0.2, 0.7), "scale": (0.25, 0.2, 0.6), "globules": (0.1, 0.2, 0.6),
     },
     "bcc": {
         "radius": (1, 1.8, 4.5), "elongation": (1, 0.0, 0.6), "lobes": (1, 0.02, 0.14), "ragged": (1, 0.03, 0.09),
-        "softness": (1, 0.18, 0.5), "melanin": (1, 0.0, 0.25), "blood": (1, 0.15, 0.6), "variegation": (1, 0.2, 0.7),
-        "vessels": (0.8, 0.5, 1.0), "nests": (0.6, 0.4, 1.0), "shine": (0.35, 0.3, 0.9), "crust": (0.4, 0.4, 1.0),
-        "scale": (0.2, 0.2, 0.5), "erythema": (0.5, 0.1, 0.6), "regression": (0.3, 0.2, 0.6),
+        "softness": (1, 0.15, 0.45), "melanin": (1, 0.0, 0.15), "blood": (1, 0.2, 0.6), "variegation": (1, 0.2, 0.7),
+        "vessels": (0.9, 0.6, 1.0), "nests": (0.75, 0.5, 1.0), "shine": (0.35, 0.3, 0.9), "crust": (0.4, 0.4, 1.0),
+        "scale": (0.1, 0.2, 0.5), "erythema": (0.3, 0.1, 0.4), "regression": (0.3, 0.2, 0.6),
     },
     "akiec": {
-        "radius": (1, 2.2, 5.5), "elongation": (1, 0.0, 0.7), "lobes": (1, 0.05, 0.2), "ragged": (1, 0.06, 0.14),
-        "softness": (1, 0.2, 0.55), "melanin": (1, 0.05, 0.55), "blood": (1, 0.15, 0.6), "keratin": (0.6, 0.2, 0.7),
-        "variegation": (1, 0.4, 1.0), "asymmetry": (0.4, 0.0, 0.5), "scale": (0.75, 0.4, 1.0), "strawberry": (0.6, 0.5, 1.0),
-        "erythema": (0.8, 0.2, 0.8), "crust": (0.2, 0.2, 0.7), "dots": (0.25, 0.2, 0.6),
+        "radius": (1, 2.4, 5.5), "elongation": (1, 0.0, 0.7), "lobes": (1, 0.05, 0.2), "ragged": (1, 0.08, 0.15),
+        "softness": (1, 0.2, 0.5), "melanin": (1, 0.05, 0.45), "blood": (1, 0.2, 0.6), "keratin": (0.8, 0.2, 0.7),
+        "variegation": (1, 0.4, 1.0), "asymmetry": (0.4, 0.0, 0.5), "scale": (0.9, 0.5, 1.0), "strawberry": (0.75, 0.6, 1.0),
+        "erythema": (0.9, 0.4, 0.9), "crust": (0.15, 0.2, 0.7), "dots": (0.15, 0.2, 0.6),
     },
     "vasc": {
         "radius": (1, 1.0, 3.0), "elongation": (1, 0.0, 0.4), "lobes": (1, 0.0, 0.08), "ragged": (1, 0.01, 0.05),
-        "softness": (1, 0.05, 0.2), "blood": (1, 0.7, 2.0), "dermal": (0.5, 0.2, 1.2), "variegation": (1, 0.05, 0.4),
-        "lacunae": (0.85, 0.4, 1.0), "veil": (0.2, 0.2, 0.6), "scale": (0.1, 0.2, 0.4), "erythema": (0.2, 0.1, 0.3),
+        "softness": (1, 0.05, 0.2), "blood": (1, 1.1, 2.2), "dermal": (0.5, 0.2, 1.1), "variegation": (1, 0.05, 0.4),
+        "lacunae": (0.9, 0.5, 1.0), "veil": (0.15, 0.2, 0.5), "scale": (0.1, 0.2, 0.4), "erythema": (0.2, 0.1, 0.3),
     },
     "df": {
         "radius": (1, 2.0, 4.2), "elongation": (1, 0.0, 0.3), "lobes": (1, 0.0, 0.08), "ragged": (1, 0.03, 0.09),
-        "softness": (1, 0.4, 0.7), "melanin": (1, 0.15, 0.6), "blood": (1, 0.05, 0.45), "variegation": (1, 0.1, 0.4),
-        "centre": (1, -0.4, 0.2), "patch": (0.85, 0.4, 1.0), "rim": (0.75, 0.4, 0.9), "thickness": (1, 0.1, 0.4),
-        "shine": (0.3, 0.2, 0.7), "erythema": (0.4, 0.1, 0.4),
+        "softness": (1, 0.4, 0.65), "melanin": (1, 0.25, 0.6), "blood": (1, 0.15, 0.45), "variegation": (1, 0.1, 0.35),
+        "centre": (1, -0.5, -0.1), "patch": (0.95, 0.6, 1.0), "rim": (0.85, 0.5, 0.9), "thickness": (1, 0.1, 0.4),
+        "shine": (0.3, 0.3, 0.7), "erythema": (0.3, 0.1, 0.3),
     },
 }  # fmt: skip
 
@@ -144,8 +144,8 @@ LOOKALIKES = {
 }
 """What an atypical lesion of a diagnosis is mistaken for."""
 
-ATYPICAL_SHARE = 0.3
-ATYPICAL_MIX = (0.3, 0.75)
+ATYPICAL_SHARE = 0.15
+ATYPICAL_MIX = (0.3, 0.6)
 
 
 def draw_look(rng: np.random.Generator, dx: str) -> Look:

@@ -25,7 +25,7 @@ ABSORPTION = np.array(
 """Absorption of red, green and blue light per unit of each pigment."""
 SCATTER = np.array([0.95, 0.88, 0.86], np.float32)
 """Colour of what is white."""
-CAMERAS = ((1.0, 0.94, 0.93), (0.95, 0.87, 1.0), (1.02, 0.84, 0.78), (0.93, 0.93, 0.84), (1.05, 1.0, 1.02))
+CAMERAS = ((1.0, 0.94, 0.93), (0.96, 0.89, 0.98), (1.02, 0.88, 0.84), (0.95, 0.94, 0.87), (1.05, 1.0, 1.02))
 """White balances met in HAM10000: neutral, lilac, salmon, greenish grey, bright."""
 CAMERA_SHARES = (0.3, 0.25, 0.2, 0.1, 0.15)
 
@@ -77,7 +77,7 @@ def _frame(look: Look, own: np.random.Generator, rng: np.random.Generator, width
 def _paint_skin(view: View, own: np.random.Generator, pigments: Pigments) -> None:
     """The skin that the lesion lies in: its tone, lines, freckles, small vessels and pores."""
     tone = own.choice([0.05, 0.12, 0.24, 0.55], p=[0.40, 0.36, 0.17, 0.07]) * own.uniform(0.7, 1.3)
-    flush = own.choice([0.15, 0.28, 0.5], p=[0.45, 0.35, 0.2]) * own.uniform(0.7, 1.3)
+    flush = own.choice([0.14, 0.25, 0.4], p=[0.45, 0.38, 0.17]) * own.uniform(0.7, 1.3)
     lines = noise(view, own, 0.4, 2)
     pigments.melanin += np.float32(tone) * np.exp(np.float32(0.2) * noise(view, own, 5.0, 3)) + np.float32(0.022) * lines
     pigments.blood += np.float32(flush) * np.exp(np.float32(0.14) * noise(view, own, 3.5, 4)) + np.float32(0.02) * lines
@@ -101,7 +101,7 @@ def _develop(pigments: Pigments, own: np.random.Generator, rng: np.random.Genera
     haze = np.float32(own.uniform(0.04, 0.11))
     colour = (through * (1 - white) + SCATTER * white) * (1 - haze) + haze
     style = CAMERAS[int(own.choice(len(CAMERAS), p=CAMERA_SHARES))]
-    balance = np.array(style) * np.exp(own.normal(0, 0.035, 3) + rng.normal(0, 0.015, 3))
+    balance = np.array(style) * np.exp(own.normal(0, 0.025, 3) + rng.normal(0, 0.015, 3))
     return np.asarray(colour * balance.astype(np.float32), np.float32)
 
 
