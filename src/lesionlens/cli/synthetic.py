@@ -1,0 +1,27 @@
+"""Command `synthetic`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lesionlens.cli.console import emit, progress_bar
+
+
+def synthetic(
+    root: Annotated[Path, typer.Argument(help="Folder to make; it must not exist, or be empty.")],
+    n_images: Annotated[int, typer.Option("--images", help="Images in all, 42 or more.")] = 1200,
+    seed: Annotated[int, typer.Option(help="Another seed draws another set.")] = 0,
+    width: Annotated[int, typer.Option(help="Pixels, from 32 to 2000.")] = 200,
+    height: Annotated[int, typer.Option(help="Pixels, from 32 to 2000.")] = 150,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Draw the embedded synthetic data set, in HAM10000's layout: no patient stands behind it."""
+    from lesionlens.data.synthetic import METADATA, write_synthetic
+
+    with progress_bar("drawing synthetic images", n_images) as advance:
+        write_synthetic(root, n_images, seed, width, height, progress=advance)
+    result = {"root": str(root), "metadata": str(root / METADATA), "n_images": n_images, "seed": seed, "source": "synthetic"}
+    emit(result, as_json, f"{root}: {n_images} synthetic images of {width}x{height} in HAM10000's layout, seed {seed}")
