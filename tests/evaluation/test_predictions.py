@@ -43,7 +43,7 @@ def test_file_holds_no_objects(path):
         assert {archive[name].dtype.kind for name in archive.files} == {"U", "i", "f"}
 
 
-def test_pickled_objects_are_refused_unread(path):
+def test_pickled_objects_are_refused_unread(path, capsys):
     class Trap:
         def __reduce__(self):
             return print, ("executed",)
@@ -51,6 +51,7 @@ def test_pickled_objects_are_refused_unread(path):
     rewrite(path, site=np.array([Trap()] * 20, dtype=object))
     with pytest.raises(ArtifactError, match=r"predictions\.npz does not hold sound predictions"):
         read_predictions(path)
+    assert "executed" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
