@@ -18,19 +18,18 @@ Array = np.ndarray
 
 
 class Axes(NamedTuple):
-    """Sampling coordinates in [-1, 1] from outermost pixel to outermost pixel; x(u, v) = x_columns[u] + x_rows[v].
+    """Sampling places x + i y of each pixel (u, v): columns[u] + rows[v].
+
+    Coordinates run from -1 to 1, from outermost pixel to outermost pixel. Complex numbers, because
+    their sum makes the interleaved grid in one pass.
 
     Attributes:
-        x_columns: float32, shape (N, W).
-        x_rows: float32, shape (N, H).
-        y_columns: float32, shape (N, W).
-        y_rows: float32, shape (N, H).
+        columns: complex64, shape (N, W).
+        rows: complex64, shape (N, H).
     """
 
-    x_columns: Array
-    x_rows: Array
-    y_columns: Array
-    y_rows: Array
+    columns: Array
+    rows: Array
 
 
 def distorted_axis(factors: Array, side: int) -> Array:
@@ -81,17 +80,14 @@ def compose(flips: Array, affine: Array, columns: Array, rows: Array) -> Axes:
     angle = np.deg2rad(affine[:, 3:])
     cosine, sine = np.cos(angle) / affine[:, 2:3], np.sin(angle) / affine[:, 2:3]
     flip_x, flip_y = flips[:, :1] / centre_x, flips[:, 1:] / centre_y
-    axes = (flip_x * cosine * x, -flip_x * sine * y, flip_y * sine * x, flip_y * cosine * y)
-    return Axes(*(axis.astype(np.float32) for axis in axes))
+    columns, rows = x * (flip_x * cosine + 1j * flip_y * sine), y * (1j * flip_y * cosine - flip_x * sine)
+    return Axes(columns.astype(np.complex64), rows.astype(np.complex64))
 
 
 def sampling_grid(axes: Axes, device: torch.device) -> Tensor:
     """The grid for `grid_sample` with `align_corners=True`, float32, shape (N, H, W, 2)."""
-    x_columns, x_rows, y_columns, y_rows = (torch.from_numpy(axis).to(device) for axis in axes)
-    grid = torch.empty((len(x_columns), x_rows.shape[1], x_columns.shape[1], 2), device=device)
-    torch.add(x_columns[:, None, :], x_rows[:, :, None], out=grid[..., 0])
-    torch.add(y_columns[:, None, :], y_rows[:, :, None], out=grid[..., 1])
-    return grid
+    columns, rows = (torch.from_numpy(axis).to(device) for axis in axes)
+    return torch.view_as_real(columns[:, None, :] + rows[:, :, None])
 
 
 def warp(images: Tensor, axes: Axes) -> Tensor:

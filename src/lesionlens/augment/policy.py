@@ -29,8 +29,23 @@ TRANSFORMS = (
     "grid_distortion",
     "coarse_dropout",
 )
+COUNTS = {
+    "shift_scale_rotate": 4,
+    "brightness_contrast": 2,
+    "hue_saturation_value": 3,
+    "gaussian_noise": 4,
+    "gaussian_blur": 1,
+    "motion_blur": 4,
+}
+PAINTS: dict[str, Callable[[Tensor, Array], None]] = {
+    "brightness_contrast": ops.brightness_contrast_,
+    "hue_saturation_value": ops.hue_saturation_value_,
+    "gaussian_noise": ops.gaussian_noise_,
+    "gaussian_blur": ops.gaussian_blur_,
+    "motion_blur": ops.motion_blur_,
+    "coarse_dropout": ops.coarse_dropout_,
+}
 SMALLEST_SIDE = 16
-CPU_CHUNK = 8
 
 
 @dataclass(frozen=True)
@@ -137,43 +152,51 @@ class Draws:
 
     Attributes:
         applied: by transform, whether each image gets it, shape (N,).
-        parameters: by transform with parameters, shape (N, ...) as its function in `draws` says.
+        parameters: by pixel operation, shape (N, ...) as its function in `ops` takes them.
+        warped: whether an image's geometry is more than flips, shape (N,).
+        axes: where each image is read.
     """
 
     applied: dict[str, Array]
     parameters: dict[str, Array]
-
-    def take(self, rows: Array | slice) -> Draws:
-        """The same for some of the images."""
-        return Draws(
-            {name: array[rows] for name, array in self.applied.items()},
-            {name: array[rows] for name, array in self.parameters.items()},
-        )
+    warped: Array
+    axes: geometry.Axes
 
 
-def draw(seeds: Sequence[int], policy: Policy) -> Draws:
+def draw(seeds: Sequence[int], policy: Policy, height: int, width: int) -> Draws:
     """Draw for each seed which transforms apply and with which parameters.
 
     Each transform has a stream of its own: changing one probability changes no other draw.
+
+    Args:
+        seeds: one an image.
+        policy: probabilities and magnitudes.
+        height: of the images, pixels.
+        width: of the images, pixels.
     """
     words = draws.seed_array(seeds)
-    counts = {
-        "shift_scale_rotate": 4,
-        "brightness_contrast": 2,
-        "hue_saturation_value": 3,
-        "gaussian_noise": 4,
-        "gaussian_blur": 1,
-        "motion_blur": 4,
-        "grid_distortion": 2 * (policy.grid_steps + 1),
-        "coarse_dropout": 1 + 4 * policy.holes[1],
-    }
-    applied, parameters = {}, {}
+    counts = {**COUNTS, "grid_distortion": 2 * (policy.grid_steps + 1), "coarse_dropout": 1 + 4 * policy.holes[1]}
+    applied, drawn = {}, {}
     for stream, name in enumerate(TRANSFORMS):
         u = draws.uniform(words, stream, 1 + counts.get(name, 0))
         applied[name] = u[:, 0] < policy.probability(name)
         if name in counts:
-            parameters[name] = getattr(draws, name)(u[:, 1:], policy)
-    return Draws(applied, parameters)
+            drawn[name] = getattr(draws, name)(u[:, 1:], policy)
+    parameters = {name: drawn[name].astype(np.float32) for name in PAINTS}
+    parameters["coarse_dropout"] = draws.hole_boxes(drawn["coarse_dropout"], height, width)
+    warped = applied["shift_scale_rotate"] | applied["grid_distortion"]
+    return Draws(applied, parameters, warped, _axes(applied, drawn, height, width))
+
+
+def _axes(applied: dict[str, Array], drawn: dict[str, Array], height: int, width: int) -> geometry.Axes:
+    flips = 1.0 - 2.0 * np.stack([applied["horizontal_flip"], applied["vertical_flip"]], axis=1)
+    still = np.array([0.0, 0.0, 1.0, 0.0])
+    affine = np.where(applied["shift_scale_rotate"][:, None], drawn["shift_scale_rotate"], still)
+    across, down = np.split(drawn["grid_distortion"], 2, axis=1)
+    bent = applied["grid_distortion"][:, None]
+    columns = np.where(bent, geometry.distorted_axis(across, width), np.arange(width))
+    rows = np.where(bent, geometry.distorted_axis(down, height), np.arange(height))
+    return geometry.compose(flips, affine, columns, rows)
 
 
 def augment(images: Tensor, seeds: Sequence[int], policy: Policy) -> Tensor:
@@ -195,13 +218,21 @@ def augment(images: Tensor, seeds: Sequence[int], policy: Policy) -> Tensor:
         DataError: if the tensor or the number of seeds is wrong.
     """
     _check_batch(images, seeds)
-    drawn = draw(seeds, policy)
+    drawn = draw(seeds, policy, images.shape[2], images.shape[3])
     result = torch.empty_like(images)
-    size = CPU_CHUNK if images.device.type == "cpu" else max(len(images), 1)
-    for start in range(0, len(images), size):
-        rows = slice(start, start + size)
-        result[rows] = _augmented(images[rows], drawn.take(rows))
+    on_cpu = images.device.type == "cpu"
+    for rows in _slices(0, len(images), torch.get_num_threads() if on_cpu else len(images)):
+        values = _moved(images[rows], drawn, rows)
+        for part in _slices(rows.start, rows.stop, 1 if on_cpu else len(images)):
+            _paint_(values[part.start - rows.start : part.stop - rows.start], drawn, part)
+        for channel in range(3):  # each plane rounded straight into the result's memory format
+            result[rows, channel] = values[:, channel].round_()
     return result
+
+
+def _slices(start: int, stop: int, size: int) -> list[slice]:
+    """Cut a batch into pieces; on a CPU small ones, whose pixels stay in a core's cache."""
+    return [slice(first, min(first + size, stop)) for first in range(start, stop, max(size, 1))]
 
 
 def _check_batch(images: Tensor, seeds: Sequence[int]) -> None:
@@ -213,65 +244,31 @@ def _check_batch(images: Tensor, seeds: Sequence[int]) -> None:
         raise DataError(f"augment got {len(seeds)} seeds for {len(images)} images; each image needs one seed")
 
 
-def _augmented(images: Tensor, drawn: Draws) -> Tensor:
-    """One chunk, from uint8 to uint8."""
-    values = _moved(images, drawn)
-    step = 1 if values.device.type == "cpu" else len(values)  # one image at a time stays in a core's cache
-    for start in range(0, len(values), step):
-        rows = slice(start, start + step)
-        _paint_(values[rows], drawn.take(rows))
-    return values.round_().to(torch.uint8)
-
-
-def _moved(images: Tensor, drawn: Draws) -> Tensor:
+def _moved(images: Tensor, drawn: Draws, rows: slice) -> Tensor:
     """The geometry: float32, planes contiguous. What is only flipped or left alone is copied, not interpolated."""
-    warped = drawn.applied["shift_scale_rotate"] | drawn.applied["grid_distortion"]
+    warped = drawn.warped[rows]
+    axes = geometry.Axes(*(axis[rows] for axis in drawn.axes))
+    if warped.all():
+        return geometry.warp(images.float(), axes)
     values = torch.empty(images.shape, device=images.device)
-    for horizontal in (False, True):
-        for vertical in (False, True):
-            same = (drawn.applied["horizontal_flip"] == horizontal) & (drawn.applied["vertical_flip"] == vertical)
-            rows = np.flatnonzero(same & ~warped)
-            if len(rows):
-                axes = [axis for axis, flipped in ((3, horizontal), (2, vertical)) if flipped]
-                values[rows] = images[rows].flip(axes).to(values.dtype)
-    rows = np.flatnonzero(warped)
-    if len(rows):
-        axes_of_rows = _axes(drawn.take(rows), images.shape[2], images.shape[3])
-        values[rows] = geometry.warp(images[rows].float(), axes_of_rows)
+    if warped.any():
+        chosen = np.flatnonzero(warped)
+        values[chosen] = geometry.warp(images[chosen].float(), geometry.Axes(*(axis[chosen] for axis in axes)))
+    for row in np.flatnonzero(~warped).tolist():
+        flips = (("horizontal_flip", 2), ("vertical_flip", 1))
+        values[row] = images[row].flip([axis for name, axis in flips if drawn.applied[name][rows.start + row]])
     return values
 
 
-def _axes(drawn: Draws, height: int, width: int) -> geometry.Axes:
-    flips = 1.0 - 2.0 * np.stack([drawn.applied["horizontal_flip"], drawn.applied["vertical_flip"]], axis=1)
-    still = np.array([0.0, 0.0, 1.0, 0.0])
-    affine = np.where(drawn.applied["shift_scale_rotate"][:, None], drawn.parameters["shift_scale_rotate"], still)
-    across, down = np.split(drawn.parameters["grid_distortion"], 2, axis=1)
-    bent = drawn.applied["grid_distortion"][:, None]
-    columns = np.where(bent, geometry.distorted_axis(across, width), np.arange(width))
-    rows = np.where(bent, geometry.distorted_axis(down, height), np.arange(height))
-    return geometry.compose(flips, affine, columns, rows)
-
-
-def _paint_(values: Tensor, drawn: Draws) -> None:
+def _paint_(values: Tensor, drawn: Draws, rows: slice) -> None:
     """The pixel operations and the holes, in table 3's order, each on the images that drew it."""
-    operations: dict[str, Callable[[Tensor, Array], None]] = {
-        "brightness_contrast": ops.brightness_contrast_,
-        "hue_saturation_value": ops.hue_saturation_value_,
-        "gaussian_noise": ops.gaussian_noise_,
-        "gaussian_blur": ops.gaussian_blur_,
-        "motion_blur": ops.motion_blur_,
-        "coarse_dropout": ops.coarse_dropout_,
-    }
-    for name, operation in operations.items():
-        rows = np.flatnonzero(drawn.applied[name])
-        if not len(rows):
-            continue
+    for name, operation in PAINTS.items():
+        applied = drawn.applied[name][rows]
         parameters = drawn.parameters[name][rows]
-        if name == "coarse_dropout":
-            parameters = draws.hole_boxes(parameters, *values.shape[2:])
-        if len(rows) == len(values):
+        if applied.all():
             operation(values, parameters)
-        else:
-            part = values[rows]
-            operation(part, parameters)
-            values[rows] = part
+        elif applied.any():
+            chosen = np.flatnonzero(applied)
+            part = values[chosen]
+            operation(part, parameters[chosen])
+            values[chosen] = part
