@@ -61,7 +61,8 @@ def test_maps_of_every_class_are_captums_to_float_precision(name):
         torch.testing.assert_close(logits, network(images))
         torch.testing.assert_close(pooled, network.forward_features(images).mean((2, 3)))
     expected = captums(network, images, 5)
-    assert maps.shape == expected.shape and maps.shape[2] != maps.shape[3]
+    assert maps.shape == expected.shape
+    assert maps.shape[2] != maps.shape[3]
     assert (expected > 0).any()
     torch.testing.assert_close(maps, expected, rtol=1e-9, atol=1e-11 * float(expected.max()))
 

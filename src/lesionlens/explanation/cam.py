@@ -71,7 +71,7 @@ def _maps(features: Tensor, gradients: Tensor) -> Tensor:
     """Grad-CAM (N, K, h, w) of features (N, C, h, w); each cell has 1 / (h w) of the pooled gradient."""
     cells = features.flatten(2)  # (N, C, h w)
     maps = torch.matmul(gradients, cells) / cells.shape[2]  # (N, K, h w)
-    return maps.relu().unflatten(2, features.shape[2:])
+    return maps.relu().reshape(-1, maps.shape[1], features.shape[2], features.shape[3])
 
 
 class ExplainedNetwork(nn.Module):
@@ -169,6 +169,22 @@ def _behind(network: Any, classifier: nn.Linear, features: Tensor) -> tuple[list
         for hook in hooks:
             hook.remove()
     return norms, seen[0] if len(seen) == 1 else None
+
+
+@torch.no_grad()
+def heads_agree(network: nn.Module, parts: Any, size: int | None = None) -> bool:
+    """Whether `parts`, with `stages` that give features (N, C, h, w), gives the same logits as `network`.
+
+    Args:
+        network: a network of timm, in evaluation mode.
+        parts: the same network in two parts, see `attribution.SpatialThenHead`.
+        size: side of the probe, pixels.
+    """
+    probe = _probe(network, size)
+    features = parts.stages(probe)
+    if not isinstance(features, Tensor) or features.ndim != 4 or features.shape[2] * features.shape[3] < 2:
+        return False
+    return _close(parts(probe), network(probe))
 
 
 def _layer_norm(pooled: Tensor, norm: nn.LayerNorm) -> Tensor:
