@@ -7,9 +7,7 @@ without data; scores on them say nothing about real lesions.
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +18,7 @@ from lesionlens.core.artifact import atomic_folder, read_json, write_json
 from lesionlens.core.errors import DataError, RecipeError
 from lesionlens.core.labels import HAM10000
 from lesionlens.core.seeds import generator
+from lesionlens.data.parallel import in_threads
 from lesionlens.data.synthetic_photo import Lesion, take_photo
 
 COLUMNS = ("lesion_id", "image_id", "dx", "dx_type", "age", "sex", "localization", "dataset")
@@ -93,7 +92,7 @@ def write_synthetic(
         width: pixels, from 32 to 2000.
         height: pixels, from 32 to 2000.
         progress: called with the number of images just written.
-        workers: threads; 0 takes one per processor, 4 at most. The pixels do not depend on it.
+        workers: threads; 0 takes one for each core. The pixels do not depend on it.
 
     Returns:
         `root`.
@@ -111,10 +110,7 @@ def write_synthetic(
     with atomic_folder(root) as folder:
         for name in (IMAGES, MASKS):
             (folder / name).mkdir()
-        with ThreadPoolExecutor(workers or min(4, os.cpu_count() or 1)) as pool:
-            for _ in pool.map(lambda photo: _write_photo(photo, folder, width, height), photos):
-                if progress:
-                    progress(1)
+        in_threads(lambda number: _write_photo(photos[number], folder, width, height), len(photos), workers, progress)
         _write_metadata(photos, folder / METADATA)
         write_json(folder / MARK, facts)
     return root

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from lesionlens.core.seeds import generator
+from lesionlens.data.synthetic_canvas import Pigments
 from lesionlens.data.synthetic_fields import Field, View, cells, curve, noise, spots, step_down, strokes
-from lesionlens.data.synthetic_lesions import Pigments, paint_lesion
+from lesionlens.data.synthetic_lesions import paint_lesion
 from lesionlens.data.synthetic_looks import Look, draw_look
 
 ABSORPTION = np.array(
