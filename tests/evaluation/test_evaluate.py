@@ -9,7 +9,7 @@ from torch import nn
 from typer.testing import CliRunner
 
 from lesionlens.cli.evaluate import compare, evaluate
-from lesionlens.core.errors import CheckpointError, RecipeError
+from lesionlens.core.errors import ArtifactError, CheckpointError, RecipeError
 from lesionlens.core.recipe import Recipe
 from lesionlens.core.recipe_file import recipe_from
 from lesionlens.data.image import InputSpec
@@ -138,7 +138,9 @@ def test_other_diagnoses_are_refused(run, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "options", [{"part": "tests"}, {"views": 4}, {"batch_size": 0}, {"resamples": 10}], ids=lambda options: next(iter(options))
+    "options",
+    [{"part": "tests"}, {"views": 4}, {"batch_size": 0}, {"resamples": 10}, {"confidence": 95.0}],
+    ids=lambda options: next(iter(options)),
 )
 def test_bad_settings_are_refused(options):
     with pytest.raises(RecipeError):
@@ -164,13 +166,29 @@ def test_command_writes_and_prints(run, command):
     assert len(read_predictions(folder / "predictions.npz")) == scores["n_images"]
 
 
+def test_command_names_what_is_missing(run, command, tmp_path):
+    with pytest.raises(CheckpointError, match="is no file; give the checkpoint of a run"):
+        command("evaluate", run[0])
+    lone = tmp_path / "train" / "best.safetensors"
+    lone.parent.mkdir()
+    lone.write_bytes(b"cut short")
+    with pytest.raises(ArtifactError, match=r"index\.csv"):
+        command("evaluate", lone)
+    paths = [f"--{name}={run[0] / file}" for name, file in (("index", "index.csv"), ("split", "split.json"), ("store", "store"))]
+    with pytest.raises(CheckpointError, match=r"best\.safetensors"):
+        command("evaluate", lone, *paths)
+    assert [path.name for path in tmp_path.iterdir()] == ["train"]
+
+
 def test_commands_with_every_path_given_and_json(run, command, tmp_path):
     folder = run[0]
     paths = ("--index", folder / "index.csv", "--split", folder / "split.json", "--store", folder / "store")
     checkpoint = folder / "train" / "best.safetensors"
     for views in (1, 8):
-        done = command("evaluate", checkpoint, *paths, "--views", views, "--out", tmp_path / str(views), "--json")
-        assert json.loads(done.stdout)["views"] == views
+        done = command(
+            "evaluate", checkpoint, *paths, "--views", views, "--confidence", 0.9, "--out", tmp_path / str(views), "--json"
+        )
+        assert (json.loads(done.stdout)["views"], json.loads(done.stdout)["confidence"]) == (views, 0.9)
     files = [tmp_path / views / "predictions.npz" for views in ("1", "8")]
     done = command("compare", *files, "--resamples", 100, "--json", "--out", tmp_path / "compare.json")
     assert json.loads(done.stdout) == json.loads((tmp_path / "compare.json").read_text())

@@ -18,13 +18,15 @@ def evaluate(
     part: Annotated[str, typer.Option(help="training, validation or test.")] = "test",
     views: Annotated[int, typer.Option(help="1, or 8 flips and rotations averaged; 0 asks the recipe.")] = 0,
     resamples: Annotated[int, typer.Option(help="Bootstrap resamples; 0 asks the recipe.", min=0, max=100_000)] = 0,
+    confidence: Annotated[float, typer.Option(help="Level of the intervals; 0 asks the recipe.")] = 0.0,
     precision: Annotated[str, typer.Option(help="fp32, bf16, fp16 or auto.")] = "fp32",
     batch_size: Annotated[int, typer.Option(help="Images in one pass.")] = 64,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     out: Annotated[Path | None, typer.Option(help="Folder for predictions.npz and scores.json; the run folder likewise.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Predict one part of the split and score it, with 95 % intervals by lesion."""
+    """Predict one part of the split and score it, with intervals by lesion."""
+    from lesionlens.core.errors import CheckpointError
     from lesionlens.data.index import read_index
     from lesionlens.data.split import read_split
     from lesionlens.data.store import Store
@@ -32,7 +34,17 @@ def evaluate(
     from lesionlens.evaluation.evaluate import evaluate as evaluate_checkpoint
     from lesionlens.evaluation.tables import scores_table
 
-    settings = PredictionSettings(part, views, resamples, batch_size, precision, device)
+    settings = PredictionSettings(
+        part=part,
+        views=views,
+        resamples=resamples,
+        confidence=confidence,
+        batch_size=batch_size,
+        precision=precision,
+        device=device,
+    )
+    if not checkpoint.is_file():
+        raise CheckpointError(f"{checkpoint} is no file; give the checkpoint of a run, such as run/train/best.safetensors")
     run = checkpoint.resolve().parent.parent
     known = read_index(index or run / "index.csv")
     parts = read_split(split or run / "split.json", known)

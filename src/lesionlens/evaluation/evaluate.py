@@ -33,6 +33,7 @@ class PredictionSettings:
         part: `training`, `validation` or `test`.
         views: 1 or 8; 0 takes what the checkpoint's recipe says.
         resamples: of the bootstrap; 0 takes what the checkpoint's recipe says.
+        confidence: level of the intervals; 0 takes what the checkpoint's recipe says.
         batch_size: images in one pass.
         precision: `fp32`, so that figures do not depend on the machine, or `bf16`, `fp16`, `auto`.
         device: `auto`, `cpu` or `cuda`.
@@ -41,6 +42,7 @@ class PredictionSettings:
     part: str = "test"
     views: int = 0
     resamples: int = 0
+    confidence: float = 0.0
     batch_size: int = 64
     precision: str = "fp32"
     device: str = "auto"
@@ -54,6 +56,8 @@ class PredictionSettings:
             raise RecipeError(f"batch size {self.batch_size}; it must be from 1 to 100000")
         if self.resamples and not 100 <= self.resamples <= 100_000:
             raise RecipeError(f"resamples = {self.resamples}; it must be from 100 to 100000, or 0 for the recipe's number")
+        if self.confidence and not 0.5 <= self.confidence < 1:
+            raise RecipeError(f"confidence = {self.confidence}; it must be from 0.5 to below 1, or 0 for the recipe's level")
 
 
 def evaluate(
@@ -76,7 +80,7 @@ def evaluate(
     trained = _Trained(checkpoint, *load_network(checkpoint))
     predictions = _predict(trained, index, split, store, settings, progress)
     recipe = trained.info.recipe.evaluation
-    scores = score(predictions, settings.resamples or recipe.resamples, recipe.confidence)
+    scores = score(predictions, settings.resamples or recipe.resamples, settings.confidence or recipe.confidence)
     write_predictions(predictions, out / "predictions.npz")
     write_json(out / "scores.json", scores)
     return scores
