@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -91,6 +92,12 @@ def image_index(tmp_path_factory: pytest.TempPathFactory) -> Index:
 def finished_run(image_index: Index, tmp_path_factory: pytest.TempPathFactory) -> Path:
     recipe = recipe_from({"name": "made up", "model": {"name": "mobilenetv2_100"}})
     return write_run(tmp_path_factory.mktemp("runs") / "made-up", image_index, recipe)
+
+
+@pytest.fixture
+def make_run() -> Callable[[Path, Index, Recipe], Path]:
+    """Writes a run folder for an index and a recipe."""
+    return write_run
 
 
 @pytest.fixture

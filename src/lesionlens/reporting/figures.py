@@ -62,13 +62,13 @@ def training_panel(epochs: Sequence[int], curves: Sequence[Curve], label: str, b
     """
     values = [value for curve in curves for value in curve.values]
     y = _share_axis_for(values, label) if shares else svg.axis_for(values, label)
-    panel = Panel(360, 250, _epoch_axis(epochs), y, left=58)
+    panel = Panel(360, 250, _epoch_axis(epochs), y, left=22 + 7 * max(len(words) for _, words in y.ticks))
     parts = []
     if best is not None:
         parts.append(svg.line(panel, (best, y.low), (best, y.high), "best"))
     for curve in curves:
         parts.append(svg.path(panel, epochs, curve.values, f"line {curve.css}"))
-        if len(epochs) == 1:
+        if len(epochs) == 1 and np.isfinite(curve.values[0]):
             parts.append(svg.dot(panel, epochs[0], curve.values[0], f"dot {curve.css}"))
     if best is not None:
         finals = [(curve, curve.values[list(epochs).index(best)]) for curve in curves if curve.css == "validation"]
@@ -79,7 +79,7 @@ def training_panel(epochs: Sequence[int], curves: Sequence[Curve], label: str, b
 def interval_plot(rows: Sequence[IntervalRow], label: str, reference_name: str = "") -> Markup:
     """Points with their intervals, one row each; the labels stand left, in [0, 1] drawn as per cent."""
     lowest = min([row.low for row in rows] + [row.reference for row in rows if row.reference is not None], default=0.0)
-    start = max(0.0, np.floor(lowest * 10 - 1e-9) / 10)
+    start = 0.5 if lowest >= 0.5 else 0.0
     left = 14 + 7 * max((len(row.label) for row in rows), default=0)
     height = 26 * len(rows) + 50
     ticks = tuple((value, f"{100 * value:.0f}") for value in svg.nice_ticks(start, 1.0, 4))
@@ -102,7 +102,7 @@ def interval_bar(figure: Mapping[str, float | None]) -> Markup:
     parts = [svg.line(panel, (0, 0.5), (1, 0.5), "track")]
     if low is not None and high is not None:
         parts.append(svg.line(panel, (low, 0.5), (high, 0.5), "span"))
-    parts.append(svg.dot(panel, value, 0.5, "dot accent", 4))
+    parts.append(svg.dot(panel, value, 0.5, "dot accent", 3.5))
     return svg.hidden(160, 12, parts)
 
 
@@ -196,14 +196,16 @@ def history_curves(history: Sequence[Epoch]) -> dict[str, tuple[Curve, ...]]:
 
 
 def _square(x_label: str, y_label: str) -> Panel:
-    return Panel(200, 200, svg.share_axis(x_label, ticks=3), svg.share_axis(y_label, ticks=3), left=46, right=10, top=8)
+    return Panel(176, 176, svg.share_axis(x_label, ticks=3), svg.share_axis(y_label, ticks=3), left=44, right=11, top=8)
 
 
 def _epoch_axis(epochs: Sequence[int]) -> Axis:
     first, last = min(epochs), max(epochs)
     if first == last:
         return Axis(first - 0.5, last + 0.5, ((first, str(first)),), "epoch")
-    ticks = sorted({int(tick) for tick in svg.nice_ticks(first, last, 6) if float(tick).is_integer()} | {first})
+    whole = [int(tick) for tick in svg.nice_ticks(first, last, 6) if float(tick).is_integer()]
+    apart = 0.6 * (whole[1] - whole[0]) if len(whole) > 1 else 0
+    ticks = [first, *(tick for tick in whole if tick - first > apart)]
     return Axis(first, last, tuple((tick, str(tick)) for tick in ticks), "epoch")
 
 
@@ -230,7 +232,13 @@ def _describe_row(row: IntervalRow, reference_name: str) -> str:
 
 
 def _describe_curves(epochs: Sequence[int], curves: Sequence[Curve], label: str, best: int | None, shares: bool) -> str:
-    scale, unit = (100, " %") if shares else (1, "")
-    ends = "; ".join(f"{c.name} from {scale * c.values[0]:.3g}{unit} to {scale * c.values[-1]:.3g}{unit}" for c in curves)
+    ends = "; ".join(_describe_ends(curve, *((100, " %") if shares else (1, ""))) for curve in curves)
     marked = "" if best is None else f"; the best epoch is {best}"
     return f"{label} over epochs {min(epochs)} to {max(epochs)}: {ends}{marked}"
+
+
+def _describe_ends(curve: Curve, scale: float, unit: str) -> str:
+    known = [value for value in curve.values if np.isfinite(value)]
+    if not known:
+        return f"{curve.name} undefined"
+    return f"{curve.name} from {scale * known[0]:.3g}{unit} to {scale * known[-1]:.3g}{unit}"

@@ -12,9 +12,8 @@ PLAIN = ("macro_auc", "auc", "brier", "nll")  # shown as they are; the rest are 
 
 OVERALL = {
     "accuracy": "Accuracy",
-    "balanced_accuracy": "Balanced accuracy",
+    "balanced_accuracy": "Balanced accuracy (macro recall)",
     "macro_precision": "Macro precision",
-    "macro_recall": "Macro recall",
     "macro_specificity": "Macro specificity",
     "macro_f1": "Macro F1",
     "macro_auc": "Macro AUC",
@@ -22,6 +21,7 @@ OVERALL = {
     "brier": "Brier score",
     "nll": "Negative log-likelihood",
 }
+HEADLINE = ("balanced_accuracy", "macro_auc", "accuracy")
 PER_CLASS = {"precision": "Precision", "recall": "Recall", "specificity": "Specificity", "f1": "F1", "auc": "AUC"}
 
 PROTOCOLS = {

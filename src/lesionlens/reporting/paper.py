@@ -67,7 +67,7 @@ ARMS = {
     "base": "no augmentation",
     "offline": "offline copies only",
     "online": "MixUp and CutMix only",
-    "both": "both phases (the paper's proposal)",
+    "both": "both phases (the paper’s proposal)",
 }
 
 OVERALL_NAMES = {
@@ -87,7 +87,7 @@ def overall(figure: str) -> PaperValue | None:
     The paper's recall is the macro mean, which is also the balanced accuracy.
     """
     column = OVERALL_NAMES.get(figure)
-    return None if column is None else PaperValue(TABLE_7[column] / 100)
+    return None if column is None else PaperValue(_share(TABLE_7[column]))
 
 
 def per_class(code: str, figure: str) -> PaperValue | None:
@@ -124,4 +124,8 @@ def _cell(
     if printed is None:
         return None
     corrected = corrections.get((row, figure))
-    return PaperValue(printed / 100) if corrected is None else PaperValue(corrected / 100, printed)
+    return PaperValue(_share(printed)) if corrected is None else PaperValue(_share(corrected), printed)
+
+
+def _share(percent: float) -> float:
+    return round(percent / 100, 6)

@@ -13,7 +13,7 @@ from lesionlens.evaluation.calibration import reliability_bins
 from lesionlens.evaluation.ranking import average_precision, precision_recall_curve, roc_curve
 from lesionlens.reporting import figures, paper
 from lesionlens.reporting.figures import IntervalRow
-from lesionlens.reporting.formats import OVERALL, PER_CLASS, defined, figure_text, figure_unit, interval_text, percent
+from lesionlens.reporting.formats import OVERALL, PER_CLASS, PLAIN, defined, figure_text, figure_unit, interval_text, percent
 from lesionlens.reporting.palette import class_names
 from lesionlens.reporting.run_folder import Run
 
@@ -82,8 +82,8 @@ def _class_cell(name: str, code: str, figure: dict[str, Any], compare: bool) -> 
 def _paper_cell(name: str, value: paper.PaperValue | None) -> dict[str, Any] | None:
     if value is None:
         return None
-    printed = None if value.printed is None else f"{value.printed:.2f}"
-    return {"text": figure_text(name, value.value), "printed": printed}
+    as_printed = f"{value.value:.4f}" if name in PLAIN else f"{100 * value.value:.2f}"
+    return {"text": as_printed, "printed": None if value.printed is None else f"{value.printed:.2f}"}
 
 
 def _corrections(rows: Rows) -> Rows:
@@ -171,7 +171,8 @@ def curves(run: Run) -> Rows:
         if not truth.any() or truth.all():
             continue
         figure = run.scores["per_class"][diagnosis.code]["auc"]
-        roc, pr = (curve(truth, probabilities[:, place]) for curve in (roc_curve, precision_recall_curve))
+        scores = probabilities[:, place]
+        roc, pr = roc_curve(truth, scores), precision_recall_curve(truth, scores)
         rows.append(
             {
                 "diagnosis": diagnosis,
@@ -179,7 +180,7 @@ def curves(run: Run) -> Rows:
                 "n": int(truth.sum()),
                 "auc": figure_text("auc", figure["value"]),
                 "interval": interval_text("auc", figure),
-                "average_precision": f"{average_precision(truth, probabilities[:, place]):.3f}",
+                "average_precision": f"{average_precision(truth, scores):.3f}",
                 "roc": figures.roc_panel(roc.false_positive_rate, roc.true_positive_rate, css[diagnosis.code], diagnosis.name),
                 "pr": figures.precision_recall_panel(
                     pr.precision, pr.recall, float(truth.mean()), css[diagnosis.code], diagnosis.name

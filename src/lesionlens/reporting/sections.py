@@ -8,7 +8,7 @@ from typing import Any
 from lesionlens.augment.offline import count_by_class
 from lesionlens.data.protocols import PARTS
 from lesionlens.reporting import figures
-from lesionlens.reporting.formats import OVERALL, PROTOCOLS, figure_text, figure_unit, interval_text, percent, plural
+from lesionlens.reporting.formats import HEADLINE, OVERALL, PROTOCOLS, figure_text, figure_unit, interval_text, percent, plural
 from lesionlens.reporting.palette import class_names
 from lesionlens.reporting.pictures import Picture, embed_file
 from lesionlens.reporting.run_folder import Run
@@ -38,7 +38,7 @@ def title(run: Run) -> dict[str, Any]:
 def headline(run: Run) -> list[dict[str, Any]]:
     """The figures that stand first, each with its interval."""
     scores = run.scores
-    chosen = [(name, OVERALL[name], scores["figures"][name]) for name in ("balanced_accuracy", "macro_auc", "accuracy")]
+    chosen = [(name, OVERALL[name].partition(" (")[0], scores["figures"][name]) for name in HEADLINE]
     melanoma = scores["per_class"].get("mel")
     if melanoma:
         chosen.append(("recall", "Melanoma sensitivity", melanoma["recall"]))
