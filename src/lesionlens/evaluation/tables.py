@@ -71,7 +71,8 @@ def _row(name: str, number: Number) -> tuple[str, str, str]:
 def _with_bounds(number: Number) -> str:
     if number["value"] is None:
         return "-"
-    return f"{_number(number['value'])} ({_number(number['low'])}-{_number(number['high'])})"
+    value, low, high = ("-" if number[end] is None else f"{number[end]:.3f}" for end in ("value", "low", "high"))
+    return f"{value} ({low}-{high})"
 
 
 def _difference(name: str, row: Number) -> tuple[str, ...]:
