@@ -152,14 +152,14 @@ class TestRefused:
     @pytest.mark.parametrize("kind", ["GIF", "WEBP", "TIFF", "PNG"])
     def test_animated(self, kind: str) -> None:
         other = Image.new("RGB", (90, 60), (9, 9, 9))
-        with pytest.raises(ImageError, match="holds 2 pictures"):
+        with pytest.raises(ImageError, match="holds several pictures"):
             open_image(encode(photograph(), kind, save_all=True, append_images=[other]))
 
     def test_32_bit(self) -> None:
         with pytest.raises(ImageError, match="32-bit"):
             open_image(encode(Image.fromarray(np.ones((40, 40), np.float32)), "TIFF"))
 
-    @pytest.mark.parametrize("side", [7072, 20_000])
+    @pytest.mark.parametrize("side", [7072, 10_000, 20_000])
     def test_decompression_bomb_is_refused_from_its_header(self, side: int) -> None:
         with pytest.raises(ImageError, match="50,000,000"):
             open_image(png_header(side, side))

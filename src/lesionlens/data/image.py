@@ -191,9 +191,8 @@ def _check_header(image: Image.Image, name: str, max_pixels: int) -> None:
         raise ImageError(f"{name} has {width}x{height} pixels; the most is {max_pixels:,}. Scale the image down first")
     if min(width, height) < MIN_SIDE:
         raise ImageError(f"{name} has {width}x{height} pixels; the shorter side needs at least {MIN_SIDE}")
-    frames = getattr(image, "n_frames", 1)
-    if frames > 1 and image.format != "MPO":
-        raise ImageError(f"{name} holds {frames} pictures (animated or many pages); save the one to be judged as its own image")
+    if getattr(image, "is_animated", False) and image.format != "MPO":
+        raise ImageError(f"{name} holds several pictures (animated or many pages); save the one to be judged as its own image")
 
 
 def _orientation(image: Image.Image) -> int:
