@@ -11,7 +11,7 @@ from PIL import Image
 
 from lesionlens.core.errors import DataError, RecipeError, StorageError
 from lesionlens.core.labels import HAM10000
-from lesionlens.data import synthetic
+from lesionlens.data import synthetic, synthetic_lesions
 from lesionlens.data.synthetic import COLUMNS, IMAGES, MASKS, METADATA, plan_photos, write_synthetic
 from lesionlens.data.synthetic_fields import View, honeycomb, noise
 from lesionlens.data.synthetic_looks import LOOKALIKES, LOOKS, Look, draw_look
@@ -153,8 +153,21 @@ def test_a_pattern_stays_in_its_place_when_the_camera_moves() -> None:
     turned = View.of(60, 80, 0j, 9.0, np.pi / 2)
     fields = [noise(view, np.random.default_rng(5), 1.5, 3) for view in (wide, part, turned)]
     assert np.allclose(fields[0][10:40, 20:50], fields[1], atol=1e-4)
-    # a quarter turn maps column x, row y of the turned view to column 79 - y, row x of the wide one
-    assert np.allclose(fields[2], np.rot90(fields[0], -1), atol=1e-3) or np.allclose(fields[2], np.rot90(fields[0]), atol=1e-3)
+    # the camera turned by a quarter sees the picture turned the other way
+    assert np.allclose(fields[2], np.rot90(fields[0]), atol=1e-3)
+
+
+@pytest.mark.parametrize("dx", HAM10000.codes)
+def test_no_lesion_is_cut_off_where_its_painting_ends(dx: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    view = View.of(96, 96, 0j, 40.0, 0.0)
+    looks = [draw_look(np.random.default_rng(seed), dx) for seed in range(6)]
+    near = [synthetic_lesions.paint_lesion(look, 0, view) for look in looks]
+    reach = synthetic_lesions._reach
+    monkeypatch.setattr(synthetic_lesions, "_reach", lambda look: 2 * reach(look))
+    for look, one in zip(looks, near, strict=True):
+        far = synthetic_lesions.paint_lesion(look, 0, view)
+        for sign in ("melanin", "blood", "dermal", "white"):
+            assert np.abs(getattr(one, sign) - getattr(far, sign)).max() < 0.04, sign
 
 
 def test_noise_is_about_standard() -> None:

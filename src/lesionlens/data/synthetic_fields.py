@@ -83,7 +83,8 @@ def _tile(rng: np.random.Generator, octaves: int) -> Field:
     total = np.zeros((2 * TILE, 2 * TILE), np.float32)
     for octave in range(octaves):
         n = TILE >> (octaves - 1 - octave)
-        lattice = np.pad(rng.standard_normal((n, n), dtype=np.float32), 3, mode="wrap")
+        around = np.arange(-3, n + 3) % n
+        lattice = rng.standard_normal((n, n), dtype=np.float32)[around][:, around]
         smooth = Image.fromarray(lattice).resize(total.shape, Image.Resampling.BICUBIC, box=(3, 3, n + 3, n + 3))
         total += np.float32(0.6**octave) * np.asarray(smooth)
     return total / np.float32(0.8 * np.sqrt(sum(0.36**octave for octave in range(octaves))))
@@ -106,7 +107,7 @@ def warped(view: View, rng: np.random.Generator, spacing: float, reach: float) -
     """The view's coordinates, moved by smooth noise of `reach` mm."""
     x, y = view.xy
     shift = np.float32(reach)
-    return x + shift * noise(view, rng, spacing), y + shift * noise(view, rng, spacing)
+    return x + shift * noise(view, rng, spacing, 2), y + shift * noise(view, rng, spacing, 2)
 
 
 def honeycomb(x: Field, y: Field, period: float) -> Field:

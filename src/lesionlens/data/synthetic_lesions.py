@@ -10,8 +10,8 @@ from lesionlens.data.synthetic_canvas import Canvas, Pigments, prime
 from lesionlens.data.synthetic_fields import Points, View, cells, curve, honeycomb, noise, spots, step_down, strokes, warped
 from lesionlens.data.synthetic_looks import Look
 
-REACH = 1.8
-"""A lesion's signs, redness around it included, end within so many of its radii along the long axis."""
+ERYTHEMA_END = 1.65
+"""Where the redness around a lesion ends, in distances of the border."""
 
 
 def paint_lesion(look: Look, seed: int, view: View) -> Pigments:
@@ -23,7 +23,7 @@ def paint_lesion(look: Look, seed: int, view: View) -> Pigments:
         view: where the camera looks.
     """
     pigments = Pigments.none(view)
-    half = REACH * look.radius * np.sqrt(1 + look.elongation) / abs(view.step)
+    half = _reach(look) / abs(view.step)
     middle = view.pixels(np.array([0j]))[0]
     left, right = (int(np.clip(middle.real + side, 0, view.width)) for side in (-half, half + 1))
     top, bottom = (int(np.clip(middle.imag + side, 0, view.height)) for side in (-half, half + 1))
@@ -36,6 +36,13 @@ def paint_lesion(look: Look, seed: int, view: View) -> Pigments:
     for name, field in vars(canvas.pigments).items():
         getattr(pigments, name)[top:bottom, left:right] = field
     return pigments
+
+
+def _reach(look: Look) -> float:
+    """Millimetres from the middle beyond which nothing of the lesion is seen."""
+    end = ERYTHEMA_END if look.erythema else 1 + look.softness
+    border = 1 + 1.8 * look.lobes + 3 * look.ragged + 0.1 * look.streaks
+    return float(look.radius * np.sqrt(1 + look.elongation) * end * border)
 
 
 def _paint_ground(canvas: Canvas) -> None:
@@ -58,11 +65,13 @@ def _paint_ground(canvas: Canvas) -> None:
 def _paint_network(canvas: Canvas) -> None:
     """Pigment network: brown lines, paler holes; thick and uneven in some places, gone in others."""
     look, rng, pigments = canvas.look, canvas.rng("network"), canvas.pigments
-    x, y = warped(canvas.view, rng, 1.1, 0.12 + 0.16 * look.thickness)
-    net = honeycomb(x, y, rng.uniform(0.36, 0.55)) ** np.float32(1.7 - 0.8 * look.thickness)
+    x, y = warped(canvas.view, rng, 0.8, 0.08 + 0.10 * look.thickness)
+    net = honeycomb(x, y, rng.uniform(0.32, 0.48)) ** np.float32(1.7 - 0.8 * look.thickness)
     uneven = np.clip(np.float32(0.8) + np.float32(0.3 + look.thickness) * noise(canvas.view, rng, look.radius * 0.5, 2), 0, 1.6)
     ring = np.clip(1 - 3 * np.abs(pigments.inside - np.float32(0.85)), 0, 1)
-    strength = (np.float32(look.network * (0.3 + 0.5 * look.melanin)) + np.float32(0.5 * look.rim) * ring) * uneven * canvas.body
+    strength = (
+        (np.float32(look.network * (0.25 + 0.45 * look.melanin)) + np.float32(0.5 * look.rim) * ring) * uneven * canvas.body
+    )
     pigments.melanin += strength * (net - np.float32(0.45))
     np.maximum(pigments.melanin, 0, out=pigments.melanin)
 
@@ -114,10 +123,10 @@ def _paint_fissures(canvas: Canvas) -> None:
     """Ridges between dark fissures, like the surface of a brain."""
     rng, pigments, strength = canvas.rng("fissures"), canvas.pigments, canvas.look.fissures
     x, y = warped(canvas.view, rng, 1.3, 0.45)
-    way, period = rng.uniform(0, np.pi), rng.uniform(0.7, 1.2)
+    way, period = rng.uniform(0, np.pi), rng.uniform(0.55, 0.95)
     distance = x * np.float32(np.cos(way)) + y * np.float32(np.sin(way))
-    folds = np.cos(np.float32(2 * np.pi / period) * distance + np.float32(0.9) * noise(canvas.view, rng, 0.8, 2))
-    pigments.melanin *= np.exp(np.float32(0.55 * strength) * folds)
+    folds = np.cos(np.float32(2 * np.pi / period) * distance + np.float32(1.3) * noise(canvas.view, rng, 0.7, 3))
+    pigments.melanin *= np.exp(np.float32(0.48 * strength) * folds)
     pigments.keratin += np.float32(0.35 * strength) * np.clip(folds, 0, 1) * canvas.body
 
 
@@ -153,8 +162,8 @@ def _paint_nests(canvas: Canvas) -> None:
     field = np.zeros_like(x)
     for place, radius in zip(canvas.scatter(rng, n, 0.85), look.radius * rng.uniform(0.06, 0.22, n), strict=True):
         distance = np.hypot(x - np.float32(place.real), y - np.float32(place.imag)) / np.float32(radius)
-        np.maximum(field, step_down(distance, 1, 0.6), out=field)
-    pigments.dermal += np.float32(1.1 * look.nests) * field
+        np.maximum(field, step_down(distance, 1, 0.75), out=field)
+    pigments.dermal += np.float32(0.95 * look.nests) * field
     pigments.melanin += np.float32(0.45 * look.nests) * field
 
 
@@ -172,7 +181,7 @@ def _paint_vessels(canvas: Canvas) -> None:
     """Arborising vessels: bright red trees that come in from the border."""
     look, rng = canvas.look, canvas.rng("vessels")
     lines = [line for _ in range(int(2 + 5 * look.vessels)) for line in _tree(rng, look.radius)]
-    canvas.pigments.blood += np.float32(1.1 * look.vessels) * strokes(canvas.view, lines)
+    canvas.pigments.blood += np.float32(0.95 * look.vessels) * strokes(canvas.view, lines)
 
 
 def _tree(rng: np.random.Generator, radius: float) -> list[tuple[Points, float]]:
@@ -193,7 +202,9 @@ def _tree(rng: np.random.Generator, radius: float) -> list[tuple[Points, float]]
 def _paint_erythema(canvas: Canvas) -> None:
     """Redness that spreads beyond the border."""
     look, rng, pigments = canvas.look, canvas.rng("erythema"), canvas.pigments
-    wide = step_down(pigments.inside, 1.1, 0.6) * np.exp(np.float32(0.5) * noise(canvas.view, rng, look.radius * 0.5, 3))
+    wide = step_down(pigments.inside, ERYTHEMA_END - 0.6, 0.6) * np.exp(
+        np.float32(0.5) * noise(canvas.view, rng, look.radius * 0.5, 3)
+    )
     pigments.blood += np.float32(0.4 * look.erythema) * wide
 
 

@@ -79,9 +79,9 @@ def _paint_skin(view: View, own: np.random.Generator, pigments: Pigments) -> Non
     """The skin that the lesion lies in: its tone, lines, freckles, small vessels and pores."""
     tone = own.choice([0.05, 0.12, 0.24, 0.55], p=[0.40, 0.36, 0.17, 0.07]) * own.uniform(0.7, 1.3)
     flush = own.choice([0.14, 0.25, 0.4], p=[0.45, 0.38, 0.17]) * own.uniform(0.7, 1.3)
-    lines = noise(view, own, 0.4, 2)
-    pigments.melanin += np.float32(tone) * np.exp(np.float32(0.2) * noise(view, own, 5.0, 3)) + np.float32(0.022) * lines
-    pigments.blood += np.float32(flush) * np.exp(np.float32(0.14) * noise(view, own, 3.5, 4)) + np.float32(0.02) * lines
+    lines = noise(view, own, 0.3, 2)
+    pigments.melanin += np.float32(tone) * np.exp(np.float32(0.2) * noise(view, own, 5.0, 3)) + np.float32(0.018) * lines
+    pigments.blood += np.float32(flush) * np.exp(np.float32(0.14) * noise(view, own, 3.5, 4)) + np.float32(0.016) * lines
     freckled, veined, pored = own.random(3) < (0.25, 0.22, 0.18)
     strengths = own.uniform(0.4, 1.0, 3).astype(np.float32)
     if freckled:
@@ -128,7 +128,7 @@ def _hair(colour: Field, view: View, rng: np.random.Generator, width_mm: float) 
     lines = []
     for _ in range(n):
         start = view.origin + view.step * complex(rng.uniform(-0.2, 1) * view.width, rng.uniform(-0.2, 1) * view.height)
-        hair = curve(rng, start, way + rng.normal(0, 0.6), length * rng.uniform(0.5, 1.2), 0.7)
+        hair = curve(rng, start, way + rng.normal(0, 0.6), length * rng.uniform(0.5, 1.2), 0.4)
         lines.append((hair, thickness * rng.uniform(0.7, 1.3)))
     cover = strokes(view, lines)[..., None] * np.float32(rng.uniform(0.5, 0.95))
     shade = np.array([0.16, 0.10, 0.09], np.float32) + np.float32(rng.choice([0.0, 0.12, 0.6], p=[0.65, 0.25, 0.10]))
