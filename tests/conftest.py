@@ -4,6 +4,10 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("lesionlens", deadline=None)  # machines are noisy; a slow example is no failure
+settings.load_profile("lesionlens")
 
 ROOT = Path(__file__).parents[1]
 

@@ -105,7 +105,7 @@ def make_scores(journey: Journey) -> str:
     index = read_index(journey.path(INDEX))
     split = read_split(journey.path(SPLIT), index)
     wanted = journey.recipe.evaluation
-    settings = PredictionSettings(views=wanted.views, resamples=wanted.resamples)
+    settings = PredictionSettings(views=wanted.views, resamples=wanted.resamples, confidence=wanted.confidence)
     store = Store.open(journey.path(STORE))
     with journey.bar("evaluate", len(split.parts["test"])) as advance:
         scores = evaluate_checkpoint(journey.path(BEST), index, split, store, journey.folder, settings, advance)
