@@ -22,6 +22,7 @@ def test_a_failed_folder_keeps_the_old_one(tmp_path):
     path = tmp_path / "store"
     with artifact.atomic_folder(path) as temporary:
         (temporary / "a").write_text("1")
+    artifact.write_stamp(path, {})
     with pytest.raises(ZeroDivisionError), artifact.atomic_folder(path) as temporary:
         (temporary / "a").write_text("2")
         _ = 1 / 0
@@ -29,7 +30,21 @@ def test_a_failed_folder_keeps_the_old_one(tmp_path):
     with artifact.atomic_folder(path) as temporary:
         (temporary / "b").write_text("3")
     assert [p.name for p in path.iterdir()] == ["b"]
-    assert [p.name for p in tmp_path.iterdir()] == ["store"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["store", "store.stamp.json"]
+
+
+def test_a_folder_of_the_users_own_is_never_replaced(tmp_path):
+    (tmp_path / "photos").mkdir()
+    with artifact.atomic_folder(tmp_path / "photos") as temporary:
+        (temporary / "a").write_text("into an empty folder")
+    with pytest.raises(StorageError, match="not something that LesionLens made"), artifact.atomic_folder(tmp_path / "photos"):
+        pass
+    assert [p.name for p in (tmp_path / "photos").iterdir()] == ["a"]
+
+
+def test_a_file_is_not_written_over_a_folder(tmp_path):
+    with pytest.raises(StorageError, match="is a folder"):
+        artifact.write_text(tmp_path, "a")
 
 
 def test_nan_is_refused(tmp_path):
@@ -70,6 +85,9 @@ def test_killed_while_writing_leaves_the_old_file(tmp_path):
     )
     assert subprocess.run([sys.executable, "-c", code, str(path)]).returncode == -9
     assert artifact.read_json(path) == {"a": 1}
+    assert len(list(tmp_path.iterdir())) == 2
+    artifact.write_json(path, {"a": 2})
+    assert [p.name for p in tmp_path.iterdir()] == ["x.json"]
 
 
 def test_unreadable_json(tmp_path):

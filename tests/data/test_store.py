@@ -84,7 +84,7 @@ class TestPack:
         pack(index, SPEC, store)
         pack(index, SPEC, store, ["i1"])
         assert Store.open(store).ids == ("i1",)
-        with pytest.raises(StorageError, match="is not a store"):
+        with pytest.raises(StorageError, match="not something that LesionLens made"):
             pack(index, SPEC, index.root)
         assert (index.root / "i0.png").exists()
 

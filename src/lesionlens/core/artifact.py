@@ -6,6 +6,8 @@ import errno
 import hashlib
 import json
 import os
+import platform
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -32,6 +34,10 @@ def storage_errors(path: Path) -> Iterator[None]:
             raise StorageError(
                 f"no space left while writing {path}; nothing made before is lost. Free some space and run the same command again"
             ) from error
+        if error.errno == errno.EFBIG:
+            raise StorageError(f"may not write a file as large as {path}; raise the limit (ulimit -f)") from error
+        if error.errno == errno.EISDIR:
+            raise StorageError(f"{path} is a folder; give the file to write with --out") from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise StorageError(f"may not write {path} ({error.strerror}); choose another place with --out") from error
         raise
@@ -49,7 +55,8 @@ def atomic_file(path: Path) -> Iterator[Path]:
     """
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        _clear_abandoned(path)
+        handle, name = tempfile.mkstemp(prefix=_part_prefix(path), suffix=".part", dir=path.parent)
         os.close(handle)
         temporary = Path(name)
         try:
@@ -63,17 +70,23 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def atomic_folder(path: Path) -> Iterator[Path]:
+def atomic_folder(path: Path, mark: str = "") -> Iterator[Path]:
     """Give a temporary folder beside `path`, and move it into place only if the block succeeds.
 
-    A folder already at `path` is replaced.
+    A folder already at `path` is replaced only if it is empty or LesionLens made it.
+
+    Args:
+        path: the folder to make.
+        mark: name of the file in it that shows that LesionLens made it; empty asks for a stamp beside it.
 
     Raises:
-        StorageError: if the disk is full or may not be written.
+        StorageError: if the disk is full or may not be written, or `path` holds what LesionLens did not make.
     """
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
+        _check_replaceable(path, mark)
+        _clear_abandoned(path)
+        temporary = Path(tempfile.mkdtemp(prefix=_part_prefix(path), suffix=".part", dir=path.parent))
         try:
             yield temporary
             temporary.chmod(0o777 & ~_umask())
@@ -86,6 +99,36 @@ def atomic_folder(path: Path) -> Iterator[Path]:
                 temporary.replace(path)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _check_replaceable(path: Path, mark: str) -> None:
+    ours = (path / mark).is_file() if mark else stamp_path(path).exists()
+    empty = path.is_dir() and not any(path.iterdir())
+    if path.exists() and not ours and not empty:
+        raise StorageError(f"{path} is not something that LesionLens made; it would be replaced. Choose another --out")
+
+
+def _part_prefix(path: Path) -> str:
+    return f".{path.name}.{platform.node()}-{os.getpid()}."
+
+
+def _clear_abandoned(path: Path) -> None:
+    """Remove what processes of this machine left half-written at `path` when they were killed."""
+    mine = re.compile(re.escape(f".{path.name}.{platform.node()}-") + r"(\d+)\..*\.part")
+    for other in path.parent.iterdir():
+        found = mine.fullmatch(other.name)
+        if found and not _is_alive(int(found[1])):
+            shutil.rmtree(other) if other.is_dir() else other.unlink(missing_ok=True)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _umask() -> int:

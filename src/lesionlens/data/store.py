@@ -5,8 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from lesionlens.core.artifact import (
     write_json,
     write_stamp,
 )
-from lesionlens.core.errors import ArtifactError, DataError, ImageError, StorageError
+from lesionlens.core.errors import ArtifactError, DataError, ImageError
 from lesionlens.data.image import InputSpec, open_image, prepare
 from lesionlens.data.index import Index, Record, select
 from lesionlens.data.parallel import Progress, in_threads
@@ -143,12 +142,11 @@ def pack(
         DataError: if `ids` is empty, repeats an id, or names one that the index does not hold.
         StorageError: if the disk is full; nothing is left behind.
     """
-    _check_target(path)
     inputs = store_inputs(index, spec, ids)
     records = select(index, index.ids if ids is None else ids)
     if not records or len({record.image_id for record in records}) != len(records):
         raise DataError(f"{len(records)} images to pack; it must be at least one, and none twice")
-    with _large_files(path), atomic_folder(path) as folder:
+    with atomic_folder(path, mark=FACTS_FILE) as folder:
         with _Rows(folder / IMAGES_FILE, len(records), spec.frame) as rows:
             hashes, broken = _pack_rows(index, records, spec, rows, workers, progress)
             if broken and (not skip_broken or len(broken) == len(records)):
@@ -184,23 +182,6 @@ def _describe(broken: dict[str, str], count: int) -> str:
         f"{len(broken)} of {count} images cannot be used: {first}{more}. "
         "Mend them, or make an index without them: lesionlens index --skip-broken"
     )
-
-
-def _check_target(path: Path) -> None:
-    # A store replaces the one before it, and must not replace a folder of anything else.
-    if path.is_file() or (path.is_dir() and not (path / FACTS_FILE).is_file() and any(path.iterdir())):
-        raise StorageError(f"{path} exists and is not a store; packing would replace it. Choose another place with --out")
-
-
-@contextmanager
-def _large_files(path: Path) -> Iterator[None]:
-    # A file-size limit is one more way of having no room, which only large files meet.
-    try:
-        yield
-    except OSError as error:
-        if error.errno != errno.EFBIG:
-            raise
-        raise StorageError(f"may not write a file as large as {path}/{IMAGES_FILE}; raise the limit (ulimit -f)") from error
 
 
 class _Rows:
