@@ -28,5 +28,6 @@ def test_plurals_and_sizes():
     assert formats.plural(2000, "image") == "2,000 images"
     assert formats.size_text(295_000) == "295\u202fkB"
     assert formats.size_text(5_940_000) == "5.9\u202fMB"
+    assert [formats.duration_text(s) for s in (43, 1260, 7500)] == ["43\u202fs", "21\u202fmin", "2\u202fh 05\u202fmin"]
     assert formats.percent(0.386) == "38.6\u202f%"
     assert formats.percent(None) == "–"

@@ -72,7 +72,7 @@ def test_the_page_says_what_it_is(page):
     assert "made up" in page.text
     assert "lesion (grouped by lesion, stratified by diagnosis)" in page.text
     assert "A research and decision-support tool, not a medical device" in page.text
-    assert "0.0\u202f% of the test images leak" in page.text
+    assert "0.0\u202f% of its images leak" in page.text
     assert "This split leaks" not in page.text
     assert "Synthetic images" not in page.text
 

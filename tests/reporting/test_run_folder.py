@@ -1,11 +1,12 @@
 import dataclasses
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from lesionlens.core.artifact import read_json, write_json, write_text
+from lesionlens.core.artifact import hash_file, read_json, write_json, write_text
 from lesionlens.core.errors import ArtifactError, CheckpointError, RecipeError
 from lesionlens.core.recipe import SplitRecipe
 from lesionlens.core.recipe_file import load_recipe, recipe_to_toml
@@ -92,7 +93,7 @@ def test_scores_of_another_checkpoint_are_stale(run_folder):
 
 
 def test_predictions_of_another_checkpoint_are_stale(run_folder):
-    (run_folder / "train" / "best.safetensors").write_bytes(b"another network")
+    checkpoint_with(run_folder, {"lesionlens": json.dumps({"info": {"versions": {}, "recipe": {}}})}, predict=False)
     with pytest.raises(ArtifactError, match="made from another checkpoint"):
         read_run(run_folder)
 
@@ -108,7 +109,9 @@ def test_predictions_of_another_part_are_refused(run_folder):
 def test_another_recipe_is_refused(run_folder):
     recipe = dataclasses.replace(load_recipe(run_folder / "recipe.toml"), name="another")
     write_text(run_folder / "recipe.toml", recipe_to_toml(recipe))
-    with pytest.raises(ArtifactError, match="is of recipe 'made up', but recipe.toml is 'another'"):
+    with pytest.raises(
+        ArtifactError, match=r"recipe.toml \('another', seed 0\) is not the recipe of these scores \('made up', seed 0\)"
+    ):
         read_run(run_folder)
 
 
@@ -135,12 +138,12 @@ def test_the_split_hash_is_what_the_hash_list_shows(run_folder):
     assert {"index", "recipe", "predictions", "augmentation plan"} <= shown.keys()
 
 
-def checkpoint_with(folder, metadata: dict[str, str]) -> None:
-    from lesionlens.core.artifact import hash_file
-
+def checkpoint_with(folder: Path, metadata: dict[str, str], predict: bool = True) -> None:
     head = json.dumps({"__metadata__": metadata}).encode()
     path = folder / "train" / "best.safetensors"
     path.write_bytes(len(head).to_bytes(8, "little") + head)
+    if not predict:
+        return
     predictions = read_predictions(folder / "predictions.npz")
     hashes = {**predictions.origin.hashes, "checkpoint": hash_file(path)}
     predictions = dataclasses.replace(predictions, origin=dataclasses.replace(predictions.origin, hashes=hashes))
@@ -148,15 +151,37 @@ def checkpoint_with(folder, metadata: dict[str, str]) -> None:
     write_json(folder / "scores.json", score(predictions, 100))
 
 
+def info_of(folder: Path, **changes: object) -> dict[str, str]:
+    recipe = {**load_recipe(folder / "recipe.toml").to_json(), **changes}
+    return {"lesionlens": json.dumps({"info": {"versions": {"torch": "2.13.0"}, "recipe": recipe}})}
+
+
 def test_versions_come_from_the_checkpoint(run_folder):
-    checkpoint_with(run_folder, {"lesionlens": json.dumps({"info": {"versions": {"torch": "2.13.0"}}})})
+    checkpoint_with(run_folder, info_of(run_folder))
     assert provenance.trained_with(read_run(run_folder)) == {"torch": "2.13.0"}
+
+
+def test_a_run_may_be_renamed_after_its_training(run_folder):
+    checkpoint_with(run_folder, info_of(run_folder, name="old name"))
+    assert read_run(run_folder).recipe.name == "made up"
+
+
+def test_a_checkpoint_of_another_recipe_is_refused(run_folder):
+    checkpoint_with(run_folder, info_of(run_folder, seed=7))
+    with pytest.raises(ArtifactError, match="is not the recipe of these scores"):
+        read_run(run_folder)
 
 
 def test_a_foreign_checkpoint_is_refused(run_folder):
     checkpoint_with(run_folder, {})
     with pytest.raises(CheckpointError, match="no checkpoint of lesionlens"):
-        provenance.trained_with(read_run(run_folder))
+        read_run(run_folder)
+
+
+def test_a_checkpoint_cut_short_is_refused(run_folder):
+    (run_folder / "train" / "best.safetensors").write_bytes(b"cut")
+    with pytest.raises(CheckpointError, match="damaged"):
+        read_run(run_folder)
 
 
 def test_a_run_may_move(run_folder, tmp_path):

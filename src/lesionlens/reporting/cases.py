@@ -13,7 +13,7 @@ from lesionlens.reporting.pictures import Picture, case_picture
 from lesionlens.reporting.run_folder import Run
 
 MISTAKES = 12
-RIGHT = 6
+RIGHT = 12
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def confident_mistakes(run: Run, most: int = MISTAKES) -> list[Case]:
 
 
 def confident_right(run: Run, most: int = RIGHT) -> list[Case]:
-    """The surest right answer of each diagnosis, the surest first."""
+    """The surest right answers, at most one for each diagnosis, the surest first."""
     labels = run.predictions.labels
     right = run.probabilities.argmax(1) == labels
     first = [case for place in range(len(run.labels)) for case in _surest(run, right & (labels == place), 1)]

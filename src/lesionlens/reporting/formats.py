@@ -71,6 +71,14 @@ def plural(value: int, one: str, many: str = "") -> str:
     return f"{count(value)} {one if value == 1 else many or one + 's'}"
 
 
+def duration_text(seconds: float) -> str:
+    """A duration in the unit that suits it: `43 s`, `21 min`, `2 h 05 min`."""
+    if seconds < 90:
+        return f"{seconds:.0f}{NARROW}s"
+    minutes = round(seconds / 60)
+    return f"{minutes}{NARROW}min" if minutes < 60 else f"{minutes // 60}{NARROW}h {minutes % 60:02d}{NARROW}min"
+
+
 def size_text(n_bytes: int) -> str:
     """Bytes as kB or MB (powers of ten)."""
     return f"{n_bytes / 1e6:.1f}{NARROW}MB" if n_bytes >= 1e6 else f"{n_bytes / 1e3:.0f}{NARROW}kB"

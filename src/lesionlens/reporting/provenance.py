@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import os
 import platform
 import sys
@@ -11,11 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-
 from lesionlens import __version__
 from lesionlens.core.artifact import hash_file
-from lesionlens.core.errors import CheckpointError
 from lesionlens.reporting.run_folder import CHECKPOINT, Run
 
 PACKAGES = ("torch", "timm", "numpy", "pillow", "safetensors", "scikit-learn")
@@ -35,20 +31,8 @@ def environment() -> dict[str, str]:
 
 
 def trained_with(run: Run) -> dict[str, str]:
-    """Versions that the checkpoint says it was trained with; empty without a checkpoint.
-
-    Raises:
-        CheckpointError: if the checkpoint is damaged.
-    """
-    path = run.folder / CHECKPOINT
-    if not path.is_file():
-        return {}
-    try:
-        with safe_open(path, framework="numpy") as file:  # reads the header alone
-            info = json.loads((file.metadata() or {})["lesionlens"])["info"]
-        return {str(name): str(version) for name, version in info["versions"].items()}
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise CheckpointError(f"{path} is damaged or no checkpoint of lesionlens ({error!s:.100}); train again") from error
+    """Versions that the checkpoint says it was trained with; empty without a checkpoint."""
+    return {} if run.checkpoint is None else {str(name): str(value) for name, value in run.checkpoint["versions"].items()}
 
 
 def recipe_sections(run: Run) -> list[tuple[str, list[tuple[str, str]]]]:

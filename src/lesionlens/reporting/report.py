@@ -46,6 +46,7 @@ def build_report(run: Path) -> str:
 
     Raises:
         ArtifactError: if a needed artifact is missing or damaged, or does not belong to the others.
+        CheckpointError: if the checkpoint is damaged.
         SplitError: if the split leaks under a protocol that must not.
         RecipeError: if the recipe is not readable.
     """

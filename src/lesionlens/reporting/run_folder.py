@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors import SafetensorError, safe_open
 
 from lesionlens.augment.offline import Plan, plan_inputs, read_plan
 from lesionlens.core.artifact import hash_file, read_json, read_stamp
-from lesionlens.core.errors import ArtifactError
+from lesionlens.core.errors import ArtifactError, CheckpointError
 from lesionlens.core.labels import LabelSet
 from lesionlens.core.recipe import Recipe
-from lesionlens.core.recipe_file import load_recipe
+from lesionlens.core.recipe_file import load_recipe, recipe_from
 from lesionlens.data.index import Index, read_index
 from lesionlens.data.split import Split, read_split
 from lesionlens.data.store import Store
@@ -25,7 +27,7 @@ from lesionlens.training.history import Epoch, read_history
 
 CHECKPOINT = Path("train") / "best.safetensors"
 NEEDED = {
-    "recipe.toml": "lesionlens run",
+    "recipe.toml": "lesionlens run, or copy the recipe that was trained there",
     "index.csv": "lesionlens index",
     "split.json": "lesionlens split",
     "predictions.npz": "lesionlens evaluate",
@@ -41,6 +43,7 @@ OPTIONAL = {
 }
 SCORES_KEYS = {"name", "seed", "protocol", "leaks", "leak_rate", "part", "n_images", "n_lesions", "views", "resamples"}
 SCORES_KEYS |= {"confidence", "labels", "figures", "per_class", "confusion", "n_classes_averaged", "made_from"}
+TRAINED_SECTIONS = ("seed", "input", "augmentation", "model", "training")
 SYNTHETIC_LESION = "SYNL_"
 
 
@@ -57,6 +60,7 @@ class Run:
         scores: content of scores.json.
         audit: content of audit.json; None if there is none.
         plan: the offline copies; None if there is none.
+        checkpoint: what the checkpoint says of itself; None if there is none.
         history: epochs of the training; empty if there are none.
         store: packed images; None if there are none that can be read.
         left_out: what is missing and how to make it, by name.
@@ -70,6 +74,7 @@ class Run:
     scores: dict[str, Any]
     audit: dict[str, Any] | None
     plan: Plan | None
+    checkpoint: dict[str, Any] | None
     history: tuple[Epoch, ...]
     store: Store | None
     left_out: dict[str, str]
@@ -97,6 +102,7 @@ def read_run(folder: Path) -> Run:
     Raises:
         ArtifactError: if a needed artifact is missing or damaged, or one was made from another
             than what lies beside it.
+        CheckpointError: if the checkpoint is damaged.
         SplitError: if the split leaks under a protocol that must not.
         RecipeError: if the recipe is not readable.
     """
@@ -113,6 +119,7 @@ def read_run(folder: Path) -> Run:
         scores=scores,
         audit=_read_audit(folder / "audit.json"),
         plan=_read_plan(folder / "plan.csv", split, recipe),
+        checkpoint=_read_checkpoint(folder / CHECKPOINT),
         history=_read_history(folder / "train" / "history.jsonl"),
         store=Store.open(folder / "store") if (folder / "store").is_dir() else None,
         left_out={name: f"make it with: {remedy}" for name, remedy in OPTIONAL.items() if not (folder / name).exists()},
@@ -162,6 +169,18 @@ def _read_history(path: Path) -> tuple[Epoch, ...]:
     return read_history(path) if path.is_file() else ()
 
 
+def _read_checkpoint(path: Path) -> dict[str, Any] | None:
+    """What a checkpoint says of itself (recipe, versions, ...), from its header alone; None if there is none."""
+    if not path.is_file():
+        return None
+    try:
+        with safe_open(path, framework="numpy") as file:
+            info = json.loads((file.metadata() or {})["lesionlens"])["info"]
+        return {**info, "versions": dict(info["versions"]), "recipe": dict(info["recipe"])}
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path} is damaged or no checkpoint of lesionlens ({error!s:.100}); train again") from error
+
+
 def _check_chain(run: Run) -> None:
     origin, folder = run.predictions.origin, run.folder
     expected = {"index": run.index.hash, "split": run.split.hash}
@@ -175,10 +194,20 @@ def _check_chain(run: Run) -> None:
                 "predict again with: lesionlens evaluate"
             )
     _check_scores(run)
-    if run.recipe.name != run.scores["name"]:
+    _check_recipe(run)
+
+
+def _check_recipe(run: Run) -> None:
+    """The recipe must be the one that was trained; where no checkpoint tells, name and seed must fit the scores."""
+    if run.checkpoint is None:
+        same = (run.recipe.name, run.recipe.seed) == (run.scores["name"], run.scores["seed"])
+    else:
+        trained = recipe_from(run.checkpoint["recipe"], where="the checkpoint's recipe")
+        same = trained.hash(*TRAINED_SECTIONS) == run.recipe.hash(*TRAINED_SECTIONS)
+    if not same:
         raise ArtifactError(
-            f"{folder / 'scores.json'} is of recipe {run.scores['name']!r}, but recipe.toml is {run.recipe.name!r}; "
-            "they must be of one run. Evaluate again with: lesionlens evaluate"
+            f"{run.folder / 'recipe.toml'} ({run.recipe.name!r}, seed {run.recipe.seed}) is not the recipe of these scores "
+            f"({run.scores['name']!r}, seed {run.scores['seed']}); put that recipe there, or train again with: lesionlens run"
         )
 
 

@@ -8,7 +8,17 @@ from typing import Any
 from lesionlens.augment.offline import count_by_class
 from lesionlens.data.protocols import PARTS
 from lesionlens.reporting import figures
-from lesionlens.reporting.formats import HEADLINE, OVERALL, PROTOCOLS, figure_text, figure_unit, interval_text, percent, plural
+from lesionlens.reporting.formats import (
+    HEADLINE,
+    OVERALL,
+    PROTOCOLS,
+    duration_text,
+    figure_text,
+    figure_unit,
+    interval_text,
+    percent,
+    plural,
+)
 from lesionlens.reporting.palette import class_names
 from lesionlens.reporting.pictures import Picture, embed_file
 from lesionlens.reporting.run_folder import Run
@@ -17,9 +27,9 @@ from lesionlens.reporting.run_folder import Run
 def title(run: Run) -> dict[str, Any]:
     """Name, one line about what was tested, and the bands that warn."""
     scores, recipe = run.scores, run.recipe
-    rate = run.split.leak_rate.get("test")
+    rate = run.split.leak_rate.get(scores["part"])
     return {
-        "name": scores["name"],
+        "name": recipe.name,
         "network": recipe.model.name,
         "size": recipe.input.size,
         "protocol": PROTOCOLS.get(scores["protocol"], scores["protocol"]),
@@ -135,7 +145,7 @@ def training(run: Run) -> dict[str, Any] | None:
         "monitor": monitor.replace("_", " ").replace("f1", "F1"),
         "monitored": monitored,
         "speed": f"{speeds[len(speeds) // 2]:.0f}",
-        "minutes": f"{sum(epoch.seconds for epoch in history) / 60:.0f}",
+        "duration": duration_text(sum(epoch.seconds for epoch in history)),
         "waiting": percent(sum(epoch.waiting_share for epoch in history) / len(history)),
         "loss": figures.training_panel(epochs, curves["loss"], "loss", best),
         "accuracy": figures.training_panel(epochs, curves["accuracy"], "right, %", best, shares=True),
