@@ -9,6 +9,21 @@ import pytest
 
 from lesionlens import __version__
 
+COMMANDS = (
+    "run",
+    "download",
+    "synthetic",
+    "index",
+    "audit",
+    "split",
+    "augment",
+    "pack",
+    "train",
+    "evaluate",
+    "compare",
+    "report",
+)
+
 
 def lesionlens(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-m", "lesionlens", *words], capture_output=True, text=True, cwd=cwd)
@@ -18,12 +33,12 @@ def test_version_and_help():
     assert lesionlens("--version").stdout.strip() == __version__
     shown = lesionlens("--help")
     assert shown.returncode == 0
-    for command in "run download synthetic index audit split augment pack train evaluate compare report".split():
+    for command in COMMANDS:
         assert command in shown.stdout
     assert "not a medical device" in " ".join(shown.stdout.split())
 
 
-@pytest.mark.parametrize("command", "run download synthetic index audit split augment pack train evaluate compare report".split())
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help(command):
     shown = lesionlens(command, "--help")
     assert shown.returncode == 0
