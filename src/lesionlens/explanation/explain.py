@@ -1,0 +1,227 @@
+"""The stage `explain`: a checkpoint's part of a split becomes maps, faithfulness.json and a gallery."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from lesionlens.core.artifact import atomic_file, hash_file, write_json
+from lesionlens.core.errors import RecipeError
+from lesionlens.core.seeds import generator
+from lesionlens.data.index import Index, select
+from lesionlens.data.protocols import PARTS
+from lesionlens.data.split import Split, groups_of
+from lesionlens.data.store import Store
+from lesionlens.evaluation.evaluate import check_belongs
+from lesionlens.explanation.attribution import build_explainer
+from lesionlens.explanation.control import random_network
+from lesionlens.explanation.faithfulness import Summary
+from lesionlens.explanation.findings import Extent, Findings, Part, Subject
+from lesionlens.explanation.gallery import Scene, gallery
+from lesionlens.explanation.localisation import FIGURES
+from lesionlens.explanation.masks import check_any_mask
+from lesionlens.explanation.walk import load_images, random_order, walk
+from lesionlens.training.checkpoint import CheckpointInfo, load_network
+from lesionlens.training.distributed import choose_device
+
+MAPS_FILE, FIGURES_FILE, GALLERY_FILE = "maps.npz", "faithfulness.json", "gallery.png"
+
+
+@dataclass(frozen=True)
+class ExplainSettings:
+    """What is explained, and how thoroughly.
+
+    Attributes:
+        part: `training`, `validation` or `test`.
+        method: `grad-cam`, `integrated-gradients` or `occlusion`.
+        limit: images, drawn by seed; 0 takes the whole part.
+        masks: whether agreement with lesion masks is measured.
+        random_networks: networks with random weights to compare with.
+        curve_images: images whose deletion and insertion curves are taken; each costs 4 * (steps + 1) passes.
+        curve_steps: steps of each curve.
+        resamples: of the bootstrap; 0 takes what the checkpoint's recipe says.
+        images_per_pass: most images in the network at once.
+        cases: cases on each side of the gallery.
+        device: `auto`, `cpu` or `cuda`.
+        seed: of all draws.
+    """
+
+    part: str = "test"
+    method: str = "grad-cam"
+    limit: int = 0
+    masks: bool = True
+    random_networks: int = 3
+    curve_images: int = 200
+    curve_steps: int = 10
+    resamples: int = 0
+    images_per_pass: int = 32
+    cases: int = 4
+    device: str = "auto"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.part not in PARTS:
+            raise RecipeError(f"part = {self.part!r}; it must be one of {', '.join(PARTS)}")
+        if self.resamples and not 100 <= self.resamples <= 100_000:
+            raise RecipeError(f"resamples = {self.resamples}; it must be from 100 to 100000, or 0 for the recipe's number")
+        bounds = {"limit": 0, "random_networks": 0, "curve_images": 0, "curve_steps": 1, "images_per_pass": 1, "cases": 0}
+        for name, least in bounds.items():
+            if not least <= getattr(self, name) <= 1_000_000:
+                raise RecipeError(f"{name.replace('_', ' ')} = {getattr(self, name)}; it must be from {least} to 1000000")
+
+
+def explain(
+    checkpoint: Path,
+    index: Index,
+    split: Split,
+    store: Store,
+    out: Path,
+    settings: ExplainSettings | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> dict[str, Any]:
+    """Explain one part and write `maps.npz`, `faithfulness.json` and `gallery.png` into `out`.
+
+    Args:
+        checkpoint: best.safetensors of a run.
+        index: the images, their diagnoses and masks.
+        split: the one that the checkpoint was trained with.
+        store: the packed images.
+        out: folder.
+        settings: what, and how thoroughly.
+        progress: told how many images each batch finished.
+
+    Returns:
+        The content of faithfulness.json.
+
+    Raises:
+        CheckpointError: if the checkpoint is damaged, or does not belong to this split and store.
+        DataError: if masks are wanted and no image of the part has a usable one.
+        ModelError: if the method cannot be used with this network, or it gives NaN.
+    """
+    settings = settings or ExplainSettings()
+    network, info = load_network(checkpoint)
+    check_belongs(checkpoint, info, index, split, store)
+    part = build_part(index, split, store, settings)
+    if settings.masks:
+        check_any_mask(index, part.records)
+    extent = Extent(settings.images_per_pass, settings.masks, settings.curve_images, settings.curve_steps, settings.seed)
+    subject = build_subject(network.to(choose_device(settings.device)), info, part, extent, settings)
+    findings = walk(subject, part, extent, progress)
+    if settings.masks and not findings.masks.used:
+        check_any_mask(index, ())
+    hashes = {"checkpoint": hash_file(checkpoint), "split": split.hash, "store": store.hash, "index": index.hash}
+    report = _report(findings, part, subject, info, split, settings) | {"made_from": hashes}
+    _write_maps(findings, part, out / MAPS_FILE)
+    picture = gallery(Scene(findings, part, info.spec, info.labels), settings.cases, settings.seed)
+    with atomic_file(out / GALLERY_FILE) as temporary:
+        picture.save(temporary, format="PNG")
+    write_json(out / FIGURES_FILE, report)
+    return report
+
+
+def build_part(index: Index, split: Split, store: Store, settings: ExplainSettings) -> Part:
+    """The images to explain: those of the part that the store holds, or `limit` of them drawn by seed.
+
+    Raises:
+        RecipeError: if there are none.
+    """
+    ids = [image_id for image_id in split.parts[settings.part] if image_id not in store.dropped]
+    if not ids:
+        raise RecipeError(f"the {settings.part} part of this {split.protocol!r} split holds no images; choose another part")
+    if 0 < settings.limit < len(ids):
+        drawn = generator("explained images", settings.seed).choice(len(ids), settings.limit, replace=False)
+        ids = [ids[number] for number in sorted(drawn)]
+    groups = dict(zip(index.ids, groups_of(index, split.pairs).tolist(), strict=True))
+    records = select(index, ids)
+    labels = np.array([index.labels.index(record.dx) for record in records], dtype=np.int64)
+    return Part(index, store, records, labels, np.array([groups[image_id] for image_id in ids]))
+
+
+def build_subject(
+    network: torch.nn.Module, info: CheckpointInfo, part: Part, extent: Extent, settings: ExplainSettings
+) -> Subject:
+    """Bind the method to the network, and to networks with random weights if there are masks to compare with."""
+
+    def bound(each: torch.nn.Module) -> Any:
+        return build_explainer(each, info.spec.size, settings.method, settings.images_per_pass)
+
+    subject = Subject(network, bound(network), info.spec)
+    if not settings.masks or not settings.random_networks:
+        return subject
+    images = load_images(part, random_order(part, extent)[: settings.images_per_pass], subject)
+    seeds = range(settings.seed, settings.seed + settings.random_networks)
+    strangers = [random_network(info.recipe.model, len(info.labels), info.spec.size, images, seed) for seed in seeds]
+    return Subject(network, subject.explainer, info.spec, tuple(bound(each) for each in strangers))
+
+
+def _report(
+    findings: Findings, part: Part, subject: Subject, info: CheckpointInfo, split: Split, settings: ExplainSettings
+) -> dict[str, Any]:
+    recipe = info.recipe
+    resamples, confidence = settings.resamples or recipe.evaluation.resamples, recipe.evaluation.confidence
+    summary = Summary(findings, part.labels, part.lesion_ids, resamples, confidence)
+    return {
+        "name": recipe.name,
+        "seed": recipe.seed,
+        "protocol": split.protocol,
+        "leaks": split.leaks,
+        "part": settings.part,
+        "method": subject.explainer.name,
+        "map_shape": list(findings.maps.shape[2:]),
+        "n_images": len(part),
+        "n_lesions": len(np.unique(part.lesion_ids)),
+        "accuracy": float((findings.predicted == part.labels).mean()),
+        "empty_maps": findings.empty_maps(),
+        "random_networks": len(subject.controls),
+        "draw_seed": settings.seed,
+        "resamples": resamples,
+        "confidence": confidence,
+        "labels": info.labels.to_json(),
+        "masks": findings.masks.to_json() if settings.masks else None,
+        "localisation": summary.localisation(info.labels) if settings.masks else None,
+        "curves": summary.curves() if settings.curve_images else None,
+    }
+
+
+def _write_maps(findings: Findings, part: Part, path: Path) -> None:
+    arrays = {
+        "image_ids": np.array([record.image_id for record in part.records], dtype=np.str_),
+        "labels": part.labels,
+        "logits": findings.logits,
+        "classes": findings.classes,
+        "maps": findings.maps,
+        "mask_share": findings.mask_share,
+        **{name: findings.figures["predicted_class"][name] for name in FIGURES},
+    }
+    with atomic_file(path) as temporary, temporary.open("wb") as stream:
+        np.savez_compressed(stream, allow_pickle=False, **arrays)
+
+
+def faithfulness_table(report: dict[str, Any]) -> str:
+    """The main figures of faithfulness.json, for people."""
+    lines = [f"{report['method']}: {report['n_images']} images of the {report['part']} part, {report['n_lesions']} lesions"]
+    located = report["localisation"]
+    if located is not None:
+        lines.append(
+            f"lesion masks used: {report['masks']['used']}; mean share of the image: {_text(located['figures']['chance'])}"
+        )
+        lines.append(f"{'':16}" + "".join(f"{name.replace('_', ' '):>26}" for name in FIGURES))
+        rows = {"this network": located["figures"], **{k.replace("_", " "): v for k, v in located["controls"].items()}}
+        for title, row in rows.items():
+            lines.append(f"{title:16}" + "".join(f"{_text(row[name]):>26}" for name in FIGURES))
+    if report["curves"] is not None:
+        for name in ("deletion", "insertion"):
+            row = report["curves"][name]
+            lines.append(f"{name} area {_text(row['area'])}; in random order {_text(row['random_order_area'])}")
+    return "\n".join(lines)
+
+
+def _text(figure: dict[str, float | None]) -> str:
+    value, low, high = (math.nan if figure[key] is None else figure[key] for key in ("value", "low", "high"))
+    return f"{value:.3f} ({low:.3f} to {high:.3f})"

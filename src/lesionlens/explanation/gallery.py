@@ -1,0 +1,154 @@
+"""A gallery of cases, right and wrong side by side, as in figure 7 of doi:10.25271/sjuoz.2026.14.2.1737.
+
+The cases are drawn by seed, not chosen by looks: one diagnosis after the other in a random order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from lesionlens.core.labels import LabelSet
+from lesionlens.core.seeds import generator
+from lesionlens.data.image import InputSpec, centre_crop
+from lesionlens.evaluation.calibration import softmax
+from lesionlens.explanation.findings import Findings, Part
+from lesionlens.explanation.masks import MaskCount, read_masks
+from lesionlens.explanation.overlay import INK, PAPER, blend, colour_bar, enlarge, font
+
+PANEL, GAP, LINE, BAR_SPACE = 208, 8, 20, 84
+HEADING, TITLE, TEXT = 20, 15, 13
+OUTLINE = (255, 255, 255)
+RIGHT, WRONG, GREY = (20, 110, 60), (170, 40, 30), (110, 110, 110)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What the gallery draws from.
+
+    Attributes:
+        findings: logits and maps.
+        part: images and labels.
+        spec: how the pixels are prepared.
+        labels: the diagnoses.
+    """
+
+    findings: Findings
+    part: Part
+    spec: InputSpec
+    labels: LabelSet
+
+
+def choose_cases(labels: np.ndarray, among: np.ndarray, count: int, seed: int = 0) -> tuple[int, ...]:
+    """Draw cases so that as many diagnoses as possible are shown.
+
+    Args:
+        labels: true class indices of all images, (N,).
+        among: rows to draw from.
+        count: how many to draw at most.
+        seed: the same seed draws the same cases.
+
+    Returns:
+        Rows, in the order of their diagnoses.
+    """
+    drawn = generator("gallery", seed).permutation(np.sort(among))
+    seen: dict[int, int] = {}
+    turns = []
+    for row in drawn:
+        label = int(labels[row])
+        turns.append(seen.get(label, 0))  # how many of this diagnosis came before
+        seen[label] = turns[-1] + 1
+    first = drawn[np.argsort(turns, kind="stable")][:count]
+    return tuple(int(row) for row in sorted(first, key=lambda row: (labels[row], row)))
+
+
+def gallery(scene: Scene, per_side: int = 4, seed: int = 0) -> Image.Image:
+    """Draw the gallery.
+
+    Each case shows the image with its lesion outlined, the map of the predicted class, and the map
+    of the true class where the prediction is wrong, else of the second choice. Both maps of a case
+    share one raw scale.
+
+    Args:
+        scene: what to draw from.
+        per_side: cases on each side at most.
+        seed: of the draw.
+    """
+    right = scene.findings.predicted == scene.part.labels
+    sides = [choose_cases(scene.part.labels, np.flatnonzero(rows), per_side, seed) for rows in (right, ~right)]
+    case_width, case_height = 3 * PANEL + 2 * GAP + BAR_SPACE, 2 * LINE + PANEL + 2 * GAP
+    n_rows = max(1, *(len(side) for side in sides))
+    canvas = Image.new("RGB", (2 * case_width + 3 * GAP, 2 * LINE + GAP + n_rows * case_height), PAPER)
+    draw = ImageDraw.Draw(canvas)
+    for column, (rows, heading, ink) in enumerate(
+        zip(sides, ("Predicted right", "Predicted wrong"), (RIGHT, WRONG), strict=True)
+    ):
+        left = GAP + column * (case_width + GAP)
+        draw.text((left, GAP), heading if rows else f"{heading}: no case", fill=ink, font=font(HEADING))
+        for number, row in enumerate(rows):
+            canvas.paste(_case(scene, row), (left, 2 * LINE + GAP + number * case_height))
+    return canvas
+
+
+def _case(scene: Scene, row: int) -> Image.Image:
+    probabilities = softmax(scene.findings.logits[row : row + 1])[0]
+    predicted, true = int(probabilities.argmax()), int(scene.part.labels[row])
+    other = true if true != predicted else int(np.argsort(-probabilities, kind="stable")[1])
+    what = "true" if other == true else "second choice"
+    pixels = _pixels(scene, row)
+    maps = [None if map_ is None else enlarge(map_, PANEL, PANEL) for map_ in _maps(scene, row, predicted, other)]
+    limit = max((float(map_.max()) for map_ in maps if map_ is not None), default=0.0)
+    canvas = Image.new("RGB", (3 * PANEL + 2 * GAP + BAR_SPACE, 2 * LINE + PANEL + GAP), PAPER)
+    draw = ImageDraw.Draw(canvas)
+    draw.text((0, 0), _title(scene, row, true, predicted), fill=INK, font=font(TITLE))
+    mask = read_masks(scene.part.index, [scene.part.records[row]], scene.spec, MaskCount())[0]
+    captions = (
+        "image, lesion outlined" if mask is not None else "image",
+        f"predicted {scene.labels.codes[predicted]}, p = {probabilities[predicted]:.2f}",
+        f"{what} {scene.labels.codes[other]}, p = {probabilities[other]:.2f}",
+    )
+    panels = (outlined(pixels, mask), *(None if map_ is None else blend(pixels, map_, limit) for map_ in maps))
+    for number, (panel, caption) in enumerate(zip(panels, captions, strict=True)):
+        place = (number * (PANEL + GAP), 2 * LINE)
+        draw.text((place[0], LINE), caption if panel is not None else f"{caption} (no map)", fill=GREY, font=font(TEXT))
+        if panel is not None:
+            canvas.paste(Image.fromarray(panel), place)
+    canvas.paste(colour_bar(PANEL, limit, size=TEXT), (3 * PANEL + 3 * GAP, 2 * LINE - TEXT // 2))
+    return canvas
+
+
+def _maps(scene: Scene, row: int, predicted: int, other: int) -> tuple[np.ndarray | None, np.ndarray | None]:
+    return scene.findings.map_of(row, predicted), scene.findings.map_of(row, other)
+
+
+def _title(scene: Scene, row: int, true: int, predicted: int) -> str:
+    names = scene.labels.names
+    verdict = f"taken for {names[predicted]}" if predicted != true else "recognised"
+    return f"{scene.part.records[row].image_id}: {names[true]}, {verdict}"
+
+
+def _pixels(scene: Scene, row: int) -> np.ndarray:
+    place = scene.part.store.rows([scene.part.records[row].image_id])[0]
+    seen = Image.fromarray(np.ascontiguousarray(centre_crop(scene.part.store.images[place], scene.spec.size)))
+    return np.asarray(seen.resize((PANEL, PANEL), Image.Resampling.BICUBIC))
+
+
+def outlined(pixels: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
+    """Draw the outline of a mask into an image.
+
+    Args:
+        pixels: uint8 (H, W, 3), not changed.
+        mask: bool, any size, scaled to the image; None draws nothing.
+    """
+    if mask is None:
+        return pixels
+    height, width = pixels.shape[:2]
+    inside = np.pad(enlarge(mask.astype(np.float32), width, height) > 0.5, 1, mode="edge")
+    centre = inside[1:-1, 1:-1]
+    around = (inside[:-2, 1:-1], inside[2:, 1:-1], inside[1:-1, :-2], inside[1:-1, 2:])
+    edge = centre & ~np.logical_and.reduce(around)
+    found = pixels.copy()
+    found[edge] = OUTLINE
+    return found

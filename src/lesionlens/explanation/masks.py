@@ -1,0 +1,95 @@
+"""Lesion masks, brought to the network's frame exactly as the images are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from PIL import Image
+
+from lesionlens.core.errors import DataError, ImageError
+from lesionlens.data.image import InputSpec, centre_crop, open_image, prepare
+from lesionlens.data.index import Index, Record
+
+
+@dataclass
+class MaskCount:
+    """How many masks were used, and why the others were not.
+
+    Attributes:
+        used: masks read.
+        not_listed: images for which the index names no mask.
+        missing: masks that are named but not there.
+        unreadable: masks that cannot be read as an image.
+        empty: masks without a lesion inside what the network sees.
+    """
+
+    used: int = 0
+    not_listed: int = 0
+    missing: int = 0
+    unreadable: int = 0
+    empty: int = 0
+    examples: dict[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, int | dict[str, str]]:
+        """Counts by name, and the first example of each reason."""
+        return dict(vars(self))
+
+
+def check_any_mask(index: Index, records: Sequence[Record]) -> None:
+    """Refuse a part in which no image has a mask file.
+
+    Raises:
+        DataError: naming the remedy.
+    """
+    for record in records:
+        path = index.mask_path(record)
+        if path is not None and path.is_file():
+            return
+    listed = sum(bool(record.mask) for record in records)
+    raise DataError(
+        f"none of {len(records)} images has a lesion mask on disk ({listed} are named in the index); agreement with lesions "
+        "cannot be measured. Put the masks beside the images and index them again, or explain with --no-masks"
+    )
+
+
+def read_masks(index: Index, records: Sequence[Record], spec: InputSpec, count: MaskCount) -> list[np.ndarray | None]:
+    """Masks of `records` as the network would see them.
+
+    Args:
+        index: knows where the masks lie.
+        records: the images.
+        spec: frame rule and crop.
+        count: told what was used and what not.
+
+    Returns:
+        For each record bool (size, size), or None if there is no usable mask.
+    """
+    return [_read(index, record, spec, count) for record in records]
+
+
+def _read(index: Index, record: Record, spec: InputSpec, count: MaskCount) -> np.ndarray | None:
+    path = index.mask_path(record)
+    if path is None or not path.is_file():
+        _skip(count, "not_listed" if path is None else "missing", record.image_id)
+        return None
+    try:
+        mask = open_image(path)
+        if spec.resize != "squash":  # a mask may have another shape than its image, which only squashing forgives
+            mask = mask.resize(open_image(index.image_path(record)).size, Image.Resampling.BILINEAR)
+    except ImageError as error:
+        _skip(count, "unreadable", str(error))
+        return None
+    pixels = centre_crop(prepare(mask, spec), spec.size)[..., 0]
+    inside: np.ndarray = pixels > np.asarray(mask).max() / 2  # half covered; masks come as 0 and 255 or as 0 and 1
+    if not inside.any():
+        _skip(count, "empty", record.image_id)
+        return None
+    count.used += 1
+    return inside
+
+
+def _skip(count: MaskCount, reason: str, example: str) -> None:
+    setattr(count, reason, getattr(count, reason) + 1)
+    count.examples.setdefault(reason, example)

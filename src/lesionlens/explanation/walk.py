@@ -1,0 +1,151 @@
+"""One part of a split goes through a network and its explainer, batch by batch, and is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lesionlens.core.errors import ModelError
+from lesionlens.core.seeds import generator
+from lesionlens.data.image import centre_crop
+from lesionlens.explanation.attribution import Explained
+from lesionlens.explanation.control import centre_map
+from lesionlens.explanation.curves import curves, pixel_ranks, random_ranks
+from lesionlens.explanation.findings import CURVES, ORDERS, Extent, Findings, Part, Subject
+from lesionlens.explanation.localisation import FIGURES, localise
+from lesionlens.explanation.masks import read_masks
+from lesionlens.explanation.overlay import enlarge
+from lesionlens.models.build import Normalise
+
+
+@dataclass(frozen=True)
+class _Batch:
+    rows: np.ndarray  # in the part, (n,)
+    images: Tensor  # normalised, (n, 3, S, S)
+    labels: Tensor  # (n,)
+    names: tuple[str, ...]
+
+
+def walk(subject: Subject, part: Part, extent: Extent, progress: Callable[[int], None] | None = None) -> Findings:
+    """Explain a part and measure the explanations; images come in a random order.
+
+    Args:
+        subject: network, explainer and controls.
+        part: the images, at least one.
+        extent: how much, and how much at once.
+        progress: told how many images each batch finished.
+
+    Raises:
+        ModelError: if a logit or a map is NaN or infinite.
+    """
+    order = random_order(part, extent)
+    findings: Findings | None = None
+    for start in range(0, len(part), extent.images_per_pass):
+        batch = _load(part, order[start : start + extent.images_per_pass], subject)
+        explained = subject.explainer.explain(batch.images, batch.labels)
+        if findings is None:
+            shape = tuple(explained.maps.shape[1:])
+            findings = Findings.blank(len(part), explained.logits.shape[1], shape, extent.curve_steps)
+        _keep(findings, batch, explained)
+        if extent.masks:
+            _localise(findings, batch, explained, subject, part)
+        _follow(findings, batch, explained, subject, extent, count=extent.curve_images - start)
+        if progress is not None:
+            progress(len(batch.rows))
+    assert findings is not None, "a part holds at least one image"
+    return findings
+
+
+def random_order(part: Part, extent: Extent) -> np.ndarray:
+    """Rows of `part` in the order in which `walk` takes them; its first are the ones with curves."""
+    return generator("explained order", extent.seed).permutation(len(part))
+
+
+def load_images(part: Part, rows: np.ndarray, subject: Subject) -> Tensor:
+    """Normalised images (n, 3, size, size) of the part's `rows`, on the network's device."""
+    spec, device = subject.spec, next(subject.network.parameters()).device
+    places = part.store.rows([part.records[row].image_id for row in rows])
+    pixels = np.ascontiguousarray(centre_crop(part.store.images[places], spec.size))
+    normalise = Normalise(spec.mean, spec.std).to(device)
+    images: Tensor = normalise(torch.from_numpy(pixels).permute(0, 3, 1, 2).to(device))
+    return images
+
+
+def _load(part: Part, rows: np.ndarray, subject: Subject) -> _Batch:
+    images = load_images(part, rows, subject)
+    labels = torch.from_numpy(part.labels[rows]).to(images.device)
+    return _Batch(rows, images, labels, tuple(part.records[row].image_id for row in rows))
+
+
+def _keep(findings: Findings, batch: _Batch, explained: Explained) -> None:
+    for name in ("logits", "classes", "maps"):
+        getattr(findings, name)[batch.rows] = getattr(explained, name).cpu().numpy()
+    sound = np.isfinite(findings.logits[batch.rows]).all(1) & np.isfinite(findings.maps[batch.rows]).all((1, 2, 3))
+    if not sound.all():
+        name = batch.names[int(np.flatnonzero(~sound)[0])]
+        raise ModelError(f"the network gives NaN or infinity for image {name}; its weights are damaged. Train again")
+
+
+def _of_class(explained: Explained, chosen: Tensor) -> np.ndarray:
+    """Maps (n, h, w) of one class for each image."""
+    places = (explained.classes == chosen[:, None]).int().argmax(1)
+    picked = explained.maps[torch.arange(len(chosen), device=places.device), places]
+    return np.asarray(picked.cpu().numpy())
+
+
+def _of_predicted(explained: Explained) -> np.ndarray:
+    return _of_class(explained, explained.logits.argmax(1))
+
+
+def _localise(findings: Findings, batch: _Batch, explained: Explained, subject: Subject, part: Part) -> None:
+    """Compare the batch's maps, and the controls', with the masks."""
+    found = read_masks(part.index, [part.records[row] for row in batch.rows], subject.spec, findings.masks)
+    having = np.array([mask is not None for mask in found])
+    if not having.any():
+        return
+    rows, masks = batch.rows[having], np.stack([mask for mask in found if mask is not None])
+    findings.mask_share[rows] = masks.mean((1, 2))
+    for source, alternatives in _map_sources(batch, explained, subject).items():
+        measured = [_figures(maps[having], masks) for maps in alternatives]
+        for name in FIGURES if measured else ():
+            findings.figures[source][name][rows] = np.mean([each[name] for each in measured], axis=0)
+    lesions = part.lesion_ids[batch.rows]
+    for values in findings.figures["other_image"].values():
+        values[batch.rows[lesions == np.roll(lesions, 1)]] = np.nan
+
+
+def _map_sources(batch: _Batch, explained: Explained, subject: Subject) -> dict[str, list[np.ndarray]]:
+    """Maps (n, h, w) by source; there is one alternative for each network with random weights."""
+    ours, centre = _of_predicted(explained), centre_map(subject.spec.size)
+    return {
+        "predicted_class": [ours],
+        "true_class": [_of_class(explained, batch.labels)],
+        "random_weights": [_of_predicted(control.explain(batch.images, batch.labels)) for control in subject.controls],
+        "centre": [np.broadcast_to(centre, (len(ours), *centre.shape))],
+        "other_image": [np.roll(ours, 1, axis=0)],
+    }
+
+
+def _figures(maps: np.ndarray, masks: np.ndarray) -> dict[str, np.ndarray]:
+    height, width = masks.shape[1:]
+    return vars(localise(np.stack([enlarge(map_, width, height) for map_ in maps]), masks))
+
+
+def _follow(findings: Findings, batch: _Batch, explained: Explained, subject: Subject, extent: Extent, count: int) -> None:
+    """Take curves of the batch's first `count` images, in the map's order and in a random one."""
+    if count <= 0:
+        return
+    size, seed, named = subject.spec.size, extent.seed, tuple(zip(_of_predicted(explained), batch.names, strict=True))[:count]
+    ranks = (
+        np.stack([pixel_ranks(map_, size, name, seed) for map_, name in named]),
+        np.stack([random_ranks(map_.shape, size, name, seed) for map_, name in named]),
+    )
+    images, classes = batch.images[:count], explained.logits.argmax(1)[:count]
+    for order, chosen in zip(ORDERS, ranks, strict=True):
+        taken = curves(subject.network, images, classes, chosen, extent.curve_steps, extent.images_per_pass)
+        for name in CURVES:
+            findings.curves[name][order][batch.rows[:count]] = getattr(taken, name)
