@@ -175,7 +175,8 @@ def fit(state: TrainingState, learner: Learner, validate: Validate, progress: Pr
         start = time.perf_counter()
         number = len(state.history) + 1
         sums = learner.train(number, progress)
-        figures = world.share(_defined(validate(state.to_use.eval())) if world.writes else None)
+        with torch.no_grad():
+            figures = world.share(_defined(validate(state.to_use.eval())) if world.writes else None)
         epoch = _finished(number, sums, figures, learner, time.perf_counter() - start)
         state.history.append(epoch)
         yield epoch

@@ -1,0 +1,38 @@
+"""One process of a distributed run: started by torchrun from test_distributed.py."""
+
+import sys
+from pathlib import Path
+
+import torch
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from conftest import by_size, changed
+from lesionlens.augment.offline import plan_training
+from lesionlens.data.sources import read_source
+from lesionlens.data.split import make_split
+from lesionlens.data.store import Store
+from lesionlens.training.distributed import join_world
+from lesionlens.training.run import Inputs, train_run
+
+RECIPE = changed(
+    augmentation={"mixup_p": 0.0, "cutmix_p": 0.0},  # partners are looked for in each process's part
+    model={"drop_rate": 0.0, "drop_path_rate": 0.0},
+    training={"epochs": 2, "class_weights": "inverse", "accumulate": 2, "batch_size": 9, "optimizer": "sgd", "ema_decay": 0.5},
+)
+
+
+def main(root: Path, store: Path, out: Path) -> None:
+    torch.set_num_threads(1)
+    index = read_source(root)
+    split = make_split(index, RECIPE.split)
+    inputs = Inputs(index, split, plan_training(index, split, RECIPE), Store.open(store))
+    with join_world("cpu") as world:
+        assert world.share({"rank": world.rank, "none": None}) == {"rank": 0, "none": None}
+        assert float(world.sum(torch.tensor(float(world.rank + 1)))) == (3.0 if world.size == 2 else 1.0)
+        for epoch in train_run(inputs, RECIPE, out, by_size, world=world):
+            print(f"rank {world.rank} of {world.size} epoch {epoch.epoch} loss {epoch.training_loss:.6f}", flush=True)
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:4]))

@@ -1,0 +1,51 @@
+"""Two processes on this machine train what one process trains."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from lesionlens.core.errors import TrainingError
+from lesionlens.training.checkpoint import load_network
+from lesionlens.training.distributed import World, choose_device, join_world
+from lesionlens.training.history import read_history
+
+SCRIPT = Path(__file__).with_name("distributed_run.py")
+
+
+def train(artifacts, root, out, *launcher):
+    arguments = [str(SCRIPT), str(root), str(artifacts.inputs.store.path), str(out)]
+    done = subprocess.run([sys.executable, *launcher, *arguments], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
+
+
+def test_two_processes_equal_one(artifacts, synthetic_root, tmp_path):
+    one, two = tmp_path / "one", tmp_path / "two"
+    train(artifacts, synthetic_root, one)
+    printed = train(artifacts, synthetic_root, two, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
+    assert "rank 1 of 2 epoch 2" in printed
+    for a, b in zip(read_history(one / "history.jsonl"), read_history(two / "history.jsonl"), strict=True):
+        assert a.training_loss == pytest.approx(b.training_loss, rel=1e-4)
+        assert a.training_accuracy == pytest.approx(b.training_accuracy, abs=0.02)
+        assert (a.learning_rate, a.best) == (b.learning_rate, b.best)
+    networks = [load_network(out / "best.safetensors")[0].state_dict() for out in (one, two)]
+    for name, tensor in networks[0].items():  # other order of sums, over two epochs
+        torch.testing.assert_close(tensor, networks[1][name], rtol=1e-3, atol=1e-5)
+
+
+def test_without_torchrun_there_is_one_process(monkeypatch):
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    with join_world("cpu") as world:
+        assert world == World(torch.device("cpu"), 0, 1)
+        assert world.writes
+        assert world.share({"a": 1}) == {"a": 1}
+
+
+def test_a_gpu_that_is_not_there_is_an_error(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert choose_device("auto") == torch.device("cpu")
+    with pytest.raises(TrainingError, match="--device cpu"):
+        choose_device("cuda")

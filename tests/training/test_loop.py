@@ -1,0 +1,146 @@
+"""Steps of the optimiser: accumulation, clipping, mixing, averaging, formats."""
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from lesionlens.core.seeds import derive_seed
+from lesionlens.data.image import input_spec
+from lesionlens.models.build import Normalise, build_network
+from lesionlens.training.batches import Batches, plan_rows
+from lesionlens.training.loop import Learner, steps_per_epoch
+from lesionlens.training.state import build_state
+
+PLAIN = {"label_smoothing": 0.0, "ema_decay": 0.0, "schedule": "constant", "warmup_epochs": 0.0, "channels_last": False}
+NO_MIX = {"mixup_p": 0.0, "cutmix_p": 0.0}
+
+
+def learner(artifacts, training=None, augmentation=NO_MIX, model=None):
+    """A learner from the same weights, without dropout."""
+    inputs, world = artifacts.inputs, artifacts.world
+    model = {"drop_rate": 0.0, "drop_path_rate": 0.0, **(model or {})}
+    recipe = artifacts.changed(training={**PLAIN, **(training or {})}, augmentation=augmentation, model=model)
+    spec = input_spec(recipe.input)
+    rows = plan_rows(inputs.plan, inputs.store, inputs.index)
+    batches = Batches(rows, inputs.store.images, spec, recipe, world.device)
+    torch.manual_seed(0)
+    network = build_network(recipe.model, 7, spec.size)
+    state = build_state(network, recipe.training, steps_per_epoch(batches, recipe.training.accumulate), world.device)
+    return Learner(state, batches, recipe, spec, 7, world)
+
+
+def weights(made):
+    return torch.cat([parameter.detach().flatten() for parameter in made.state.network.parameters()])
+
+
+def test_an_epoch_equals_a_plain_loop(artifacts):
+    ours = learner(artifacts, {"optimizer": "sgd", "learning_rate": 0.05})
+    sums = ours.train(1)
+    theirs = learner(artifacts)
+    network, spec = theirs.state.network.train(), input_spec(artifacts.recipe.input)
+    decayed = [p for p in network.parameters() if p.ndim > 1]
+    others = [p for p in network.parameters() if p.ndim <= 1]
+    groups = [{"params": decayed, "weight_decay": 5e-3}, {"params": others, "weight_decay": 0.0}]
+    optimizer = torch.optim.SGD(groups, lr=0.05, momentum=0.9, nesterov=True)
+    losses = []
+    with theirs.batches.epoch(1) as images:
+        for batch in images:
+            loss = functional.cross_entropy(network(Normalise(spec.mean, spec.std)(batch.images).contiguous()), batch.labels)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses.append(float(loss.detach()))
+    torch.testing.assert_close(weights(ours), weights(theirs), rtol=1e-3, atol=1e-5)  # fused kernels round otherwise
+    np.testing.assert_allclose([float(loss) for loss in sums.losses], losses, rtol=1e-3)
+
+
+def test_accumulated_batches_equal_one_large_batch(artifacts):
+    n = len(artifacts.inputs.plan)
+    large = learner(artifacts, {"optimizer": "sgd", "learning_rate": 0.05, "batch_size": n})
+    small = learner(artifacts, {"optimizer": "sgd", "learning_rate": 0.05, "batch_size": -(-n // 4), "accumulate": 4})
+    assert len({cut.stop - cut.start for cut in small.batches.cuts}) <= 2
+    large.train(1)
+    small.train(1)
+    torch.testing.assert_close(weights(small), weights(large), rtol=1e-3, atol=1e-5)  # parts of unlike size by one
+
+
+def test_a_last_step_of_fewer_batches_counts_them(artifacts):
+    n = len(artifacts.inputs.plan)
+    made = learner(artifacts, {"batch_size": -(-n // 5), "accumulate": 2})
+    assert (len(made.batches), steps_per_epoch(made.batches, 2)) == (5, 3)
+    made.train(1)
+    assert made.state.schedule.last_epoch == 3
+    assert all(parameter.grad is None for parameter in made.state.network.parameters())
+
+
+def test_clipping_limits_the_gradient(artifacts, monkeypatch):
+    norms = []
+    clip = torch.nn.utils.clip_grad_norm_
+    monkeypatch.setattr(
+        torch.nn.utils, "clip_grad_norm_", lambda parameters, limit: norms.append((float(clip(parameters, limit)), limit))
+    )
+    made = learner(artifacts, {"clip_norm": 0.01, "optimizer": "sgd", "learning_rate": 1.0, "beta1": 0.0, "weight_decay": 0.0})
+    before = weights(made)
+    made.train(1)
+    assert len(norms) == len(made.batches)
+    assert all(limit == 0.01 for _, limit in norms)
+    assert (weights(made) - before).norm() <= 0.01 * len(norms) * 1.001
+
+
+def test_mixing_changes_the_epoch_and_repeats(artifacts):
+    plain, mixed, again = (
+        learner(artifacts, augmentation=how)
+        for how in (NO_MIX, {"mixup_p": 1.0, "cutmix_p": 0.0}, {"mixup_p": 1.0, "cutmix_p": 0.0})
+    )
+    for made in (plain, mixed, again):
+        made.train(1)
+    assert torch.equal(weights(mixed), weights(again))
+    assert not torch.equal(weights(plain), weights(mixed))
+
+
+def test_dropout_is_that_of_seed_and_epoch(artifacts):
+    first, second = (learner(artifacts, model={"drop_rate": 0.5}) for _ in range(2))
+    first.train(1)
+    torch.rand(100)  # what was drawn before does not matter
+    second.train(1)
+    assert torch.equal(weights(first), weights(second))
+
+
+def test_averaging_follows_every_step(artifacts):
+    made = learner(artifacts, {"ema_decay": 0.9})
+    made.train(1)
+    assert made.state.averaged.updates == len(made.batches)
+    assert made.state.to_use is made.state.averaged.network
+
+
+def test_bf16_trains_with_float32_weights(artifacts):
+    made = learner(artifacts, {"precision": "bf16", "channels_last": True})
+    sums = made.train(1)
+    assert all(parameter.dtype == torch.float32 for parameter in made.state.network.parameters())
+    full = learner(artifacts, {"precision": "fp32"}).train(1)
+    np.testing.assert_allclose([float(loss) for loss in sums.losses], [float(loss) for loss in full.losses], rtol=0.05)
+
+
+@pytest.mark.parametrize("name", ["test_resnet", "test_efficientnet", "test_vit"])
+def test_other_families_train(artifacts, name):
+    made = learner(artifacts, {"channels_last": True}, model={"name": name})
+    before = weights(made)
+    made.train(1)
+    assert not torch.equal(before, weights(made))
+
+
+def test_progress_counts_every_image(artifacts):
+    told = []
+    learner(artifacts).train(1, told.append)
+    assert sum(told) == len(artifacts.inputs.plan)
+
+
+def test_the_mix_seed_is_documented(artifacts, monkeypatch):
+    from lesionlens.training import loop
+
+    seeds = []
+    monkeypatch.setattr(loop, "mix", lambda images, targets, recipe, seed: seeds.append(seed) or (images, targets))
+    made = learner(artifacts)
+    made.train(2)
+    assert seeds == [derive_seed(0, "mix", 2, number, 0) for number in range(len(made.batches))]
