@@ -12,7 +12,7 @@ from lesionlens.augment.policy import table_3
 from lesionlens.core.errors import ArtifactError, TrainingError
 from lesionlens.core.seeds import derive_seed
 from lesionlens.data.image import input_spec
-from lesionlens.training.batches import Batches, plan_rows
+from lesionlens.training.batches import Batches, fits_device, frames_on, plan_rows
 from lesionlens.training.order import Order, epoch_order
 
 CPU = torch.device("cpu")
@@ -159,3 +159,13 @@ def test_another_seed_gives_other_orders(artifacts):
     _, labels = epoch_of(batches(artifacts), 1)
     _, others = epoch_of(batches(artifacts, replace(artifacts.recipe, seed=1)), 1)
     assert not torch.equal(labels, others)
+
+
+def test_frames_in_device_memory_give_the_same_images(artifacts, monkeypatch):
+    """On a GPU the frames are gathered, cropped and augmented on the device; here that road runs on the CPU."""
+    made = batches(artifacts)
+    expected = made.read(one_of_each(made), 1)
+    monkeypatch.setattr("lesionlens.training.batches.FRAMES_AT_ONCE", 50)
+    made.frames = frames_on(CPU, artifacts.inputs.store.images)
+    assert torch.equal(made.read(one_of_each(made), 1), expected)
+    assert not fits_device(1, CPU)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +13,6 @@ from lesionlens.cli.console import emit, note, progress_bar
 if TYPE_CHECKING:
     from lesionlens.core.recipe import Recipe
     from lesionlens.training.distributed import World
-    from lesionlens.training.history import Epoch
     from lesionlens.training.run import Inputs
 
 
@@ -42,7 +42,9 @@ def train(
     from lesionlens.training.run import Inputs
 
     resolved = load_recipe(recipe, overrides or ())
-    inputs = Inputs(read_index(index), read_split(split), read_plan(plan), Store.open(store))
+    images = read_index(index)
+    parts = read_split(split, images)
+    inputs = Inputs(images, parts, read_plan(plan, parts), Store.open(store))
     with join_world(device) as world:
         result = train_and_tell(inputs, resolved, out, world, restart)
         if world.writes:
@@ -52,19 +54,15 @@ def train(
 def train_and_tell(inputs: Inputs, recipe: Recipe, out: Path, world: World, restart: bool = False) -> dict[str, Any]:
     """Train with a progress bar and a line an epoch; gives the JSON-ready result of the command."""
     from lesionlens.evaluation.validate import validator
+    from lesionlens.training.history import read_history
     from lesionlens.training.run import BEST_FILE, HISTORY_FILE, LAST_FILE, train_run
 
-    total = recipe.training.epochs * len(inputs.plan.image_ids)
-    with progress_bar("training", total if world.writes else 0) as advance:
-        seen = 0
-
-        def progress(images: int) -> None:
-            nonlocal seen
-            seen += images
-            if world.writes:
-                advance(images)
-
-        epochs = train_run(inputs, recipe, out, validator(inputs), world=world, restart=restart, progress=progress)
+    done = 0 if restart or not (out / LAST_FILE).exists() else len(read_history(out / HISTORY_FILE))
+    if done and world.writes:
+        note(f"going on after epoch {done} of {out / LAST_FILE}")
+    left = (recipe.training.epochs - done) * len(inputs.plan)
+    with progress_bar("training", left) if world.writes else nullcontext() as advance:
+        epochs = train_run(inputs, recipe, out, validator(inputs), world=world, restart=restart, progress=advance)
         for epoch in epochs:
             if world.writes:
                 note(epoch.line(recipe.training.epochs))

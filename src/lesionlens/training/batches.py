@@ -27,6 +27,7 @@ from lesionlens.training.prefetch import Prefetch
 
 QUEUE_DEPTH = 4
 DEVICE_MEMORY_SHARE = 0.5
+FRAMES_AT_ONCE = 512
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ class Batches:
         if smallest < world:
             raise TrainingError(f"a batch has {smallest} images for {world} processes; start fewer, or raise training.batch_size")
         self.on_device = device.type != "cpu" and fits_device(images.nbytes, device)
-        self.frames = torch.from_numpy(np.ascontiguousarray(images)).to(device) if self.on_device else None
+        self.frames = frames_on(device, images) if self.on_device else None
         self.images = images
 
     def __len__(self) -> int:
@@ -185,6 +186,15 @@ class Batches:
             pairs = zip(chosen, corners, strict=True)
             chosen = torch.stack([image[top : top + size, left : left + size] for image, (top, left) in pairs])
         return chosen.permute(0, 3, 1, 2)  # (N, 3, S, S), channels_last in memory
+
+
+def frames_on(device: torch.device, images: np.ndarray) -> Tensor:
+    """All frames (N, F, F, 3) in the memory of `device`, read from the memory map piece by piece."""
+    frames = torch.empty(images.shape, dtype=torch.uint8, device=device)
+    for start in range(0, len(images), FRAMES_AT_ONCE):
+        rows = slice(start, start + FRAMES_AT_ONCE)
+        frames[rows] = torch.from_numpy(np.array(images[rows])).to(device)
+    return frames
 
 
 def fits_device(size_bytes: int, device: torch.device) -> bool:

@@ -1,0 +1,30 @@
+"""A new state: where things lie and which network is used."""
+
+import torch
+from torch import nn
+
+from lesionlens.core.recipe import TrainingRecipe
+from lesionlens.training.state import build_state
+
+CPU = torch.device("cpu")
+
+
+def network():
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(4, 2))
+
+
+def test_memory_format_is_the_recipes():
+    for wanted in (True, False):
+        state = build_state(network(), TrainingRecipe(channels_last=wanted), 10, CPU)
+        assert state.network[0].weight.is_contiguous(memory_format=torch.channels_last) == wanted
+
+
+def test_the_network_to_use_is_the_averaged_one_if_there_is_one():
+    plain = build_state(network(), TrainingRecipe(), 10, CPU)
+    assert plain.to_use is plain.network
+    averaged = build_state(network(), TrainingRecipe(ema_decay=0.9), 10, CPU)
+    assert averaged.to_use is not averaged.network
+
+
+def test_the_first_rate_is_that_of_the_warmup():
+    assert build_state(network(), TrainingRecipe(), 10, CPU).learning_rate == 5e-6
