@@ -1,5 +1,6 @@
 """A new state: where things lie and which network is used."""
 
+import pytest
 import torch
 from torch import nn
 
@@ -27,4 +28,4 @@ def test_the_network_to_use_is_the_averaged_one_if_there_is_one():
 
 
 def test_the_first_rate_is_that_of_the_warmup():
-    assert build_state(network(), TrainingRecipe(), 10, CPU).learning_rate == 5e-6
+    assert build_state(network(), TrainingRecipe(), 10, CPU).learning_rate == pytest.approx(5e-6)
