@@ -19,7 +19,7 @@ Array = np.ndarray
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 STREAM_STEP = np.uint64(0xD1B54A32D192ED03)
 MAX_HOLES = 32
-NOISE_OFFSETS = 1 << 20
+NOISE_OFFSETS = 1 << 16
 
 
 def _mix(state: Array) -> Array:

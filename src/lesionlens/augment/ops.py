@@ -1,8 +1,8 @@
 """Pixel operations on batches, in place: float32 (N, 3, H, W), planes contiguous, levels in [0, 255].
 
 Each takes float32 parameters with one row an image, as `draws` makes them. Values stay unrounded between
-operations; the policy rounds once at the end. Every step is elementwise with one rounding (no fused
-multiply-add, no convolution library), so that an image's result is the same to the bit in any batch.
+operations; the policy rounds once at the end. Every step is elementwise: no convolution library whose
+choice of algorithm could depend on the batch. On a CPU the policy hands over one image at a time.
 """
 
 from __future__ import annotations
@@ -31,6 +31,14 @@ def _column(parameters: Array, index: int, like: Tensor) -> Tensor | float:
     return torch.from_numpy(column.copy()).to(like.device).view(-1, 1, 1, 1)
 
 
+def _add_weighted_(images: Tensor, other: Tensor, weights: Tensor | float) -> None:
+    """images += weights * other."""
+    if isinstance(weights, float):
+        images.add_(other, alpha=weights)
+    else:
+        images.add_(other * weights)
+
+
 def brightness_contrast_(images: Tensor, parameters: Array) -> None:
     """alpha x + beta, cut to [0, 255]: `RandomBrightnessContrast` with `brightness_by_max`.
 
@@ -46,53 +54,52 @@ def hue_saturation_value_(images: Tensor, parameters: Array) -> None:
 
     With value V, chroma C and S = 255 C / V, channel k of a pixel of hue h (sextants) is
     V - C + C w(h - k), where w falls from 1 to 0 between distance 1 and 2 from the channel's own hue
-    (Smith, SIGGRAPH 1978). C (2 - |h - k|) is a sum of differences of channels, so the hue is turned
-    without a division or a case for each sextant. Below one level of saturation the shift fades
-    to none, so that grey stays grey (Albumentations cuts it off there).
-
-    The hue is worked out in whole 1/32 levels, exact for 8-bit images, because short integers
-    halve the memory that goes through a core.
+    (Smith, SIGGRAPH 1978). Below one level of saturation the shift of saturation fades to none, so
+    that grey stays grey (Albumentations cuts it off there).
 
     Args:
         images: changed in place.
         parameters: shifts of hue (of 180, at most 30 either way), saturation and value (of 255), shape (N, 3).
     """
     sextants, saturation, value = (_column(parameters / HSV_UNITS, index, images) for index in range(3))
-    ring = _ring(images)
+    ring = _ring(images.mul_(FIXED))
     red, green, blue = ring[:, 0:1], ring[:, 1:2], ring[:, 2:3]
-    high = torch.maximum(torch.maximum(red, green), blue)
-    chroma = high - torch.minimum(torch.minimum(red, green), blue)
-    weighted = _turned(ring, chroma, sextants)
-    high, chroma = high.float(), chroma.float()
-    kept = (chroma * LEVELS).div_(high.clamp(min=1))
-    new_saturation = kept.clamp(max=1).mul_(saturation).add_(kept).clamp_(0, LEVELS)
-    new_value = high.div_(FIXED).add_(value).clamp_(0, LEVELS)
-    new_chroma = new_saturation.mul_(new_value).div_(LEVELS)
-    new_value.sub_(new_chroma)
-    images.copy_(weighted).mul_(new_chroma.div_(chroma.clamp_(min=1))).add_(new_value)
+    highest = torch.maximum(torch.maximum(red, green), blue)
+    span = highest - torch.minimum(torch.minimum(red, green), blue)
+    high, chroma = highest.float(), span.float()
+    turned = _turned(ring, span, (chroma * sextants).to(torch.int16))
+    new_value = (high * (1 / FIXED)).add_(value).clamp_(0, LEVELS)
+    growth = torch.div(new_value, high.clamp_(min=1), out=high)  # new chroma over old, at the old saturation
+    limit = new_value / chroma.clamp(min=1)  # where the saturation is full
+    _add_weighted_(growth, torch.minimum(growth, limit * (1 / LEVELS)), saturation)
+    torch.minimum(growth.clamp_(min=0), limit, out=growth)
+    images.copy_(turned).mul_(growth).add_(new_value.sub_(chroma.mul_(growth)))
 
 
 def _ring(images: Tensor) -> Tensor:
-    """Planes red, green, blue, red, green in 1/32 levels, int16."""
+    """The planes red, green, blue, red, green in whole numbers, int16, shape (N, 5, H, W)."""
     count, _, height, width = images.shape
     ring = torch.empty((count, 5, height, width), dtype=torch.int16, device=images.device)
-    ring[:, :3] = images * FIXED
+    ring[:, :3] = images
     ring[:, 3:] = ring[:, :2]
     return ring
 
 
-def _turned(ring: Tensor, chroma: Tensor, sextants: Tensor | float) -> Tensor:
-    """C w(h + sextants - k) of every channel k, int16, shape (N, 3, H, W); |sextants| at most 1.
+def _turned(ring: Tensor, span: Tensor, step: Tensor) -> Tensor:
+    """C w(h + step / C - k) of each channel k, all in whole 1/32 levels, int16, shape (N, 3, H, W).
 
-    C (2 - |h - k|) rises or falls with the hue, as the channel before or after k is the smaller one;
-    past its peak it is at least C and past its trough at most 0, so cutting it to [0, C] suffices.
+    C (2 - |h - k|) is (own - smaller) + max(own - larger, 0) of the other two channels. It falls with
+    the hue where the channel after k is the larger one, else it rises; past its peak it is at least C
+    and past its trough at most 0, so cutting it to [0, C] needs no case for each sextant. Short
+    integers, because half the memory goes through a core.
     """
     own, after, before = ring[:, :3], ring[:, 1:4], ring[:, 2:5]
-    nearness = own - torch.minimum(after, before)
-    nearness += (own - torch.maximum(after, before)).clamp_(min=0)  # C (2 - |h - k|)
-    step = (chroma * sextants).to(torch.int16)
-    nearness -= (after - before).sign_().mul_(step)
-    return torch.minimum(nearness.clamp_(min=0), chroma)
+    nearness = torch.minimum(after, before)
+    torch.sub(own, nearness, out=nearness)
+    excess = torch.maximum(after, before)
+    nearness.add_(torch.sub(own, excess, out=excess).clamp_(min=0))
+    nearness.sub_(torch.sub(after, before, out=excess).sign_().mul_(step))
+    return torch.minimum(nearness.clamp_(min=0), span, out=nearness)
 
 
 @lru_cache(maxsize=4)
@@ -107,7 +114,7 @@ def gaussian_noise_(images: Tensor, parameters: Array) -> None:
     """Add Gaussian noise, independent for each pixel and channel, and cut to [0, 255].
 
     The field is (± a ± b) sigma / sqrt(2), where a and b are windows of two fixed tables of normal
-    numbers at places drawn for the image: exactly Gaussian, white within an image, about 4e12
+    numbers at places drawn for the image: exactly Gaussian, white within an image, about 2e10
     fields, and a few per cent of the price of drawing each number anew.
 
     Args:
@@ -118,7 +125,7 @@ def gaussian_noise_(images: Tensor, parameters: Array) -> None:
     sigmas = parameters[:, :1] * np.float32(0.5**0.5)
     for part, table in enumerate(_noise_tables(size + NOISE_OFFSETS, images.device)):
         weights = _column(sigmas * parameters[:, 1 + part : 2 + part], 0, images)
-        images.add_(_windows(table, parameters[:, 3 + part], size).view_as(images) * weights)
+        _add_weighted_(images, _windows(table, parameters[:, 3 + part], size).view_as(images), weights)
     images.clamp_(0, LEVELS)
 
 
@@ -137,7 +144,7 @@ def gaussian_blur_(images: Tensor, parameters: Array) -> None:
     side = np.exp(np.float32(-0.5) / parameters**2)
     weight = _column(side, 0, images)
     for axis in (2, 3):
-        images.add_(_neighbours(images, axis).mul_(weight))
+        _add_weighted_(images, _neighbours(images, axis), weight)
     images.mul_(_column(np.float32(1) / (1 + 2 * side) ** 2, 0, images))
 
 
@@ -163,7 +170,8 @@ def motion_blur_(images: Tensor, parameters: Array) -> None:
     images.zero_()
     for tap in np.flatnonzero(parameters.any(axis=0)).tolist():
         row, column = divmod(tap, 3)
-        images.add_(padded[:, :, row : row + height, column : column + width] * _column(parameters, tap, images))
+        shifted = padded[:, :, row : row + height, column : column + width]
+        _add_weighted_(images, shifted, _column(parameters, tap, images))
 
 
 def coarse_dropout_(images: Tensor, boxes: Array) -> None:
@@ -173,10 +181,7 @@ def coarse_dropout_(images: Tensor, boxes: Array) -> None:
         images: changed in place.
         boxes: top, bottom, left, right in pixels, ends excluded, shape (N, holes, 4).
     """
-    inside = []
-    for first, size in ((0, images.shape[2]), (2, images.shape[3])):
-        pixels = np.arange(size)[None, None, :]
-        within = (pixels >= boxes[:, :, first, None]) & (pixels < boxes[:, :, first + 1, None])
-        inside.append(torch.from_numpy(within.astype(np.float32)).to(images.device))
-    covered = torch.matmul(inside[0].transpose(1, 2), inside[1])  # (N, H, W), number of holes over each pixel
-    images.mul_(covered.eq_(0)[:, None])
+    for image, holes in zip(images, boxes.tolist(), strict=True):
+        for top, bottom, left, right in holes:
+            if bottom > top and right > left:
+                image[:, top:bottom, left:right].zero_()
