@@ -117,7 +117,7 @@ def read_run(folder: Path) -> Run:
         split=split,
         predictions=predictions,
         scores=scores,
-        audit=_read_audit(folder / "audit.json"),
+        audit=_read_audit(folder / "audit.json", index, split),
         plan=_read_plan(folder / "plan.csv", split, recipe),
         checkpoint=_read_checkpoint(folder / CHECKPOINT),
         history=_read_history(folder / "train" / "history.jsonl"),
@@ -147,12 +147,15 @@ def _read_scores(path: Path) -> dict[str, Any]:
     return dict(scores)
 
 
-def _read_audit(path: Path) -> dict[str, Any] | None:
+def _read_audit(path: Path, index: Index, split: Split) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     audit = read_json(path)
     if not isinstance(audit, dict):
-        raise ArtifactError(f"{path} is not an audit; make it again with: lesionlens audit")
+        raise ArtifactError(f"{path} is not an audit; make it again with: lesionlens audit index.csv")
+    for name, own in (("index", index.hash), ("split", split.hash)):
+        if audit.get(f"{name}_hash") not in ("", own):
+            raise ArtifactError(f"{path} was made from another {name}; make it again with: lesionlens audit index.csv")
     return audit
 
 
