@@ -25,7 +25,7 @@ from lesionlens.explanation.faithfulness import Summary
 from lesionlens.explanation.findings import Extent, Findings, Part, Subject
 from lesionlens.explanation.gallery import Scene, gallery
 from lesionlens.explanation.localisation import FIGURES
-from lesionlens.explanation.masks import check_any_mask
+from lesionlens.explanation.masks import check_any_mask, check_any_used
 from lesionlens.explanation.walk import load_images, random_order, walk
 from lesionlens.training.checkpoint import CheckpointInfo, load_network
 from lesionlens.training.distributed import choose_device
@@ -113,8 +113,8 @@ def explain(
     extent = Extent(settings.images_per_pass, settings.masks, settings.curve_images, settings.curve_steps, settings.seed)
     subject = build_subject(network.to(choose_device(settings.device)), info, part, extent, settings)
     findings = walk(subject, part, extent, progress)
-    if settings.masks and not findings.masks.used:
-        check_any_mask(index, ())
+    if settings.masks:
+        check_any_used(findings.masks)
     hashes = {"checkpoint": hash_file(checkpoint), "split": split.hash, "store": store.hash, "index": index.hash}
     report = _report(findings, part, subject, info, split, settings) | {"made_from": hashes}
     _write_maps(findings, part, out / MAPS_FILE)
@@ -176,6 +176,7 @@ def _report(
         "map_shape": list(findings.maps.shape[2:]),
         "n_images": len(part),
         "n_lesions": len(np.unique(part.lesion_ids)),
+        "n_left_out": len(split.parts[settings.part]) - len(part),
         "accuracy": float((findings.predicted == part.labels).mean()),
         "empty_maps": findings.empty_maps(),
         "random_networks": len(subject.controls),

@@ -20,6 +20,9 @@ from lesionlens.explanation.overlay import INK, PAPER, blend, colour_bar, enlarg
 
 PANEL, GAP, LINE, BAR_SPACE = 208, 8, 20, 84
 HEADING, TITLE, TEXT = 20, 15, 13
+NOTE = (
+    "Colour: what a cell adds to the logit of the class; both maps of a case share one scale. Cases drawn at random, not chosen."
+)
 OUTLINE = (255, 255, 255)
 RIGHT, WRONG, GREY = (20, 110, 60), (170, 40, 30), (110, 110, 110)
 
@@ -80,8 +83,9 @@ def gallery(scene: Scene, per_side: int = 4, seed: int = 0) -> Image.Image:
     sides = [choose_cases(scene.part.labels, np.flatnonzero(rows), per_side, seed) for rows in (right, ~right)]
     case_width, case_height = 3 * PANEL + 2 * GAP + BAR_SPACE, 2 * LINE + PANEL + 2 * GAP
     n_rows = max(1, *(len(side) for side in sides))
-    canvas = Image.new("RGB", (2 * case_width + 3 * GAP, 2 * LINE + GAP + n_rows * case_height), PAPER)
+    canvas = Image.new("RGB", (2 * case_width + 3 * GAP, 3 * LINE + GAP + n_rows * case_height), PAPER)
     draw = ImageDraw.Draw(canvas)
+    draw.text((GAP, canvas.height - LINE), NOTE, fill=GREY, font=font(TEXT))
     for column, (rows, heading, ink) in enumerate(
         zip(sides, ("Predicted right", "Predicted wrong"), (RIGHT, WRONG), strict=True)
     ):

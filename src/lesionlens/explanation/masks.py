@@ -54,6 +54,20 @@ def check_any_mask(index: Index, records: Sequence[Record]) -> None:
     )
 
 
+def check_any_used(count: MaskCount) -> None:
+    """Refuse a measurement for which no mask could be used.
+
+    Raises:
+        DataError: with the first reason and the remedy.
+    """
+    if not count.used:
+        reason, example = next(iter(count.examples.items()))
+        raise DataError(
+            f"none of the lesion masks can be used, the first is {reason.replace('_', ' ')} ({example}); mend the masks, "
+            "or explain with --no-masks"
+        )
+
+
 def read_masks(index: Index, records: Sequence[Record], spec: InputSpec, count: MaskCount) -> list[np.ndarray | None]:
     """Masks of `records` as the network would see them.
 
