@@ -9,8 +9,10 @@ import numpy as np
 SIDE = 128  # of the grey thumbnails that everything here works on, pixels
 BLOCK = 16
 MARGIN = 3  # how far a block may be displaced, pixels: skin bends, lenses distort
+PLAY = (2 * MARGIN + 1) ** 2
 MIN_BLOCKS = 12
 FLAT = 0.3  # standard deviation below which a block shows nothing, grey levels
+NOISE = 0.2  # added to each standard deviation, grey levels: noise must not correlate
 QUANTILE = 0.25
 ANGLES_DEG = (-5.0, 0.0, 5.0)
 SCALES = (0.85, 0.92, 1.0, 1.08, 1.17)
@@ -55,9 +57,11 @@ def warp(images: np.ndarray, pose: Pose) -> tuple[np.ndarray, np.ndarray]:
     inside = (y >= 0) & (y <= side - 1) & (x >= 0) & (x <= side - 1)
     top, left = (np.clip(np.floor(v), 0, side - 2).astype(np.intp) for v in (y, x))
     down, right = ((v - low).astype(np.float32) for v, low in ((y, top), (x, left)))
-    upper = images[..., top, left] * (1 - right) + images[..., top, left + 1] * right
-    lower = images[..., top + 1, left] * (1 - right) + images[..., top + 1, left + 1] * right
-    return (upper * (1 - down) + lower * down) * inside, inside
+    flat, corner = images.reshape(*images.shape[:-2], -1), top * side + left
+    upper, upper_right, lower, lower_right = (flat.take(corner + step, axis=-1) for step in (0, 1, side, side + 1))
+    upper += (upper_right - upper) * right
+    lower += (lower_right - lower) * right
+    return (upper + (lower - upper) * down) * inside, inside
 
 
 def local_contrast(images: np.ndarray) -> np.ndarray:
@@ -143,16 +147,17 @@ def detail_agreement(first: np.ndarray, second: np.ndarray, pose: Pose) -> float
     """
     transfer = _gaussian(SIDE, 1.0) - _gaussian(SIDE, 4.0)
     laid, inside = warp(_filter(first[None].astype(np.float32), transfer)[0], pose)
-    wide = np.lib.stride_tricks.sliding_window_view(_cut(laid, MARGIN), (BLOCK, BLOCK), axis=(2, 3))
     whole = _cut(inside, MARGIN).all(axis=(2, 3))
-    blocks = _cut(_filter(second[None].astype(np.float32), transfer)[0], 0)
-    wide, blocks = wide[whole], blocks[whole]  # (B, 7, 7, 16, 16) and (B, 16, 16)
-    wide = wide - wide.mean(axis=(-2, -1), keepdims=True)
-    blocks = blocks - blocks.mean(axis=(-2, -1), keepdims=True)
-    spread, spread_wide = blocks.std(axis=(-2, -1)), wide.std(axis=(-2, -1))  # (B,) and (B, 7, 7)
-    products = np.einsum("bjkyx,byx->bjk", wide, blocks) / BLOCK**2
-    agreement = (products / ((spread[:, None, None] + 0.2) * (spread_wide + 0.2))).max(axis=(1, 2), initial=-1)
-    shown = (spread > FLAT) | (spread_wide[:, MARGIN, MARGIN] > FLAT)
+    blocks = _cut(_filter(second[None].astype(np.float32), transfer)[0], 0)[whole].reshape(-1, BLOCK**2)
+    displaced = np.lib.stride_tricks.sliding_window_view(_cut(laid, MARGIN), (BLOCK, BLOCK), axis=(2, 3))[whole]
+    displaced = displaced.reshape(len(blocks), PLAY, BLOCK**2)  # (B, 49, 256)
+    mean, mean_displaced = blocks.mean(axis=1)[:, None], displaced.mean(axis=2)
+    products = (displaced @ blocks[:, :, None])[:, :, 0] / BLOCK**2 - mean * mean_displaced
+    spread = blocks.std(axis=1)
+    squares = np.einsum("bsp,bsp->bs", displaced, displaced) / BLOCK**2
+    spread_displaced = np.sqrt(np.maximum(squares - mean_displaced**2, 0))
+    agreement = (products / ((spread[:, None] + NOISE) * (spread_displaced + NOISE))).max(axis=1, initial=-1)
+    shown = (spread > FLAT) | (spread_displaced[:, PLAY // 2] > FLAT)
     return float(np.quantile(agreement[shown], QUANTILE)) if shown.sum() >= MIN_BLOCKS else 0.0
 
 
