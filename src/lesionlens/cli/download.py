@@ -1,0 +1,49 @@
+"""The command `download`: fetch the public images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lesionlens.cli.console import emit, note, progress_bar
+
+
+def download(
+    name: Annotated[str, typer.Argument(help="ham10000, isic2018, isic2018-test or isic2019.")],
+    root: Annotated[Path | None, typer.Option(help="Folder to fill; data/NAME if not given.")] = None,
+    base: Annotated[list[str] | None, typer.Option(help="Address of a mirror to use instead; repeatable.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Fetch a public data set; a download that broke off goes on where it stopped."""
+    from lesionlens.data.download import DATASETS
+    from lesionlens.data.download import download as download_files
+
+    folder = root or Path("data") / name
+    if name in DATASETS:
+        note(f"{DATASETS[name].title}\nLicence: {DATASETS[name].licence}")
+    with _bars() as progress:
+        files = download_files(name, folder, base, progress)
+    listed = "\n".join(f"  {path}" for path in files)
+    emit({"name": name, "root": str(folder), "files": [str(path) for path in files]}, as_json, f"{folder} is complete:\n{listed}")
+
+
+@contextmanager
+def _bars() -> Iterator[Callable[[str, int, int | None], None]]:
+    """A bar for each file, one after the other."""
+    with ExitStack() as stack:
+        current, done, advance = "", 0, None
+
+        def show(name: str, so_far: int, total: int | None) -> None:
+            nonlocal current, done, advance
+            if name != current or advance is None:
+                stack.close()
+                current, done = name, 0
+                advance = stack.enter_context(progress_bar(name, total or 0))
+            advance(so_far - done)
+            done = so_far
+
+        yield show
