@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "lesionlens"
-ROOMS = ("core", "data", "augment", "models", "training", "evaluation", "explanation", "reporting", "road", "cli")
+ROOMS = ("core", "data", "augment", "models", "training", "evaluation", "explanation", "deployment", "reporting", "road", "cli")
 LIGHT = ("core", "data", "cli")
 HEAVY = ("torch", "timm", "sklearn", "matplotlib", "pandas", "scipy")
 

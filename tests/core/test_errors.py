@@ -12,6 +12,7 @@ EXIT_CODES = {
     "ModelError": 4,
     "WeightsError": 4,
     "CheckpointError": 4,
+    "BundleError": 4,
     "TrainingError": 1,
     "DownloadError": 1,
     "StorageError": 1,

@@ -8,7 +8,8 @@
     │   └── ArtifactError       an artifact is missing, stale or damaged
     ├── ModelError           4  a network, its weights or a bundle is wrong
     │   ├── WeightsError        weights cannot be had or do not fit
-    │   └── CheckpointError     a checkpoint is damaged or of another run
+    │   ├── CheckpointError     a checkpoint is damaged or of another run
+    │   └── BundleError         a bundle is damaged, of another version, or cannot be run here
     ├── TrainingError        1  training cannot go on (a NaN loss)
     ├── DownloadError        1  a file could not be fetched whole
     └── StorageError         1  the disk is full or may not be written
@@ -59,6 +60,10 @@ class WeightsError(ModelError):
 
 class CheckpointError(ModelError):
     """A checkpoint is damaged or belongs to another recipe."""
+
+
+class BundleError(ModelError):
+    """A bundle is damaged, of another version, or cannot be run here."""
 
 
 class TrainingError(LesionLensError):

@@ -1,0 +1,1 @@
+"""The bundle: written with torch, run without it."""

@@ -1,0 +1,54 @@
+"""What a bundle says about where it comes from and what it may be used for."""
+
+from __future__ import annotations
+
+INTENDED_USE = {
+    "for": "Research on, and decision support in, the reading of single dermoscopic images of skin lesions, "
+    "by people trained to read them.",
+    "not_for": "Diagnosis without a physician; clinical photographs or any image that is not dermoscopic; "
+    "lesions of mucosa or nails; telling patients anything on its own.",
+    "status": "A research and decision-support tool, not a medical device.",
+}
+CODE_LICENCE = "Apache-2.0"
+HAM10000_LICENCE = "CC BY-NC 4.0; Tschandl, Rosendahl & Kittler, Sci. Data 5:180161 (2018), doi:10.7910/DVN/DBW86T"
+SYNTHETIC_LICENCE = "drawn by lesionlens, no patient's image; Apache-2.0"
+UNKNOWN_LICENCE = "not stated; ask the owner of the images, or state it with: lesionlens export --data-licence TEXT"
+DATA_LICENCES = {"ham10000": HAM10000_LICENCE, "synthetic": SYNTHETIC_LICENCE}
+PRETRAINED = {
+    "imagenet": "ImageNet weights of timm's hub; see the licence on that network's page",
+    "none": "random weights",
+}
+PROTOCOL_TEXTS = {
+    "lesion": "images of one lesion never part",
+    "lesion-kfold": "images of one lesion never part; one of several folds",
+    "paper": "images parted without regard to lesions, as in the paper",
+    "official": "the parts that the publisher of the images made",
+}
+
+
+def licences(source: str, network: str, weights: str, data_licence: str = "") -> dict[str, str]:
+    """Licences of code, data and weights.
+
+    Args:
+        source: name of the data's source, as the index says.
+        network: name in timm.
+        weights: what training started from, as the recipe says.
+        data_licence: what the user states; empty looks the source up.
+    """
+    data = data_licence or DATA_LICENCES.get(source, UNKNOWN_LICENCE)
+    start = PRETRAINED.get(weights, "weights of the user's own file")
+    return {
+        "code": CODE_LICENCE,
+        "data": data,
+        "weights": f"{network} of timm (code Apache-2.0), started from {start}; trained on images under: {data}",
+        "selftest": f"the images in selftest.npz are part of the data: {data}",
+    }
+
+
+def leak_statement(protocol: str, leaks: bool, leak_rate: float | None) -> str:
+    """One sentence on whether the figures can be believed."""
+    about = PROTOCOL_TEXTS.get(protocol, "")
+    share = "was not measured" if leak_rate is None else f"is {leak_rate:.1%}"
+    found = f"the share of test images whose lesion is also in training {share}"
+    verdict = "THE FIGURES ARE TOO HIGH BECAUSE THIS SPLIT LEAKS; do not quote them. " if leaks else ""
+    return f"{verdict}Protocol {protocol!r}{f' ({about})' if about else ''}: {found}."
