@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from lesionlens.core.artifact import atomic_folder, storage_errors, write_stamp
+from lesionlens.core.artifact import atomic_folder, storage_errors
 from lesionlens.core.errors import DownloadError
 from lesionlens.data.fetch import MissingFileError, Patience, Progress, fetch
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from lesionlens import __version__
 from lesionlens.core.artifact import storage_errors
-from lesionlens.core.errors import DownloadError
+from lesionlens.core.errors import DownloadError, StorageError
 
 # Harvard Dataverse answers 403 to Python's own name.
 USER_AGENT = f"lesionlens/{__version__} (research software; python urllib)"
@@ -93,7 +93,7 @@ def fetch(
     part = path.with_name(path.name + ".part")
     problem = ""
     with storage_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(path.parent)
         for _ in range(2):
             _fetch_part(url, part, size_bytes, progress, patience)
             problem = _problem(part, md5, size_bytes) or ""
@@ -104,6 +104,13 @@ def fetch(
     raise DownloadError(
         f"{url} sent wrong bytes twice ({problem}); the file was deleted. Try again later, or fetch it from a mirror"
     )
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise StorageError(f"{folder} cannot be a folder, a file is in its way; choose another folder with --root") from error
 
 
 def _problem(path: Path, md5: str, size_bytes: int | None) -> str | None:
