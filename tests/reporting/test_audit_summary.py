@@ -56,7 +56,7 @@ def test_tables_are_cut_and_empty_ones_left_out(run_folder):
     ]
     assert (len(tables[1]["rows"]), tables[1]["more"]) == (LISTED, 15)
     assert tables[1]["rows"][0] == ("IMG_0000a", "IMG_0000b", "mel", "0.90", "certain, published")
-    assert tables[1]["rows"][1] == ("IMG_0001a", "IMG_0001b", "mel, nv", "0.89", "look")
+    assert tables[1]["rows"][1] == ("IMG_0001a", "IMG_0001b", "mel, nv", "0.89", "suspected")
     assert tables[2]["rows"] == [("L1, L2", "mel 1, nv 2")]
 
 

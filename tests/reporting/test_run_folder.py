@@ -109,9 +109,7 @@ def test_predictions_of_another_part_are_refused(run_folder):
 def test_another_recipe_is_refused(run_folder):
     recipe = dataclasses.replace(load_recipe(run_folder / "recipe.toml"), name="another")
     write_text(run_folder / "recipe.toml", recipe_to_toml(recipe))
-    with pytest.raises(
-        ArtifactError, match=r"recipe.toml \('another', seed 0\) is not the recipe of these scores \('made up', seed 0\)"
-    ):
+    with pytest.raises(ArtifactError, match="says name = 'another', but these scores were made with 'made up'"):
         read_run(run_folder)
 
 
@@ -168,7 +166,7 @@ def test_a_run_may_be_renamed_after_its_training(run_folder):
 
 def test_a_checkpoint_of_another_recipe_is_refused(run_folder):
     checkpoint_with(run_folder, info_of(run_folder, seed=7))
-    with pytest.raises(ArtifactError, match="is not the recipe of these scores"):
+    with pytest.raises(ArtifactError, match="says seed = 0, but these scores were made with 7"):
         read_run(run_folder)
 
 

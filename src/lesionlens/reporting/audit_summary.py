@@ -63,7 +63,8 @@ def _tables(audit: dict[str, Any]) -> list[dict[str, Any]]:
             pair["image_id_b"],
             pair["dx_a"] if pair["dx_a"] == pair["dx_b"] else f"{pair['dx_a']}, {pair['dx_b']}",
             f"{pair['correlation']:.2f}",
-            ", ".join(word for word, holds in (("certain", pair["certain"]), ("published", pair["known"])) if holds) or "look",
+            ", ".join(word for word, holds in (("certain", pair["certain"]), ("published", pair["known"])) if holds)
+            or "suspected",
         )
         for pair in audit["pairs"]
     ]

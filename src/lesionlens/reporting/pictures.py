@@ -15,7 +15,7 @@ from lesionlens.data.index import Index
 from lesionlens.data.store import Store
 
 CASE_SIDE = 360
-SHEET_SIDE = 1800
+SHEET_SIDE = 3200
 SHEET_BYTES = 1_200_000
 QUALITIES = (85, 75, 60, 45)
 

@@ -202,16 +202,26 @@ def _check_chain(run: Run) -> None:
 
 def _check_recipe(run: Run) -> None:
     """The recipe must be the one that was trained; where no checkpoint tells, name and seed must fit the scores."""
+    stated = _flat(run.recipe.to_json())
     if run.checkpoint is None:
-        same = (run.recipe.name, run.recipe.seed) == (run.scores["name"], run.scores["seed"])
+        trained = {name: run.scores[name] for name in ("name", "seed")}
     else:
-        trained = recipe_from(run.checkpoint["recipe"], where="the checkpoint's recipe")
-        same = trained.hash(*TRAINED_SECTIONS) == run.recipe.hash(*TRAINED_SECTIONS)
-    if not same:
-        raise ArtifactError(
-            f"{run.folder / 'recipe.toml'} ({run.recipe.name!r}, seed {run.recipe.seed}) is not the recipe of these scores "
-            f"({run.scores['name']!r}, seed {run.scores['seed']}); put that recipe there, or train again with: lesionlens run"
-        )
+        whole = recipe_from(run.checkpoint["recipe"], where="the checkpoint's recipe").to_json()
+        trained = _flat({name: whole[name] for name in TRAINED_SECTIONS})
+    for name, value in trained.items():
+        if stated[name] != value:
+            raise ArtifactError(
+                f"{run.folder / 'recipe.toml'} says {name} = {stated[name]!r}, but these scores were made with {value!r}; "
+                "put the recipe there that was trained, or train again with: lesionlens run"
+            )
+
+
+def _flat(recipe: dict[str, Any]) -> dict[str, Any]:
+    """A recipe's keys as `section.key`."""
+    flat: dict[str, Any] = {}
+    for name, value in recipe.items():
+        flat.update({f"{name}.{key}": item for key, item in value.items()} if isinstance(value, dict) else {name: value})
+    return flat
 
 
 def _check_scores(run: Run) -> None:

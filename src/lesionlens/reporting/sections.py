@@ -154,5 +154,7 @@ def training(run: Run) -> dict[str, Any] | None:
 
 
 def sheet(run: Run) -> Picture | None:
-    """The audit's contact sheet."""
+    """The audit's contact sheet of suspected pairs; None if there is none, or no pair to show."""
+    if run.audit is not None and not run.audit.get("pairs"):
+        return None
     return embed_file(run.folder / "audit.jpg")
