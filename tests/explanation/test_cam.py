@@ -208,3 +208,16 @@ def test_constant_features_stay_finite():
     with torch.no_grad():
         found = CamHead(nn.Linear(4, 2), nn.LayerNorm(4))(torch.full((1, 4, 2, 2), 1e-3))
     assert all(bool(value.isfinite().all()) for value in found)
+
+
+@pytest.mark.filterwarnings("ignore")  # of the tracer, about shapes that are constants
+def test_openvino_converts_it_without_an_exported_file():
+    openvino = pytest.importorskip("openvino")
+    explained = ExplainedNetwork(network_of("test_convnext"))
+    model = openvino.convert_model(explained, example_input=torch.randn(2, 3, 64, 64))
+    compiled = openvino.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    images = torch.randn(3, 3, 64, 64)
+    with torch.no_grad():
+        expected = explained(images)
+    for found, wanted in zip(compiled(images.numpy()).values(), expected, strict=True):
+        torch.testing.assert_close(torch.from_numpy(found), wanted, rtol=1e-4, atol=1e-5 * float(wanted.abs().max()))

@@ -61,7 +61,7 @@ class CamHead(nn.Module):
         normed = z if self.norm.weight is None else z * self.norm.weight
         normed = normed if self.norm.bias is None else normed + self.norm.bias
         v = weight if self.norm.weight is None else weight * self.norm.weight  # (K, C)
-        projection = z @ v.mT / v.shape[1]  # mean(v_c * z), (N, K)
+        projection = nn.functional.linear(z, v) / v.shape[1]  # mean(v_c * z), (N, K)
         flat = v - v.mean(1, keepdim=True)
         gradients = (flat - projection.unsqueeze(2) * z.unsqueeze(1)) * scale.unsqueeze(2)
         return self.classifier(normed), gradients
