@@ -52,6 +52,10 @@ def test_tick_texts(value, text):
     assert svg.number(value) == text
 
 
+def test_ticks_of_one_axis_are_written_alike():
+    assert [text for _, text in svg.axis_for([1e-3], "rate").ticks] == ["0", "2.5·10⁻⁴", "5·10⁻⁴", "7.5·10⁻⁴", "10⁻³"]
+
+
 @pytest.mark.parametrize("values", [[], [math.nan], [0.0], [3.0, 3.0], [1e-5, 3e-4], [0.61, 1.93], [-2.0, -2.0]])
 def test_axes_hold_their_values(values):
     axis = svg.axis_for(values, "loss")

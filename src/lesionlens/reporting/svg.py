@@ -146,9 +146,9 @@ def nice_ticks(low: float, high: float, wanted: int = 4) -> list[float]:
     return [place * step for place in range(first, last + 1)]
 
 
-def number(value: float) -> str:
-    """A tick's text: plain, or with a power of ten where small or large."""
-    if value == 0 or 1e-3 <= abs(value) < 1e5:
+def number(value: float, powers: bool = False) -> str:
+    """A tick's text: plain, or with a power of ten if asked for or where the value is very small or large."""
+    if value == 0 or (1e-3 <= abs(value) < 1e5 and not powers):
         return f"{value:.6g}"
     mantissa, _, exponent = f"{value:.3e}".partition("e")
     digits = mantissa.rstrip("0").rstrip(".")
@@ -165,7 +165,8 @@ def axis_for(values: Sequence[float], label: str, zero: bool = True, wanted: int
     ticks = nice_ticks(low, high, wanted)
     step = ticks[1] - ticks[0] if len(ticks) > 1 else high - low
     low, high = math.floor(low / step + 1e-9) * step, math.ceil(high / step - 1e-9) * step
-    return Axis(low, high, tuple((tick, number(tick)) for tick in nice_ticks(low, high, wanted)), label)
+    powers = max(abs(low), abs(high)) < 0.01  # all ticks of an axis are written alike
+    return Axis(low, high, tuple((tick, number(tick, powers)) for tick in nice_ticks(low, high, wanted)), label)
 
 
 def share_axis(label: str, ticks: int = 5, low: float = 0.0) -> Axis:
