@@ -17,7 +17,7 @@ import numpy as np
 TURNS = 18  # rotations of the spectrum in half a circle
 TURN_DEG = 180 / TURNS
 RADII = np.geomspace(2, 40, 12)  # spatial frequencies, cycles per side
-NEIGHBOURS = 8
+NEIGHBOURS = 12
 BLOCK = 512
 CHUNK = 256
 
@@ -58,7 +58,8 @@ def candidates(grey: np.ndarray, colour: np.ndarray, lesions: np.ndarray) -> Can
     turned_colour = [(_unit(each), mirror, angle) for each, mirror, angle in _turned_colours(layouts)]
     by_colour, _ = _poses(_nearest(still_colour, turned_colour, lesions), still_colour, turned_colour)
     opposite = by_spectrum + np.array([0, 0, 0, 180])  # a spectrum does not tell 0 from 180 degrees
-    rows = np.unique(np.concatenate([by_spectrum, opposite, by_colour]), axis=0)
+    upright = np.concatenate([by_spectrum, by_colour]) * np.array([1, 1, 0, 0])  # most photographs are
+    rows = np.unique(np.concatenate([by_spectrum, opposite, by_colour, upright]), axis=0)
     pairs, row_of = np.unique(rows[:, :2], axis=0, return_inverse=True)
     _, likeness = _poses(pairs, still, turned)
     return Candidates(rows[:, :2], rows[:, 2].astype(bool), rows[:, 3].astype(np.float64), likeness[row_of.ravel()])

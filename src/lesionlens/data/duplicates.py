@@ -13,10 +13,10 @@ from lesionlens.data.registration import SIDE, Pose, detail_agreement, local_con
 
 # Chosen on HAM10000, where every listed pair reaches SUSPECT and no pair of strangers seen reaches CERTAIN.
 SUSPECT = 0.40
-CERTAIN = 0.55
+CERTAIN = 0.62
 COARSE_SIDE, FINE_SIDE = 32, 64
 LOOKED_AT = 2  # candidates of each image that are registered finely
-FINE_LEAST = 0.5  # correlation below which a finely registered pair is dropped
+FINE_LEAST = 0.7  # correlation below which a finely registered pair is dropped
 BATCH = 1024
 
 
