@@ -45,3 +45,62 @@ def synthetic_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from lesionlens.data.synthetic import write_synthetic
 
     return write_synthetic(tmp_path_factory.mktemp("synthetic"), n_images=120, seed=0, width=96, height=72)
+
+
+@pytest.fixture(scope="session")
+def small_run(synthetic_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder of an untrained network with Grad-CAM in closed form, evaluated; read it only."""
+    import torch
+
+    from lesionlens.core.recipe_file import recipe_from
+    from lesionlens.data.image import InputSpec
+    from lesionlens.data.index import write_index
+    from lesionlens.data.sources import read_source
+    from lesionlens.data.split import make_split, write_split
+    from lesionlens.data.store import Store, pack
+    from lesionlens.evaluation.evaluate import evaluate
+    from lesionlens.models.build import build_network
+    from lesionlens.training.checkpoint import CheckpointInfo, save_network
+
+    recipe = recipe_from(
+        {
+            "name": "small",
+            "seed": 7,
+            "input": {"size": 64, "frame": 72},
+            "split": {"validation": 0.2, "test": 0.3},
+            "model": {"name": "test_convnext", "weights": "none"},
+            "evaluation": {"resamples": 100},
+        }
+    )
+    spec = InputSpec(size=64, frame=72, resize="squash", mean=(0.7, 0.5, 0.5), std=(0.2, 0.25, 0.3))
+    folder = tmp_path_factory.mktemp("run")
+    index = read_source(synthetic_root)
+    split = make_split(index, recipe.split)
+    write_index(index, folder / "index.csv")
+    write_split(split, folder / "split.json")
+    pack(index, spec, folder / "store")
+    network = build_network(recipe.model, len(index.labels), spec.size)
+    random = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(0.1 * torch.randn(parameter.shape, generator=random))
+    info = CheckpointInfo(index.labels, spec, recipe, split.hash, "plan", index.hash, split.protocol, split.leaks)
+    save_network(network, info, folder / "train" / "best.safetensors")
+    evaluate(folder / "train" / "best.safetensors", index, split, Store.open(folder / "store"), folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def small_bundle(small_run: Path) -> Path:
+    """The bundle of `small_run`; copy it before changing it."""
+    from lesionlens.data.index import read_index
+    from lesionlens.data.split import read_split
+    from lesionlens.data.store import Store
+    from lesionlens.deployment.export import ExportSettings, Material, export
+    from lesionlens.evaluation.predictions import read_predictions
+
+    index = read_index(small_run / "index.csv")
+    material = Material(index, read_split(small_run / "split.json", index), Store.open(small_run / "store"))
+    predictions = read_predictions(small_run / "predictions.npz")
+    settings = ExportSettings(compared_images=8, selftest_images=3)
+    return export(small_run / "train" / "best.safetensors", material, small_run / "bundle", predictions, settings).path

@@ -1,0 +1,117 @@
+"""The command `predict`: a bundle looks at images."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lesionlens.cli.console import note
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from lesionlens.deployment.archive import Overlays
+    from lesionlens.deployment.results import Lines
+    from lesionlens.deployment.runtime import Predictor
+
+NOTE_EVERY = 1000
+
+
+def predict(
+    bundle: Annotated[Path, typer.Argument(help="Bundle that `lesionlens export` wrote.")],
+    images: Annotated[list[str], typer.Argument(help="Files, folders, patterns, or - for a list on standard input.")],
+    out: Annotated[Path | None, typer.Option(help="File of results; goes on with one that was interrupted.")] = None,
+    form: Annotated[str, typer.Option("--format", help="jsonl, csv, table, or auto: by --out, else a table.")] = "auto",
+    overlays: Annotated[Path | None, typer.Option(help="Folder for heat maps over the images.")] = None,
+    overlay_class: Annotated[str, typer.Option(help="Diagnosis to show; the most probable one if not given.")] = "",
+    runtime: Annotated[str, typer.Option(help="auto, openvino or onnxruntime.")] = "auto",
+    variant: Annotated[str, typer.Option(help="Variant of the bundle; auto is its default.")] = "auto",
+    threads: Annotated[int, typer.Option(help="Threads of computation; 0 leaves it to the runtime.")] = 0,
+    batch_size: Annotated[int, typer.Option(help="Images in one pass.")] = 1,
+    workers: Annotated[int, typer.Option(help="Threads that read images ahead.")] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON lines: the same as --format jsonl.")] = False,
+) -> None:
+    """Predict images: probabilities, malignant share, heat maps. Broken images are named and give exit code 3."""
+    from lesionlens.core.errors import DataError
+    from lesionlens.deployment.archive import Overlays
+    from lesionlens.deployment.results import LINES
+    from lesionlens.deployment.runtime import Predictor
+    from lesionlens.deployment.sources import image_paths
+
+    form = _format("jsonl" if as_json else form, out)
+    predictor = Predictor(bundle, runtime=runtime, variant=variant, threads=threads, batch_size=batch_size, workers=workers)
+    for text in predictor.notes:
+        note(text)
+    drawn = None if overlays is None else Overlays(overlays, overlay_class)
+    if drawn is not None:
+        drawn.check(predictor.bundle)
+    lines = LINES[form](predictor.bundle.labels)
+    paths = image_paths(images, sys.stdin)
+    if out is None:
+        done, failed = _print_all(predictor, paths, lines, drawn)
+    else:
+        done, failed = _write_all(predictor, paths, lines, drawn, out)
+    if not done + failed:
+        raise DataError(f"no image in {', '.join(images)}; give files, or folders that hold some")
+    if failed:
+        raise DataError(f"{failed} of {done + failed} images could not be used and are named above; the rest is done")
+
+
+def _format(form: str, out: Path | None) -> str:
+    from lesionlens.core.errors import RecipeError
+    from lesionlens.deployment.results import LINES
+
+    if form == "auto":
+        form = "table" if out is None else "csv" if out.suffix.lower() == ".csv" else "jsonl"
+    if form not in LINES:
+        raise RecipeError(f"format {form!r}; it must be auto, {', '.join(LINES)}")
+    if form == "table" and out is not None:
+        raise RecipeError("a table cannot be gone on with; write --format jsonl or csv to --out")
+    return form
+
+
+def _print_all(predictor: Predictor, paths: Iterable[Path], lines: Lines, drawn: Overlays | None) -> tuple[int, int]:
+    """Print every result; how many images were done and how many failed."""
+    from lesionlens.deployment.archive import predict_archive
+    from lesionlens.deployment.results import row_of
+    from lesionlens.deployment.runtime import Failure
+
+    counts = [0, 0]
+    for result in predict_archive(predictor, paths, drawn, lambda failure: note(f"lesionlens: {failure.error}")):
+        if not sum(counts) and lines.header():
+            _print(lines.header())
+        counts[isinstance(result, Failure)] += 1
+        _print(lines.line(row_of(result, predictor.bundle.id)))
+    return counts[0], counts[1]
+
+
+def _write_all(predictor: Predictor, paths: Iterable[Path], lines: Lines, drawn: Overlays | None, out: Path) -> tuple[int, int]:
+    """Write what is not written yet; how many images are done in all and how many failed."""
+    from lesionlens.deployment.archive import predict_archive
+    from lesionlens.deployment.results import ResultFile, row_of
+    from lesionlens.deployment.runtime import Failure
+
+    failed = 0
+    with ResultFile(out, lines, predictor.bundle.id) as file:
+        before = len(file.finished)
+        if before:
+            note(f"going on with {out}: {before} images are finished")
+        left = (path for path in paths if str(path) not in file.finished)
+        count = 0
+        for count, result in enumerate(
+            predict_archive(predictor, left, drawn, lambda failure: note(f"lesionlens: {failure.error}")), start=1
+        ):
+            file.write(row_of(result, predictor.bundle.id))
+            failed += isinstance(result, Failure)
+            if count % NOTE_EVERY == 0:
+                note(f"{before + count} images")
+    note(f"wrote {out}: {before + count - failed} images")
+    return before + count - failed, failed
+
+
+def _print(text: str) -> None:
+    # A file name may hold bytes that are no text.
+    print(text.encode("utf-8", "backslashreplace").decode("utf-8"), flush=True)

@@ -1,0 +1,204 @@
+"""Results of many images as lines: JSON, CSV, or a table; a file of them can be gone on with."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+from lesionlens.core.artifact import atomic_file, storage_errors
+from lesionlens.core.errors import ArtifactError
+from lesionlens.core.labels import LabelSet
+from lesionlens.deployment.runtime import Failure, Prediction
+
+STEPS = ("decode", "resize", "network")
+SHORT_ID = 12
+
+
+class Lines(Protocol):
+    """One way to write results."""
+
+    def header(self) -> str:
+        """What stands before the first result; empty if nothing does."""
+
+    def line(self, row: dict[str, Any]) -> str:
+        """One result, as `row_of` gives it, without the line's end."""
+
+    def rows(self, stream: Iterable[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Each line that is not cut short, and of its result `image`, `bundle` and, if it failed, `error`."""
+
+
+def row_of(result: Prediction | Failure, bundle_id: str) -> dict[str, Any]:
+    """A result as JSON-ready values; a failure has `image`, `error` and `bundle` only."""
+    if isinstance(result, Failure):
+        return {"image": result.source, "error": str(result.error), "bundle": bundle_id}
+    return result.to_json()
+
+
+class JsonLines:
+    """One JSON object on each line."""
+
+    def __init__(self, labels: LabelSet) -> None:
+        pass
+
+    def header(self) -> str:
+        """See `Lines`."""
+        return ""
+
+    def line(self, row: dict[str, Any]) -> str:
+        """See `Lines`."""
+        return json.dumps(row, ensure_ascii=False)
+
+    def rows(self, stream: Iterable[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+        """See `Lines`."""
+        for line in stream:
+            if line.endswith("\n"):
+                row = json.loads(line)
+                yield line.removesuffix("\n"), {"image": row["image"], "bundle": row["bundle"], **row}
+
+
+class Csv:
+    """RFC 4180 with one column for each diagnosis."""
+
+    def __init__(self, labels: LabelSet) -> None:
+        self._codes = labels.codes
+        shares = [f"p_{code}" for code in labels.codes]
+        self._columns = ("image", "diagnosis", "malignant_share", *shares, *(f"{step}_ms" for step in STEPS), "bundle", "error")
+
+    def header(self) -> str:
+        """See `Lines`."""
+        return self._join(self._columns)
+
+    def line(self, row: dict[str, Any]) -> str:
+        """See `Lines`."""
+        shares, timings = row.get("probabilities", {}), row.get("timings_ms", {})
+        values = [row["image"], row.get("diagnosis", ""), row.get("malignant_share", "")]
+        values += [shares.get(code, "") for code in self._codes]
+        values += [timings.get(step, "") for step in STEPS]
+        return self._join([*values, row["bundle"], row.get("error", "")])
+
+    def rows(self, stream: Iterable[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+        """See `Lines`."""
+        lines = csv.reader(line for line in stream if line.endswith("\n"))
+        if tuple(next(lines, self._columns)) != self._columns:
+            raise ValueError("its columns are others")
+        for values in lines:
+            if len(values) == len(self._columns):  # a name with a line end in it may be cut between its lines
+                row = zip(self._columns, values, strict=True)
+                yield self._join(values), {name: value for name, value in row if value or name != "error"}
+
+    def _join(self, values: Iterable[Any]) -> str:
+        buffer = io.StringIO()
+        csv.writer(buffer, lineterminator="\r\n").writerow(values)  # it quotes only the line ends that it knows
+        return buffer.getvalue().removesuffix("\r\n")
+
+
+class Table:
+    """Aligned columns for people."""
+
+    def __init__(self, labels: LabelSet) -> None:
+        self._names = {d.code: d.name for d in labels.diagnoses}
+        self._width = max(len(f"{d.name} ({d.code})") for d in labels.diagnoses)
+
+    def header(self) -> str:
+        """See `Lines`."""
+        return f"{'diagnosis':<{self._width}}  probability  malignant       ms  image"
+
+    def line(self, row: dict[str, Any]) -> str:
+        """See `Lines`."""
+        if "error" in row:
+            return f"{'-':<{self._width}}  {'-':>11}  {'-':>9}  {'-':>7}  {row['image']}"
+        code, time_ms = row["diagnosis"], sum(row["timings_ms"].values())
+        what, share = f"{self._names[code]} ({code})", row["probabilities"][code]
+        return f"{what:<{self._width}}  {share:>11.3f}  {row['malignant_share']:>9.3f}  {time_ms:>7.1f}  {row['image']}"
+
+    def rows(self, stream: Iterable[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+        """A table is for looking at only.
+
+        Raises:
+            ValueError: always.
+        """
+        raise ValueError("a table cannot be read back")
+
+
+LINES: dict[str, type[JsonLines] | type[Csv] | type[Table]] = {"jsonl": JsonLines, "csv": Csv, "table": Table}
+
+
+class ResultFile:
+    """A file of results that can be killed at any moment and gone on with.
+
+    Every result is handed to the system as soon as it is there. On opening, a line that was cut
+    short and the images that failed are taken out, so that they are tried again; the rest counts
+    as finished.
+
+    Args:
+        path: file to write or to go on with.
+        lines: its format.
+        bundle_id: of the bundle that writes.
+
+    Raises:
+        ArtifactError: if the file holds something else, or results of another bundle.
+        StorageError: if it may not be written.
+    """
+
+    def __init__(self, path: Path, lines: Lines, bundle_id: str) -> None:
+        self.path = path
+        self.finished: set[str] = set()
+        self._lines = lines
+        if path.exists():
+            self._clean(bundle_id)
+        with storage_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._stream = path.open("a", encoding="utf-8", errors="surrogateescape", newline="")
+            if not path.stat().st_size and lines.header():
+                self._put(lines.header())
+
+    def __enter__(self) -> ResultFile:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stream.close()
+
+    def write(self, row: dict[str, Any]) -> None:
+        """Add one result.
+
+        Raises:
+            StorageError: if the disk is full; what was written before is kept.
+        """
+        with storage_errors(self.path):
+            self._put(self._lines.line(row))
+
+    def _put(self, line: str) -> None:
+        self._stream.write(line + "\n")
+        self._stream.flush()
+
+    def _clean(self, bundle_id: str) -> None:
+        with (
+            atomic_file(self.path) as temporary,
+            temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as kept,
+        ):
+            if self._lines.header():
+                kept.write(self._lines.header() + "\n")
+            for line, row in self._read():
+                if row["bundle"] != bundle_id:
+                    raise ArtifactError(
+                        f"{self.path} holds results of bundle {row['bundle'][:SHORT_ID]}, not {bundle_id[:SHORT_ID]}; "
+                        "choose another --out, or delete it"
+                    )
+                if "error" not in row:
+                    self.finished.add(row["image"])
+                    kept.write(line + "\n")
+
+    def _read(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        try:
+            with self.path.open(encoding="utf-8", errors="surrogateescape", newline="\n") as stream:
+                yield from self._lines.rows(stream)
+        except (ValueError, KeyError, TypeError, csv.Error) as error:
+            raise ArtifactError(
+                f"{self.path} exists and holds no results of predict ({error}); choose another --out, or delete it"
+            ) from error
+        except OSError as error:
+            raise ArtifactError(f"{self.path} cannot be read ({error.strerror}); choose another --out") from error
