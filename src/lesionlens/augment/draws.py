@@ -123,9 +123,9 @@ def coarse_dropout(u: Array, policy: Policy) -> Array:
     """
     low, high = policy.holes
     count = np.floor(_between(u[:, :1], low, high + 1))
-    parts = u[:, 1:].reshape(len(u), -1, 4).copy()
+    parts = u[:, 1:].reshape(len(u), high, 4).copy()
     parts[:, :, :2] = _between(parts[:, :, :2], *policy.hole_side)
-    return np.concatenate([count, parts.reshape(len(u), -1)], axis=1)
+    return np.concatenate([count, parts.reshape(len(u), 4 * high)], axis=1)
 
 
 def hole_boxes(drawn: Array, height: int, width: int) -> Array:
@@ -133,7 +133,7 @@ def hole_boxes(drawn: Array, height: int, width: int) -> Array:
 
     Holes beyond an image's own count are empty.
     """
-    parts = drawn[:, 1:].reshape(len(drawn), -1, 4)
+    parts = drawn[:, 1:].reshape(len(drawn), drawn.shape[1] // 4, 4)
     room = np.array([height, width])
     sides = np.floor(parts[:, :, :2] * room)
     starts = np.floor(parts[:, :, 2:] * (room - sides + 1))
