@@ -9,7 +9,7 @@ of other lesions.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +21,8 @@ NEIGHBOURS = 12
 BLOCK = 512
 CHUNK = 256
 
-Turned = tuple[np.ndarray, bool, float]  # all features in one pose: mirrored or not, turned by degrees
+Turned = tuple[np.ndarray, bool, int]  # features in one pose: mirrored or not, turned by degrees
+Turns = Callable[[np.ndarray], Iterator[Turned]]
 
 
 @dataclass(frozen=True)
@@ -49,19 +50,15 @@ def candidates(grey: np.ndarray, colour: np.ndarray, lesions: np.ndarray) -> Can
         colour: uint8, shape (N, s, s, 3).
         lesions: lesion number of each image, shape (N,); pairs within a lesion are not looked for.
     """
-    spectra = polar_spectra(grey)
-    still = _unit(spectra)
-    turned = [(_unit(each), mirror, angle) for each, mirror, angle in _turned_spectra(spectra)]
-    by_spectrum, _ = _poses(_nearest(still, turned, lesions), still, turned)
-    layouts = colour.astype(np.float32) - colour.mean(axis=(0, 1, 2), dtype=np.float32)
-    still_colour = _unit(layouts)
-    turned_colour = [(_unit(each), mirror, angle) for each, mirror, angle in _turned_colours(layouts)]
-    by_colour, _ = _poses(_nearest(still_colour, turned_colour, lesions), still_colour, turned_colour)
+    spectra = _unit(polar_spectra(grey))
+    by_spectrum, _ = _poses(_nearest(spectra, _turned_spectra, lesions), spectra, _turned_spectra)
+    layouts = _unit(colour - colour.mean(axis=(0, 1, 2), dtype=np.float32))
+    by_colour, _ = _poses(_nearest(layouts, _turned_layouts, lesions), layouts, _turned_layouts)
     opposite = by_spectrum + np.array([0, 0, 0, 180])  # a spectrum does not tell 0 from 180 degrees
     upright = np.concatenate([by_spectrum, by_colour]) * np.array([1, 1, 0, 0])  # most photographs are
     rows = np.unique(np.concatenate([by_spectrum, opposite, by_colour, upright]), axis=0)
     pairs, row_of = np.unique(rows[:, :2], axis=0, return_inverse=True)
-    _, likeness = _poses(pairs, still, turned)
+    _, likeness = _poses(pairs, spectra, _turned_spectra)
     return Candidates(rows[:, :2], rows[:, 2].astype(bool), rows[:, 3].astype(np.float64), likeness[row_of.ravel()])
 
 
@@ -102,46 +99,53 @@ def _turned_spectra(spectra: np.ndarray) -> Iterator[Turned]:
     mirrored = np.roll(spectra[:, ::-1], 1, axis=1)
     for mirror, each in ((False, spectra), (True, mirrored)):
         for turn in range(TURNS):
-            yield np.roll(each, turn, axis=1), mirror, turn * TURN_DEG
+            yield np.roll(each, turn, axis=1), mirror, round(turn * TURN_DEG)
 
 
-def _turned_colours(layouts: np.ndarray) -> Iterator[Turned]:
+def _turned_layouts(layouts: np.ndarray) -> Iterator[Turned]:
     for mirror, each in ((False, layouts), (True, layouts[:, :, ::-1])):
         for quarter in range(4):
-            yield np.rot90(each, -quarter, axes=(1, 2)), mirror, quarter * 90.0
+            yield np.rot90(each, -quarter, axes=(1, 2)), mirror, 90 * quarter
 
 
 def _unit(features: np.ndarray) -> np.ndarray:
-    flat = features.reshape(len(features), -1)
-    flat = flat - flat.mean(axis=1, keepdims=True)
-    return np.asarray(flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6), dtype=np.float32)
+    """Features of mean 0 and norm 1, shape unchanged; a turn only moves them about, so it keeps both."""
+    axes = tuple(range(1, features.ndim))
+    features = features - features.mean(axis=axes, keepdims=True)
+    norms = np.sqrt(np.square(features).sum(axis=axes, keepdims=True))
+    return np.asarray(features / np.maximum(norms, 1e-6), dtype=np.float32)
 
 
-def _nearest(still: np.ndarray, turned: list[Turned], lesions: np.ndarray) -> np.ndarray:
+def _nearest(features: np.ndarray, turns: Turns, lesions: np.ndarray) -> np.ndarray:
     """Each image's nearest neighbours of other lesions as pairs in ascending order, shape (P, 2)."""
-    near = _Neighbours(len(still), min(NEIGHBOURS, len(still) - 1))
-    for start in range(0, len(still), BLOCK):
-        block, rest = np.arange(start, min(start + BLOCK, len(still))), np.arange(start, len(still))
+    flat = features.reshape(len(features), -1)
+    near = _Neighbours(len(flat), min(NEIGHBOURS, len(flat) - 1))
+    for start in range(0, len(flat), BLOCK):
+        block, rest = np.arange(start, min(start + BLOCK, len(flat))), np.arange(start, len(flat))
         best = np.full((len(block), len(rest)), -2, np.float32)
-        for features, _, _ in turned:
-            np.maximum(best, still[start : start + BLOCK] @ features[start:].T, out=best)
+        for turned, _, _ in turns(features[start : start + BLOCK]):
+            np.maximum(best, turned.reshape(len(block), -1) @ flat[start:].T, out=best)
         best[lesions[block, None] == lesions[rest]] = -2
         near.merge(block, best, rest)
         near.merge(rest[len(block) :], best[:, len(block) :].T, block)  # likeness is symmetric
     return near.pairs()
 
 
-def _poses(pairs: np.ndarray, still: np.ndarray, turned: list[Turned]) -> tuple[np.ndarray, np.ndarray]:
+def _poses(pairs: np.ndarray, features: np.ndarray, turns: Turns) -> tuple[np.ndarray, np.ndarray]:
     """The pose in which the first image of each pair is most like the second.
 
     Returns:
         Rows (first, second, mirror, degrees), shape (P, 4); and the likeness, shape (P,).
     """
     best, pose = np.full(len(pairs), -2, np.float32), np.zeros((len(pairs), 2), np.int64)
-    for features, mirror, angle in turned:
-        likeness = np.einsum("pd,pd->p", features[pairs[:, 0]], still[pairs[:, 1]])
-        better = likeness > best
-        best[better], pose[better] = likeness[better], (mirror, round(angle))
+    for start in range(0, len(pairs), 8 * BLOCK):
+        some = slice(start, start + 8 * BLOCK)
+        still = features[pairs[some, 1]].reshape(len(pairs[some]), -1)
+        for turned, mirror, degrees in turns(features[pairs[some, 0]]):
+            likeness = np.einsum("pd,pd->p", turned.reshape(still.shape), still)
+            better = likeness > best[some]
+            best[some][better] = likeness[better]
+            pose[some][better] = mirror, degrees
     return np.column_stack([pairs, pose]), best
 
 
