@@ -1,11 +1,14 @@
 """Number formats by device."""
 
+import copy
+
 import pytest
 import torch
+from torch import nn
 
 from lesionlens.core.errors import RecipeError
 from lesionlens.training import precision
-from lesionlens.training.precision import autocast, build_scaler, resolve_precision
+from lesionlens.training.precision import autocast, build_scaler, has_slow_bf16_gradient, keep_fast, resolve_precision
 
 CPU = torch.device("cpu")
 
@@ -38,3 +41,46 @@ def test_autocast_computes_in_the_format():
         assert (weight @ weight).dtype == torch.bfloat16
     with autocast(CPU, "fp32"):
         assert (weight @ weight).dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    ("convolution", "slow"),
+    [
+        (nn.Conv2d(8, 8, 3, padding=1, groups=8), False),
+        (nn.Conv2d(8, 8, 3, stride=2, padding=1, groups=8), True),
+        (nn.Conv2d(8, 8, 7, padding=3, groups=8), True),
+        (nn.Conv2d(8, 8, 3, stride=2, padding=1), False),
+        (nn.Conv2d(8, 8, 3, stride=2, padding=1, groups=4), False),
+        (nn.Linear(8, 8), False),
+    ],
+    ids=str,
+)
+def test_which_gradients_are_slow(convolution, slow):
+    assert has_slow_bf16_gradient(convolution) == slow
+
+
+def test_slow_convolutions_alone_compute_in_float32():
+    network = nn.Sequential(nn.Conv2d(8, 8, 1), nn.Conv2d(8, 8, 3, stride=2, groups=8), nn.Conv2d(8, 8, 1))
+    names = list(network.state_dict())
+    keep_fast(network, CPU, "bf16")
+    found = []
+    copied = copy.deepcopy(network)  # as averaging does
+    for module in copied:
+        module.register_forward_hook(lambda module, arguments, result: found.append(result.dtype))
+    with torch.no_grad():
+        copied[1].weight.zero_()
+        copied[1].bias.zero_()
+    with autocast(CPU, "bf16"):
+        assert copied(torch.randn(1, 8, 8, 8)).dtype == torch.bfloat16
+    assert found == [torch.bfloat16, torch.float32, torch.bfloat16]
+    assert list(network.state_dict()) == names
+    with autocast(CPU, "bf16"):  # the copy computes with its own weights
+        assert not copied[1](torch.randn(1, 8, 8, 8)).any()
+        assert network[1](torch.randn(1, 8, 8, 8)).any()
+
+
+@pytest.mark.parametrize(("device", "name"), [("cuda", "bf16"), ("cpu", "fp32")])
+def test_elsewhere_nothing_changes(device, name):
+    network = nn.Sequential(nn.Conv2d(8, 8, 3, stride=2, groups=8))
+    keep_fast(network, torch.device(device), name)
+    assert "forward" not in vars(network[0])

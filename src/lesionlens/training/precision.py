@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
+from types import MethodType
 
 import torch
+from torch import Tensor, nn
 
 from lesionlens.core.errors import RecipeError
 
@@ -43,6 +45,36 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager[obj
     if precision == "fp32":
         return nullcontext()
     return torch.autocast(device.type, dtype=DTYPES[precision])
+
+
+def has_slow_bf16_gradient(module: nn.Module) -> bool:
+    """Whether a CPU takes the gradient of this convolution in bf16 by a plain, slow kernel.
+
+    oneDNN 3.12 has fast ones for depthwise convolutions of 3 x 3 and stride 1 alone: with stride 2
+    the gradient of the input is about 100 times slower in bf16 than in fp32, with 5 x 5 and 7 x 7
+    the gradient of the weights about twice.
+    """
+    if not isinstance(module, nn.Conv2d) or not 1 < module.groups == module.in_channels:
+        return False
+    return (module.kernel_size, module.stride, module.dilation) != ((3, 3), (1, 1), (1, 1))
+
+
+def keep_fast(network: nn.Module, device: torch.device, precision: str) -> None:
+    """Let the convolutions of `network` whose bf16 gradients are slow compute in fp32, on a CPU.
+
+    Only their own forward pass changes; parameters and names stay.
+    """
+    if (device.type, precision) != ("cpu", "bf16"):
+        return
+    for module in network.modules():
+        if has_slow_bf16_gradient(module):
+            module.forward = MethodType(_forward_in_fp32, module)  # type: ignore[method-assign]
+
+
+def _forward_in_fp32(self: nn.Module, images: Tensor) -> Tensor:
+    with torch.autocast("cpu", enabled=False):
+        result: Tensor = type(self).forward(self, images.float())
+    return result
 
 
 def build_scaler(device: torch.device, precision: str) -> torch.amp.GradScaler:

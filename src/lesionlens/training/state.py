@@ -13,7 +13,7 @@ from lesionlens.core.recipe import TrainingRecipe
 from lesionlens.training.ema import AveragedNetwork
 from lesionlens.training.history import Epoch
 from lesionlens.training.optimizer import build_optimizer
-from lesionlens.training.precision import build_scaler, resolve_precision
+from lesionlens.training.precision import build_scaler, keep_fast, resolve_precision
 from lesionlens.training.schedule import build_schedule
 
 
@@ -60,6 +60,7 @@ def build_state(network: nn.Module, recipe: TrainingRecipe, steps_per_epoch: int
     network.to(device)
     if recipe.channels_last:
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    keep_fast(network, device, precision)
     optimizer = build_optimizer(network, recipe)
     return TrainingState(
         network=network,
