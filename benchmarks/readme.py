@@ -1,0 +1,120 @@
+"""Puts the tables of `benchmarks/results/` into README.md, between `<!-- table: name -->` and `<!-- end -->`.
+
+    python benchmarks/readme.py [--check]
+
+With `--check` nothing is written, and the exit code is 1 if README.md is not what the results give.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+BLOCK = re.compile(r"(<!-- table: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+FIGURES = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "macro_f1": "macro F1",
+    "macro_auc": "macro AUC",
+    "ece": "calibration error (ECE)",
+}
+
+
+def read(name: str) -> Any:
+    return json.loads((RESULTS / name).read_text(encoding="utf-8"))
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    return "\n".join("| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *rows))
+
+
+def interval(figure: dict[str, float]) -> str:
+    return f"{figure['value']:.3f} ({figure['low']:.3f} to {figure['high']:.3f})"
+
+
+def leak() -> str:
+    runs = {name: read(f"{name}/scores.json") for name in ("light-lesion", "light-paper")}
+    heads = {"light-lesion": "split by lesion", "light-paper": "the paper's split over images (leaks)"}
+    rows = [["test images", *(f"{run['n_images']} of {run['n_lesions']} lesions" for run in runs.values())]]
+    rows += [["test images whose lesion was trained on", *(f"{run['leak_rate']:.1%}" for run in runs.values())]]
+    rows += [[words, *(interval(run["figures"][name]) for run in runs.values())] for name, words in FIGURES.items()]
+    rows += [["melanoma: sensitivity", *(interval(run["per_class"]["mel"]["recall"]) for run in runs.values())]]
+    commands = "\n".join(read(f"{name}/run.json")["command"] for name in runs)
+    return table(["figure", *heads.values()], rows) + f"\n\n```text\n{commands}\n```"
+
+
+def times() -> str:
+    found = read("times.json")
+    rows = [[row["what"], f"{row['seconds']:.0f} s"] for row in found["rows"]]
+    return table([f"on {found['machine']}, from a fresh clone", "time"], rows)
+
+
+def intervals() -> str:
+    found = read("intervals.json")
+    rows = [
+        ["ours", f"{found['ours']['median_s']:.2f} s"],
+        ["a loop over scikit-learn (scaled up)", f"{found['scikit_learn_loop_scaled']['median_s']:.0f} s"],
+    ]
+    what = f"{found['resamples']} resamples of {found['images']} cases, every figure, 1 thread"
+    return table([what, "median"], rows) + "\n\n`python benchmarks/intervals.py`"
+
+
+def augmentation() -> str:
+    found = read("augmentation.json")
+    sizes = [key for key in found if key.startswith("size ")]
+    names = list(found[sizes[0]]["ms_per_image"])
+    cells = [[f"{found[size]['ms_per_image'][name]['median_ms']:.2f}" for size in sizes] for name in names]
+    what = f"table 3's ten transforms, batch {found['batch']}, {found['threads']} threads: ms per image"
+    rows = [[name, *row] for name, row in zip(names, cells, strict=True)]
+    return table([what, *(f"{size[5:]} px" for size in sizes)], rows) + f"\n\n`{found['command']}`"
+
+
+def training() -> str:
+    found = read("training.json")
+    rows = [
+        [
+            name,
+            f"{row['ours']['median']:.1f}",
+            f"{row['plain']['median']:.1f}",
+            f"{row['times_faster']:.2f}",
+            f"{row['waiting_share']:.1%}",
+        ]
+        for name, row in found["networks"].items()
+    ]
+    head = [
+        f"training step, {found['size']} px, batch {found['batch']}",
+        "ours, images/s",
+        "plain loop",
+        "times faster",
+        "waiting for images",
+    ]
+    return table(head, rows) + f"\n\n`{found['command']}`"
+
+
+TABLES = {"leak": leak, "times": times, "intervals": intervals, "augmentation": augmentation, "training": training}
+
+
+def filled(text: str) -> str:
+    """The text with every table made anew."""
+    return BLOCK.sub(lambda found: f"{found[1]}{TABLES[found[2]]()}\n{found[3]}", text)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true")
+    readme = ROOT / "README.md"
+    before = readme.read_text(encoding="utf-8")
+    after = filled(before)
+    if parser.parse_args().check:
+        sys.exit(after != before)
+    readme.write_text(after, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
