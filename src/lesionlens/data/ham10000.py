@@ -16,6 +16,7 @@ from lesionlens.data.files import ImageFiles, scan
 from lesionlens.data.index import Index
 from lesionlens.data.isic import GroundTruth, find_ground_truths, ground_truth_rows, one_file
 from lesionlens.data.listing import STRICT, Row, Rules, make_index
+from lesionlens.data.synthetic import MARK
 from lesionlens.data.table import Columns, load_table, table_rows
 
 METADATA = "ham10000_metadata"
@@ -55,7 +56,13 @@ def read_ham10000(root: Path, rules: Rules = STRICT, files: ImageFiles | None = 
     others = [truth for truth in find_ground_truths(files) if truth.year == "2018" and truth.part != "training"]
     rows = list(table_rows(table, COLUMNS, part="training" if others else ""))
     rows += _other_rows(others, files, {row.image for row in rows})
-    return make_index(rows, files, "ham10000+isic2018" if others else "ham10000", HAM10000, rules)
+    return make_index(rows, files, _source(files.root, bool(others)), HAM10000, rules)
+
+
+def _source(root: Path, with_test: bool) -> str:
+    if (root / MARK).is_file():
+        return "synthetic"
+    return "ham10000+isic2018" if with_test else "ham10000"
 
 
 def _other_rows(truths: list[GroundTruth], files: ImageFiles, training: set[str]) -> list[Row]:

@@ -18,6 +18,7 @@ from lesionlens.data.sources import read_source
 from lesionlens.data.split import make_split, read_split, write_split
 from lesionlens.data.store import Store
 from lesionlens.data.store import pack as pack_images
+from lesionlens.data.synthetic import VERSION as SYNTHETIC_VERSION
 from lesionlens.data.synthetic import write_synthetic
 from lesionlens.evaluation.evaluate import PredictionSettings
 from lesionlens.evaluation.evaluate import evaluate as evaluate_checkpoint
@@ -38,13 +39,12 @@ def make_index(journey: Journey) -> str:
     root = journey.data
     if root is None:
         root = journey.path(IMAGES)
-        if not root.exists():
-            write_synthetic(root, n_images=SYNTHETIC_IMAGES, seed=journey.recipe.seed)
+        with journey.bar("draw", SYNTHETIC_IMAGES) as advance:
+            write_synthetic(root, n_images=SYNTHETIC_IMAGES, seed=journey.recipe.seed, progress=advance)
     index = read_source(root, journey.source)
     write_index(index, journey.path(INDEX))
     facts = index.summary()
-    drawn = "synthetic images" if journey.data is None else "images"
-    return f"{facts['images']} {drawn} of {facts['lesions']} lesions, {facts['masks']} masks ({index.source})"
+    return f"{facts['images']} images of {facts['lesions']} lesions, {facts['masks']} masks ({index.source})"
 
 
 def make_audit(journey: Journey) -> str:
@@ -122,7 +122,7 @@ def make_report(journey: Journey) -> str:
 
 def _source(journey: Journey) -> Any:
     if journey.data is None:
-        return ["synthetic", SYNTHETIC_IMAGES, journey.recipe.seed]
+        return [SYNTHETIC_VERSION, SYNTHETIC_IMAGES, journey.recipe.seed]
     return [journey.source, str(journey.data.resolve()), _listing(journey.data)]
 
 
