@@ -13,6 +13,7 @@ from lesionlens.core.errors import ArtifactError, TrainingError
 from lesionlens.core.seeds import derive_seed
 from lesionlens.data.image import input_spec
 from lesionlens.training.batches import Batches, fits_device, frames_on, plan_rows
+from lesionlens.training.distributed import World
 from lesionlens.training.order import Order, epoch_order
 
 CPU = torch.device("cpu")
@@ -21,7 +22,7 @@ CPU = torch.device("cpu")
 def batches(artifacts, recipe=None, rank=0, world=1):
     inputs, recipe = artifacts.inputs, recipe or artifacts.recipe
     rows = plan_rows(inputs.plan, inputs.store, inputs.index)
-    return Batches(rows, inputs.store.images, input_spec(recipe.input), recipe, CPU, rank, world)
+    return Batches(rows, inputs.store.images, input_spec(recipe.input), recipe, World(CPU, rank, world))
 
 
 def epoch_of(made, epoch):

@@ -23,7 +23,7 @@ def learner(artifacts, training=None, augmentation=NO_MIX, model=None):
     recipe = artifacts.changed(training={**PLAIN, **(training or {})}, augmentation=augmentation, model=model)
     spec = input_spec(recipe.input)
     rows = plan_rows(inputs.plan, inputs.store, inputs.index)
-    batches = Batches(rows, inputs.store.images, spec, recipe, world.device)
+    batches = Batches(rows, inputs.store.images, spec, recipe, world)
     torch.manual_seed(0)
     network = build_network(recipe.model, 7, spec.size)
     state = build_state(network, recipe.training, steps_per_epoch(batches, recipe.training.accumulate), world.device)

@@ -22,6 +22,7 @@ from lesionlens.core.seeds import derive_seed
 from lesionlens.data.image import InputSpec
 from lesionlens.data.index import Index
 from lesionlens.data.store import Store
+from lesionlens.training.distributed import World
 from lesionlens.training.order import Order, cut_batches, epoch_order, fed_counts
 from lesionlens.training.prefetch import Prefetch
 
@@ -95,30 +96,28 @@ class Batches:
         images: frames of the store, uint8 (N, F, F, 3).
         spec: size of the crop.
         recipe: seed, augmentation, batch size and sampler are used.
-        device: where the images go. On a GPU with room the frames are kept and augmented there.
-        rank: number of this process.
-        world: number of processes; each takes its part of every batch.
+        world: this process takes its part of every batch, to its device. On a GPU with room the
+            frames are kept and augmented there.
 
     Raises:
         TrainingError: if a batch has fewer images than there are processes.
     """
 
-    def __init__(
-        self, rows: Rows, images: np.ndarray, spec: InputSpec, recipe: Recipe, device: torch.device, rank: int = 0, world: int = 1
-    ) -> None:
+    def __init__(self, rows: Rows, images: np.ndarray, spec: InputSpec, recipe: Recipe, world: World) -> None:
         self.rows = rows
         self.size = spec.size
         self.recipe = recipe
-        self.device = device
-        self.rank = rank
         self.world = world
+        self.device = world.device
         self.policy = table_3(recipe.augmentation.probabilities)
         self.cuts = cut_batches(len(rows.labels), recipe.training.batch_size)
         smallest = min(cut.stop - cut.start for cut in self.cuts)
-        if smallest < world:
-            raise TrainingError(f"a batch has {smallest} images for {world} processes; start fewer, or raise training.batch_size")
-        self.on_device = device.type != "cpu" and fits_device(images.nbytes, device)
-        self.frames = frames_on(device, images) if self.on_device else None
+        if smallest < world.size:
+            raise TrainingError(
+                f"a batch has {smallest} images for {world.size} processes; start fewer, or raise training.batch_size"
+            )
+        self.on_device = fits_device(images.nbytes, world.device)
+        self.frames = frames_on(world.device, images) if self.on_device else None
         self.images = images
 
     def __len__(self) -> int:
@@ -136,7 +135,7 @@ class Batches:
     def _generate(self, epoch: int) -> Iterator[Batch]:
         order = epoch_order(self.rows.labels, self.recipe.training.sampler, self.recipe.seed, epoch)
         for cut in self.cuts:
-            draws = np.array_split(np.arange(cut.start, cut.stop), self.world)[self.rank]
+            draws = np.array_split(np.arange(cut.start, cut.stop), self.world.size)[self.world.rank]
             part = Order(order.rows[draws], order.repeats[draws])
             labels = torch.from_numpy(self.rows.labels[part.rows])
             images = self.read(part, epoch)

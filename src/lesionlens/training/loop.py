@@ -84,7 +84,7 @@ class Learner:
         start = time.perf_counter()
         with self.batches.epoch(epoch) as images:
             for number, batch in enumerate(images):
-                self._batch(batch, epoch, number, sums)
+                self.feed(batch, epoch, number, sums)
                 if progress is not None:
                     progress(batch.total)
             self._check(sums, epoch, len(sums.losses))
@@ -92,7 +92,8 @@ class Learner:
         sums.seconds = time.perf_counter() - start
         return sums
 
-    def _batch(self, batch: Batch, epoch: int, number: int, sums: Sums) -> None:
+    def feed(self, batch: Batch, epoch: int, number: int, sums: Sums) -> None:
+        """Forward, backward and, at the end of a group of batches, a step; counts into `sums`."""
         accumulate = self.recipe.training.accumulate
         first = number - number % accumulate
         members = min(accumulate, len(self.batches) - first)

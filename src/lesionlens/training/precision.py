@@ -68,7 +68,7 @@ def keep_fast(network: nn.Module, device: torch.device, precision: str) -> None:
         return
     for module in network.modules():
         if has_slow_bf16_gradient(module):
-            module.forward = MethodType(_forward_in_fp32, module)  # type: ignore[method-assign]
+            module.forward = MethodType(_forward_in_fp32, module)
 
 
 def _forward_in_fp32(self: nn.Module, images: Tensor) -> Tensor:

@@ -130,7 +130,7 @@ def train_run(
     check_inputs(inputs, spec)
     info = describe(inputs, recipe, spec)
     rows = plan_rows(inputs.plan, inputs.store, inputs.index)
-    batches = Batches(rows, inputs.store.images, spec, recipe, world.device, world.rank, world.size)
+    batches = Batches(rows, inputs.store.images, spec, recipe, world)
     state = _start(info, batches, out, world, restart)
     learner = Learner(state, batches, recipe, spec, len(info.labels), world)
     with contextlib.ExitStack() as stack:

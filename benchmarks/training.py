@@ -1,0 +1,208 @@
+"""Images per second of our training step against a plain loop, and the share of time spent waiting for images.
+
+    python benchmarks/training.py [--device auto] [--threads 2] [--rounds 12] [--batch 16] [--size 224] [--out FILE]
+
+`plain` is what one writes first: timm's network, torch's AdamW, fp32. `ours` is the step that
+`lesionlens train` makes with its defaults. Both start from the same random weights, see the same
+uint8 batches, take turns within one run, and end with the mean loss of their last rounds. The
+waiting is measured over an epoch of our loop in which every image passes through table 3 on the
+thread beside. `fastest` holds where other programs take turns on the machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from lesionlens.core.artifact import write_json
+from lesionlens.core.recipe import AugmentationRecipe, InputRecipe, ModelRecipe, Recipe, TrainingRecipe
+from lesionlens.data.image import InputSpec, input_spec
+from lesionlens.models.build import build_network
+from lesionlens.models.operators import timm
+from lesionlens.training.batches import Batch, Batches, Rows
+from lesionlens.training.distributed import World, choose_device
+from lesionlens.training.loop import Learner, Sums
+from lesionlens.training.state import build_state
+
+MODELS = ("convnext_tiny", "mobilenetv2_100")
+N_CLASSES = 7
+WARM_UP = 2
+LEARNING_RATE = 1e-4
+Step = Callable[[Batch], float]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What both loops are given."""
+
+    recipe: Recipe
+    spec: InputSpec
+    batches: Batches
+    device: torch.device
+
+
+def bench_of(name: str, options: argparse.Namespace, device: torch.device) -> Bench:
+    """Random images in memory, every one augmented anew each epoch."""
+    n_images = options.batch * options.rounds
+    recipe = Recipe(
+        input=InputRecipe(size=options.size),
+        augmentation=AugmentationRecipe(offline_pixels="fresh", originals=True, mixup_p=0.0, cutmix_p=0.0),
+        model=ModelRecipe(name=name, weights="none"),
+        training=TrainingRecipe(
+            batch_size=options.batch, learning_rate=LEARNING_RATE, schedule="constant", warmup_epochs=0.0, label_smoothing=0.0
+        ),
+    )
+    generator = np.random.default_rng(0)
+    images = generator.integers(0, 256, (n_images, options.size, options.size, 3), dtype=np.uint8)
+    ids = tuple(str(number) for number in range(n_images))
+    labels = generator.integers(0, N_CLASSES, n_images)
+    rows = Rows(ids, np.zeros(n_images, np.int64), tuple(range(n_images)), np.arange(n_images), labels)
+    spec = input_spec(recipe.input)
+    return Bench(recipe, spec, Batches(rows, images, spec, recipe, World(device)), device)
+
+
+def initial_weights(bench: Bench) -> dict[str, torch.Tensor]:
+    torch.manual_seed(0)
+    return build_network(bench.recipe.model, N_CLASSES, bench.spec.size).state_dict()
+
+
+def plain_step(bench: Bench) -> Step:
+    """timm, AdamW and fp32, as in their first examples."""
+    network = timm().create_model(bench.recipe.model.name, num_classes=N_CLASSES)
+    network.load_state_dict(initial_weights(bench))
+    network.to(bench.device).train()
+    optimizer = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE)
+    mean = torch.tensor(bench.spec.mean, device=bench.device).view(1, 3, 1, 1)
+    std = torch.tensor(bench.spec.std, device=bench.device).view(1, 3, 1, 1)
+
+    def step(batch: Batch) -> float:
+        images = (batch.images.contiguous().float() / 255 - mean) / std
+        optimizer.zero_grad()
+        loss = functional.cross_entropy(network(images), batch.labels)
+        loss.backward()
+        optimizer.step()
+        return float(loss.detach())
+
+    return step
+
+
+def learner_of(bench: Bench) -> Learner:
+    network = build_network(bench.recipe.model, N_CLASSES, bench.spec.size)
+    network.load_state_dict(initial_weights(bench))
+    state = build_state(network, bench.recipe.training, len(bench.batches), bench.device)
+    return Learner(state, bench.batches, bench.recipe, bench.spec, N_CLASSES, World(bench.device))
+
+
+def our_step(learner: Learner) -> Step:
+    def step(batch: Batch) -> float:
+        learner.state.network.train()
+        sums = Sums(torch.zeros((), device=learner.world.device))
+        learner.feed(batch, 1, 0, sums)
+        return float(sums.losses[0])
+
+    return step
+
+
+def measure(bench: Bench, rounds: int) -> tuple[dict[str, dict[str, float]], Learner]:
+    """Images per second of each loop, the loops taking turns on the same batches."""
+    learner = learner_of(bench)
+    steps = {"plain": plain_step(bench), "ours": our_step(learner)}
+    with bench.batches.epoch(1) as images:
+        prepared = list(images)
+    rates: dict[str, list[float]] = {name: [] for name in steps}
+    losses: dict[str, list[float]] = {name: [] for name in steps}
+    for number in range(WARM_UP + rounds):
+        batch = prepared[number % len(prepared)]
+        for name, step in steps.items():
+            start = time.perf_counter()
+            loss = step(batch)
+            if number >= WARM_UP:
+                rates[name].append(len(batch.labels) / (time.perf_counter() - start))
+                losses[name].append(loss)
+    return {name: spread(rates[name], losses[name]) for name in steps}, learner
+
+
+def spread(rates: list[float], losses: list[float]) -> dict[str, float]:
+    return {
+        "median": round(statistics.median(rates), 2),
+        "slowest_5_percent": round(float(np.quantile(rates, 0.05)), 2),
+        "fastest": round(max(rates), 2),
+        "loss_at_the_end": round(statistics.mean(losses[-4:]), 4),
+    }
+
+
+def figures_of(name: str, options: argparse.Namespace, device: torch.device) -> dict[str, Any]:
+    bench = bench_of(name, options, device)
+    found, learner = measure(bench, options.rounds)
+    epoch = learner.train(2)
+    return {
+        **found,
+        "times_faster": round(found["ours"]["median"] / found["plain"]["median"], 2),
+        "times_faster_fastest": round(found["ours"]["fastest"] / found["plain"]["fastest"], 2),
+        "precision": learner.state.precision,
+        "epoch_images_per_second": round(sum(epoch.sizes) / epoch.seconds, 2),
+        "waiting_share": round(epoch.waited_s / epoch.seconds, 4),
+    }
+
+
+def cpu_name() -> str:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.is_file() else []
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.processor())
+
+
+def facts(options: argparse.Namespace, device: torch.device) -> dict[str, Any]:
+    commit = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)
+    given = " ".join(f"--{key} {getattr(options, key)}" for key in ("threads", "rounds", "batch", "size"))
+    return {
+        "what": "images per second of a training step, uint8 batch to updated weights, and the waiting of an epoch",
+        "command": f"python {Path(__file__).parent.name}/{Path(__file__).name} {given}",
+        "machine": {
+            "cpu": cpu_name(),
+            "cores": os.cpu_count(),
+            "load": round(os.getloadavg()[0], 2),
+            "gpu": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
+        },
+        "versions": {"python": platform.python_version(), "torch": torch.__version__, "timm": timm().__version__},
+        "commit": commit.stdout.strip(),
+        "size": options.size,
+        "batch": options.batch,
+        "threads": options.threads,
+        "rounds": options.rounds,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--rounds", type=int, default=12)
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--size", type=int, default=224)
+    parser.add_argument("--models", nargs="+", default=list(MODELS))
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    torch.set_flush_denormal(True)
+    device = choose_device(options.device)
+    result = {**facts(options, device), "networks": {name: figures_of(name, options, device) for name in options.models}}
+    print(json.dumps(result, indent=2))
+    if options.out:
+        write_json(options.out, result)
+
+
+if __name__ == "__main__":
+    main()
