@@ -13,9 +13,9 @@ import numpy as np
 
 from lesionlens.core.artifact import read_json, write_json, write_stamp
 from lesionlens.core.errors import ArtifactError, DataError
-from lesionlens.data.duplicates import CERTAIN, SUSPECT, Duplicate, exact_duplicates, near_duplicates
+from lesionlens.data.duplicates import CERTAIN, LIKELY, SUSPECT, Duplicate, exact_duplicates, is_certain, near_duplicates
 from lesionlens.data.fingerprint import Fingerprints, fingerprints
-from lesionlens.data.index import Index
+from lesionlens.data.index import Index, Record
 from lesionlens.data.parallel import Progress
 from lesionlens.data.split import Pair, Split, groups_of
 
@@ -33,7 +33,9 @@ class SuspectedPair:
         dx_b: diagnosis of the second.
         kind: `exact` or `near`.
         correlation: how far their details agree, in [-1, 1]; 1 for exact.
-        certain: whether a split unites them without a look.
+        same_patient: whether age, sex and site are known and equal.
+        certain: whether a split unites them without a look: their correlation is at least 0.62, or
+            at least 0.45 and the patient seems the same.
         known: whether the pair was known before.
     """
 
@@ -43,6 +45,7 @@ class SuspectedPair:
     dx_b: str
     kind: str
     correlation: float
+    same_patient: bool
     certain: bool
     known: bool
 
@@ -79,7 +82,7 @@ class Audit:
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready form, with the thresholds that decided."""
-        return {**asdict(self), "thresholds": {"suspect": SUSPECT, "certain": CERTAIN}}
+        return {**asdict(self), "thresholds": {"suspect": SUSPECT, "likely": LIKELY, "certain": CERTAIN}}
 
     def summary(self) -> str:
         """One line for people."""
@@ -156,15 +159,21 @@ def _suspects(
 def _suspect(index: Index, pair: Duplicate, known: set[frozenset[str]]) -> SuspectedPair:
     a, b = sorted((index.records[pair.first], index.records[pair.second]), key=lambda record: record.image_id)
     return SuspectedPair(
-        a.image_id,
-        b.image_id,
-        a.dx,
-        b.dx,
-        pair.kind,
-        pair.correlation,
-        pair.certain,
-        frozenset((a.image_id, b.image_id)) in known,
+        image_id_a=a.image_id,
+        image_id_b=b.image_id,
+        dx_a=a.dx,
+        dx_b=b.dx,
+        kind=pair.kind,
+        correlation=pair.correlation,
+        same_patient=_same_patient(a, b),
+        certain=is_certain(pair.correlation, _same_patient(a, b)),
+        known=frozenset((a.image_id, b.image_id)) in known,
     )
+
+
+def _same_patient(a: Record, b: Record) -> bool:
+    known = a.age is not None and bool(a.sex) and bool(a.site)
+    return known and (a.age, a.sex, a.site) == (b.age, b.sex, b.site)
 
 
 def _compare(index: Index, pairs: Sequence[SuspectedPair], known_pairs: Sequence[Pair]) -> dict[str, Any]:

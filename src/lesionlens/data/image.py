@@ -162,7 +162,7 @@ def open_image(source: Path | bytes, name: str = "", max_pixels: int = MAX_PIXEL
             image.load()
             return _upright(_to_rgb(image, name), orientation)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ImageError(f"{name}: too many pixels; the most is {max_pixels:,}. Scale the image down first") from error
+        raise ImageError(f"{name} has too many pixels ({error}); the most is {max_pixels:,}. Scale the image down first") from error
     except UnidentifiedImageError as error:
         raise ImageError(f"{name} is not an image in a known format ({', '.join(FORMATS)}); save it as JPEG or PNG") from error
     except DECODE_ERRORS as error:

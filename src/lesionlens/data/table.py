@@ -83,7 +83,7 @@ class Table:
         """
         position = self.position(name)
         if position is None:
-            raise DataError(f"{self.path} has no column {name!r}; it has {', '.join(self.columns)}")
+            raise DataError(f"{self.path} has no column {name!r}; it has {', '.join(self.columns)}. Add it or rename yours")
         return position
 
     def where(self, line: int) -> str:
