@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 import struct
 import zlib
 from dataclasses import asdict, dataclass
@@ -162,7 +163,9 @@ def open_image(source: Path | bytes, name: str = "", max_pixels: int = MAX_PIXEL
             image.load()
             return _upright(_to_rgb(image, name), orientation)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ImageError(f"{name} has too many pixels ({error}); the most is {max_pixels:,}. Scale the image down first") from error
+        pixels = re.search(r"\d+", str(error))  # Pillow refuses before it says a size other than in words
+        count = f"{int(pixels[0]):,}" if pixels else "too many"
+        raise ImageError(f"{name} has {count} pixels; the most is {max_pixels:,}. Scale the image down first") from error
     except UnidentifiedImageError as error:
         raise ImageError(f"{name} is not an image in a known format ({', '.join(FORMATS)}); save it as JPEG or PNG") from error
     except DECODE_ERRORS as error:
