@@ -1,0 +1,48 @@
+import copy
+
+import pytest
+
+from lesionlens.deployment.bundle import open_bundle
+from lesionlens.deployment.card import NOT_MEASURED, card
+
+
+@pytest.fixture
+def facts(small_bundle):
+    return copy.deepcopy(open_bundle(small_bundle).facts)
+
+
+def test_the_card_in_the_bundle_is_of_its_facts(facts, small_bundle):
+    assert (small_bundle / "card.md").read_text() == card(facts)
+
+
+def test_it_says_what_a_reader_must_know(facts):
+    text = card(facts)
+    for needed in ("not a medical device", "Not for:", "| mel | Melanoma | yes |", "95% interval", "Licences", "Temperature"):
+        assert needed in text
+    figure = facts["scores"]["figures"]["accuracy"]
+    assert f"| Accuracy | {figure['value']:.3f} [{figure['low']:.3f}, {figure['high']:.3f}] |" in text
+
+
+def test_a_leaking_split_shouts(facts):
+    facts["origin"]["leak_statement"] = "THE FIGURES ARE TOO HIGH BECAUSE THIS SPLIT LEAKS"
+    assert card(facts).count("THIS SPLIT LEAKS") == 2
+
+
+def test_figures_that_are_not_there(facts):
+    facts["scores"]["figures"]["macro_auc"] = {"value": None, "low": None, "high": None}
+    facts["scores"]["figures"]["ece"] = {"value": 0.5, "low": None, "high": None}
+    assert "| Macro AUC | - |" in card(facts)
+    assert "| Calibration error (ECE) | 0.500 |" in card(facts)
+    facts["scores"] = None
+    assert NOT_MEASURED in card(facts)
+
+
+def test_figures_over_several_views_say_so(facts):
+    assert "the bundle looks once" not in card(facts)
+    facts["scores"]["views"] = 8
+    assert "Measured over 8 views; the bundle looks once." in card(facts)
+
+
+def test_a_network_without_maps(facts):
+    facts["outputs"]["maps"] = None
+    assert "gives no heat maps" in card(facts)

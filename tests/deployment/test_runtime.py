@@ -1,0 +1,193 @@
+import shutil
+import subprocess
+import sys
+import threading
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lesionlens.core.errors import BundleError, ImageError, RecipeError
+from lesionlens.data.image import centre_crop, open_image, prepare
+from lesionlens.data.index import read_index
+from lesionlens.deployment import engines, runtime
+from lesionlens.deployment.bundle import open_bundle
+from lesionlens.deployment.graph import GraphNetwork, run_graph
+from lesionlens.deployment.runtime import Failure, Prediction, Predictor, choose
+from lesionlens.training.checkpoint import load_network
+
+HEAVY = ("torch", "timm", "sklearn", "matplotlib", "pandas", "scipy", "onnx")
+
+
+@pytest.fixture(scope="module")
+def paths(small_run) -> list[Path]:
+    index = read_index(small_run / "index.csv")
+    return [index.image_path(record) for record in index.records[:7]]
+
+
+@pytest.fixture(scope="module", params=["openvino", "onnxruntime"])
+def predictor(request, small_bundle) -> Predictor:
+    if not engines.installed(request.param):
+        pytest.skip(f"{request.param} is not installed")
+    return Predictor(small_bundle, runtime=request.param, threads=1)
+
+
+def test_predictions_are_torchs_on_the_same_files(predictor, small_run, paths):
+    network, info = load_network(small_run / "train" / "best.safetensors")
+    graph = GraphNetwork(network, info.spec, predictor.bundle.facts["temperature"]["value"])
+    pixels = np.stack([centre_crop(prepare(open_image(path), info.spec), info.spec.size) for path in paths])
+    wanted = run_graph(graph, pixels)
+    found = list(predictor.predict(paths))
+    assert [prediction.source for prediction in found] == [str(path) for path in paths]
+    np.testing.assert_allclose(np.stack([p.probabilities for p in found]), wanted.probabilities, atol=1e-5)
+    np.testing.assert_allclose(np.stack([p.maps for p in found]), wanted.maps, atol=1e-4 * wanted.maps.max())
+    np.testing.assert_allclose(np.stack([p.features for p in found]), wanted.features, atol=1e-4 * wanted.features.max())
+
+
+def test_what_a_prediction_says(predictor, paths):
+    (prediction,) = predictor.predict(paths[:1])
+    by_code = prediction.by_code
+    assert sum(by_code.values()) == pytest.approx(1, abs=1e-6)
+    assert prediction.first.code == max(by_code, key=by_code.__getitem__)
+    assert prediction.malignant_share == pytest.approx(by_code["akiec"] + by_code["bcc"] + by_code["mel"], abs=1e-6)
+    assert prediction.timings_ms.keys() == {"decode", "resize", "network"}
+    assert all(value > 0 for value in prediction.timings_ms.values())
+    assert prediction.bundle_id == predictor.bundle.id
+    assert prediction.to_json()["image"] == str(paths[0])
+
+
+def test_bytes_are_as_good_as_a_path(predictor, paths):
+    one, other = predictor.predict([paths[0], paths[0].read_bytes()])
+    assert (one.source, other.source) == (str(paths[0]), "")
+    np.testing.assert_array_equal(one.probabilities, other.probabilities)
+
+
+@pytest.mark.parametrize("batch_size", [2, 4, 16])
+def test_batches_change_nothing(small_bundle, predictor, paths, batch_size):
+    batched = Predictor(small_bundle, runtime=predictor.runtime, threads=1, batch_size=batch_size, workers=2)
+    one_by_one, in_batches = list(predictor.predict(paths)), list(batched.predict(paths))
+    assert [p.source for p in in_batches] == [str(path) for path in paths]
+    for one, other in zip(one_by_one, in_batches, strict=True):
+        np.testing.assert_allclose(one.probabilities, other.probabilities, atol=1e-5)
+
+
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_broken_images_are_named_and_the_rest_goes_on(small_bundle, paths, tmp_path, batch_size):
+    (tmp_path / "empty.jpg").write_bytes(b"")
+    (tmp_path / "cut.jpg").write_bytes(paths[1].read_bytes()[:300])
+    mixed = [paths[0], tmp_path / "empty.jpg", paths[1], tmp_path / "cut.jpg", tmp_path / "none.jpg", paths[2], b""]
+    results = list(Predictor(small_bundle, batch_size=batch_size, threads=1).attempt(mixed))
+    assert [result.source for result in results] == [str(item) if isinstance(item, Path) else "" for item in mixed]
+    assert [type(result) for result in results] == [Prediction, Failure, Prediction, Failure, Failure, Prediction, Failure]
+    assert "0 bytes" in str(results[1].error)
+
+
+def test_predict_stops_at_a_broken_image(predictor, paths, tmp_path):
+    results = predictor.predict([paths[0], tmp_path / "none.jpg", paths[1]])
+    assert next(results).source == str(paths[0])
+    with pytest.raises(ImageError, match="cannot be read"):
+        next(results)
+
+
+def test_sources_are_taken_only_as_fast_as_they_are_worked_off(small_bundle, paths):
+    taken = 0
+
+    def endless():
+        nonlocal taken
+        while True:
+            taken += 1
+            yield paths[0]
+
+    results = Predictor(small_bundle, threads=1, batch_size=2, workers=2).attempt(endless())
+    for _ in range(10):
+        next(results)
+    assert taken <= 10 + 2 * 2 + 2
+    results.close()
+    assert not [thread for thread in threading.enumerate() if "ThreadPool" in thread.name]
+
+
+def test_memory_does_not_grow_with_the_number_of_images(small_bundle, paths):
+    predictor = Predictor(small_bundle, threads=1, batch_size=4)
+    sum(1 for _ in predictor.predict(paths * 3))
+    tracemalloc.start()
+    peaks = []
+    for count in (20, 200):
+        tracemalloc.reset_peak()
+        assert sum(1 for _ in predictor.predict(path for _ in range(count // 5) for path in paths[:5])) == count
+        peaks.append(tracemalloc.get_traced_memory()[1])
+    tracemalloc.stop()
+    assert peaks[1] < peaks[0] + 300_000
+
+
+def test_no_images_are_no_error(predictor):
+    assert list(predictor.predict([])) == []
+
+
+def test_several_threads_may_ask_at_once(predictor, paths):
+    expected = [p.probabilities for p in predictor.predict(paths)]
+    found: dict[int, list[np.ndarray]] = {}
+
+    def ask(number: int) -> None:
+        found[number] = [p.probabilities for p in predictor.predict(paths)]
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for number in range(4):
+        np.testing.assert_allclose(found[number], expected, atol=1e-6)
+
+
+def test_openvino_is_taken_where_it_is_installed(small_bundle, monkeypatch):
+    bundle = open_bundle(small_bundle)
+    monkeypatch.setattr(runtime, "installed", lambda name: True)
+    assert choose(bundle)[1] == "openvino"
+    monkeypatch.setattr(runtime, "installed", lambda name: name == "onnxruntime")
+    variant, chosen, notes = choose(bundle)
+    assert (variant.name, chosen, notes) == ("fp32", "onnxruntime", ())
+    with pytest.raises(BundleError, match="openvino was asked for and installed here is onnxruntime"):
+        choose(bundle, "openvino")
+    monkeypatch.setattr(runtime, "installed", lambda name: False)
+    with pytest.raises(BundleError, match="installed here is none"):
+        choose(bundle)
+
+
+@pytest.mark.parametrize("arguments", [{"runtime": "tensorrt"}, {"threads": -1}, {"batch_size": 0}, {"workers": 0}])
+def test_arguments_are_checked(small_bundle, arguments):
+    with pytest.raises(RecipeError):
+        Predictor(small_bundle, **arguments)
+
+
+def test_a_damaged_bundle_is_not_run(small_bundle, tmp_path):
+    copy = shutil.copytree(small_bundle, tmp_path / "bundle")
+    (copy / "card.md").unlink()
+    with pytest.raises(BundleError, match=r"card\.md is missing"):
+        Predictor(copy)
+
+
+def test_photographs_with_exif_rotation_are_upright(predictor, paths, tmp_path):
+    image = open_image(paths[0])
+    turned = image.transpose(Image.Transpose.ROTATE_90)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned.save(tmp_path / "turned.png", exif=exif)
+    image.save(tmp_path / "upright.png")
+    one, other = predictor.predict([tmp_path / "turned.png", tmp_path / "upright.png"])
+    np.testing.assert_array_equal(one.probabilities, other.probabilities)
+
+
+def test_running_a_bundle_loads_nothing_heavy(small_bundle, paths, tmp_path):
+    code = (
+        "import sys\nfrom pathlib import Path\n"
+        "from lesionlens.deployment.runtime import Predictor\n"
+        "from lesionlens.deployment.picture import heat_map\n"
+        f"path = Path({str(paths[0])!r})\n"
+        f"for prediction in Predictor(Path({str(small_bundle)!r})).predict([path]):\n"
+        "    heat_map(prediction, path)\n"
+        f"print(*(name for name in {HEAVY!r} if name in sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""

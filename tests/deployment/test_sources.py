@@ -1,0 +1,79 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from lesionlens.deployment.sources import image_paths
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    names = (
+        "b.JPG a.jpg notes.txt .hidden.jpg a_segmentation.png sub/c.png sub/deep/d.tiff __MACOSX/e.jpg .git/f.jpg sub/c_mask.png"
+    )
+    for name in names.split():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def names(*arguments: str, listed: list[str] | None = None) -> list[str]:
+    return [path.as_posix() for path in image_paths(arguments, listed or [])]
+
+
+def test_a_folder_gives_its_images_sorted(root):
+    assert names(".") == ["a.jpg", "b.JPG", "sub/c.png", "sub/deep/d.tiff"]
+    assert names("sub") == ["sub/c.png", "sub/deep/d.tiff"]
+    assert names(str(root))[0] == f"{root}/a.jpg"
+
+
+def test_a_file_is_given_whatever_it_is(root):
+    assert names("a.jpg", "notes.txt", "a_segmentation.png", "gone.jpg") == [
+        "a.jpg",
+        "notes.txt",
+        "a_segmentation.png",
+        "gone.jpg",
+    ]
+
+
+def test_patterns(root):
+    assert names("*.jpg") == ["a.jpg"]
+    assert names("[ab].*") == ["a.jpg", "b.JPG"]
+    assert names("**/*.png") == ["sub/c.png"]
+    assert names("su?") == ["sub/c.png", "sub/deep/d.tiff"]
+    assert names(f"{root}/*.jpg") == [f"{root}/a.jpg"]
+    assert names("*.bmp") == ["*.bmp"]  # whoever opens it says that there is none
+
+
+def test_a_file_whose_name_looks_like_a_pattern(root):
+    (root / "scan[1].jpg").touch()
+    assert names("scan[1].jpg") == ["scan[1].jpg"]
+
+
+def test_a_list(root):
+    assert names("-", listed=["a.jpg\n", "\n", "sub\r\n", "-\n", "gone.png"]) == [
+        "a.jpg",
+        "sub/c.png",
+        "sub/deep/d.tiff",
+        "gone.png",
+    ]
+    assert names("b.JPG", "-", "a.jpg", listed=["sub/c.png\n"]) == ["b.JPG", "sub/c.png", "a.jpg"]
+
+
+def test_a_folder_that_contains_itself_ends(root):
+    os.symlink(root, root / "sub" / "again")
+    assert names(".") == ["a.jpg", "b.JPG", "sub/c.png", "sub/deep/d.tiff"]
+
+
+def test_an_endless_list_is_taken_step_by_step(root):
+    def endless():
+        while True:
+            yield "a.jpg\n"
+
+    found = image_paths(["-"], endless())
+    assert [next(found).name for _ in range(3)] == ["a.jpg"] * 3
+
+
+def test_an_empty_folder_gives_nothing(tmp_path):
+    assert list(image_paths([str(tmp_path)])) == []
