@@ -63,6 +63,7 @@ def test_planted_faults_are_found(planted):
         ("i2", "i3", "near"),
     ]
     assert audit.pairs[0].certain
+    assert [pair.same_patient for pair in audit.pairs] == [True, False]
     assert audit.pairs[1].known
     assert audit.known == {"listed": 2, "found": 1, "certain": int(audit.pairs[1].certain), "missed": [["i0", "i4"]]}
     assert audit.missing == {"age": 5, "sex": 6, "site": 5, "lesion_id": 1, "mask": 8}

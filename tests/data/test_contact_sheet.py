@@ -23,7 +23,7 @@ def index(tmp_path) -> Index:
 
 
 def pair(a: str, b: str, correlation: float = 0.7) -> SuspectedPair:
-    return SuspectedPair(a, b, "nv", "mel", "near", correlation, True, False)
+    return SuspectedPair(a, b, "nv", "mel", "near", correlation, False, True, False)
 
 
 def test_both_images_stand_side_by_side(index):

@@ -8,7 +8,7 @@ from PIL import Image, ImageEnhance
 
 from lesionlens.core.labels import HAM10000
 from lesionlens.data.candidates import candidates, polar_spectra
-from lesionlens.data.duplicates import CERTAIN, SUSPECT, exact_duplicates, near_duplicates
+from lesionlens.data.duplicates import CERTAIN, SUSPECT, exact_duplicates, is_certain, near_duplicates
 from lesionlens.data.fingerprint import fingerprints
 from lesionlens.data.index import Index, Record
 
@@ -88,7 +88,11 @@ def test_exact_duplicates_by_bytes_and_by_pixels(tmp_path):
     images = {"a.png": picture(0), "b.png": picture(1), "c.png": picture(0), "d.bmp": picture(0)}
     found = exact_duplicates(fingerprints(index_of(tmp_path, images)))
     assert [(pair.first, pair.second, pair.kind, pair.correlation) for pair in found] == [(0, 2, "exact", 1), (0, 3, "exact", 1)]
-    assert all(pair.certain for pair in found)
+
+
+def test_certain_needs_more_where_nothing_else_speaks_for_it():
+    assert [is_certain(value, same_patient=False) for value in (0.44, 0.46, 0.61, 0.62, 1.0)] == [False, False, False, True, True]
+    assert [is_certain(value, same_patient=True) for value in (0.44, 0.46, 0.61, 0.62, 1.0)] == [False, True, True, True, True]
 
 
 def test_unreadable_images_are_noted_and_left_out(tmp_path):
