@@ -53,6 +53,21 @@ def uniform(seeds: Array, stream: int, count: int) -> Array:
     return result
 
 
+def count(name: str, policy: Policy) -> int:
+    """How many uniform numbers the transform `name` turns into parameters."""
+    counts = {
+        "shift_scale_rotate": 4,
+        "brightness_contrast": 2,
+        "hue_saturation_value": 3,
+        "gaussian_noise": 4,
+        "gaussian_blur": 1,
+        "motion_blur": 4,
+        "grid_distortion": 2 * (policy.grid_steps + 1),
+        "coarse_dropout": 1 + 4 * policy.holes[1],
+    }
+    return counts.get(name, 0)
+
+
 def _between(u: Array, low: float, high: float) -> Array:
     return low + (high - low) * u
 
@@ -122,10 +137,10 @@ def coarse_dropout(u: Array, policy: Policy) -> Array:
     The fractions are height and width (of the image's), top and left (of the room that is left).
     """
     low, high = policy.holes
-    count = np.floor(_between(u[:, :1], low, high + 1))
+    holes = np.floor(_between(u[:, :1], low, high + 1))
     parts = u[:, 1:].reshape(len(u), high, 4).copy()
     parts[:, :, :2] = _between(parts[:, :, :2], *policy.hole_side)
-    return np.concatenate([count, parts.reshape(len(u), 4 * high)], axis=1)
+    return np.concatenate([holes, parts.reshape(len(u), 4 * high)], axis=1)
 
 
 def hole_boxes(drawn: Array, height: int, width: int) -> Array:

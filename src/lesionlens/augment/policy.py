@@ -29,13 +29,15 @@ TRANSFORMS = (
     "grid_distortion",
     "coarse_dropout",
 )
-COUNTS = {
-    "shift_scale_rotate": 4,
-    "brightness_contrast": 2,
-    "hue_saturation_value": 3,
-    "gaussian_noise": 4,
-    "gaussian_blur": 1,
-    "motion_blur": 4,
+DRAWS: dict[str, Callable[[Array, Policy], Array]] = {
+    "shift_scale_rotate": draws.shift_scale_rotate,
+    "brightness_contrast": draws.brightness_contrast,
+    "hue_saturation_value": draws.hue_saturation_value,
+    "gaussian_noise": draws.gaussian_noise,
+    "gaussian_blur": draws.gaussian_blur,
+    "motion_blur": draws.motion_blur,
+    "grid_distortion": draws.grid_distortion,
+    "coarse_dropout": draws.coarse_dropout,
 }
 PAINTS: dict[str, Callable[[Tensor, Array], None]] = {
     "brightness_contrast": ops.brightness_contrast_,
@@ -175,13 +177,12 @@ def draw(seeds: Sequence[int], policy: Policy, height: int, width: int) -> Draws
         width: of the images, pixels.
     """
     words = draws.seed_array(seeds)
-    counts = {**COUNTS, "grid_distortion": 2 * (policy.grid_steps + 1), "coarse_dropout": 1 + 4 * policy.holes[1]}
     applied, drawn = {}, {}
     for stream, name in enumerate(TRANSFORMS):
-        u = draws.uniform(words, stream, 1 + counts.get(name, 0))
+        u = draws.uniform(words, stream, 1 + draws.count(name, policy))
         applied[name] = u[:, 0] < policy.probability(name)
-        if name in counts:
-            drawn[name] = getattr(draws, name)(u[:, 1:], policy)
+        if name in DRAWS:
+            drawn[name] = DRAWS[name](u[:, 1:], policy)
     parameters = {name: drawn[name].astype(np.float32) for name in PAINTS}
     parameters["coarse_dropout"] = draws.hole_boxes(drawn["coarse_dropout"], height, width)
     warped = applied["shift_scale_rotate"] | applied["grid_distortion"]
@@ -200,7 +201,7 @@ def _axes(applied: dict[str, Array], drawn: dict[str, Array], height: int, width
 
 
 def augment(images: Tensor, seeds: Sequence[int], policy: Policy) -> Tensor:
-    """Transform every image as its own seed says.
+    """Transform every image as its own seed says: all geometry at once, then table 3's pixel operations, then holes.
 
     Image i of the result depends on images[i], seeds[i] and the policy alone: batch, order,
     process and number of threads change no bit of it on a CPU. A GPU may differ from a CPU by
