@@ -22,6 +22,7 @@ from lesionlens.data.split import Split
 from lesionlens.data.store import Store
 from lesionlens.deployment.bundle import (
     CARD_FILE,
+    FACTS_FILE,
     GRAPH_FILE,
     RUNTIMES,
     WEIGHTS_FILE,
@@ -131,7 +132,7 @@ def export(
     reference = run_graph(graph, images)
     facts = _facts(trained, material, settings.data_licence)
     facts |= {"outputs": shapes(reference), "temperature": fitted, "scores": _scores(predictions, fitted["value"], trained.info)}
-    with atomic_folder(out) as folder:
+    with atomic_folder(out, mark=FACTS_FILE) as folder:
         write_graph(graph, folder / GRAPH_FILE)
         compared = compare(folder / GRAPH_FILE, images, reference, settings.tolerance)
         fp32 = Variant("fp32", dict.fromkeys(RUNTIMES, GRAPH_FILE), tolerance=settings.tolerance, comparison=compared)

@@ -10,7 +10,7 @@ from typing import Any
 
 from lesionlens.core.artifact import atomic_folder
 from lesionlens.core.errors import BundleError
-from lesionlens.deployment.bundle import CARD_FILE, Bundle, Variant, open_bundle, write_facts
+from lesionlens.deployment.bundle import CARD_FILE, FACTS_FILE, Bundle, Variant, open_bundle, write_facts
 from lesionlens.deployment.card import card
 from lesionlens.deployment.engines import Limits, installed
 from lesionlens.deployment.outputs import Outputs, Tolerance
@@ -60,7 +60,7 @@ def add_variant(path: Path, new: NewVariant) -> Bundle:
     """
     bundle = open_bundle(path)
     variant = Variant(new.name, dict(new.graphs), new.precision, new.tolerance, dict(new.comparison), dict(new.figures))
-    with atomic_folder(path) as folder:
+    with atomic_folder(path, mark=FACTS_FILE) as folder:
         for name in bundle.files:
             shutil.copyfile(path / name, folder / name)
         for file in new.files:
