@@ -26,6 +26,7 @@ from lesionlens.training.distributed import World
 from lesionlens.training.events import open_events, write_events
 from lesionlens.training.history import Epoch, write_history
 from lesionlens.training.loop import Learner, Progress, fit, steps_per_epoch
+from lesionlens.training.memory import keep_memory
 from lesionlens.training.state import TrainingState, build_state
 
 BEST_FILE = "best.safetensors"
@@ -148,6 +149,8 @@ def train_run(
 def _start(info: CheckpointInfo, batches: Batches, out: Path, world: World, restart: bool) -> TrainingState:
     recipe, last = info.recipe, out / LAST_FILE
     resumes = last.exists() and not restart
+    if world.device.type == "cpu":
+        keep_memory()
     torch.set_flush_denormal(True)  # tiny weights and moments cost a CPU dearly and mean nothing
     torch.manual_seed(derive_seed(recipe.seed, "weights"))
     network = build_network(recipe.model, len(info.labels), info.spec.size, pretrained=not resumes)
