@@ -29,8 +29,8 @@ def test_every_result_has_its_heat_map_on_disk(predictor, paths, tmp_path):
     overlays.check(predictor.bundle)
     for result in predict_archive(predictor, paths, overlays):
         assert isinstance(result, Prediction)
-        drawn = Image.open(overlays.path_of(Path(result.source)))
-        np.testing.assert_array_equal(drawn, heat_map(result, Path(result.source), "mel"))
+        with Image.open(overlays.path_of(Path(result.source))) as drawn:
+            np.testing.assert_array_equal(drawn, heat_map(result, Path(result.source), "mel"))
     assert len(list((tmp_path / "maps").rglob("*.png"))) == 3
 
 

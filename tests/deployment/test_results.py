@@ -133,7 +133,9 @@ def test_results_of_another_bundle_are_left_alone(form, tmp_path):
 
 
 @pytest.mark.parametrize("form", RESUMABLE)
-@pytest.mark.parametrize("text", ["my thesis\nchapter 1\n", '{"a": 1}\n', "[1, 2]\n", "1\n", "image,diagnosis\nx,y\n"])
+@pytest.mark.parametrize(
+    "text", ["my thesis\nchapter 1\n", "my thesis", '{"a": 1}\n', "[1, 2]\n", "1\n", "image,diagnosis\nx,y\n"]
+)
 def test_another_file_is_left_alone(form, text, tmp_path):
     path = tmp_path / "out"
     path.write_text(text)

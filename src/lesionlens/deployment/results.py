@@ -16,6 +16,7 @@ from lesionlens.deployment.runtime import Failure, Prediction
 
 STEPS = ("decode", "resize", "network")
 SHORT_ID = 12
+JSON_START = '{"image": '  # of every line of ours
 
 
 class Lines(Protocol):
@@ -58,6 +59,8 @@ class JsonLines:
             if line.endswith("\n"):
                 row = json.loads(line)
                 yield line.removesuffix("\n"), {"image": row["image"], "bundle": row["bundle"], **row}
+            elif not line.startswith(JSON_START[: len(line)]):
+                raise ValueError("its last line is none of predict")
 
 
 class Csv:
@@ -82,9 +85,11 @@ class Csv:
 
     def rows(self, stream: Iterable[str]) -> Iterator[tuple[str, dict[str, Any]]]:
         """See `Lines`."""
-        lines = csv.reader(line for line in stream if line.endswith("\n"))
-        if tuple(next(lines, self._columns)) != self._columns:
+        stream = iter(stream)
+        header = next(stream, "")
+        if header != self.header() + "\n" and not self.header().startswith(header):  # cut short, or another file's
             raise ValueError("its columns are others")
+        lines = csv.reader(line for line in stream if line.endswith("\n"))
         for values in lines:
             if len(values) == len(self._columns):  # a name with a line end in it may be cut between its lines
                 row = zip(self._columns, values, strict=True)

@@ -1,0 +1,174 @@
+"""The command `predict`: what it prints and writes, what it says of broken images, and how it goes on."""
+
+import csv
+import io
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import typer
+from PIL import Image
+from typer.testing import CliRunner
+
+from lesionlens.cli.predict import predict
+from lesionlens.core.errors import ArtifactError, BundleError, DataError, RecipeError
+from lesionlens.data.index import read_index
+
+app = typer.Typer()
+app.command()(predict)
+
+COMMAND = "import sys, typer; from lesionlens.cli.predict import predict; typer.run(predict)"
+HEAVY = ("torch", "timm", "sklearn", "matplotlib", "pandas", "scipy", "onnx")
+MOST_BYTES = 500 * 1024**2
+
+
+def call(*arguments: object, listed: str = "") -> tuple[str, str]:
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments], input=listed)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        result.exception.printed = (result.stdout, result.stderr)  # type: ignore[attr-defined]
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result.stdout, result.stderr
+
+
+@pytest.fixture
+def photos(small_run: Path, tmp_path: Path) -> Path:
+    index = read_index(small_run / "index.csv")
+    for number, record in enumerate(index.records[:4]):
+        (tmp_path / "photos" / "b").mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(index.image_path(record), tmp_path / "photos" / ("b" if number > 1 else ".") / f"{number}.jpg")
+    return tmp_path / "photos"
+
+
+def test_a_table_for_people(small_bundle, photos):
+    out, err = call(small_bundle, photos / "0.jpg", photos / "1.jpg")
+    lines = out.splitlines()
+    assert len(lines) == 3
+    assert lines[1].endswith("0.jpg")
+    assert err == ""
+
+
+def test_json_lines(small_bundle, photos):
+    rows = [json.loads(line) for line in call(small_bundle, photos, "--json")[0].splitlines()]
+    assert [Path(row["image"]).name for row in rows] == ["0.jpg", "1.jpg", "2.jpg", "3.jpg"]
+    for row in rows:
+        assert sum(row["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+        assert row["diagnosis"] == max(row["probabilities"], key=row["probabilities"].__getitem__)
+
+
+def test_csv(small_bundle, photos):
+    rows = list(csv.DictReader(io.StringIO(call(small_bundle, photos, "--format", "csv")[0])))
+    assert len(rows) == 4
+    assert {"p_mel", "malignant_share", "network_ms"} <= rows[0].keys()
+
+
+def test_a_list_on_standard_input(small_bundle, photos):
+    out, _ = call(small_bundle, "-", "--json", listed=f"{photos}/1.jpg\n{photos}/b\n")
+    assert [Path(json.loads(line)["image"]).name for line in out.splitlines()] == ["1.jpg", "2.jpg", "3.jpg"]
+
+
+def test_patterns(small_bundle, photos):
+    out, _ = call(small_bundle, f"{photos}/**/[13].jpg", "--json")
+    assert [Path(json.loads(line)["image"]).name for line in out.splitlines()] == ["1.jpg", "3.jpg"]
+
+
+def test_overlays(small_bundle, photos, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    call(small_bundle, "photos", "--overlays", "maps", "--overlay-class", "mel")
+    drawn = sorted(path.relative_to("maps").as_posix() for path in Path("maps").rglob("*.png"))
+    assert drawn == ["photos/0.jpg.png", "photos/1.jpg.png", "photos/b/2.jpg.png", "photos/b/3.jpg.png"]
+    with Image.open("maps/photos/0.jpg.png") as picture:
+        assert picture.width > 96
+
+
+def test_broken_images_are_named_and_the_rest_is_done(small_bundle, photos, tmp_path):
+    (photos / "0.jpg").write_bytes(b"")
+    (photos / "z.png").write_bytes(b"no image")
+    with pytest.raises(DataError, match="2 of 5 images could not be used") as raised:
+        call(small_bundle, photos, "--out", tmp_path / "out.jsonl")
+    assert raised.value.exit_code == 3
+    _, err = raised.value.printed
+    assert "0.jpg is empty (0 bytes)" in err
+    assert "z.png is not an image in a known format" in err
+    rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert ["error" in row for row in rows] == [True, False, True, False, False]
+
+
+def test_a_finished_file_is_not_done_again(small_bundle, photos, tmp_path):
+    out = tmp_path / "out.csv"
+    call(small_bundle, photos, "--out", out)
+    before = out.read_bytes()
+    _, err = call(small_bundle, photos, "--out", out)
+    assert "4 images are finished" in err
+    assert out.read_bytes() == before
+
+
+def test_mended_images_are_done_and_the_rest_is_not(small_bundle, photos, tmp_path):
+    out = tmp_path / "out.jsonl"
+    whole = (photos / "0.jpg").read_bytes()
+    (photos / "0.jpg").write_bytes(whole[:100])
+    with pytest.raises(DataError, match="1 of 4"):
+        call(small_bundle, photos, "--out", out)
+    (photos / "0.jpg").write_bytes(whole)
+    call(small_bundle, photos, "--out", out)
+    names = [Path(json.loads(line)["image"]).name for line in out.read_text().splitlines()]
+    assert sorted(names) == ["0.jpg", "1.jpg", "2.jpg", "3.jpg"]
+    assert "error" not in out.read_text()
+
+
+def test_killed_and_gone_on_with(small_bundle, photos, tmp_path):
+    """kill -9 in the middle of a list loses nothing that was finished."""
+    copies = tmp_path / "many"
+    copies.mkdir()
+    for number in range(300):
+        os.link(photos / "0.jpg", copies / f"{number:03d}.jpg")
+    out = tmp_path / "out.jsonl"
+    command = [sys.executable, "-c", COMMAND, str(small_bundle), str(copies), "--out", str(out), "--threads", "1"]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline and process.poll() is None and not (out.exists() and out.stat().st_size > 2000):
+            time.sleep(0.002)
+        process.send_signal(signal.SIGKILL)
+    assert 0 < out.read_bytes().count(b"\n") < 300
+    _, err = call(small_bundle, copies, "--out", out, "--threads", "1")
+    assert "images are finished" in err
+    names = [Path(json.loads(line)["image"]).name for line in out.read_text().splitlines()]
+    assert names == [f"{number:03d}.jpg" for number in range(300)]
+
+
+def test_from_a_cold_start_it_is_light(small_bundle, photos):
+    code = (
+        "import sys, typer\nfrom lesionlens.cli.predict import predict\n"
+        "app = typer.Typer(); app.command()(predict)\n"
+        f"app({[str(small_bundle), str(photos / '0.jpg'), '--json']!r}, standalone_mode=False)\n"
+        f"print(*(name for name in {HEAVY!r} if name in sys.modules), file=sys.stderr)\n"
+        "status = open('/proc/self/status').read() if sys.platform == 'linux' else 'VmHWM: 0'\n"
+        "print(status.split('VmHWM:')[1].split()[0], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    heavy, peak_kb = done.stderr.splitlines()
+    assert heavy == ""
+    assert int(peak_kb) * 1024 < MOST_BYTES
+    assert json.loads(done.stdout)["bundle"]
+
+
+def test_bad_arguments(small_bundle, photos, tmp_path):
+    with pytest.raises(DataError, match="no image in -"):
+        call(small_bundle, "-", listed="")
+    with pytest.raises(RecipeError, match="format 'xml'"):
+        call(small_bundle, photos, "--format", "xml")
+    with pytest.raises(RecipeError, match="a table cannot be gone on with"):
+        call(small_bundle, photos, "--format", "table", "--out", tmp_path / "x")
+    with pytest.raises(DataError, match="unknown diagnosis 'xyz'"):
+        call(small_bundle, photos, "--overlays", tmp_path / "maps", "--overlay-class", "xyz")
+    with pytest.raises(BundleError, match="is not a bundle"):
+        call(photos, photos)
+    (tmp_path / "thesis.jsonl").write_text("years of work")
+    with pytest.raises(ArtifactError, match="holds no results"):
+        call(small_bundle, photos, "--out", tmp_path / "thesis.jsonl", "--format", "csv")
