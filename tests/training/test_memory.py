@@ -12,9 +12,9 @@ import resource, torch
 from lesionlens.training.memory import keep_memory
 if {keep}:
     assert keep_memory()
-for number in range(12):
-    torch.zeros(48 << 18)  # 48 MiB
-    if number == 1:
+for number in range(30):
+    torch.zeros(12 << 20)  # 48 MiB
+    if number == 15:  # the heap has settled
         before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
