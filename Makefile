@@ -37,5 +37,5 @@ $(VENV)/.train: $(VENV)/.torch pyproject.toml
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.train
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[train,tensorboard,dev]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[train,export,openvino,tensorboard,dev]'
 	touch $@

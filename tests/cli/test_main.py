@@ -22,6 +22,10 @@ COMMANDS = (
     "evaluate",
     "compare",
     "report",
+    "explain",
+    "export",
+    "predict",
+    "inspect",
 )
 
 

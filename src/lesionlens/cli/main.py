@@ -13,7 +13,11 @@ from lesionlens.cli.augment import augment
 from lesionlens.cli.console import note
 from lesionlens.cli.download import download
 from lesionlens.cli.evaluate import compare, evaluate
+from lesionlens.cli.explain import explain
+from lesionlens.cli.export import export
 from lesionlens.cli.index import index, pack
+from lesionlens.cli.inspect_bundle import inspect
+from lesionlens.cli.predict import predict
 from lesionlens.cli.report import report
 from lesionlens.cli.run import run
 from lesionlens.cli.split import split
@@ -21,7 +25,10 @@ from lesionlens.cli.synthetic import synthetic
 from lesionlens.cli.train import train
 from lesionlens.core.errors import LesionLensError
 
-COMMANDS = (run, download, synthetic, index, audit, split, augment, pack, train, evaluate, compare, report)
+COMMANDS = (
+    *(run, download, synthetic, index, audit, split, augment, pack, train, evaluate, compare, report),
+    *(explain, export, predict, inspect),
+)
 EPILOG = (
     "Exit codes: 0 done, 1 an error, 2 usage or recipe, 3 data, 4 model, 130 interrupted. "
     "A research and decision-support tool, not a medical device."
