@@ -8,7 +8,14 @@ from torch import nn
 
 from lesionlens.core.errors import RecipeError
 from lesionlens.training import precision
-from lesionlens.training.precision import autocast, build_scaler, has_slow_bf16_gradient, keep_fast, resolve_precision
+from lesionlens.training.precision import (
+    autocast,
+    build_scaler,
+    flushed_denormals,
+    has_slow_bf16_gradient,
+    keep_fast,
+    resolve_precision,
+)
 
 CPU = torch.device("cpu")
 
@@ -84,3 +91,13 @@ def test_elsewhere_nothing_changes(device, name):
     network = nn.Sequential(nn.Conv2d(8, 8, 3, stride=2, groups=8))
     keep_fast(network, torch.device(device), name)
     assert "forward" not in vars(network[0])
+
+
+def test_denormals_are_as_before_after_the_block():
+    tiny = torch.tensor(2.0**-1074, dtype=torch.float64)
+    with flushed_denormals():
+        assert float(tiny * 1) == 0
+        with flushed_denormals():
+            assert float(tiny * 1) == 0
+        assert float(tiny * 1) == 0
+    assert float(tiny * 1) > 0

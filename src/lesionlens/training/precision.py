@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import MethodType
 
 import torch
@@ -75,6 +76,20 @@ def _forward_in_fp32(self: nn.Module, images: Tensor) -> Tensor:
     with torch.autocast("cpu", enabled=False):
         result: Tensor = type(self).forward(self, images.float())
     return result
+
+
+@contextmanager
+def flushed_denormals() -> Iterator[None]:
+    """Take numbers below the smallest normal one for zero; on a CPU they are very slow and mean nothing here.
+
+    What was set before holds again after the block, because other code of the process may need them.
+    """
+    flushed_before = float(torch.tensor(2.0**-1074, dtype=torch.float64) * 1) == 0
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(flushed_before)
 
 
 def build_scaler(device: torch.device, precision: str) -> torch.amp.GradScaler:

@@ -27,6 +27,7 @@ from lesionlens.training.events import open_events, write_events
 from lesionlens.training.history import Epoch, write_history
 from lesionlens.training.loop import Learner, Progress, fit, steps_per_epoch
 from lesionlens.training.memory import keep_memory
+from lesionlens.training.precision import flushed_denormals
 from lesionlens.training.state import TrainingState, build_state
 
 BEST_FILE = "best.safetensors"
@@ -127,14 +128,15 @@ def train_run(
         TrainingError: if the loss stops being a number.
         StorageError: if the disk is full; checkpoints written before stay.
     """
-    spec = training_spec(recipe, inputs.index, inputs.split, inputs.store)
-    check_inputs(inputs, spec)
-    info = describe(inputs, recipe, spec)
-    rows = plan_rows(inputs.plan, inputs.store, inputs.index)
-    batches = Batches(rows, inputs.store.images, spec, recipe, world)
-    state = _start(info, batches, out, world, restart)
-    learner = Learner(state, batches, recipe, spec, len(info.labels), world)
     with contextlib.ExitStack() as stack:
+        stack.enter_context(flushed_denormals())
+        spec = training_spec(recipe, inputs.index, inputs.split, inputs.store)
+        check_inputs(inputs, spec)
+        info = describe(inputs, recipe, spec)
+        rows = plan_rows(inputs.plan, inputs.store, inputs.index)
+        batches = Batches(rows, inputs.store.images, spec, recipe, world)
+        state = _start(info, batches, out, world, restart)
+        learner = Learner(state, batches, recipe, spec, len(info.labels), world)
         writer = open_events(out / EVENTS_FOLDER) if recipe.training.tensorboard and world.writes else None
         if writer is not None:
             stack.callback(writer.close)
@@ -151,7 +153,6 @@ def _start(info: CheckpointInfo, batches: Batches, out: Path, world: World, rest
     resumes = last.exists() and not restart
     if world.device.type == "cpu":
         keep_memory()
-    torch.set_flush_denormal(True)  # tiny weights and moments cost a CPU dearly and mean nothing
     torch.manual_seed(derive_seed(recipe.seed, "weights"))
     network = build_network(recipe.model, len(info.labels), info.spec.size, pretrained=not resumes)
     state = build_state(network, recipe.training, steps_per_epoch(batches, recipe.training.accumulate), world.device)
