@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import shutil
 
@@ -128,3 +129,13 @@ def test_comparison_images_are_spread_over_the_part(material, small_run):
     frames = material.store.images[np.sort(material.store.rows([ids[0], ids[-1]]))]
     assert any(np.array_equal(images[0], frame[4:-4, 4:-4]) for frame in frames)
     assert len(comparison_images(ids, material.store, info.spec, 10_000)) == len(ids)
+
+
+def test_folders_of_the_user_do_not_travel(small_run, material):
+    network, info = load_network(small_run / "train" / "best.safetensors")
+    model = dataclasses.replace(info.recipe.model, weights="/home/secret/w.safetensors")
+    info = dataclasses.replace(info, recipe=dataclasses.replace(info.recipe, model=model))
+    trained = export_module._Trained(small_run, "hash", network, info)
+    facts = export_module._facts(trained, material, "")
+    assert "secret" not in json.dumps(facts)
+    assert facts["origin"]["recipe"]["model"]["weights"] == "w.safetensors"

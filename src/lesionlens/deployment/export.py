@@ -256,8 +256,10 @@ def _facts(trained: _Trained, material: Material, data_licence: str) -> dict[str
 def _origin(trained: _Trained, material: Material, source: str) -> dict[str, Any]:
     info, split, index = trained.info, material.split, material.index
     rate = split.leak_rate.get("test")
+    recipe = info.recipe.to_json()
+    recipe["model"]["weights"] = Path(recipe["model"]["weights"]).name  # a user's folders are nobody's business
     return {
-        "recipe": info.recipe.to_json(),
+        "recipe": recipe,
         "epoch": info.epoch,
         "averaged": info.averaged,
         "source": source,
