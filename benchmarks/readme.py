@@ -49,6 +49,14 @@ def leak() -> str:
     return table(["figure", *heads.values()], rows) + f"\n\n```text\n{commands}\n```"
 
 
+def tried() -> str:
+    runs = {"light-lesion-160": "160 px, tau 1.0, 10 epochs", "light-lesion": "192 px, tau 0.75, 9 epochs"}
+    names = ("accuracy", "balanced_accuracy", "macro_auc", "ece")
+    found = {name: read(f"{name}/scores.json")["figures"] for name in runs}
+    rows = [[words, *(interval(found[name][figure]) for figure in names)] for name, words in runs.items()]
+    return table(["split by lesion, test part", *(FIGURES[name] for name in names)], rows)
+
+
 def times() -> str:
     found = read("times.json")
     rows = [[row["what"], f"{row['seconds']:.0f} s"] for row in found["rows"]]
@@ -97,7 +105,14 @@ def training() -> str:
     return table(head, rows) + f"\n\n`{found['command']}`"
 
 
-TABLES = {"leak": leak, "times": times, "intervals": intervals, "augmentation": augmentation, "training": training}
+TABLES = {
+    "leak": leak,
+    "tried": tried,
+    "times": times,
+    "intervals": intervals,
+    "augmentation": augmentation,
+    "training": training,
+}
 
 
 def filled(text: str) -> str:
