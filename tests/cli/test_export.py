@@ -44,7 +44,10 @@ def test_a_run_folder_is_all_that_export_needs(run):
     assert bundle.facts["scores"]["part"] == "test"
 
 
-def test_without_scores(run, tmp_path):
+def test_without_scores(run, small_bundle, tmp_path, monkeypatch):
+    from lesionlens.deployment import export as made_by
+
+    monkeypatch.setattr(made_by, "write_graph", lambda graph, path: shutil.copyfile(small_bundle / "model.onnx", path))
     arguments = ("--no-scores", "--compared-images", 1, "--out", tmp_path / "bundle", "--json")
     out, err = call("export", run / "train" / "best.safetensors", *arguments)
     assert json.loads(out)["scores"] is None

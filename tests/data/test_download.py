@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from lesionlens.core.errors import DownloadError
+from lesionlens.core.errors import DownloadError, RecipeError
 from lesionlens.data import download as download_module
 from lesionlens.data.download import DATASETS, Dataset, RemoteFile, download, unzip
 from lesionlens.data.fetch import Patience
@@ -103,7 +103,7 @@ def test_a_file_that_no_base_has_is_an_error(serve, small, tmp_path):
 
 
 def test_an_unknown_name_lists_the_known(tmp_path):
-    with pytest.raises(DownloadError, match="unknown data set 'ham1000'; known are ham10000, isic2018-test, isic2018, isic2019"):
+    with pytest.raises(RecipeError, match="unknown data set 'ham1000'; known are ham10000, isic2018-test, isic2018, isic2019"):
         download("ham1000", tmp_path)
 
 

@@ -107,5 +107,5 @@ def test_isic_2017_is_recognised_as_a_table(isic2017_root: Path) -> None:
 
 def test_synthetic_images_lie_as_ham10000_does(synthetic_root: Path) -> None:
     index = read_source(synthetic_root)
-    assert index.source == "ham10000"
+    assert index.source == "synthetic"
     assert len(index) == index.summary()["masks"] == 120

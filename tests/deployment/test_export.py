@@ -84,15 +84,16 @@ def test_two_exports_are_one_bundle(small_bundle, small_run, material, tmp_path)
     assert again.id == open_bundle(small_bundle).id
 
 
-def test_a_graph_that_computes_something_else_leaves_nothing(small_run, material, tmp_path, monkeypatch):
-    monkeypatch.setattr(export_module, "write_graph", lambda graph, path: shutil.copyfile(small_run / "bundle/model.onnx", path))
+def test_a_graph_that_computes_something_else_leaves_nothing(small_bundle, small_run, material, tmp_path, monkeypatch):
+    monkeypatch.setattr(export_module, "write_graph", lambda graph, path: shutil.copyfile(small_bundle / "model.onnx", path))
     monkeypatch.setattr(export_module, "fit_temperature", lambda logits, labels: 17.0)
     with pytest.raises(ModelError, match="computes something else than torch on"):
         export(small_run / "train" / "best.safetensors", material, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_tolerance_that_cannot_be_met_fails(small_run, material, tmp_path):
+def test_a_tolerance_that_cannot_be_met_fails(small_bundle, small_run, material, tmp_path, monkeypatch):
+    monkeypatch.setattr(export_module, "write_graph", lambda graph, path: shutil.copyfile(small_bundle / "model.onnx", path))
     settings = ExportSettings(tolerance=Tolerance(probabilities=1e-12, features=1e-12, maps=1e-12), compared_images=4)
     with pytest.raises(ModelError, match="Nothing was written"):
         export(small_run / "train" / "best.safetensors", material, tmp_path / "out", settings=settings)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from lesionlens.core.artifact import atomic_folder, storage_errors
-from lesionlens.core.errors import DownloadError
+from lesionlens.core.errors import DownloadError, RecipeError
 from lesionlens.data.fetch import MissingFileError, Patience, Progress, fetch
 
 DATAVERSE = "https://dataverse.harvard.edu/api/access/datafile/"
@@ -158,11 +158,12 @@ def download(
         The files and folders of the data set.
 
     Raises:
-        DownloadError: if the name is unknown, a file cannot be had, or an archive is damaged.
+        RecipeError: if the name is unknown.
+        DownloadError: if a file cannot be had, or an archive is damaged.
         StorageError: if the disk is full or may not be written.
     """
     if name not in DATASETS:
-        raise DownloadError(f"unknown data set {name!r}; known are {', '.join(DATASETS)}")
+        raise RecipeError(f"unknown data set {name!r}; known are {', '.join(DATASETS)}")
     dataset = DATASETS[name]
     return [_obtain(file, bases or dataset.bases, root, progress, patience or Patience()) for file in dataset.files]
 
