@@ -12,7 +12,7 @@ from lesionlens.reporting.run_folder import read_run
 
 def an_audit(index_hash: str, n_pairs: int = 2, **changes: str) -> Audit:
     pairs = tuple(
-        SuspectedPair(f"IMG_{n:04d}a", f"IMG_{n:04d}b", "mel", "nv" if n else "mel", "near", 0.9 - n / 100, n == 0, n == 0, n == 0)
+        SuspectedPair(f"IMG_{n:04d}a", f"IMG_{n:04d}b", "mel", "nv" if n else "mel", "near", 0.9 - n / 100, *(3 * [n == 0]))
         for n in range(n_pairs)
     )
     audit = Audit(

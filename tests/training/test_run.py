@@ -95,6 +95,7 @@ SCRIPT = """
     split = make_split(index, RECIPE.split)
     inputs = Inputs(index, split, plan_training(index, split, RECIPE), Store.open(Path({store!r})))
     fed = 0
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may start its background jobs deaf to it
 
     def progress(images):
         global fed

@@ -239,7 +239,7 @@ def _by_chunks(
 
 def _captum() -> Any:
     try:
-        import captum.attr as module  # type: ignore[import-untyped]
+        import captum.attr as module
     except ImportError as error:
         raise ModelError(
             "captum is not installed, and this explanation needs it; run: pip install 'lesionlens[train]'"
