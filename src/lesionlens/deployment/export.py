@@ -46,7 +46,6 @@ from lesionlens.evaluation.temperature import fit_temperature, scaled_loss
 from lesionlens.training.checkpoint import CheckpointInfo, load_network
 
 EXPORTED_WITH = ("torch", "onnx", "onnxscript", "onnxruntime")
-SYNTHETIC_IDS = "SYN_"
 PART = "validation"
 BATCH = 3  # of the comparison: neither 1 nor the batch that was traced
 
@@ -239,7 +238,7 @@ def _check_predictions(predictions: Predictions | None, trained: _Trained) -> No
 
 def _facts(trained: _Trained, material: Material, data_licence: str) -> dict[str, Any]:
     info = trained.info
-    source, model = _source(material.index), info.recipe.model
+    source, model = material.index.source, info.recipe.model
     return {
         "name": info.recipe.name,
         "labels": info.labels.to_json(),
@@ -270,11 +269,6 @@ def _origin(trained: _Trained, material: Material, source: str) -> dict[str, Any
         "leak_statement": leak_statement(split.protocol, split.leaks, rate),
         "hashes": {"checkpoint": trained.hash, "index": index.hash, "split": split.hash, "store": material.store.hash},
     }
-
-
-def _source(index: Index) -> str:
-    # Synthetic images come in HAM10000's layout; only their ids tell.
-    return "synthetic" if all(name.startswith(SYNTHETIC_IDS) for name in index.ids) else index.source
 
 
 def _versions() -> dict[str, str]:
