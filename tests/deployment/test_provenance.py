@@ -14,7 +14,13 @@ def test_a_leak_is_said_first():
 
 @pytest.mark.parametrize(
     ("source", "stated", "expected"),
-    [("ham10000", "", "CC BY-NC 4.0"), ("synthetic", "", "no patient"), ("table", "", "not stated"), ("table", "CC0", "CC0")],
+    [
+        ("ham10000", "", "CC BY-NC 4.0"),
+        ("ham10000+isic2018", "", "CC BY-NC 4.0"),
+        ("synthetic", "", "no patient"),
+        ("table", "", "not stated"),
+        ("table", "CC0", "CC0"),
+    ],
 )
 def test_licences_follow_the_data(source, stated, expected):
     found = licences(source, "convnext_tiny", "imagenet", stated)

@@ -13,7 +13,7 @@ CODE_LICENCE = "Apache-2.0"
 HAM10000_LICENCE = "CC BY-NC 4.0; Tschandl, Rosendahl & Kittler, Sci. Data 5:180161 (2018), doi:10.7910/DVN/DBW86T"
 SYNTHETIC_LICENCE = "drawn by lesionlens, no patient's image; Apache-2.0"
 UNKNOWN_LICENCE = "not stated; ask the owner of the images, or state it with: lesionlens export --data-licence TEXT"
-DATA_LICENCES = {"ham10000": HAM10000_LICENCE, "synthetic": SYNTHETIC_LICENCE}
+DATA_LICENCES = {"ham10000": HAM10000_LICENCE, "ham10000+isic2018": HAM10000_LICENCE, "synthetic": SYNTHETIC_LICENCE}
 PRETRAINED = {
     "imagenet": "ImageNet weights of timm's hub; see the licence on that network's page",
     "none": "random weights",
