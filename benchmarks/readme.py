@@ -60,7 +60,7 @@ def tried() -> str:
 def times() -> str:
     found = read("times.json")
     rows = [[row["what"], f"{row['seconds']:.0f} s"] for row in found["rows"]]
-    return table([f"on {found['machine']}, from a fresh clone", "time"], rows)
+    return table([f"on {found['machine']}, from a fresh clone", "time"], rows) + f"\n\n`{found['command']}`"
 
 
 def intervals() -> str:
