@@ -33,6 +33,7 @@ import torch
 
 from lesionlens.augment.policy import augment, table_3
 from lesionlens.core.artifact import write_json
+from lesionlens.training.memory import keep_memory
 
 SIZES = (224, 384)
 WARM_UP = 4
@@ -69,6 +70,7 @@ def reference() -> albumentations.Compose:
 
 def start_worker(count: int, size: int) -> None:
     cv2.setNumThreads(1)
+    keep_memory()
     worker.update(images=smooth_images(count, size), compose=reference())
 
 
@@ -216,6 +218,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     device = chosen_device(options.device)
+    keep_memory()  # as training does; both sides of the comparison have it
     result = facts(options, device)
     for size in SIZES:
         times = measure(options.batch, size, options.threads, options.rounds, device)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from lesionlens.augment import draws, geometry, ops
+from lesionlens.augment.threads import in_torch_threads
 from lesionlens.core.artifact import hash_value
 from lesionlens.core.errors import DataError, RecipeError
 
@@ -221,19 +222,18 @@ def augment(images: Tensor, seeds: Sequence[int], policy: Policy) -> Tensor:
     _check_batch(images, seeds)
     drawn = draw(seeds, policy, images.shape[2], images.shape[3])
     result = torch.empty_like(images)
-    on_cpu = images.device.type == "cpu"
-    for rows in _slices(0, len(images), torch.get_num_threads() if on_cpu else len(images)):
-        values = _moved(images[rows], drawn, rows)
-        for part in _slices(rows.start, rows.stop, 1 if on_cpu else len(images)):
-            _paint_(values[part.start - rows.start : part.stop - rows.start], drawn, part)
-        for channel in range(3):  # each plane rounded straight into the result's memory format
-            result[rows, channel] = values[:, channel].round_()
+    if images.device.type != "cpu":
+        _augment_rows(images, drawn, slice(0, len(images)), result)
+        return result
+    in_torch_threads(lambda row: _augment_rows(images, drawn, slice(row, row + 1), result), len(images))
     return result
 
 
-def _slices(start: int, stop: int, size: int) -> list[slice]:
-    """Cut a batch into pieces; on a CPU small ones, whose pixels stay in a core's cache."""
-    return [slice(first, min(first + size, stop)) for first in range(start, stop, max(size, 1))]
+def _augment_rows(images: Tensor, drawn: Draws, rows: slice, result: Tensor) -> None:
+    values = _moved(images[rows], drawn, rows)
+    _paint_(values, drawn, rows)
+    for channel in range(3):  # each plane rounded straight into the result's memory format
+        result[rows, channel] = values[:, channel].round_()
 
 
 def _check_batch(images: Tensor, seeds: Sequence[int]) -> None:
