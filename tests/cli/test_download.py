@@ -7,7 +7,7 @@ import typer
 from typer.testing import CliRunner
 
 from lesionlens.cli.download import download
-from lesionlens.core.errors import DownloadError
+from lesionlens.core.errors import RecipeError
 from lesionlens.data import download as download_module
 from lesionlens.data.download import Dataset, RemoteFile
 
@@ -27,6 +27,6 @@ def test_what_is_complete_is_listed_and_not_fetched(tmp_path, monkeypatch):
 
 def test_an_unknown_name_is_an_error():
     result = CliRunner().invoke(app, ["ham1000"])
-    assert isinstance(result.exception, DownloadError)
-    with pytest.raises(DownloadError, match="known are ham10000"):
+    assert isinstance(result.exception, RecipeError)
+    with pytest.raises(RecipeError, match="known are ham10000"):
         raise result.exception
