@@ -3,12 +3,13 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 RUN ?= runs/demo
 DATA ?= synthetic
+OPTIONS ?=
 RECIPE ?= $(if $(filter synthetic,$(DATA)),recipes/demo.toml,recipes/light.toml)
 
 .PHONY: demo test lint types check clean
 
-demo: $(VENV)/.train  ## run the main job; DATA=folder for real images, RECIPE and RUN to choose
-	$(BIN)/lesionlens run $(RECIPE) --data "$(DATA)" --run "$(RUN)"
+demo: $(VENV)/.train  ## run the main job; DATA=folder for real images; RECIPE, RUN, OPTIONS to choose
+	$(BIN)/lesionlens run $(RECIPE) --data "$(DATA)" --run "$(RUN)" $(OPTIONS)
 
 test: $(VENV)/.dev  ## everything that needs no network and no GPU
 	$(BIN)/python -m pytest
