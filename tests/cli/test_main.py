@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from lesionlens import __version__
+from lesionlens.cli.main import main
 
 COMMANDS = (
     "run",
@@ -90,3 +91,15 @@ def test_json_is_one_object_on_stdout(synthetic_root, tmp_path):
     done = lesionlens("index", str(synthetic_root), "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["images"] == 120
+
+
+def test_ctrl_c_says_that_nothing_is_lost(monkeypatch, capsys, tmp_path):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("lesionlens.data.sources.read_source", interrupted)
+    with pytest.raises(SystemExit) as stopped:
+        main(["index", str(tmp_path), "--out", str(tmp_path / "index.csv")])
+    assert stopped.value.code == 130
+    assert "what was finished is kept" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

@@ -34,6 +34,8 @@ EPILOG = (
     "A research and decision-support tool, not a medical device."
 )
 
+INTERRUPTED = 130  # what typer makes of Ctrl-C
+
 app = typer.Typer(
     name="lesionlens",
     help="Classify dermoscopic images of skin lesions: leak-free training, intervals on every number.",
@@ -71,6 +73,7 @@ def main(arguments: list[str] | None = None) -> None:
             raise
         note(f"lesionlens: {error}")
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        note("lesionlens: interrupted; what was finished is kept, run the same command again to go on")
-        sys.exit(130)
+    except SystemExit as stop:
+        if stop.code == INTERRUPTED:
+            note("lesionlens: interrupted; what was finished is kept, run the same command again to go on")
+        raise
