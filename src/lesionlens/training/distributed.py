@@ -101,5 +101,6 @@ def join_world(device: str = "auto") -> Iterator[World]:
     distributed.init_process_group("nccl" if chosen.type == "cuda" else "gloo", timeout=TIMEOUT)
     try:
         yield World(chosen, distributed.get_rank(), size)
+        distributed.barrier()  # nobody leaves while another still needs the connection
     finally:
         distributed.destroy_process_group()
