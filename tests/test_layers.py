@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "lesionlens"
-ROOMS = ("core", "data", "augment", "models", "training", "evaluation", "explanation", "deployment", "reporting", "road", "cli")
-LIGHT = ("core", "data", "cli")
+ROOMS = (
+    *("core", "data", "augment", "models", "training", "evaluation", "explanation", "deployment", "compression"),
+    *("serving", "reporting", "road", "cli"),
+)
+LIGHT = ("core", "data", "serving", "cli")
 WITH_TORCH = ("export", "graph")  # the two modules of deployment that write bundles; the rest runs them
 HEAVY = ("torch", "timm", "sklearn", "matplotlib", "pandas", "scipy")
 

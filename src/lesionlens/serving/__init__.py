@@ -1,0 +1,1 @@
+"""The HTTP service of a bundle: API, page, record and access. No torch is loaded."""
