@@ -1,4 +1,5 @@
 import dataclasses
+import json
 import tomllib
 
 import pytest
@@ -39,6 +40,15 @@ def test_defaults_are_table_6_of_the_paper():
         ({"split": {"protocol": "random"}}, "lesion, lesion-kfold, paper, official"),
         ({"input": {"size": 224, "frame": 200}}, "input.frame = 200"),
         ({"evaluation": {"views": 4}}, "1 or 8"),
+        ({"compression": {"variants": ["int9"]}}, "compression.variants = 'int9'; it must be of .*did you mean int8?"),
+        ({"compression": {"variants": ["int8", "int8"]}}, "without repetition"),
+        ({"compression": {"variants": [8]}}, "compression.variants = 8; it must be a text in quotes"),
+        ({"compression": {"variants": 8}}, "a list of texts"),
+        ({"compression": {"calibration_images": 0}}, "compression.calibration_images = 0; it must be from 1"),
+        ({"compression": {"sparsity": 1.0}}, "compression.sparsity = 1.0; it must be from 0 to below 1"),
+        ({"compression": {"student": ""}}, "a network that timm knows"),
+        ({"compression": {"fine_tune_learning_rate": 0.0}}, "above 0"),
+        ({"compression": {"distillation_temperature": 0.0}}, "above 0"),
         ({"seed": -1}, "seed = -1"),
     ],
 )
@@ -56,6 +66,12 @@ def test_overrides():
     assert recipe.training.learning_rate == 3e-4
     assert (recipe.model.name, recipe.split.protocol, recipe.seed) == ("convnext_atto", "paper", 7)
     assert recipe_from({}, ["augmentation.probabilities.gaussian_blur=0"]).augmentation.probabilities == {"gaussian_blur": 0.0}
+
+
+@pytest.mark.parametrize("text", ["int8, bf16", "['int8', 'bf16']", '["int8","bf16"]'])
+def test_a_list_may_be_given_with_commas_alone(text):
+    assert recipe_from({}, [f"compression.variants={text}"]).compression.variants == ("int8", "bf16")
+    assert recipe_from({}, ["compression.variants=[]"]).compression.variants == ()
 
 
 @pytest.mark.parametrize("text", ["training.learning_rate", "=3", "seed.x=3"])
@@ -80,11 +96,13 @@ def test_the_resolved_recipe_reads_back(tmp_path):
             "name": 'a "quoted" näme\\',
             "augmentation": {"probabilities": {"gaussian_blur": 0.25}},
             "training": {"learning_rate": 1e-4},
+            "compression": {"variants": ["int8", "slim"]},
         }
     )
     path = tmp_path / "recipe.toml"
     path.write_text(recipe_to_toml(recipe), encoding="utf-8")
     assert load_recipe(path) == recipe
+    assert recipe_from(recipe.to_json()) == recipe_from(json.loads(json.dumps(recipe.to_json()))) == recipe
     assert set(tomllib.loads(path.read_text(encoding="utf-8"))["training"]) == {
         f.name for f in dataclasses.fields(recipe.training)
     }

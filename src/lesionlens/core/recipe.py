@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from lesionlens.core.artifact import hash_value
 from lesionlens.core.errors import RecipeError
+
+VARIANTS = (
+    *("fp32", "bf16", "dynamic-int8", "int8", "pruned", "pruned-int8"),
+    *("slim", "slim-int8", "distilled", "distilled-int8"),
+)
 
 
 def _check(condition: bool, name: str, value: object, rule: str) -> None:
@@ -232,6 +238,69 @@ class EvaluationRecipe:
 
 
 @dataclass(frozen=True)
+class CompressionRecipe:
+    """Smaller and faster forms of the network; each is a row of one table.
+
+    Attributes:
+        variants: which to make, of `VARIANTS`; fp32 is always there.
+        calibration_images: training images that static int8 takes the ranges of activations from.
+        accuracy_drop: above 0, layers of int8 go back to float until balanced accuracy on the
+            validation part falls by at most that much (NNCF's accuracy-aware mode).
+        default_drop: int8 becomes the bundle's default if it loses at most that much balanced
+            accuracy on the validation part.
+        sparsity: share of the weights that unstructured pruning sets to zero.
+        channels_removed: share of the channels that structured pruning takes out (`slim`).
+        fine_tune_epochs: epochs after structured pruning.
+        fine_tune_learning_rate: their peak rate.
+        student: network of timm that is taught (`distilled`).
+        student_weights: where its weights come from, as `model.weights`.
+        student_epochs: epochs of teaching.
+        student_learning_rate: their peak rate.
+        distillation_temperature: T by which both networks' logits are divided (Hinton 2015).
+        distillation_weight: share of the loss that follows the teacher; the rest follows the labels.
+    """
+
+    variants: tuple[str, ...] = ("bf16", "dynamic-int8", "int8", "pruned", "pruned-int8")
+    calibration_images: int = 300
+    accuracy_drop: float = 0.0
+    default_drop: float = 0.01
+    sparsity: float = 0.3
+    channels_removed: float = 0.3
+    fine_tune_epochs: int = 3
+    fine_tune_learning_rate: float = 1e-4
+    student: str = "convnext_atto"
+    student_weights: str = "none"
+    student_epochs: int = 30
+    student_learning_rate: float = 1e-3
+    distillation_temperature: float = 4.0
+    distillation_weight: float = 0.5
+
+    def __post_init__(self) -> None:
+        for name in self.variants:
+            near = difflib.get_close_matches(name, VARIANTS, n=1)
+            rule = f"of {', '.join(VARIANTS)}{f'; did you mean {near[0]}?' if near else ''}"
+            _check(name in VARIANTS, "compression.variants", name, rule)
+        _check(len(set(self.variants)) == len(self.variants), "compression.variants", self.variants, "without repetition")
+        _check(bool(self.student), "compression.student", self.student, "a network that timm knows")
+        _check(bool(self.student_weights), "compression.student_weights", self.student_weights, "as model.weights")
+        for name, low, high in (
+            ("calibration_images", 1, 100_000),
+            ("fine_tune_epochs", 0, 100_000),
+            ("student_epochs", 1, 100_000),
+            ("accuracy_drop", 0, 1),
+            ("default_drop", 0, 1),
+            ("distillation_weight", 0, 1),
+        ):
+            _check(low <= getattr(self, name) <= high, f"compression.{name}", getattr(self, name), f"from {low} to {high}")
+        for name in ("sparsity", "channels_removed"):
+            _check(0 <= getattr(self, name) < 1, f"compression.{name}", getattr(self, name), "from 0 to below 1")
+        for name in ("fine_tune_learning_rate", "student_learning_rate"):
+            _check(0 < getattr(self, name) <= 10, f"compression.{name}", getattr(self, name), "above 0 and at most 10")
+        temperature = self.distillation_temperature
+        _check(0 < temperature <= 100, "compression.distillation_temperature", temperature, "above 0 and at most 100")
+
+
+@dataclass(frozen=True)
 class Recipe:
     """Everything that decides a run besides the images.
 
@@ -248,6 +317,7 @@ class Recipe:
     model: ModelRecipe = field(default_factory=ModelRecipe)
     training: TrainingRecipe = field(default_factory=TrainingRecipe)
     evaluation: EvaluationRecipe = field(default_factory=EvaluationRecipe)
+    compression: CompressionRecipe = field(default_factory=CompressionRecipe)
 
     def __post_init__(self) -> None:
         _check(bool(self.name), "name", self.name, "a short text")

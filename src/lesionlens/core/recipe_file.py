@@ -96,11 +96,21 @@ def _convert(hint: Any, item: Any, where: str, key: str) -> Any:
                 f"{where}: {key} = {item!r}; it must be one of {', '.join(choices)}{near if 'mean' in near else ''}"
             )
         return item
+    if origin is tuple:
+        return _texts(item, where, key)
     if origin is dict or isinstance(hint, types.GenericAlias):
         if not isinstance(item, dict):
             raise RecipeError(f"{where}: {key} = {item!r}; it must be a table of numbers")
         return {name: _convert(float, number, where, f"{key}.{name}") for name, number in item.items()}
     return _scalar(hint, item, where, key)
+
+
+def _texts(item: Any, where: str, key: str) -> tuple[str, ...]:
+    """A list of texts; or one text with commas between them, which needs no quotes after --set."""
+    found = [word.strip() for word in item.split(",") if word.strip()] if isinstance(item, str) else item
+    if not isinstance(found, list | tuple):
+        raise RecipeError(f"{where}: {key} = {item!r}; it must be a list of texts")
+    return tuple(_scalar(str, text, where, key) for text in found)
 
 
 def _scalar(hint: Any, item: Any, where: str, key: str) -> Any:
@@ -125,4 +135,6 @@ def recipe_to_toml(recipe: Recipe) -> str:
 def _toml(item: Any) -> str:
     if isinstance(item, dict):
         return "{ " + ", ".join(f"{json.dumps(key)} = {_toml(value)}" for key, value in item.items()) + " }" if item else "{}"
+    if isinstance(item, list | tuple):
+        return "[" + ", ".join(_toml(value) for value in item) + "]"
     return repr(item) if isinstance(item, float) else json.dumps(item, ensure_ascii=False)
