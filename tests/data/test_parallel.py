@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from lesionlens.data.parallel import TASKS_PER_WORKER, cores, in_threads
+from lesionlens.data.parallel import TASKS_PER_WORKER, in_threads
 
 
 @pytest.mark.parametrize("count", [0, 1, 3, 100])
@@ -49,7 +49,3 @@ def test_few_tasks_run_ahead_of_the_caller() -> None:
 
     in_threads(task, 200, 2, progress)
     assert max(ahead) <= 2 * TASKS_PER_WORKER
-
-
-def test_cores() -> None:
-    assert cores() >= 1

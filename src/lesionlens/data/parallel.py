@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 
 from PIL import Image
+
+from lesionlens.core.machine import cores
 
 TASKS_PER_WORKER = 4
 Progress = Callable[[int], None]
@@ -37,11 +38,6 @@ def in_threads(task: Callable[[int], None], count: int, workers: int = 0, progre
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _bounded(pool: ThreadPoolExecutor, task: Callable[[int], None], count: int, waiting: int) -> Iterator[Future[None]]:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import platform
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from lesionlens import __version__
 from lesionlens.core.artifact import hash_file
+from lesionlens.core.machine import cores, processor
 from lesionlens.reporting.run_folder import CHECKPOINT, Run
 
 PACKAGES = ("torch", "timm", "numpy", "pillow", "safetensors", "scikit-learn")
-CPUINFO = Path("/proc/cpuinfo")
 
 
 def environment() -> dict[str, str]:
@@ -25,7 +23,7 @@ def environment() -> dict[str, str]:
         "Python": platform.python_version(),
         **{name: _version(name) for name in PACKAGES},
         "System": f"{platform.system()} {platform.release()} ({platform.machine()})",
-        "Processor": f"{_processor()}, {_cores()} logical cores",
+        "Processor": f"{processor()}, {cores()} logical cores",
     }
     return {name: value for name, value in facts.items() if value}
 
@@ -64,18 +62,6 @@ def _version(name: str) -> str:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         return ""
-
-
-def _processor() -> str:
-    if sys.platform == "linux" and CPUINFO.is_file():
-        for line in CPUINFO.read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
-
-
-def _cores() -> int:
-    return os.cpu_count() or 1
 
 
 def _written(item: Any) -> str:
