@@ -14,8 +14,8 @@ def draw(n_images: int = 3, maps: bool = True) -> Outputs:
 
 def test_differences_by_hand():
     wanted = Outputs(np.array([[0.5, 0.5]]), np.array([[4.0, -8.0]]), np.zeros((1, 2, 1, 1)))
-    found = Outputs(np.array([[0.25, 0.75]]), np.array([[4.0, -6.0]]), np.full((1, 2, 1, 1), 0.5))
-    assert differences(found, wanted) == {"probabilities": 0.25, "features": 0.25, "maps": 0.5}
+    found = Outputs(np.array([[0.25, 0.75]]), np.array([[4.0, -6.0]]), np.full((1, 2, 1, 1), 5e-4))
+    assert differences(found, wanted) == {"probabilities": 0.25, "features": 0.25, "maps": 0.5}  # no map reaches 0.001
 
 
 def test_without_maps():

@@ -37,7 +37,7 @@ def walk(folder: Path, data: Path | None, *overrides: str, **options) -> list[st
 @pytest.fixture(scope="module")
 def walked(synthetic_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("road") / "run"
-    assert walk(folder, synthetic_root) == ["index", "audit", "split", "augment", "pack", "train", "evaluate", "report"]
+    assert walk(folder, synthetic_root) == [stage.name for stage in STAGES]
     return folder
 
 
@@ -48,7 +48,9 @@ def copied(walked: Path, tmp_path: Path) -> Path:
 
 def test_every_artifact_is_there(walked):
     names = "index.csv audit.json audit.jpg split.json plan.csv gallery.png recipe.toml predictions.npz scores.json report.html"
-    for name in (*names.split(), "store/images.npy", "train/best.safetensors", "train/last.safetensors", "train/history.jsonl"):
+    names += " store/images.npy train/best.safetensors train/last.safetensors train/history.jsonl explain/faithfulness.json"
+    names += " explain/gallery.png bundle/bundle.json bundle/model.onnx example/prediction.json example/overlay.png"
+    for name in names.split():
         assert (walked / name).stat().st_size > 0, name
     assert load_recipe(walked / "recipe.toml") == recipe()
     assert not list(walked.rglob("*.part"))
@@ -77,7 +79,7 @@ def test_the_same_run_elsewhere_gives_the_same_scores(walked, synthetic_root, tm
 @pytest.mark.parametrize(
     ("override", "made"),
     [
-        ("evaluation.views=8", ["evaluate", "report"]),
+        ("evaluation.views=8", ["evaluate", "explain", "export", "predict", "report"]),
         ("split.seed=1", ["split", "augment", "train"]),
         ("training.epochs=3", ["train"]),
         ("name=other", ["report"]),

@@ -16,7 +16,7 @@ def explain(
     split: Annotated[Path | None, typer.Option(help="split.json that the checkpoint was trained with; likewise.")] = None,
     store: Annotated[Path | None, typer.Option(help="Packed images; likewise.")] = None,
     part: Annotated[str, typer.Option(help="training, validation or test.")] = "test",
-    method: Annotated[str, typer.Option(help="grad-cam, integrated-gradients or occlusion.")] = "grad-cam",
+    method: Annotated[str, typer.Option(help="auto, grad-cam, integrated-gradients or occlusion.")] = "auto",
     limit: Annotated[int, typer.Option(help="Explain so many images, drawn by seed; 0 explains all.", min=0)] = 0,
     masks: Annotated[bool, typer.Option("--masks/--no-masks", help="Compare the maps with lesion masks.")] = True,
     random_networks: Annotated[int, typer.Option(help="Networks with random weights to compare with.", min=0)] = 3,

@@ -26,14 +26,15 @@ def run(
     restart: Annotated[bool, typer.Option("--restart", help="Train from the first epoch, not where it stopped.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Walk the whole road: index, audit, split, augment, pack, train, evaluate, report.
+    """Walk the whole road: index, audit, split, augment, pack, train, evaluate, explain, export, predict, report.
 
     Stages whose inputs did not change are skipped. Stopped at any moment, the same command goes on.
     """
     from lesionlens.core.artifact import read_json
     from lesionlens.core.recipe_file import load_recipe
+    from lesionlens.road.artifacts import BUNDLE, EXAMPLE, REPORT, SCORES
     from lesionlens.road.journey import Journey, plan, travel
-    from lesionlens.road.stages import REPORT, SCORES, STAGES
+    from lesionlens.road.stages import STAGES
 
     resolved = load_recipe(recipe, overrides or ())
     root = None if data == SYNTHETIC else Path(data).expanduser()
@@ -54,6 +55,9 @@ def run(
             result["stages"][step.name] = "made" if step.made else "up to date"
         if "evaluate" in todo:
             result["scores"] = read_json(journey.path(SCORES))
+        if "predict" in todo:
+            result["bundle"] = str(journey.path(BUNDLE))
+            result["example"] = read_json(journey.path(EXAMPLE))
         if "report" in todo:
             result["report"] = str(journey.path(REPORT))
     emit(result, as_json, _closing(result, dry))
@@ -67,7 +71,8 @@ def _closing(result: dict[str, Any], dry: bool) -> str:
     figures = result["scores"]["figures"]
     shown = "\n".join(_figure(name, figures[name]) for name in ("accuracy", "balanced_accuracy", "macro_f1", "macro_auc", "ece"))
     marks = " (LEAKING protocol)" if result["scores"]["leaks"] else ""
-    return f"test part, 95 % intervals by lesion{marks}\n{shown}\nreport: {result['report']}"
+    made = "\n".join(f"{name + ':':8}{result[name]}" for name in ("bundle", "report"))
+    return f"test part, 95 % intervals by lesion{marks}\n{shown}\n{made}"
 
 
 def _figure(name: str, figure: dict[str, float | None]) -> str:

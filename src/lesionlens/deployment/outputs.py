@@ -11,6 +11,9 @@ from lesionlens.core.errors import BundleError
 
 INPUT = "images"
 PROBABILITIES, FEATURES, MAPS = "probabilities", "features", "maps"
+FAINTEST = 1e-3
+"""A map's value is what its cell adds to a logit. Where no cell adds a thousandth, a map says nothing, and its
+differences are those of rounding: float32 in torch itself is then 0.003 of the range away from float64."""
 
 
 class Outputs(NamedTuple):
@@ -49,7 +52,7 @@ class Tolerance:
 
     Attributes:
         probabilities: largest difference, absolute.
-        features: largest difference, as a share of the largest value of the reference.
+        features: largest difference, as a share of the largest value of the reference, or of `FAINTEST`.
         maps: likewise.
     """
 
@@ -100,4 +103,4 @@ def shapes(found: Outputs) -> dict[str, Any]:
 
 
 def _share(difference: float, largest: float) -> float:
-    return difference / largest if largest > 0 else difference
+    return difference / max(largest, FAINTEST)

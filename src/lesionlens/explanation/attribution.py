@@ -55,7 +55,8 @@ def build_explainer(network: nn.Module, size: int, method: str = "grad-cam", ima
     Args:
         network: a network of timm; put into evaluation mode.
         size: side of its input, pixels.
-        method: `grad-cam`, `integrated-gradients` or `occlusion`.
+        method: `grad-cam`, `integrated-gradients`, `occlusion`, or `auto`: Grad-CAM where the network has a
+            spatial layer before its head, else occlusion.
         images_per_pass: most images in the network at once; decides memory and speed, not the maps.
 
     Raises:
@@ -247,7 +248,15 @@ def _captum() -> Any:
     return module
 
 
+def _first_that_fits(network: nn.Module, size: int, images_per_pass: int) -> Explainer:
+    try:
+        return _grad_cam(network, size, images_per_pass)
+    except ModelError:
+        return _occlusion(network, size, images_per_pass)
+
+
 METHODS: dict[str, Callable[[Any, int, int], Explainer]] = {
+    "auto": _first_that_fits,
     "grad-cam": _grad_cam,
     "integrated-gradients": _integrated_gradients,
     "occlusion": _occlusion,

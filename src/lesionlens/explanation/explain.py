@@ -39,7 +39,7 @@ class ExplainSettings:
 
     Attributes:
         part: `training`, `validation` or `test`.
-        method: `grad-cam`, `integrated-gradients` or `occlusion`.
+        method: `auto`, `grad-cam`, `integrated-gradients` or `occlusion`; see `build_explainer`.
         limit: images, drawn by seed; 0 takes the whole part.
         masks: whether agreement with lesion masks is measured.
         random_networks: networks with random weights to compare with.

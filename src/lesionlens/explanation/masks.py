@@ -37,16 +37,20 @@ class MaskCount:
         return dict(vars(self))
 
 
+def has_masks(index: Index, records: Sequence[Record]) -> bool:
+    """Whether any of the images has a mask file."""
+    paths = (index.mask_path(record) for record in records)
+    return any(path is not None and path.is_file() for path in paths)
+
+
 def check_any_mask(index: Index, records: Sequence[Record]) -> None:
     """Refuse a part in which no image has a mask file.
 
     Raises:
         DataError: naming the remedy.
     """
-    for record in records:
-        path = index.mask_path(record)
-        if path is not None and path.is_file():
-            return
+    if has_masks(index, records):
+        return
     listed = sum(bool(record.mask) for record in records)
     raise DataError(
         f"none of {len(records)} images has a lesion mask on disk ({listed} are named in the index); agreement with lesions "

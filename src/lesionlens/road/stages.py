@@ -25,12 +25,27 @@ from lesionlens.evaluation.evaluate import evaluate as evaluate_checkpoint
 from lesionlens.evaluation.tables import scores_table
 from lesionlens.evaluation.validate import validator
 from lesionlens.reporting.report import write_report
+from lesionlens.road.artifacts import (
+    AUDIT,
+    BEST,
+    BUNDLE,
+    EXAMPLE,
+    EXPLAIN,
+    GALLERY,
+    IMAGES,
+    INDEX,
+    PLAN,
+    RECIPE,
+    REPORT,
+    SCORES,
+    SPLIT,
+    STORE,
+)
+from lesionlens.road.delivery import explanation_inputs, make_bundle, make_example, make_explanation
 from lesionlens.road.journey import Journey, Stage
 from lesionlens.training.distributed import join_world
 from lesionlens.training.run import Inputs, train_run
 
-INDEX, AUDIT, SPLIT, PLAN, STORE = "index.csv", "audit.json", "split.json", "plan.csv", "store"
-BEST, SCORES, REPORT, RECIPE, IMAGES = "train/best.safetensors", "scores.json", "report.html", "recipe.toml", "images"
 SYNTHETIC_IMAGES = 1200
 
 
@@ -73,7 +88,7 @@ def make_plan(journey: Journey) -> str:
     split = read_split(journey.path(SPLIT), index)
     plan = plan_training(index, split, journey.recipe)
     write_plan(plan, journey.path(PLAN), split, journey.recipe)
-    save_gallery(index, split, journey.recipe, journey.path("gallery.png"))
+    save_gallery(index, split, journey.recipe, journey.path(GALLERY))
     return f"{len(plan.originals)} originals and {len(plan) - len(plan.originals)} copies"
 
 
@@ -136,13 +151,17 @@ def _sections(*names: str) -> Any:
     return lambda journey: journey.recipe.hash(*names)
 
 
+def _nothing(journey: Journey) -> Any:
+    return None
+
+
 def _frame(journey: Journey) -> Any:
     return frame_spec(journey.recipe.input).frame_hash
 
 
 STAGES = (
     Stage("index", INDEX, (), _source, make_index),
-    Stage("audit", AUDIT, ("index",), lambda journey: None, make_audit),
+    Stage("audit", AUDIT, ("index",), _nothing, make_audit),
     Stage("split", SPLIT, ("index", "audit"), _sections("split"), make_split_stage),
     Stage("augment", PLAN, ("index", "split"), _sections("seed", "input", "augmentation"), make_plan),
     Stage("pack", f"{STORE}/store.json", ("index",), _frame, make_store),
@@ -154,5 +173,14 @@ STAGES = (
         make_checkpoint,
     ),
     Stage("evaluate", SCORES, ("split", "pack", "train"), _sections("evaluation"), make_scores),
-    Stage("report", REPORT, ("index", "audit", "split", "augment", "train", "evaluate"), _sections("name"), make_report),
+    Stage("explain", f"{EXPLAIN}/faithfulness.json", ("index", "split", "pack", "train"), explanation_inputs, make_explanation),
+    Stage("export", f"{BUNDLE}/model.onnx", ("index", "split", "pack", "train", "evaluate"), _nothing, make_bundle),
+    Stage("predict", EXAMPLE, ("index", "split", "export"), _nothing, make_example),
+    Stage(
+        "report",
+        REPORT,
+        ("index", "audit", "split", "augment", "train", "evaluate", "explain", "export", "predict"),
+        _sections("name"),
+        make_report,
+    ),
 )
