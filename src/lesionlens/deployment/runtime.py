@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -87,10 +87,20 @@ class Failure:
     error: ImageError
 
 
-@dataclass(frozen=True)
-class _Prepared:
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """An image as the network takes it.
+
+    Attributes:
+        source: path of the image; empty for bytes.
+        pixels: uint8 (S, S, 3), contiguous.
+        image_size: width and height of the upright original, pixels.
+        timings_ms: milliseconds by step: `decode`, `resize`.
+    """
+
     source: str
     pixels: np.ndarray
+    image_size: tuple[int, int]
     timings_ms: dict[str, float]
 
 
@@ -154,22 +164,30 @@ class Predictor:
         Args:
             sources: paths or file contents; taken only as fast as they are worked off.
         """
-        waiting: list[_Prepared | Failure] = []
+        waiting: list[Prepared | Failure] = []
         n_images = 0
         for item in self._prepared(sources):
             waiting.append(item)
-            n_images += isinstance(item, _Prepared)
+            n_images += isinstance(item, Prepared)
             if n_images == self.limits.batch_size or not n_images:
                 yield from self._answer(waiting)
                 waiting, n_images = [], 0
         yield from self._answer(waiting)
 
+    def answer(self, images: Sequence[Prepared]) -> list[Prediction]:
+        """Predict images that are decoded and scaled already, in one pass.
+
+        Args:
+            images: at most the batch size of them, prepared with the bundle's InputSpec.
+        """
+        return [found for found in self._answer(list(images)) if isinstance(found, Prediction)]
+
     def run(self, images: np.ndarray) -> Outputs:
         """Results for prepared images, uint8 (N, S, S, 3) with N at most the batch size."""
         return self._engine.run(images)
 
-    def _answer(self, items: list[_Prepared | Failure]) -> Iterator[Prediction | Failure]:
-        images = [item.pixels for item in items if isinstance(item, _Prepared)]
+    def _answer(self, items: Sequence[Prepared | Failure]) -> Iterator[Prediction | Failure]:
+        images = [item.pixels for item in items if isinstance(item, Prepared)]
         started = time.perf_counter()
         outputs = self._engine.run(np.stack(images)) if images else None
         network_ms = 1000 * (time.perf_counter() - started) / max(1, len(images))
@@ -182,7 +200,7 @@ class Predictor:
             yield self._prediction(item, outputs, row, network_ms)
             row += 1
 
-    def _prediction(self, item: _Prepared, outputs: Outputs, row: int, network_ms: float) -> Prediction:
+    def _prediction(self, item: Prepared, outputs: Outputs, row: int, network_ms: float) -> Prediction:
         probabilities = outputs.probabilities[row]
         if not np.isfinite(probabilities).all():
             raise BundleError(
@@ -199,14 +217,14 @@ class Predictor:
             bundle_id=self.bundle.id,
         )
 
-    def _prepared(self, sources: Iterable[Path | bytes]) -> Iterator[_Prepared | Failure]:
+    def _prepared(self, sources: Iterable[Path | bytes]) -> Iterator[Prepared | Failure]:
         """Images decoded and scaled ahead of the network, in order, few at a time."""
         Image.preinit()  # Pillow registers its readers on first use, which threads would race for
         left = iter(sources)
         pool = ThreadPoolExecutor(self.workers)
         try:
             ahead = islice(left, self.workers + self.limits.batch_size)
-            queue: deque[Future[_Prepared | Failure]] = deque(pool.submit(_prepare, source, self.bundle.spec) for source in ahead)
+            queue: deque[Future[Prepared | Failure]] = deque(pool.submit(_prepare, source, self.bundle.spec) for source in ahead)
             while queue:
                 yield queue.popleft().result()
                 queue.extend(pool.submit(_prepare, source, self.bundle.spec) for source in islice(left, 1))
@@ -246,7 +264,7 @@ def _runtime_for(variant: Variant, runtime: str) -> str | None:
     return next((name for name in wanted if name in variant.graphs and installed(name)), None)
 
 
-def _prepare(source: Path | bytes, spec: InputSpec) -> _Prepared | Failure:
+def _prepare(source: Path | bytes, spec: InputSpec) -> Prepared | Failure:
     name = str(source) if isinstance(source, Path) else ""
     started = time.perf_counter()
     try:
@@ -256,4 +274,4 @@ def _prepare(source: Path | bytes, spec: InputSpec) -> _Prepared | Failure:
     decoded = time.perf_counter()
     pixels = np.ascontiguousarray(centre_crop(prepare(image, spec), spec.size))
     done = time.perf_counter()
-    return _Prepared(name, pixels, {"decode": 1000 * (decoded - started), "resize": 1000 * (done - decoded)})
+    return Prepared(name, pixels, image.size, {"decode": 1000 * (decoded - started), "resize": 1000 * (done - decoded)})
