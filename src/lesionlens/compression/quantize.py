@@ -1,0 +1,196 @@
+"""Smaller numbers: static int8 of the exported graph, and the dynamic int8 of the paper."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lesionlens.core.artifact import atomic_file
+from lesionlens.core.errors import ModelError, RecipeError
+from lesionlens.deployment import telemetry
+from lesionlens.deployment.outputs import FEATURES, INPUT, PROBABILITIES
+
+
+@dataclass(frozen=True, eq=False)
+class AccuracyGoal:
+    """What int8 may lose, for NNCF's accuracy-aware mode.
+
+    Attributes:
+        images: of the validation part, prepared, uint8 (N, S, S, 3); a memory map is read one by one.
+        score: figure of probabilities (N, K), higher is better; balanced accuracy.
+        drop: how far the figure may fall, above 0.
+    """
+
+    images: np.ndarray
+    score: Callable[[np.ndarray], float]
+    drop: float
+
+
+def check_installed() -> None:
+    """Find out that NNCF or ONNX is missing before anything is made.
+
+    Raises:
+        ModelError: with the remedy.
+    """
+    for name in ("onnx", "nncf"):
+        if importlib.util.find_spec(name) is None:
+            raise ModelError(f"{name} is not installed; static int8 needs it: pip install 'lesionlens[compress]'")
+
+
+def static_int8(graph: Path, calibration_images: np.ndarray, out: Path, accuracy: AccuracyGoal | None = None) -> None:
+    """Quantise an exported graph to int8 after training: one ONNX file (QDQ) that every runtime reads.
+
+    Everything from the pooled features on stays in float: it is a thousandth of the work, and the
+    heat maps, which come out of it, do not survive its rounding. See docs/compression.md for what
+    else was tried.
+
+    Args:
+        graph: a bundle's fp32 graph.
+        calibration_images: training images, prepared, uint8 (N, S, S, 3): the ranges of activations come from them.
+        out: file to write.
+        accuracy: turns the accuracy-aware mode on: layers go back to float until the goal is met.
+
+    Raises:
+        ModelError: if NNCF is missing, or cannot quantise the graph.
+        RecipeError: if there are no images.
+        StorageError: if the disk is full or may not be written.
+    """
+    check_installed()
+    if not len(calibration_images):
+        raise RecipeError("no training images to calibrate int8 on; give the store that the checkpoint was trained with")
+    telemetry.switch_off()
+    import onnx
+
+    model = onnx.load(graph)
+    with _quiet_nncf():
+        made = _quantised(model, _batches(calibration_images), len(calibration_images), accuracy)
+    _strip(made)
+    with atomic_file(out) as temporary:
+        onnx.save(made, str(temporary))
+
+
+def zero_weights(graph: Path) -> int:
+    """How many of the int8 weights of a graph that `static_int8` made are zero."""
+    import onnx
+
+    stored = onnx.load(graph).graph.initializer
+    weights = (onnx.numpy_helper.to_array(each) for each in stored if each.data_type == onnx.TensorProto.INT8)
+    return sum(int((values == 0).sum()) for values in weights if values.ndim > 1)
+
+
+def head_nodes(model: Any) -> list[str]:
+    """Names of the nodes of an ONNX model that its pooled features do not depend on."""
+    maker = {name: node for node in model.graph.node for name in node.output}
+    backbone: set[str] = set()
+    left = [FEATURES]
+    while left:
+        node = maker.get(left.pop())
+        if node is not None and node.name not in backbone:
+            backbone.add(node.name)
+            left.extend(node.input)
+    return [node.name for node in model.graph.node if node.name not in backbone]
+
+
+def dynamic_int8(network: nn.Module) -> nn.Module:
+    """The paper's quantisation: weights of the linear layers in int8, activations as they come.
+
+    A copy; only to reproduce the paper's row. PyTorch has deprecated it.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        made: nn.Module = torch.ao.quantization.quantize_dynamic(network, {nn.Linear}, dtype=torch.qint8)
+    return made
+
+
+def packed_tensors(network: nn.Module) -> dict[str, Tensor]:
+    """Every tensor of a `dynamic_int8` network as plain arrays, packed weights included.
+
+    Weights are int8 (rows, columns) with `<name>.scale` and `<name>.zero_point`; what `parameters()` does not see.
+    """
+    tensors = {name: value for name, value in network.state_dict().items() if isinstance(value, Tensor)}
+    for name, module in network.named_modules():
+        if isinstance(module, torch.ao.nn.quantized.dynamic.Linear):
+            linear: Any = module
+            weight, bias = linear.weight(), linear.bias()
+            tensors = {key: value for key, value in tensors.items() if not key.startswith(f"{name}.")}
+            tensors[f"{name}.weight"] = weight.int_repr()
+            tensors[f"{name}.weight.scale"] = torch.tensor(weight.q_scale())
+            tensors[f"{name}.weight.zero_point"] = torch.tensor(weight.q_zero_point())
+            if bias is not None:
+                tensors[f"{name}.bias"] = bias
+    return {name: value.detach().contiguous().clone() for name, value in tensors.items()}
+
+
+def _quantised(model: Any, images: Any, count: int, accuracy: AccuracyGoal | None) -> Any:
+    import nncf
+
+    options: dict[str, Any] = {
+        "subset_size": count,
+        "preset": nncf.QuantizationPreset.MIXED,
+        "model_type": nncf.ModelType.TRANSFORMER,
+        "ignored_scope": nncf.IgnoredScope(names=head_nodes(model)),
+    }
+    dataset = nncf.Dataset(images, _feed)
+    try:
+        if accuracy is None:
+            return nncf.quantize(model, dataset, **options)
+        return nncf.quantize_with_accuracy_control(
+            model, dataset, nncf.Dataset(_batches(accuracy.images), _feed), _judge(accuracy), max_drop=accuracy.drop, **options
+        )
+    except (RuntimeError, ValueError, nncf.errors.InternalError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ModelError(f"NNCF cannot quantise this graph ({reason}); leave int8 out of compression.variants") from error
+
+
+def _strip(model: Any) -> None:
+    """Take out what a loader works out by itself: shapes between nodes, and zero points that are zero."""
+    import onnx
+
+    del model.metadata_props[:], model.graph.value_info[:]
+    stored = {each.name: each for each in model.graph.initializer}
+    for node in model.graph.node:
+        zero_point = stored.get(node.input[2]) if node.op_type == "DequantizeLinear" and len(node.input) == 3 else None
+        if zero_point is not None and zero_point.data_type == onnx.TensorProto.INT8 and node.input[0] in stored:
+            if not onnx.numpy_helper.to_array(zero_point).any():
+                del node.input[2]
+    used = {name for node in model.graph.node for name in node.input}
+    kept = [each for each in model.graph.initializer if each.name in used]
+    del model.graph.initializer[:]
+    model.graph.initializer.extend(kept)
+
+
+def _judge(accuracy: AccuracyGoal) -> Callable[[Any, Iterable[Any]], tuple[float, None]]:
+    def judge(prepared: Any, items: Iterable[Any]) -> tuple[float, None]:
+        found = [np.asarray(prepared(item)[PROBABILITIES]) for item in items]
+        return accuracy.score(np.concatenate(found)), None
+
+    return judge
+
+
+def _batches(images: np.ndarray) -> list[np.ndarray]:
+    return [images[number : number + 1] for number in range(len(images))]
+
+
+def _feed(image: np.ndarray) -> dict[str, np.ndarray]:
+    return {INPUT: np.ascontiguousarray(image)}
+
+
+@contextmanager
+def _quiet_nncf() -> Iterator[None]:
+    """NNCF speaks by log and progress bar; both would stand between our own lines."""
+    import nncf
+
+    nncf.set_log_level(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
