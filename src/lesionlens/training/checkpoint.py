@@ -19,12 +19,13 @@ import torch
 from torch import Tensor, nn
 
 from lesionlens.core.artifact import atomic_file
-from lesionlens.core.errors import CheckpointError, LesionLensError
+from lesionlens.core.errors import CheckpointError, LesionLensError, ModelError
 from lesionlens.core.labels import LabelSet
 from lesionlens.core.recipe import Recipe
 from lesionlens.core.recipe_file import recipe_from
 from lesionlens.data.image import InputSpec
 from lesionlens.models.build import build_network
+from lesionlens.models.slim import reshape_to
 from lesionlens.training.history import Epoch
 from lesionlens.training.state import TrainingState
 
@@ -51,6 +52,9 @@ class CheckpointInfo:
         figures: validation figures of that epoch.
         averaged: whether these are averaged weights.
         versions: versions of Python and of the libraries that trained it.
+        slim: whether it has fewer channels than its recipe's network, so that the tensors say how many.
+        derived: how it was made from another checkpoint, {} if it was not: `by` (pruned, slim or
+            distilled), `parent` (SHA-256 of that checkpoint), and the settings.
     """
 
     labels: LabelSet
@@ -65,6 +69,8 @@ class CheckpointInfo:
     figures: dict[str, float | None] = field(default_factory=dict)
     averaged: bool = False
     versions: dict[str, str] = field(default_factory=dict)
+    slim: bool = False
+    derived: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready form that `from_json` reads back."""
@@ -110,6 +116,8 @@ def load_network(path: Path, device: torch.device | str = "cpu") -> tuple[nn.Mod
     tensors, value = _read(path, BEST)
     info = _info(value, path)
     network = build_network(info.recipe.model, len(info.labels), info.spec.size, pretrained=False)
+    if info.slim:
+        _reshape(network, tensors, info, path)
     _load(network, tensors, path)
     return network.eval().to(device), info
 
@@ -184,6 +192,13 @@ def check_same_run(found: CheckpointInfo, wanted: CheckpointInfo, path: Path) ->
             f"{path} is of another recipe: {key} is {then.get(key)!r} there and {now[key]!r} here. "
             "Go on with that recipe, choose another --out, or start anew with --restart"
         )
+    if found.derived != wanted.derived:
+        keys = found.derived.keys() | wanted.derived.keys()
+        key = min(key for key in keys if found.derived.get(key) != wanted.derived.get(key))
+        raise CheckpointError(
+            f"{path} was made from another checkpoint or otherwise: {key} is {found.derived.get(key)!r} there and "
+            f"{wanted.derived.get(key)!r} here; choose another --out, or start anew with --restart"
+        )
     for name in ("labels", "spec", "index_hash", "split_hash", "plan_hash"):
         if getattr(found, name) != getattr(wanted, name):
             what = name.removesuffix("_hash")
@@ -214,6 +229,13 @@ def _load(network: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
         network.load_state_dict(tensors)
     except RuntimeError as error:
         raise CheckpointError(f"{path} does not fit its network ({_short(error)}); train it again") from error
+
+
+def _reshape(network: nn.Module, tensors: dict[str, Tensor], info: CheckpointInfo, path: Path) -> None:
+    try:
+        reshape_to(network, tensors, info.spec.size)
+    except ModelError as error:
+        raise CheckpointError(f"{path} does not fit a slim {info.recipe.model.name}: {_short(error)}; make it again") from error
 
 
 def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

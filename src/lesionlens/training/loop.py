@@ -18,6 +18,7 @@ from lesionlens.data.image import InputSpec
 from lesionlens.models.build import Normalise
 from lesionlens.training.batches import Batch, Batches
 from lesionlens.training.compiled import compiled
+from lesionlens.training.distill import Teacher
 from lesionlens.training.distributed import World
 from lesionlens.training.history import Epoch, best_epoch, is_better, out_of_patience
 from lesionlens.training.loss import Loss, one_hot
@@ -63,14 +64,27 @@ class Learner:
         spec: mean and std of the normalisation.
         counts: images of each class in an epoch, shape (K,).
         world: the processes of the run.
+        teacher: whom the network follows besides the labels; it sees the same augmented and mixed pixels.
     """
 
-    def __init__(self, state: TrainingState, batches: Batches, recipe: Recipe, spec: InputSpec, n_classes: int, world: World):
+    def __init__(
+        self,
+        state: TrainingState,
+        batches: Batches,
+        recipe: Recipe,
+        spec: InputSpec,
+        n_classes: int,
+        world: World,
+        teacher: Teacher | None = None,
+    ):
         self.state = state
         self.batches = batches
         self.recipe = recipe
         self.world = world
         self.n_classes = n_classes
+        self.teacher = teacher
+        if teacher is not None:
+            teacher.prepare(world.device, recipe.training.channels_last)
         self.normalise = Normalise(spec.mean, spec.std).to(world.device)
         self.loss = Loss(recipe.training, batches.counts(n_classes)).to(world.device)
         forward = world.wrap(state.network)
@@ -101,7 +115,7 @@ class Learner:
         targets = one_hot(batch.labels, self.n_classes)
         seed = derive_seed(self.recipe.seed, "mix", epoch, number, self.world.rank)
         images, targets = mix(self._inputs(batch.images), targets, self.recipe.augmentation, seed)
-        loss, logits = self._forward(images, targets, synchronise=last, members=members)
+        loss, logits = self._forward(images, targets, batch.total, synchronise=last, members=members)
         sums.losses.append(loss.detach())
         sums.sizes.append(batch.total)
         sums.hits += (logits.detach().argmax(1) == targets.argmax(1)).sum()
@@ -114,14 +128,17 @@ class Learner:
         inputs: Tensor = self.normalise(images)
         return inputs.contiguous(memory_format=torch.channels_last) if self.recipe.training.channels_last else inputs.contiguous()
 
-    def _forward(self, images: Tensor, targets: Tensor, synchronise: bool, members: int) -> tuple[Tensor, Tensor]:
-        """Forward and backward; gives the loss of this process's part, and its logits (N, K)."""
+    def _forward(self, images: Tensor, targets: Tensor, total: int, synchronise: bool, members: int) -> tuple[Tensor, Tensor]:
+        """Forward and backward; gives the loss of this process's part of `total` images, and its logits (N, K)."""
         if isinstance(self.forward, nn.parallel.DistributedDataParallel):
             self.forward.require_backward_grad_sync = synchronise
         with autocast(self.world.device, self.state.precision):
             logits = self.forward(images)
+            teacher_logits = self.teacher.logits(images) if self.teacher is not None else None
         weight = self.world.sum(self.loss.weight(targets)).clamp(min=torch.finfo(torch.float32).tiny)
         loss = self.loss.total(logits, targets) * self.world.size / weight  # processes average: times their number
+        if self.teacher is not None and teacher_logits is not None:
+            loss = self.teacher.blend(loss, logits, teacher_logits, total / self.world.size)
         self.state.scaler.scale(loss / members).backward()  # type: ignore[no-untyped-call]
         return loss, logits
 

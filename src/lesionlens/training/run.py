@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -22,6 +23,7 @@ from lesionlens.data.store import Store
 from lesionlens.models.build import build_network
 from lesionlens.training.batches import Batches, plan_rows
 from lesionlens.training.checkpoint import CheckpointInfo, load_state, save_network, save_state, versions
+from lesionlens.training.distill import Teacher
 from lesionlens.training.distributed import World
 from lesionlens.training.events import open_events, write_events
 from lesionlens.training.history import Epoch, write_history
@@ -53,6 +55,23 @@ class Inputs:
     split: Split
     plan: Plan
     store: Store
+
+
+@dataclass(frozen=True)
+class Descent:
+    """What a run owes to another checkpoint: where it starts, whom it follows, or both.
+
+    Attributes:
+        derived: what its own checkpoints say of that; see `CheckpointInfo.derived`.
+        network: where it starts instead of the recipe's weights; None builds the recipe's network.
+        slim: whether `network` has fewer channels than the recipe's name says.
+        teacher: whom it follows besides the labels.
+    """
+
+    derived: dict[str, Any] = field(default_factory=dict)
+    network: nn.Module | None = None
+    slim: bool = False
+    teacher: Teacher | None = None
 
 
 def check_inputs(inputs: Inputs, spec: InputSpec) -> None:
@@ -106,6 +125,7 @@ def train_run(
     world: World,
     restart: bool = False,
     progress: Progress | None = None,
+    descent: Descent | None = None,
 ) -> Iterator[Epoch]:
     """Train a network as a recipe says, or go on where an earlier call stopped.
 
@@ -121,6 +141,7 @@ def train_run(
         world: the processes of the run; see `join_world`.
         restart: begin at the first epoch even if `out` holds a checkpoint.
         progress: told how many images each batch fed.
+        descent: another checkpoint that the run starts from or follows; None is a run of its own.
 
     Raises:
         ArtifactError: if the artifacts do not belong together.
@@ -128,15 +149,16 @@ def train_run(
         TrainingError: if the loss stops being a number.
         StorageError: if the disk is full; checkpoints written before stay.
     """
+    descent = descent or Descent()
     with contextlib.ExitStack() as stack:
         stack.enter_context(flushed_denormals())
         spec = training_spec(recipe, inputs.index, inputs.split, inputs.store)
         check_inputs(inputs, spec)
-        info = describe(inputs, recipe, spec)
+        info = replace(describe(inputs, recipe, spec), derived=descent.derived, slim=descent.slim)
         rows = plan_rows(inputs.plan, inputs.store, inputs.index)
         batches = Batches(rows, inputs.store.images, spec, recipe, world)
-        state = _start(info, batches, out, world, restart)
-        learner = Learner(state, batches, recipe, spec, len(info.labels), world)
+        state = _start(info, batches, out, world, restart, descent.network)
+        learner = Learner(state, batches, recipe, spec, len(info.labels), world, descent.teacher)
         writer = open_events(out / EVENTS_FOLDER) if recipe.training.tensorboard and world.writes else None
         if writer is not None:
             stack.callback(writer.close)
@@ -148,13 +170,16 @@ def train_run(
             yield epoch
 
 
-def _start(info: CheckpointInfo, batches: Batches, out: Path, world: World, restart: bool) -> TrainingState:
+def _start(
+    info: CheckpointInfo, batches: Batches, out: Path, world: World, restart: bool, network: nn.Module | None
+) -> TrainingState:
     recipe, last = info.recipe, out / LAST_FILE
     resumes = last.exists() and not restart
     if world.device.type == "cpu":
         keep_memory()
     torch.manual_seed(derive_seed(recipe.seed, "weights"))
-    network = build_network(recipe.model, len(info.labels), info.spec.size, pretrained=not resumes)
+    if network is None:
+        network = build_network(recipe.model, len(info.labels), info.spec.size, pretrained=not resumes)
     state = build_state(network, recipe.training, steps_per_epoch(batches, recipe.training.accumulate), world.device)
     if resumes:
         load_state(state, info, last)

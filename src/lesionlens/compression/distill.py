@@ -1,0 +1,75 @@
+"""Distillation: a smaller network learns from the labels and from a trained one (Hinton 2015)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from lesionlens.compression.finetune import Told, check_parent, continue_training, rescheduled
+from lesionlens.core.artifact import hash_file
+from lesionlens.core.recipe import CompressionRecipe, ModelRecipe, Recipe
+from lesionlens.training.checkpoint import load_network
+from lesionlens.training.distill import Teacher
+from lesionlens.training.distributed import World
+from lesionlens.training.loop import Progress
+from lesionlens.training.run import Descent, Inputs
+
+
+def student_recipe(teacher: Recipe, recipe: CompressionRecipe) -> Recipe:
+    """How the student is trained: as the teacher was, but for network, epochs, peak rate and name.
+
+    Its input is the teacher's, so that both see the same pixels; drop rates are 0.
+    """
+    return replace(
+        teacher,
+        name=f"{teacher.name} distilled",
+        model=ModelRecipe(name=recipe.student, weights=recipe.student_weights),
+        training=rescheduled(teacher.training, recipe.student_epochs, recipe.student_learning_rate),
+        compression=recipe,
+    )
+
+
+def distill(
+    teacher_checkpoint: Path,
+    inputs: Inputs,
+    recipe: CompressionRecipe,
+    out: Path,
+    progress: Progress | None = None,
+    *,
+    told: Told | None = None,
+    world: World | None = None,
+) -> Path:
+    """Train a smaller network to say what a trained one says, and what the labels say.
+
+    The loss is (1 - w) times the recipe's own and w times T^2 KL(teacher || student), see
+    `training.distill`. Teacher and student see the same augmented and mixed pixels. The best epoch
+    on the validation part is kept; stopped anywhere, the same call goes on after the last whole epoch.
+
+    Args:
+        teacher_checkpoint: best.safetensors of a run.
+        inputs: what the teacher was trained on.
+        recipe: student, student_weights, student_epochs, student_learning_rate,
+            distillation_temperature and distillation_weight (0: labels alone) are used.
+        out: folder for best.safetensors, last.safetensors and history.jsonl.
+        progress: told how many images each batch fed: epochs x len(inputs.plan) in all.
+        told: given each finished epoch.
+        world: the device; the best one by default.
+
+    Returns:
+        The student's best.safetensors.
+
+    Raises:
+        CheckpointError: if the teacher is of another split, other pixels or other diagnoses, or
+            `out` holds another run.
+        ModelError: if timm does not know the student.
+        WeightsError: if its weights cannot be had.
+        TrainingError: if the loss stops being a number.
+    """
+    network, info = load_network(teacher_checkpoint)
+    resolved = student_recipe(info.recipe, recipe)
+    check_parent(teacher_checkpoint, info, inputs, resolved)
+    weight = recipe.distillation_weight
+    settings = {"distillation_temperature": recipe.distillation_temperature, "distillation_weight": weight}
+    derived = {"by": "distilled", "parent": hash_file(teacher_checkpoint), **settings}
+    teacher = Teacher(network, recipe.distillation_temperature, weight) if weight > 0 else None
+    return continue_training(inputs, resolved, out, Descent(derived, teacher=teacher), progress, told, world)

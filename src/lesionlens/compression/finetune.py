@@ -1,0 +1,80 @@
+"""Training that goes on from a checkpoint: its own recipe, with other epochs and another peak rate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from lesionlens.core.errors import CheckpointError
+from lesionlens.core.recipe import Recipe, TrainingRecipe
+from lesionlens.evaluation.evaluate import check_belongs
+from lesionlens.evaluation.validate import validator
+from lesionlens.training.checkpoint import CheckpointInfo
+from lesionlens.training.distributed import World, choose_device
+from lesionlens.training.history import Epoch
+from lesionlens.training.loop import Progress
+from lesionlens.training.run import BEST_FILE, Descent, Inputs, train_run, training_spec
+
+Told = Callable[[Epoch], None]
+
+
+def rescheduled(training: TrainingRecipe, epochs: int, learning_rate: float) -> TrainingRecipe:
+    """The same training with other epochs and another peak rate; warm-up and first and last rate keep their shares.
+
+    Early stopping is off: the schedule is short and ends where it should.
+
+    Args:
+        training: how the checkpoint was trained.
+        epochs: at least 1.
+        learning_rate: the new peak.
+    """
+    factor = learning_rate / training.learning_rate
+    return replace(
+        training,
+        epochs=epochs,
+        learning_rate=learning_rate,
+        warmup_epochs=training.warmup_epochs / training.epochs * epochs,
+        warmup_learning_rate=min(training.warmup_learning_rate * factor, learning_rate),
+        final_learning_rate=min(training.final_learning_rate * factor, learning_rate),
+        patience=0,
+    )
+
+
+def check_parent(checkpoint: Path, info: CheckpointInfo, inputs: Inputs, recipe: Recipe) -> None:
+    """Refuse images, a split or diagnoses that `checkpoint` was not trained with.
+
+    Args:
+        checkpoint: the file, for messages.
+        info: what it says of itself.
+        inputs: what is to be trained on.
+        recipe: of the new run.
+
+    Raises:
+        CheckpointError: naming what differs; a test image might have been trained on, or look other
+            than the checkpoint's network expects.
+    """
+    check_belongs(checkpoint, info, inputs.index, inputs.split, inputs.store)
+    if info.spec != training_spec(recipe, inputs.index, inputs.split, inputs.store):
+        raise CheckpointError(
+            f"{checkpoint} normalises its pixels otherwise than this split's training part asks; give the index, split and "
+            "store of its own run"
+        )
+
+
+def continue_training(
+    inputs: Inputs, recipe: Recipe, out: Path, descent: Descent, progress: Progress | None, told: Told | None, world: World | None
+) -> Path:
+    """Train what `descent` says, or go on where an earlier call stopped; the best epoch on validation is kept.
+
+    Returns:
+        The best.safetensors in `out`.
+
+    Raises:
+        LesionLensError: see `training.run.train_run`.
+    """
+    world = world or World(choose_device())
+    for epoch in train_run(inputs, recipe, out, validator(inputs), world=world, progress=progress, descent=descent):
+        if told is not None:
+            told(epoch)
+    return out / BEST_FILE

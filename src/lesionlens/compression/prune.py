@@ -1,0 +1,283 @@
+"""Pruning: weights set to zero (the paper), or channels truly removed, which makes a network smaller and faster."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from lesionlens.compression.finetune import Told, check_parent, continue_training, rescheduled
+from lesionlens.core.artifact import hash_file
+from lesionlens.core.errors import ModelError, RecipeError
+from lesionlens.core.recipe import CompressionRecipe
+from lesionlens.core.seeds import derive_seed
+from lesionlens.data.image import InputSpec, centre_crop
+from lesionlens.models.build import Normalise
+from lesionlens.models.slim import reshape_to
+from lesionlens.training.checkpoint import CheckpointInfo, load_network, save_network
+from lesionlens.training.distill import Teacher
+from lesionlens.training.distributed import World
+from lesionlens.training.loop import Progress
+from lesionlens.training.run import BEST_FILE, Descent, Inputs
+
+MULTIPLE_OF = 8  # int8 kernels take channels in eights and sixteens
+RANKING_IMAGES = 512
+RANKING_BATCH = 32
+SAME = 1e-4  # of the largest logit: a network and its copy, read back, differ by rounding alone
+
+
+def prune_unstructured(network: nn.Module, sparsity: float) -> nn.Module:
+    """A copy whose smallest weights are zero, over all convolutions and linear layers together.
+
+    The magnitude criterion of Han 2015 with one threshold for the network, as torch's
+    `prune.global_unstructured(..., L1Unstructured)`. Biases and norms stay. Dense kernels multiply
+    zeros like any other number: neither time nor size falls.
+
+    Args:
+        network: stays as it is.
+        sparsity: share of the weights to set to zero, in [0, 1).
+
+    Raises:
+        RecipeError: if `sparsity` is out of range.
+    """
+    _check_share("sparsity", sparsity)
+    pruned = copy.deepcopy(network)
+    weights = [module.weight.data for module in pruned.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
+    sizes = torch.cat([weight.abs().flatten() for weight in weights])
+    kept = torch.ones_like(sizes)
+    kept[torch.topk(sizes, round(sparsity * len(sizes)), largest=False).indices] = 0
+    for weight, mask in zip(weights, torch.split(kept, [weight.numel() for weight in weights]), strict=True):
+        weight.mul_(mask.view(weight.shape))
+    return pruned
+
+
+def pruned(checkpoint: Path, out: Path, recipe: CompressionRecipe) -> Path:
+    """Write `checkpoint` with `recipe.sparsity` of its weights set to zero, as a normal checkpoint.
+
+    Args:
+        checkpoint: best.safetensors of a run.
+        out: folder for the new best.safetensors.
+        recipe: sparsity is used.
+
+    Returns:
+        The new file. It states no validation figures: nobody has measured it yet.
+
+    Raises:
+        CheckpointError: if `checkpoint` is damaged.
+    """
+    network, info = load_network(checkpoint)
+    settings = {"sparsity": recipe.sparsity}
+    info = _renamed(info, "pruned", checkpoint, settings, recipe)
+    save_network(prune_unstructured(network, recipe.sparsity), replace(info, figures={}), out / BEST_FILE)
+    return out / BEST_FILE
+
+
+def prune_structured(
+    network: nn.Module,
+    size: int,
+    share: float,
+    batches: Iterable[tuple[Tensor, Tensor]] | None = None,
+    multiple_of: int = MULTIPLE_OF,
+) -> nn.Module:
+    """A copy with `share` of the channels of every layer removed: fewer parameters, products and milliseconds.
+
+    Layers whose channels are tied to one another, by a residual connection for example, lose the
+    same ones (Fang 2023, DepGraph). Each such group is ranked by itself and loses the same share,
+    so that the widths, and with them the time, do not depend on the weights. The number kept is
+    rounded to a multiple of `multiple_of`; the classifier keeps its classes. Grouped convolutions
+    other than depthwise ones keep their channels.
+
+    Args:
+        network: a convolutional network of timm; stays as it is.
+        size: side of its input, pixels.
+        share: in [0, 1).
+        batches: normalised images (N, 3, size, size) and labels (N,) to rank channels by what the
+            loss would change without them (Taylor, Molchanov 2019); without them channels are
+            ranked by the magnitude of their weights.
+        multiple_of: from 1.
+
+    Raises:
+        RecipeError: if `share` or `multiple_of` is out of range.
+        ModelError: if torch-pruning is not installed, or the network cannot lose channels.
+    """
+    _check_share("channels_removed", share)
+    if multiple_of < 1:
+        raise RecipeError(f"multiple_of = {multiple_of}; it must be at least 1")
+    cut = copy.deepcopy(network).eval().requires_grad_(True)
+    try:
+        with torch.enable_grad():
+            _remove_channels(cut, torch.zeros(1, 3, size, size), share, batches, multiple_of)
+        cut.zero_grad(set_to_none=True)
+        _check_rereadable(network, cut, size)
+    except (ModelError, RuntimeError, ValueError, TypeError, IndexError, KeyError, AttributeError) as error:
+        if isinstance(error, ModelError) and "pip install" in str(error):
+            raise
+        raise ModelError(
+            f"channels of {type(network).__name__} cannot be removed ({' '.join(str(error).split())[:160]}); slim needs a "
+            "convolutional network such as ConvNeXt, MobileNet, EfficientNet or ResNet. Make a smaller one by distillation"
+        ) from error
+    return cut.train(network.training)
+
+
+def _check_share(name: str, share: float) -> None:
+    if not 0 <= share < 1:
+        raise RecipeError(f"{name} = {share!r}; it must be from 0 to below 1")
+
+
+def _torch_pruning() -> Any:
+    try:
+        import torch_pruning
+    except ImportError as error:
+        raise ModelError(
+            "torch-pruning is not installed; channels are removed with it. Install it with: pip install 'lesionlens[compress]'"
+        ) from error
+    return torch_pruning
+
+
+def _remove_channels(
+    network: nn.Module, probe: Tensor, share: float, batches: Iterable[tuple[Tensor, Tensor]] | None, multiple_of: int
+) -> None:
+    """Rank all groups by the whole network's weights, then cut; both in place."""
+    library = _torch_pruning()
+    graph = library.DependencyGraph().build_dependency(network, example_inputs=probe, verbose=False)
+    if batches is None:
+        rank = library.importance.GroupMagnitudeImportance(p=2)
+    else:
+        _gather_gradients(network, batches)
+        rank = library.importance.GroupTaylorImportance()
+    cuts = []
+    for group in graph.get_all_groups(ignored_layers=[network.get_classifier()]):  # type: ignore[operator]
+        if any(_is_grouped(dependency.target.module) for dependency, _ in group):
+            continue
+        root = group[0].dep
+        removed = _lowest(rank(group), share, multiple_of)
+        if removed:
+            cuts.append((root.target.module, root.handler, removed))
+    for module, handler, removed in cuts:
+        group = graph.get_pruning_group(module, handler, removed)
+        if graph.check_pruning_group(group):
+            group.prune()
+
+
+def _is_grouped(module: nn.Module) -> bool:
+    return isinstance(module, nn.Conv2d) and 1 < module.groups < module.in_channels
+
+
+def _lowest(ranks: Tensor, share: float, multiple_of: int) -> list[int]:
+    """The channels to remove, by rising rank; what stays is the nearest multiple, at least one."""
+    wanted = len(ranks) * (1 - share)
+    kept = min(len(ranks), max(multiple_of, multiple_of * math.floor(wanted / multiple_of + 0.5)))
+    return sorted(torch.argsort(ranks)[: len(ranks) - kept].tolist())
+
+
+def _gather_gradients(network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
+    """Leave in `grad` the root of the mean squared gradient of a batch's loss: plain means cancel near an optimum."""
+    squares = {parameter: torch.zeros_like(parameter) for parameter in network.parameters()}
+    count = 0
+    for images, labels in batches:
+        network.zero_grad(set_to_none=True)
+        functional.cross_entropy(network(images), labels).backward()  # type: ignore[no-untyped-call]
+        count += 1
+        for parameter, square in squares.items():
+            if parameter.grad is not None:
+                square.addcmul_(parameter.grad, parameter.grad)
+    for parameter, square in squares.items():
+        parameter.grad = (square / max(count, 1)).sqrt()
+
+
+@torch.no_grad()
+def _check_rereadable(network: nn.Module, cut: nn.Module, size: int) -> None:
+    """Refuse a cut that its tensors alone do not describe."""
+    again = copy.deepcopy(network).eval()
+    reshape_to(again, cut.state_dict(), size)
+    again.load_state_dict(cut.state_dict())
+    images = torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(0))
+    found, wanted = again(images), cut(images)
+    if found.shape != wanted.shape or (found - wanted).abs().max() > SAME * wanted.abs().max():
+        raise ModelError("its tensors do not say all of its shape")
+
+
+def slim(
+    checkpoint: Path,
+    inputs: Inputs,
+    recipe: CompressionRecipe,
+    out: Path,
+    progress: Progress | None = None,
+    *,
+    told: Told | None = None,
+    world: World | None = None,
+) -> Path:
+    """Remove channels of a trained network, and fine-tune what is left with the whole one as its teacher.
+
+    Augmentation, loss and optimiser are those of the checkpoint's own recipe; epochs and peak rate
+    are `recipe`'s. The best epoch on the validation part is kept. Stopped anywhere, the same call
+    goes on after the last whole epoch.
+
+    Args:
+        checkpoint: best.safetensors of a run.
+        inputs: what it was trained on.
+        recipe: channels_removed, fine_tune_epochs (0 keeps the cut network as it is),
+            fine_tune_learning_rate, distillation_temperature and distillation_weight are used.
+        out: folder for best.safetensors, last.safetensors and history.jsonl.
+        progress: told how many images each batch fed: epochs x len(inputs.plan) in all.
+        told: given each finished epoch.
+        world: the device; the best one by default.
+
+    Returns:
+        The new best.safetensors; `load_network` reads it like any other.
+
+    Raises:
+        CheckpointError: if the checkpoint is of another split, other pixels or other diagnoses, or
+            `out` holds another run.
+        ModelError: if torch-pruning is not installed, or the network cannot lose channels.
+        TrainingError: if the loss stops being a number.
+    """
+    network, info = load_network(checkpoint)
+    check_parent(checkpoint, info, inputs, info.recipe)
+    batches = _ranking_batches(inputs, info.spec, info.recipe.seed)
+    cut = prune_structured(network, info.spec.size, recipe.channels_removed, batches)
+    info = replace(_renamed(info, "slim", checkpoint, _slim_settings(recipe), recipe), slim=True)
+    if recipe.fine_tune_epochs == 0:
+        save_network(cut, replace(info, figures={}), out / BEST_FILE)
+        return out / BEST_FILE
+    training = rescheduled(info.recipe.training, recipe.fine_tune_epochs, recipe.fine_tune_learning_rate)
+    weight = recipe.distillation_weight
+    teacher = Teacher(network, recipe.distillation_temperature, weight) if weight > 0 else None
+    descent = Descent(info.derived, cut, slim=True, teacher=teacher)
+    return continue_training(inputs, replace(info.recipe, training=training), out, descent, progress, told, world)
+
+
+def _slim_settings(recipe: CompressionRecipe) -> dict[str, Any]:
+    names = ("channels_removed", "distillation_temperature", "distillation_weight")
+    return {name: getattr(recipe, name) for name in names}
+
+
+def _renamed(
+    info: CheckpointInfo, by: str, checkpoint: Path, settings: dict[str, Any], recipe: CompressionRecipe
+) -> CheckpointInfo:
+    """What a checkpoint made from another says of itself."""
+    derived = {"by": by, "parent": hash_file(checkpoint), **settings}
+    renamed = replace(info.recipe, name=f"{info.recipe.name} {by}", compression=recipe)
+    return replace(info, recipe=renamed, derived=derived)
+
+
+def _ranking_batches(inputs: Inputs, spec: InputSpec, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Some training images as the network sees them, the same for the same seed."""
+    ids = [image_id for image_id in inputs.split.parts["training"] if image_id not in inputs.store.dropped]
+    random = np.random.default_rng(derive_seed(seed, "ranking"))
+    chosen = [ids[n] for n in sorted(random.permutation(len(ids))[:RANKING_IMAGES])]
+    class_of = dict(zip(inputs.index.ids, inputs.index.dx_indices().tolist(), strict=True))
+    normalise = Normalise(spec.mean, spec.std)
+    for start in range(0, len(chosen), RANKING_BATCH):
+        some = chosen[start : start + RANKING_BATCH]
+        pixels = np.ascontiguousarray(centre_crop(inputs.store.images[inputs.store.rows(some)], spec.size))
+        labels = torch.tensor([class_of[image_id] for image_id in some])
+        yield normalise(torch.from_numpy(pixels).permute(0, 3, 1, 2)), labels

@@ -1,0 +1,60 @@
+"""A trained network as a teacher: the student follows its probabilities besides the labels (Hinton 2015)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+def divergence(logits: Tensor, teacher_logits: Tensor, temperature: float) -> Tensor:
+    """T^2 KL(teacher || student) of the softened probabilities, summed over the batch, a scalar.
+
+    T^2 keeps its gradient as large as that of the labels whatever T is (Hinton 2015, section 2.1).
+    It is 0 where both agree, and has the gradient of the cross entropy with soft targets.
+
+    Args:
+        logits: of the student, shape (N, K), any float type; computed in float32.
+        teacher_logits: of the teacher for the same pixels, shape (N, K).
+        temperature: T, above 0; both logits are divided by it.
+    """
+    log_p = functional.log_softmax(logits.float() / temperature, dim=1)
+    log_q = functional.log_softmax(teacher_logits.float() / temperature, dim=1)
+    return functional.kl_div(log_p, log_q, reduction="sum", log_target=True) * temperature**2
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """A network to follow.
+
+    Logit adjustment and class weights touch the labels' share of the loss alone: student and
+    teacher are compared by the logits that both are used with.
+
+    Attributes:
+        network: gives logits (N, K) for the normalised images that the student sees.
+        temperature: T of `divergence`, above 0.
+        weight: share of the loss that follows the teacher, in (0, 1]; the rest follows the labels.
+    """
+
+    network: nn.Module
+    temperature: float
+    weight: float
+
+    def prepare(self, device: torch.device, channels_last: bool) -> None:
+        """Freeze the network and put it where the student trains."""
+        self.network.eval().requires_grad_(False).to(device)
+        if channels_last:
+            self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    @torch.no_grad()
+    def logits(self, images: Tensor) -> Tensor:
+        """What it says to images (N, 3, H, W) that may be augmented and mixed, shape (N, K)."""
+        logits: Tensor = self.network(images)
+        return logits
+
+    def blend(self, loss: Tensor, logits: Tensor, teacher_logits: Tensor, n_images: float) -> Tensor:
+        """The loss to train on: `loss` of the labels and the mean divergence over `n_images`, by `weight`."""
+        followed = divergence(logits, teacher_logits, self.temperature) / n_images
+        return (1 - self.weight) * loss + self.weight * followed
