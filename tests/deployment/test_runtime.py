@@ -168,6 +168,26 @@ def test_a_damaged_bundle_is_not_run(small_bundle, tmp_path):
         Predictor(copy)
 
 
+def test_a_changed_graph_is_never_loaded(small_bundle, tmp_path, monkeypatch):
+    copy = shutil.copytree(small_bundle, tmp_path / "bundle")
+    content = bytearray((copy / "model.onnx").read_bytes())
+    content[-1] ^= 1
+    (copy / "model.onnx").write_bytes(content)
+    monkeypatch.setattr(runtime, "load_variant", lambda *_: pytest.fail("it was loaded"))
+    with pytest.raises(BundleError, match=r"the bytes of model\.onnx have changed"):
+        Predictor(copy)
+
+
+def test_a_change_beside_the_graph_is_found_before_the_first_run(small_bundle, tmp_path, monkeypatch):
+    copy = shutil.copytree(small_bundle, tmp_path / "bundle")
+    content = bytearray((copy / "weights.safetensors").read_bytes())
+    content[-1] ^= 1
+    (copy / "weights.safetensors").write_bytes(content)
+    monkeypatch.setattr(runtime, "run_selftest", lambda *_: pytest.fail("it was run"))
+    with pytest.raises(BundleError, match=r"the bytes of weights\.safetensors have changed"):
+        Predictor(copy)
+
+
 def test_photographs_with_exif_rotation_are_upright(predictor, paths, tmp_path):
     image = open_image(paths[0])
     turned = image.transpose(Image.Transpose.ROTATE_90)

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -135,11 +135,41 @@ def open_bundle(path: Path) -> Bundle:
             parts do not fit together.
     """
     bundle = read_bundle(path)
-    with ThreadPoolExecutor(READERS) as pool:
-        for problem in pool.map(lambda name: _problem(path / name, bundle.files[name]), bundle.files):
-            if problem:
-                raise BundleError(f"bundle {path}: {problem}; copy the whole bundle again, or export it anew")
+    with FileChecks(bundle) as checks:
+        checks.wait()
     return bundle
+
+
+class FileChecks:
+    """Every file of a bundle against its hash, by threads of their own; something else may be done meanwhile.
+
+    Args:
+        bundle: as `read_bundle` gives it.
+        first: names of files to check before the others.
+    """
+
+    def __init__(self, bundle: Bundle, first: Iterable[str] = ()) -> None:
+        self._bundle = bundle
+        self._pool = ThreadPoolExecutor(READERS)
+        names = dict.fromkeys((*first, *bundle.files))
+        self._found = {name: self._pool.submit(_problem, bundle.path / name, bundle.files[name]) for name in names}
+
+    def __enter__(self) -> FileChecks:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def wait(self, names: Iterable[str] = ()) -> None:
+        """Wait for the checks of some files, of all unless they are named.
+
+        Raises:
+            BundleError: if one of these files is missing or changed.
+        """
+        for name in tuple(names) or self._found:
+            problem = self._found[name].result()
+            if problem:
+                raise BundleError(f"bundle {self._bundle.path}: {problem}; copy the whole bundle again, or export it anew")
 
 
 def read_bundle(path: Path) -> Bundle:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import threading
 from collections.abc import Callable, Mapping
@@ -56,6 +57,12 @@ class Engine(Protocol):
 def installed(runtime: str) -> bool:
     """Whether a runtime can be imported here; it is not imported to find out."""
     return importlib.util.find_spec(runtime) is not None
+
+
+def import_runtime(runtime: str) -> None:
+    """Import an installed runtime, silenced; loading a graph would do so too, but perhaps there is time now."""
+    telemetry.switch_off()
+    importlib.import_module(runtime)
 
 
 def load_engine(runtime: str, graph: Path, size: int, precision: str, limits: Limits) -> Engine:

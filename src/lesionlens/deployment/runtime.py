@@ -17,8 +17,8 @@ from PIL import Image
 from lesionlens.core.errors import BundleError, ImageError, RecipeError
 from lesionlens.core.labels import Diagnosis, LabelSet
 from lesionlens.data.image import InputSpec, centre_crop, open_image, prepare
-from lesionlens.deployment.bundle import RUNTIMES, Bundle, Variant, open_bundle
-from lesionlens.deployment.engines import Limits, fast_int8, installed
+from lesionlens.deployment.bundle import RUNTIMES, Bundle, FileChecks, Variant, graph_files, read_bundle
+from lesionlens.deployment.engines import Limits, fast_int8, import_runtime, installed
 from lesionlens.deployment.outputs import Outputs
 from lesionlens.deployment.selftest import load_variant, run_selftest
 
@@ -137,11 +137,16 @@ class Predictor:
         for name, value, least in (("threads", threads, 0), ("batch size", batch_size, 1), ("workers", workers, 1)):
             if not least <= value <= 4096:
                 raise RecipeError(f"{name} = {value}; it must be from {least} to 4096")
-        self.bundle = open_bundle(path)
+        self.bundle = read_bundle(path)
         self.variant, self.runtime, self.notes = choose(self.bundle, runtime, variant)
         self.workers = workers
         self.limits = Limits(threads, batch_size)
-        self._engine = load_variant(self.bundle, self.variant, self.runtime, self.limits)
+        graphs = graph_files(self.variant.graphs[self.runtime], self.bundle.files)
+        with FileChecks(self.bundle, first=graphs) as checks:
+            import_runtime(self.runtime)
+            checks.wait(graphs)
+            self._engine = load_variant(self.bundle, self.variant, self.runtime, self.limits)
+            checks.wait()  # the rest was hashed while the graph was compiled
         self.selftest = run_selftest(self.bundle, self.variant, self.runtime, self._engine, self.limits)
 
     def predict(self, sources: Iterable[Path | bytes]) -> Iterator[Prediction]:
