@@ -10,6 +10,7 @@ import typer
 from lesionlens import __version__
 from lesionlens.cli.audit import audit
 from lesionlens.cli.augment import augment
+from lesionlens.cli.benchmark import benchmark
 from lesionlens.cli.console import note
 from lesionlens.cli.download import download
 from lesionlens.cli.evaluate import compare, evaluate
@@ -27,7 +28,7 @@ from lesionlens.core.errors import LesionLensError
 
 COMMANDS = (
     *(run, download, synthetic, index, audit, split, augment, pack, train, evaluate, compare, report),
-    *(explain, export, predict, inspect),
+    *(explain, export, predict, inspect, benchmark),
 )
 EPILOG = (
     "Exit codes: 0 done, 1 an error, 2 usage or recipe, 3 data, 4 model, 130 interrupted. "
