@@ -44,11 +44,15 @@ def storage_errors(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def atomic_file(path: Path) -> Iterator[Path]:
+def atomic_file(path: Path, mode: int | None = None) -> Iterator[Path]:
     """Give a temporary path beside `path`, and move it into place only if the block succeeds.
 
     The folder is made if needed. The file is flushed to disk before it is renamed, so that a
     crash leaves the old file or the new one, never a half.
+
+    Args:
+        path: the file to make.
+        mode: its permissions; None leaves them to the umask.
 
     Raises:
         StorageError: if the disk is full or may not be written.
@@ -63,7 +67,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
             yield temporary
             with temporary.open("rb") as written:
                 os.fsync(written.fileno())
-            temporary.chmod(0o666 & ~_umask())
+            temporary.chmod(0o666 & ~_umask() if mode is None else mode)
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
