@@ -1,0 +1,68 @@
+// Numbers, dates and names as people read them. Every figure is exact to its last digit.
+
+const THIN = "\u202f"; // a narrow space that does not break
+const WHEN = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "medium" });
+const WHEN_SHORT = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "short" });
+
+export const OUTCOMES = {
+  diagnosis: { word: "Suggested diagnosis", short: "Diagnosis" },
+  not_sure: { word: "Not sure: have a person look", short: "Not sure" },
+  not_usable: { word: "Image not usable", short: "Not usable" },
+};
+
+export const CONCLUSIONS = { other: "Other diagnosis", unusable: "Image unusable" };
+
+/** A share in [0, 1] in per cent; what would round to 0.0 or 100.0 says that it is not quite. */
+export function percent(share) {
+  if (share === null || share === undefined || !Number.isFinite(share)) return "\u2013";
+  if (share > 0 && share < 0.0005) return `<0.1${THIN}%`;
+  if (share < 1 && share >= 0.9995) return `>99.9${THIN}%`;
+  return `${(100 * share).toFixed(1)}${THIN}%`;
+}
+
+/** A time of the server (ISO 8601) in this browser's time zone. */
+export function when(created, short = false) {
+  const date = new Date(created);
+  if (Number.isNaN(date.getTime())) return String(created ?? "");
+  return (short ? WHEN_SHORT : WHEN).format(date);
+}
+
+/** Milliseconds, exact enough to compare. */
+export const milliseconds = (value) => `${value < 10 ? value.toFixed(1) : value.toFixed(0)}${THIN}ms`;
+
+/** Bytes, in the unit that people use for files. */
+export function bytes(count) {
+  if (count >= 1e6) return `${(count / 1e6).toFixed(count < 1e7 ? 1 : 0)}${THIN}MB`;
+  return count >= 1e3 ? `${(count / 1e3).toFixed(0)}${THIN}kB` : `${count}${THIN}bytes`;
+}
+
+/** A measure of the image check: four digits that count. */
+export function figure(value) {
+  if (typeof value === "boolean") return value ? "yes" : "no";
+  if (typeof value !== "number") return String(value);
+  return Number.isInteger(value) ? String(value) : String(Number(value.toPrecision(4)));
+}
+
+/** A score with its interval, three decimals. */
+export function interval(score) {
+  if (!score || typeof score.value !== "number") return "\u2013";
+  const value = score.value.toFixed(3);
+  return typeof score.low === "number" ? `${value} [${score.low.toFixed(3)}, ${score.high.toFixed(3)}]` : value;
+}
+
+/** `snake_case` as words. */
+export function words(name) {
+  const text = String(name).replaceAll("_", " ");
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+/** The diagnosis that leads, whatever the outcome; null where there are no probabilities. */
+export function leading(answer) {
+  if (answer.diagnosis) return answer.probabilities.find((row) => row.code === answer.diagnosis) ?? null;
+  return [...answer.probabilities].sort((a, b) => b.probability - a.probability)[0] ?? null;
+}
+
+/** What a reviewer concluded, in full. */
+export function conclusionName(conclusion, labels) {
+  return CONCLUSIONS[conclusion] ?? labels.find((label) => label.code === conclusion)?.name ?? conclusion;
+}

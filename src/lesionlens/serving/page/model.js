@@ -1,0 +1,95 @@
+// About this model: what it is for and not for, how good it is and where that was measured, its limits.
+
+import { fact, make } from "./dom.js";
+import { bytes, figure, interval, words } from "./format.js";
+import { markdown } from "./markdown.js";
+
+const FIGURES = { accuracy: "Accuracy", balanced_accuracy: "Balanced accuracy", macro_f1: "Macro F1", macro_auc: "Macro AUC", ece: "Calibration error (ECE)", brier: "Brier score" };
+
+/** Show what /v1/model says. */
+export function showModel(place, model) {
+  place.replaceChildren(
+    make("div", { class: "columns even" }, useOf(model), identityOf(model)),
+    scoresOf(model.scores, model.labels),
+    make("div", { class: "columns even" }, settingsOf("Decision", "When a diagnosis is named, and when a person should look.", model.decision), settingsOf("Image check", "What an image must fulfil before it is read.", model.gate)),
+    make("details", { class: "card card-text" }, make("summary", {}, "Model card"), ...markdown(model.card ?? "")),
+  );
+}
+
+function useOf(model) {
+  const use = model.intended_use;
+  const lines = typeof use === "string" ? [make("p", {}, use)] : [make("h3", {}, "For"), make("p", {}, use?.for ?? ""), make("h3", {}, "Not for"), make("p", {}, use?.not_for ?? "")];
+  return make(
+    "section",
+    { class: "card" },
+    make("h2", {}, "Intended use"),
+    ...lines,
+    make("h3", {}, "What it is not"),
+    make("p", {}, make("strong", {}, "Not a medical device."), " It does not examine a patient, knows nothing of history, site or change over time, and knows only the diagnoses listed here: every image gets one of them, whatever it shows. It does not replace a physician or histology."),
+  );
+}
+
+function identityOf(model) {
+  const { bundle, input, limits } = model;
+  return make(
+    "section",
+    { class: "card" },
+    make("h2", {}, "Identity and limits"),
+    make(
+      "dl",
+      { class: "facts" },
+      fact("Model", [bundle.name, bundle.variant].filter(Boolean).join(", ")),
+      fact("Bundle", make("code", {}, bundle.id)),
+      input?.size && fact("Looks at", `${input.size} \u00d7 ${input.size} pixels`),
+      limits?.upload_bytes && fact("Largest file", bytes(limits.upload_bytes)),
+      limits?.pixels && fact("Largest image", `${(limits.pixels / 1e6).toFixed(0)} million pixels`),
+      fact("Diagnoses", make("ul", { class: "plain" }, ...model.labels.map((label) => make("li", {}, label.name, " ", label.malignant && make("span", { class: "sub" }, "malignant"))))),
+    ),
+  );
+}
+
+function scoresOf(scores, labels) {
+  const heading = make("h2", {}, "Measured performance");
+  const values = scores?.figures ?? scores;
+  const known = Object.entries(FIGURES).filter(([name]) => values?.[name]);
+  if (!known.length) return make("section", { class: "card" }, heading, make("p", {}, "No figures were measured for this model. Measure it on your own images before use."));
+  const per = scores.per_class ?? values.per_class;
+  const where = [scores.n_images && `${scores.n_images} images`, scores.n_lesions && `${scores.n_lesions} lesions`, scores.part && `${scores.part} part`, scores.protocol && `protocol ${scores.protocol}`].filter(Boolean).join(", ");
+  return make(
+    "section",
+    { class: "card" },
+    heading,
+    make("p", {}, `${where || "Test part"}. In brackets: ${figure(100 * (scores.confidence ?? 0.95))} % intervals, resampled by lesion.`),
+    scores.leaks && make("p", { class: "problem" }, "This split leaks: images of one lesion are in training and in test. The figures are too good."),
+    make("div", { class: "tiles" }, ...known.map(([name, title]) => make("div", { class: "tile" }, make("span", {}, title), make("strong", {}, values[name].value.toFixed(3)), make("span", { class: "sub" }, interval(values[name]).replace(/^\S+ /, ""))))),
+    per && perDiagnosis(per, labels),
+    make("p", { class: "sub" }, "These figures hold for images like those of the test part. At another centre, with other devices or skin types, measure again."),
+  );
+}
+
+function perDiagnosis(per, labels) {
+  const columns = { recall: "Sensitivity", specificity: "Specificity", precision: "Precision", auc: "AUC" };
+  const line = (label) => {
+    const row = per[label.code];
+    return make("tr", {}, make("th", { scope: "row" }, label.name), make("td", { class: "number" }, String(row.n ?? "")), ...Object.keys(columns).map((name) => make("td", { class: "number" }, interval(row[name]))));
+  };
+  const head = ["Diagnosis", "Images", ...Object.values(columns)].map((name, place) => make("th", { scope: "col", class: place ? "number" : undefined }, name));
+  return make(
+    "div",
+    { class: "scroll", tabIndex: 0, role: "group", "aria-label": "Figures of each diagnosis" },
+    make("table", { class: "plain-table" }, make("caption", { class: "unseen" }, "Figures of each diagnosis"), make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...labels.filter((label) => per[label.code]).map(line))),
+  );
+}
+
+/** Settings as facts; what lies deeper is written out in one line. */
+function settingsOf(title, note, settings) {
+  const entries = Object.entries(settings ?? {}).filter(([, value]) => value !== null);
+  const told = (value) => (typeof value === "object" ? Object.entries(value).map(([name, inner]) => `${words(name)} ${typeof inner === "object" ? JSON.stringify(inner) : figure(inner)}`).join("; ") : figure(value));
+  return make(
+    "section",
+    { class: "card" },
+    make("h2", {}, title),
+    make("p", {}, note),
+    entries.length ? make("dl", { class: "facts" }, ...entries.map(([name, value]) => fact(words(name), told(value)))) : make("p", {}, "This bundle states none."),
+  );
+}
