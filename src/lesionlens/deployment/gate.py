@@ -137,6 +137,8 @@ class Gate:
         facts = bundle.facts.get("gate")
         if facts is None:
             return None
+        if GATE_FILE not in bundle.files:
+            raise BundleError(f"bundle {bundle.path} does not list {GATE_FILE}, which its gate needs; export it again")
         try:
             thresholds = {code: float(facts["thresholds"][code]) for code in CHECKS}
             return cls(_read_gaussian(bundle), thresholds)

@@ -123,8 +123,8 @@ def fit_gaussian(features: np.ndarray, directions: int = DIRECTIONS) -> tuple[Fe
     left = (1 - shrinkage) * variances[kept:].sum() / max(1, width - kept) + shrinkage * total / width
     spreads = np.sqrt(np.maximum(shrunk[:kept], SMALLEST_SPREAD**2))
     rest = max(float(np.sqrt(left)), SMALLEST_SPREAD)
-    as_stored = (array.astype(np.float32) for array in (mean, vectors[:, :kept], spreads))
-    return FeatureGaussian(*as_stored, rest=float(np.float32(rest))), shrinkage
+    stored = [array.astype(np.float32) for array in (mean, vectors[:, :kept], spreads)]
+    return FeatureGaussian(stored[0], stored[1], stored[2], float(np.float32(rest))), shrinkage
 
 
 def ledoit_wolf_shrinkage(centred: np.ndarray, variances: np.ndarray) -> float:

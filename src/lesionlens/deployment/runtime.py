@@ -17,8 +17,11 @@ from PIL import Image
 from lesionlens.core.errors import BundleError, ImageError, RecipeError
 from lesionlens.core.labels import Diagnosis, LabelSet
 from lesionlens.data.image import InputSpec, centre_crop, open_image, prepare
+from lesionlens.deployment.answer import DIAGNOSIS, NOT_USABLE, explain, malignant_share, outcome_of
 from lesionlens.deployment.bundle import RUNTIMES, Bundle, FileChecks, Variant, graph_files, read_bundle
+from lesionlens.deployment.decision import Decision
 from lesionlens.deployment.engines import Limits, fast_int8, import_runtime, installed
+from lesionlens.deployment.gate import Gate, Verdict
 from lesionlens.deployment.outputs import Outputs
 from lesionlens.deployment.selftest import load_variant, run_selftest
 
@@ -36,6 +39,8 @@ class Prediction:
         spec: how the image was prepared.
         timings_ms: milliseconds by step: `decode`, `resize`, `network` (its share of the batch).
         bundle_id: of the bundle that said it.
+        verdict: of the gate; None where the bundle has none.
+        decision: when it is "not sure"; None where the bundle does not say.
     """
 
     source: str
@@ -46,6 +51,18 @@ class Prediction:
     spec: InputSpec
     timings_ms: dict[str, float]
     bundle_id: str
+    verdict: Verdict | None = None
+    decision: Decision | None = None
+
+    @property
+    def outcome(self) -> str:
+        """`diagnosis`, `not_sure` (a person has to look) or `not_usable` (the verdict says why)."""
+        return outcome_of(self.probabilities, self.labels, self.verdict, self.decision)
+
+    @property
+    def explanation(self) -> str:
+        """The answer in one or two sentences, for people."""
+        return explain(self.probabilities, self.labels, self.verdict, self.decision)
 
     @property
     def first(self) -> Diagnosis:
@@ -60,15 +77,19 @@ class Prediction:
     @property
     def malignant_share(self) -> float:
         """Sum of the probabilities of the malignant diagnoses, in [0, 1]."""
-        return float(min(1.0, self.probabilities[np.array(self.labels.malignant)].sum()))
+        return malignant_share(self.probabilities, self.labels)
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON-ready form, without features and maps."""
+        """A JSON-ready form, without features and maps; only a diagnosis has one, an unusable image has no probabilities."""
+        outcome, by_code = self.outcome, {} if self.outcome == NOT_USABLE else self.by_code
         return {
             "image": self.source,
-            "diagnosis": self.first.code,
-            "malignant_share": round(self.malignant_share, 6),
-            "probabilities": {code: round(value, 6) for code, value in self.by_code.items()},
+            "outcome": outcome,
+            "explanation": self.explanation,
+            "diagnosis": self.first.code if outcome == DIAGNOSIS else None,
+            "malignant_share": round(self.malignant_share, 6) if by_code else None,
+            "probabilities": {code: round(value, 6) for code, value in by_code.items()},
+            "gate": None if self.verdict is None else self.verdict.to_json(),
             "timings_ms": {step: round(value, 2) for step, value in self.timings_ms.items()},
             "bundle": self.bundle_id,
         }
@@ -147,6 +168,8 @@ class Predictor:
             checks.wait(graphs)
             self._engine = load_variant(self.bundle, self.variant, self.runtime, self.limits)
             checks.wait()  # the rest was hashed while the graph was compiled
+        self.gate = Gate.from_bundle(self.bundle)
+        self.decision = Decision.from_bundle(self.bundle)
         self.selftest = run_selftest(self.bundle, self.variant, self.runtime, self._engine, self.limits)
 
     def predict(self, sources: Iterable[Path | bytes]) -> Iterator[Prediction]:
@@ -220,6 +243,8 @@ class Predictor:
             spec=self.bundle.spec,
             timings_ms={**item.timings_ms, "network": network_ms},
             bundle_id=self.bundle.id,
+            verdict=None if self.gate is None else self.gate.check(item.image_size, item.pixels, outputs.features[row]),
+            decision=self.decision,
         )
 
     def _prepared(self, sources: Iterable[Path | bytes]) -> Iterator[Prepared | Failure]:
