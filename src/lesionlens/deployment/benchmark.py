@@ -78,14 +78,53 @@ def measure(
     Raises:
         RecipeError: if a number is below 1, or there are no calls.
     """
-    if rounds < 1 or not batch_sizes or min(batch_sizes) < 1 or not calls:
-        raise RecipeError(f"{rounds} rounds, batches of {list(batch_sizes)}, {len(calls)} calls; each must be 1 or more")
     found: dict[str, dict[str, dict[str, float]]] = {name: {} for name in calls}
     for size in batch_sizes:
-        batches = {name: _batches(images[name] if isinstance(images, Mapping) else images, size) for name in calls}
-        for name, times in _alternate(calls, batches, rounds_of(size, rounds), progress).items():
-            found[name][str(size)] = _spread(times, size)
+        for name, times in alternate(calls, images, size, rounds, progress).items():
+            found[name][str(size)] = spread(times)
     return found
+
+
+def alternate(
+    calls: Mapping[str, Call],
+    images: np.ndarray | Mapping[str, np.ndarray],
+    batch_size: int,
+    rounds: int,
+    progress: Callable[[int], None] | None = None,
+) -> dict[str, list[float]]:
+    """What `measure` measures, one by one: milliseconds per image of each timed call, by contender."""
+    if rounds < 1 or batch_size < 1 or not calls:
+        raise RecipeError(f"{rounds} rounds, batches of {batch_size}, {len(calls)} calls; each must be 1 or more")
+    batches = {name: _batches(images[name] if isinstance(images, Mapping) else images, batch_size) for name in calls}
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    last_ms = dict.fromkeys(calls, 0.0)
+    names = list(calls)
+    for number in range(-WARM_ROUNDS, rounds_of(batch_size, rounds)):
+        for name in names[number % len(names) :] + names[: number % len(names)]:
+            batch = batches[name][number % len(batches[name])]
+            time.sleep(PAUSE_S)
+            if last_ms[name] < REPEAT_MS:
+                calls[name](batch)
+            start = time.perf_counter()
+            calls[name](batch)
+            last_ms[name] = 1000 * (time.perf_counter() - start)
+            if number >= 0:
+                times[name].append(last_ms[name] / batch_size)
+        if progress is not None:
+            progress(1)
+    return times
+
+
+def spread(times_ms: Sequence[float]) -> dict[str, float]:
+    """Median, 95th percentile and smallest of some times, images a second at the median, and how many they are."""
+    median, p95 = (float(np.quantile(times_ms, share)) for share in (0.5, 0.95))
+    return {
+        "median_ms": median,
+        "p95_ms": p95,
+        "fastest_ms": min(times_ms),
+        "images_per_s": 1000 / median,
+        "rounds": len(times_ms),
+    }
 
 
 def rounds_of(batch_size: int, rounds: int) -> int:
@@ -145,46 +184,11 @@ def versions() -> dict[str, str]:
     return found
 
 
-def _alternate(
-    calls: Mapping[str, Call], batches: Mapping[str, list[np.ndarray]], rounds: int, progress: Callable[[int], None] | None
-) -> dict[str, list[float]]:
-    """Milliseconds of each call, by contender; each round starts with another one."""
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    last_ms = dict.fromkeys(calls, 0.0)
-    names = list(calls)
-    for number in range(-WARM_ROUNDS, rounds):
-        for name in names[number % len(names) :] + names[: number % len(names)]:
-            batch = batches[name][number % len(batches[name])]
-            time.sleep(PAUSE_S)
-            if last_ms[name] < REPEAT_MS:
-                calls[name](batch)
-            start = time.perf_counter()
-            calls[name](batch)
-            last_ms[name] = 1000 * (time.perf_counter() - start)
-            if number >= 0:
-                times[name].append(last_ms[name])
-        if progress is not None:
-            progress(1)
-    return times
-
-
 def _batches(images: np.ndarray, size: int) -> list[np.ndarray]:
     """Different batches of `size` images, as many as the images give; each in memory of its own."""
     count = max(1, len(images) // size)
     rows = (np.arange(size) + start * size for start in range(count))
     return [np.ascontiguousarray(images[row % len(images)]) for row in rows]
-
-
-def _spread(times: list[float], size: int) -> dict[str, float]:
-    median, p95 = (float(np.quantile(times, share)) / size for share in (0.5, 0.95))
-    fastest = min(times) / size
-    return {
-        "median_ms": median,
-        "p95_ms": p95,
-        "fastest_ms": fastest,
-        "images_per_s": 1000 / median,
-        "rounds": len(times),
-    }
 
 
 def _probe(task: dict[str, Any]) -> dict[str, Any]:
