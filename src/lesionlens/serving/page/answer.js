@@ -2,10 +2,13 @@
 // times and ids, the review.
 
 import { fact, freshId, icon, make, save } from "./dom.js";
-import { OUTCOMES, figure, leading, milliseconds, percent, when, words } from "./format.js";
+import { OUTCOMES, figure, leading, milliseconds, percent, sentence, when } from "./format.js";
+import { measureLimit, measureName } from "./measures.js";
 import { Picture } from "./picture.js";
 import { fillReport } from "./report.js";
 import { reviewForm } from "./review.js";
+
+const REPORT_MS = 100;
 
 /**
  * Show an answer in `place`.
@@ -15,8 +18,12 @@ import { reviewForm } from "./review.js";
  * Returns what lets go of it.
  */
 export function showAnswer(place, answer, context) {
-  const report = () => fillReport(answer, picture.shown, context.model);
   let picture = { shown: {} };
+  let timer = 0;
+  const report = () => {
+    clearTimeout(timer); // a slider that moves need not redraw the report at every step
+    timer = setTimeout(() => fillReport(answer, picture.shown, context.model), REPORT_MS);
+  };
   picture = new Picture(answer, context.file, report);
   const reviewed = (review) => {
     answer.review = review;
@@ -25,12 +32,13 @@ export function showAnswer(place, answer, context) {
   };
   place.replaceChildren(
     outcomeBanner(answer),
-    make("div", { class: "columns" }, picture.element, make("div", { class: "stack" }, probabilitiesOf(answer), checkOf(answer))),
+    make("div", { class: "columns" }, picture.element, make("div", { class: "stack" }, probabilitiesOf(answer), checkOf(answer, context.model?.gate))),
     reviewForm(answer, context.model?.labels ?? answer.probabilities, reviewed),
     make("div", { class: "card" }, make("h3", {}, "Record"), recordOf(answer), actionsOf(answer), framesOf(answer, context)),
   );
   report();
   return () => {
+    clearTimeout(timer);
     picture.dispose();
     place.replaceChildren();
     fillReport(null);
@@ -60,6 +68,7 @@ export function outcomeBanner(answer) {
 /** The mark of a malignant diagnosis: word, icon and colour. */
 export const malignantTag = () => make("span", { class: "tag malignant" }, icon("malignant"), "malignant");
 
+/** A share as a length; the number beside it says the same to a screen reader. */
 function bar(share, malignant) {
   const fill = make("span", { class: malignant ? "fill malignant" : "fill" });
   fill.style.width = `${100 * share}%`;
@@ -77,11 +86,10 @@ export function probabilitiesOf(answer) {
     make(
       "tr",
       { class: row === first ? "first" : undefined, data: { code: row.code } },
-      make("th", { scope: "row" }, row.name, " ", row.malignant && malignantTag()),
-      make("td", { class: "bar-cell" }, bar(row.probability, row.malignant)),
+      make("th", { scope: "row" }, row.name, " ", row.malignant && malignantTag(), bar(row.probability, row.malignant)),
       make("td", { class: "number" }, percent(row.probability)),
     );
-  const head = make("tr", {}, make("th", { scope: "col" }, "Diagnosis"), make("td", {}), make("th", { scope: "col", class: "number" }, "Probability"));
+  const head = make("tr", {}, make("th", { scope: "col" }, "Diagnosis"), make("th", { scope: "col", class: "number" }, "Probability"));
   const malignant = answer.probabilities.filter((row) => row.malignant).length;
   const id = freshId("probabilities");
   return make(
@@ -99,8 +107,7 @@ export function probabilitiesOf(answer) {
         make(
           "tr",
           {},
-          make("th", { scope: "row" }, "Malignant share", make("span", { class: "sub" }, `sum of the ${malignant} malignant diagnoses`)),
-          make("td", { class: "bar-cell" }, bar(answer.malignant_share ?? 0, true)),
+          make("th", { scope: "row" }, "Malignant share ", make("span", { class: "sub" }, `sum of the ${malignant} malignant diagnoses`), bar(answer.malignant_share ?? 0, true)),
           make("td", { class: "number" }, percent(answer.malignant_share)),
         ),
       ),
@@ -108,8 +115,8 @@ export function probabilitiesOf(answer) {
   );
 }
 
-/** What the gate says of the image: verdict, reasons, measures. */
-export function checkOf(answer) {
+/** What the gate says of the image: verdict, reasons, measures and their limits. */
+export function checkOf(answer, limits) {
   const gate = answer.gate;
   const heading = make("h3", {}, "Image check");
   if (!gate) return make("section", { class: "card check" }, heading, make("p", {}, "This model has no image check: whether the image is usable was not tested."));
@@ -119,8 +126,8 @@ export function checkOf(answer) {
     { class: "card check", data: { usable: String(gate.usable) } },
     heading,
     make("p", { class: "verdict" }, icon(gate.usable ? "usable" : "not_usable"), make("strong", {}, gate.usable ? "Usable" : "Not usable")),
-    gate.reasons?.length > 0 && make("ul", { class: "reasons" }, ...gate.reasons.map((reason) => make("li", {}, reason.text))),
-    measures.length > 0 && make("details", {}, make("summary", {}, "Measures"), make("dl", { class: "facts" }, ...measures.map(([name, value]) => fact(words(name), figure(value))))),
+    gate.reasons?.length > 0 && make("ul", { class: "reasons" }, ...gate.reasons.map((reason) => make("li", {}, sentence(reason.text)))),
+    measures.length > 0 && make("details", {}, make("summary", {}, "Measures"), make("dl", { class: "facts" }, ...measures.map(([name, value]) => fact(measureName(name), figure(value), make("span", { class: "sub inline" }, measureLimit(name, limits)))))),
   );
 }
 

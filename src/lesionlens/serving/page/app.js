@@ -47,8 +47,8 @@ function select(item, asked = false) {
 /** What the three outcomes mean, before the first image. */
 function welcome() {
   const kinds = {
-    diagnosis: "One of the model's diagnoses stands out clearly enough. All calibrated probabilities are shown beside it.",
-    not_sure: "No safe suggestion. A person should look, whatever the figures say.",
+    diagnosis: "The most probable of the model's diagnoses, with the calibrated probabilities of all of them.",
+    not_sure: "Another diagnosis leads, but one that must not be missed is too probable to be left out.",
     not_usable: "Too small, blurred, badly exposed, or not a dermoscopic image. The reason is given.",
   };
   const line = ([outcome, text]) => make("li", { data: { outcome } }, icon(outcome), make("div", {}, make("h3", {}, OUTCOMES[outcome].word), make("p", {}, text)));

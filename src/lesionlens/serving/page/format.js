@@ -56,6 +56,9 @@ export function words(name) {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
+/** A clause as a sentence. */
+export const sentence = (text) => `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
+
 /** The diagnosis that leads, whatever the outcome; null where there are no probabilities. */
 export function leading(answer) {
   if (answer.diagnosis) return answer.probabilities.find((row) => row.code === answer.diagnosis) ?? null;

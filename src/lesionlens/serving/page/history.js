@@ -1,5 +1,6 @@
 // What the server has recorded: search, filters, pages, and the same rows as CSV.
 
+import { malignantTag } from "./answer.js";
 import { call, callJson } from "./api.js";
 import { announce, byId, icon, make, save } from "./dom.js";
 import { OUTCOMES, conclusionName, leading, percent, when } from "./format.js";
@@ -55,7 +56,7 @@ export class History {
   #query(extra = {}) {
     const chosen = Object.fromEntries([...new FormData(this.form)].filter(([, value]) => value));
     if (chosen.since) chosen.since = new Date(`${chosen.since}T00:00:00`).toISOString();
-    if (chosen.until) chosen.until = new Date(new Date(`${chosen.until}T00:00:00`).getTime() + DAY_MS - 1).toISOString();
+    if (chosen.until) chosen.until = new Date(new Date(`${chosen.until}T00:00:00`).getTime() + DAY_MS).toISOString();
     return new URLSearchParams({ ...chosen, ...extra });
   }
 
@@ -96,7 +97,7 @@ export class History {
       { data: { outcome: answer.outcome, id: answer.id } },
       cell("Answered", make("time", { dateTime: answer.created }, when(answer.created, true))),
       cell("File", make("a", { href: `#answer/${answer.id}` }, answer.file_name || "Image without a name")),
-      cell("Outcome", make("span", { class: "chip", data: { outcome: answer.outcome } }, icon(answer.outcome), said)),
+      cell("Outcome", make("span", { class: "chip", data: { outcome: answer.outcome } }, icon(answer.outcome), said), answer.outcome === "diagnosis" && first?.malignant && [" ", malignantTag()]),
       make("td", { class: "number", data: { name: "Malignant share" } }, percent(answer.malignant_share)),
       cell("Review", review ? make("strong", {}, conclusionName(review.conclusion, this.labels())) : make("span", { class: "none" }, "none"), review?.note && make("span", { class: "sub note" }, review.note)),
     );

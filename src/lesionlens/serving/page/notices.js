@@ -2,6 +2,7 @@
 
 import { Problem } from "./api.js";
 import { icon, make } from "./dom.js";
+import { sentence } from "./format.js";
 
 const ADVICE = {
   401: "A token is needed. Ask whoever runs this server for one.",
@@ -21,13 +22,16 @@ export function problemNotice(error, again = null) {
       "div",
       {},
       make("p", { class: "problem-title" }, problem.status ? `${problem.title} (${problem.status})` : problem.title),
-      problem.detail && make("p", {}, problem.detail),
+      problem.detail && make("p", {}, sentence(problem.detail)),
       ADVICE[problem.status] && make("p", {}, ADVICE[problem.status]),
       ids.length > 0 && make("p", { class: "ids" }, ids.join(", ")),
-      again && make("button", { type: "button", on: { click: again } }, "Try again"),
+      again && mayHelp(problem) && make("button", { type: "button", on: { click: again } }, "Try again"),
     ),
   );
 }
+
+/** Whether the same request may do better later; a file that is refused stays refused. */
+const mayHelp = ({ status }) => status === 0 || status >= 500 || [401, 403, 408, 429].includes(status);
 
 /** One line for a list. */
 export const problemLine = (problem) => (problem.detail ? `${problem.title}: ${problem.detail}` : problem.title);

@@ -42,7 +42,7 @@ export class Picture {
   }
 
   get #hasMaps() {
-    return this.answer.maps?.available && this.answer.maps.codes.length > 0;
+    return this.answer.maps?.available && this.answer.probabilities.length > 0; // none for an image that was not usable
   }
 
   #controls() {
@@ -60,7 +60,7 @@ export class Picture {
         "div",
         { class: "controls" },
         make("label", { class: "field" }, make("span", {}, "Heat map for"), this.picker),
-        make("label", { class: "field" }, make("span", {}, "Opacity of the map ", this.level), this.slider),
+        make("label", { class: "field" }, make("span", {}, "Map opacity ", this.level), this.slider),
       ),
       make("div", { class: "scale" }, make("span", {}, "weak"), make("span", { class: "ramp", "aria-hidden": "true" }), make("span", {}, "strong evidence"), this.larger),
     ];

@@ -2,7 +2,8 @@
 // is shown, so that the browser's own print command finds it ready.
 
 import { byId, fact, make } from "./dom.js";
-import { OUTCOMES, conclusionName, figure, leading, percent, when, words } from "./format.js";
+import { OUTCOMES, conclusionName, figure, leading, percent, sentence, when } from "./format.js";
+import { measureLimit, measureName } from "./measures.js";
 
 const LIMITS =
   "Research and decision support, not a medical device. Probabilities are calibrated for images like those of the model's " +
@@ -17,7 +18,7 @@ export function fillReport(answer, shown = {}, model = null) {
   return place.replaceChildren(
     head(answer),
     outcome(answer),
-    make("div", { class: "report-columns" }, pictures(answer, shown), make("div", {}, probabilities(answer), check(answer))),
+    make("div", { class: "report-columns" }, pictures(answer, shown), make("div", {}, probabilities(answer), check(answer, model?.gate))),
     review(answer, model?.labels ?? answer.probabilities),
     foot(answer, model),
   );
@@ -77,14 +78,14 @@ function probabilities(answer) {
   );
 }
 
-function check(answer) {
+function check(answer, limits) {
   if (!answer.gate) return null;
-  const measures = Object.entries(answer.gate.measures ?? {}).map(([name, value]) => `${words(name)} ${figure(value)}`);
+  const measures = Object.entries(answer.gate.measures ?? {}).map(([name, value]) => `${measureName(name)} ${figure(value)} ${measureLimit(name, limits)}`.trim());
   return make(
     "section",
     { class: "report-check" },
     make("h3", {}, `Image check: ${answer.gate.usable ? "usable" : "not usable"}`),
-    ...(answer.gate.reasons ?? []).map((reason) => make("p", {}, reason.text)),
+    ...(answer.gate.reasons ?? []).map((reason) => make("p", {}, sentence(reason.text))),
     measures.length > 0 && make("p", { class: "report-small" }, measures.join("; ")),
   );
 }

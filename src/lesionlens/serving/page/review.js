@@ -16,7 +16,7 @@ export function reviewForm(answer, labels, reviewed) {
   const diagnoses = labels.map((label) => make("option", { value: label.code }, label.name));
   const others = Object.entries(CONCLUSIONS).map(([code, name]) => make("option", { value: code }, name));
   const conclusion = make("select", { required: true, name: "conclusion" }, none, ...diagnoses, ...others);
-  const note = make("textarea", { name: "note", rows: 2, maxLength: LONGEST });
+  const note = make("textarea", { name: "note", rows: 1, maxLength: LONGEST });
   const button = make("button", { class: "primary" }, "Save review");
   const send = async (event) => {
     event.preventDefault();

@@ -57,6 +57,8 @@ export class Rows {
   #changed(item) {
     this.#show(item);
     this.#sum();
+    if (item.told === item.state) return; // a review changes the row, not the answer
+    item.told = item.state;
     if (item.state === "done") announce(`${item.name}: ${OUTCOMES[item.answer.outcome].word}. ${item.answer.explanation}`);
     if (item.state === "failed") announce(`${item.name}: ${problemLine(item.problem)}`);
   }
