@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,18 +20,20 @@ from lesionlens.core.errors import ModelError, RecipeError
 from lesionlens.deployment import telemetry
 from lesionlens.deployment.outputs import FEATURES, INPUT, PROBABILITIES
 
+FLOAT_CONVOLUTIONS = 3  # stem and first block: few weights, and the widest ranges of all; see docs/compression.md
+
 
 @dataclass(frozen=True, eq=False)
 class AccuracyGoal:
     """What int8 may lose, for NNCF's accuracy-aware mode.
 
     Attributes:
-        images: of the validation part, prepared, uint8 (N, S, S, 3); a memory map is read one by one.
+        images: of the validation part, prepared, each uint8 (1, S, S, 3), in the order that `score` expects.
         score: figure of probabilities (N, K), higher is better; balanced accuracy.
         drop: how far the figure may fall, above 0.
     """
 
-    images: np.ndarray
+    images: Sequence[np.ndarray]
     score: Callable[[np.ndarray], float]
     drop: float
 
@@ -51,8 +53,8 @@ def static_int8(graph: Path, calibration_images: np.ndarray, out: Path, accuracy
     """Quantise an exported graph to int8 after training: one ONNX file (QDQ) that every runtime reads.
 
     Everything from the pooled features on stays in float: it is a thousandth of the work, and the
-    heat maps, which come out of it, do not survive its rounding. See docs/compression.md for what
-    else was tried.
+    heat maps, which come out of it, do not survive its rounding. So do the first convolutions,
+    whose rounding every later layer inherits. See docs/compression.md for what else was tried.
 
     Args:
         graph: a bundle's fp32 graph.
@@ -88,6 +90,11 @@ def zero_weights(graph: Path) -> int:
     return sum(int((values == 0).sum()) for values in weights if values.ndim > 1)
 
 
+def first_convolutions(model: Any, number: int = FLOAT_CONVOLUTIONS) -> list[str]:
+    """Names of the first convolutions of an ONNX model, in the order of computation."""
+    return [node.name for node in model.graph.node if node.op_type == "Conv"][:number]
+
+
 def head_nodes(model: Any) -> list[str]:
     """Names of the nodes of an ONNX model that its pooled features do not depend on."""
     maker = {name: node for node in model.graph.node for name in node.output}
@@ -108,7 +115,8 @@ def dynamic_int8(network: nn.Module) -> nn.Module:
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        made: nn.Module = torch.ao.quantization.quantize_dynamic(network, {nn.Linear}, dtype=torch.qint8)
+        quantise: Any = torch.ao.quantization.quantize_dynamic
+        made: nn.Module = quantise(network, {nn.Linear}, dtype=torch.qint8)
     return made
 
 
@@ -138,14 +146,14 @@ def _quantised(model: Any, images: Any, count: int, accuracy: AccuracyGoal | Non
         "subset_size": count,
         "preset": nncf.QuantizationPreset.MIXED,
         "model_type": nncf.ModelType.TRANSFORMER,
-        "ignored_scope": nncf.IgnoredScope(names=head_nodes(model)),
+        "ignored_scope": nncf.IgnoredScope(names=[*first_convolutions(model), *head_nodes(model)]),
     }
     dataset = nncf.Dataset(images, _feed)
     try:
         if accuracy is None:
             return nncf.quantize(model, dataset, **options)
         return nncf.quantize_with_accuracy_control(
-            model, dataset, nncf.Dataset(_batches(accuracy.images), _feed), _judge(accuracy), max_drop=accuracy.drop, **options
+            model, dataset, nncf.Dataset(accuracy.images, _feed), _judge(accuracy), max_drop=accuracy.drop, **options
         )
     except (RuntimeError, ValueError, nncf.errors.InternalError) as error:
         reason = " ".join(str(error).split())[:200]
@@ -154,19 +162,21 @@ def _quantised(model: Any, images: Any, count: int, accuracy: AccuracyGoal | Non
 
 def _strip(model: Any) -> None:
     """Take out what a loader works out by itself: shapes between nodes, and zero points that are zero."""
-    import onnx
-
     del model.metadata_props[:], model.graph.value_info[:]
     stored = {each.name: each for each in model.graph.initializer}
     for node in model.graph.node:
-        zero_point = stored.get(node.input[2]) if node.op_type == "DequantizeLinear" and len(node.input) == 3 else None
-        if zero_point is not None and zero_point.data_type == onnx.TensorProto.INT8 and node.input[0] in stored:
-            if not onnx.numpy_helper.to_array(zero_point).any():
-                del node.input[2]
+        if node.op_type == "DequantizeLinear" and node.input[0] in stored and _all_zero(stored.get(node.input[2])):
+            del node.input[2]
     used = {name for node in model.graph.node for name in node.input}
     kept = [each for each in model.graph.initializer if each.name in used]
     del model.graph.initializer[:]
     model.graph.initializer.extend(kept)
+
+
+def _all_zero(tensor: Any) -> bool:
+    import onnx
+
+    return tensor is not None and tensor.data_type == onnx.TensorProto.INT8 and not onnx.numpy_helper.to_array(tensor).any()
 
 
 def _judge(accuracy: AccuracyGoal) -> Callable[[Any, Iterable[Any]], tuple[float, None]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -33,7 +33,11 @@ from lesionlens.deployment.bundle import (
     write_facts,
 )
 from lesionlens.deployment.card import card
+from lesionlens.deployment.decision_fit import SENSITIVITY, check_sensitivity, fit_decision
 from lesionlens.deployment.engines import Limits, installed, load_engine, version_of
+from lesionlens.deployment.gate_fit import REJECTION_RATE, check_rate, write_gate
+from lesionlens.deployment.gate_material import BATCH as GATE_BATCH
+from lesionlens.deployment.gate_material import gate_for
 from lesionlens.deployment.graph import OPSET, GraphNetwork, run_graph, write_graph
 from lesionlens.deployment.outputs import Outputs, Tolerance, differences, shapes, summary
 from lesionlens.deployment.provenance import INTENDED_USE, leak_statement, licences
@@ -60,6 +64,9 @@ class ExportSettings:
         tolerance: beyond which the export fails.
         data_licence: of the images, if the source does not tell.
         batch_size: images in one pass while the temperature is fitted.
+        gate_images: images of the training part, and of the validation part, that the gate is fitted on; 0 leaves it out.
+        rejection_rate: share of good images that the gate may reject.
+        sensitivity: for melanoma, with "not sure" counted as found.
     """
 
     compared_images: int = 32
@@ -67,8 +74,15 @@ class ExportSettings:
     tolerance: Tolerance = field(default_factory=Tolerance)
     data_licence: str = ""
     batch_size: int = 32
+    gate_images: int = 2000
+    rejection_rate: float = REJECTION_RATE
+    sensitivity: float = SENSITIVITY
 
     def __post_init__(self) -> None:
+        check_rate(self.rejection_rate)
+        check_sensitivity(self.sensitivity)
+        if not 0 <= self.gate_images <= 1_000_000:
+            raise RecipeError(f"{self.gate_images} images for the gate; it must be from 0 (no gate) to 1000000")
         if not 1 <= self.selftest_images <= self.compared_images:
             raise RecipeError(
                 f"{self.selftest_images} images for the self-test and {self.compared_images} to compare; "
@@ -110,7 +124,7 @@ def export(
         predictions: of the test part by this checkpoint, for the figures in the card; None leaves
             them out, and the card says so.
         settings: how.
-        progress: told how many images of the validation part were looked at.
+        progress: told how many images were looked at: `images_to_look_at` in all.
 
     Raises:
         CheckpointError: if the checkpoint, the material and the predictions do not belong together.
@@ -131,17 +145,25 @@ def export(
     reference = run_graph(graph, images)
     facts = _facts(trained, material, settings.data_licence)
     facts |= {"outputs": shapes(reference), "temperature": fitted, "scores": _scores(predictions, fitted["value"], trained.info)}
+    facts["decision"] = _decision(validation, fitted["value"], settings.sensitivity)
     with atomic_folder(out, mark=FACTS_FILE) as folder:
         write_graph(graph, folder / GRAPH_FILE)
         compared = compare(folder / GRAPH_FILE, images, reference, settings.tolerance)
         fp32 = Variant("fp32", dict.fromkeys(RUNTIMES, GRAPH_FILE), tolerance=settings.tolerance, comparison=compared)
         facts |= {"default_variant": "fp32", "variants": {"fp32": fp32.to_json()}}
+        facts["gate"] = _write_gate(folder, material, trained.info.spec, settings, progress)
         count = settings.selftest_images
         write_selftest(SelfTest(images[:count], {"fp32": reference.rows(0, count)}), folder)
         shutil.copyfile(checkpoint, folder / WEIGHTS_FILE)
         (folder / CARD_FILE).write_text(card(facts), encoding="utf-8")
         write_facts(folder, facts)
     return open_bundle(out)
+
+
+def images_to_look_at(split: Split, settings: ExportSettings) -> int:
+    """How many images `export` tells its progress of, those that are not in the store included."""
+    sizes = {part: len(split.parts[part]) for part in ("training", PART)}
+    return sizes[PART] + sum(min(size, settings.gate_images) for size in sizes.values())
 
 
 @dataclass(frozen=True)
@@ -159,7 +181,14 @@ def comparison_images(ids: np.ndarray, store: Store, spec: InputSpec, count: int
     return np.ascontiguousarray(centre_crop(frames, spec.size))
 
 
-def compare(graph: Path, images: np.ndarray, reference: Outputs, tolerance: Tolerance, precision: str = "fp32") -> dict[str, Any]:
+def compare(
+    graph: Path,
+    images: np.ndarray,
+    reference: Outputs,
+    tolerance: Tolerance,
+    precision: str = "fp32",
+    runtimes: Sequence[str] = RUNTIMES,
+) -> dict[str, Any]:
     """Run a graph with every runtime that is installed, and compare with torch, one by one and in batches.
 
     Args:
@@ -168,6 +197,7 @@ def compare(graph: Path, images: np.ndarray, reference: Outputs, tolerance: Tole
         reference: what torch gives for them.
         tolerance: beyond which it is an error.
         precision: number format of what is not quantised.
+        runtimes: of which those that are installed are asked.
 
     Returns:
         `n_images`, `tolerance`, and by runtime the largest differences and the share of images whose
@@ -176,11 +206,11 @@ def compare(graph: Path, images: np.ndarray, reference: Outputs, tolerance: Tole
     Raises:
         ModelError: if a difference is beyond the tolerance, or no runtime is installed.
     """
-    runtimes = [name for name in RUNTIMES if installed(name) and (name == "openvino" or graph.suffix == ".onnx")]
-    if not runtimes:
+    chosen = [name for name in runtimes if installed(name) and (name == "openvino" or graph.suffix == ".onnx")]
+    if not chosen:
         raise ModelError("no runtime is installed to compare the export with; install one with: pip install onnxruntime")
     found: dict[str, Any] = {"n_images": len(images), "tolerance": tolerance.to_json(), "runtimes": {}}
-    for runtime in runtimes:
+    for runtime in chosen:
         measured, same = _measure(runtime, graph, images, reference, precision)
         broken = tolerance.broken_by(measured)
         if broken:
@@ -217,6 +247,28 @@ def _fit(validation: Predictions) -> dict[str, Any]:
         "ece_before": errors[0],
         "ece_after": errors[1],
     }
+
+
+def _decision(validation: Predictions, temperature: float, sensitivity: float) -> dict[str, Any]:
+    """The third answer's threshold, on what the bundle will say of the validation part."""
+    probabilities = softmax(validation.logits / temperature)
+    fitted = fit_decision(probabilities, validation.labels, validation.lesion_ids, validation.label_set, sensitivity)
+    return fitted.to_json()
+
+
+def _write_gate(
+    folder: Path, material: Material, spec: InputSpec, settings: ExportSettings, progress: Callable[[int], None] | None
+) -> dict[str, Any] | None:
+    """Fit the gate with the graph that was written, by the runtime that will be preferred; its facts, or None if left out."""
+    if not settings.gate_images:
+        return None
+    runtime = next(name for name in RUNTIMES if installed(name))
+    engine = load_engine(runtime, folder / GRAPH_FILE, spec.size, "fp32", Limits(batch_size=GATE_BATCH))
+    told = progress or (lambda count: None)
+    parts = (material.index, material.split, material.store)
+    fitted = gate_for(engine.run, *parts, spec, settings.gate_images, settings.rejection_rate, told)
+    write_gate(fitted, folder)
+    return fitted.facts
 
 
 def _scores(predictions: Predictions | None, temperature: float, info: CheckpointInfo) -> dict[str, Any] | None:

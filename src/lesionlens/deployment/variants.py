@@ -29,7 +29,8 @@ class NewVariant:
         tolerance: of the self-test.
         comparison: measured against torch on real images; see `export.compare`.
         figures: accuracy, latency and whatever else was measured.
-        default: whether it becomes the variant that runs unless another is asked for.
+        default: whether it becomes the variant that runs unless another is asked for; one that was and
+            should not be any more gives way to fp32.
     """
 
     name: str
@@ -67,7 +68,8 @@ def add_variant(path: Path, new: NewVariant) -> Bundle:
             shutil.copyfile(file, folder / file.name)
         facts = {key: value for key, value in bundle.facts.items() if key not in ("format", "id", "files")}
         facts["variants"] = {**facts["variants"], new.name: variant.to_json()}
-        facts["default_variant"] = new.name if new.default else facts["default_variant"]
+        before = facts["default_variant"]
+        facts["default_variant"] = new.name if new.default else "fp32" if before == new.name else before
         _remove_unused(folder, facts)
         _extend_selftest(bundle, variant, folder)
         (folder / CARD_FILE).write_text(card(facts), encoding="utf-8")

@@ -1,0 +1,328 @@
+"""The recipe's variants, one function each: files on disk, forms to run, and how far they are from torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.torch
+from torch import nn
+
+from lesionlens.compression.contenders import PYTORCH, Form
+from lesionlens.compression.count import Counts, count
+from lesionlens.compression.distill import distill
+from lesionlens.compression.prune import pruned, slim
+from lesionlens.compression.quantize import AccuracyGoal, dynamic_int8, packed_tensors, static_int8, zero_weights
+from lesionlens.compression.source import Source
+from lesionlens.core.artifact import atomic_file, hash_file, hash_value, is_current, stamp_path, write_stamp, write_text
+from lesionlens.core.errors import BundleError, ModelError
+from lesionlens.core.seeds import generator
+from lesionlens.deployment.bundle import FACTS_FILE, RUNTIMES, Bundle, open_bundle, read_bundle
+from lesionlens.deployment.engines import Limits, installed, load_engine, version_of
+from lesionlens.deployment.export import ExportSettings, compare, export
+from lesionlens.deployment.graph import GraphNetwork, run_graph
+from lesionlens.deployment.outputs import Outputs, Tolerance
+from lesionlens.evaluation.evaluate import PredictionSettings, predict_part
+from lesionlens.evaluation.metrics import balanced_accuracy
+from lesionlens.training.checkpoint import load_network
+from lesionlens.training.run import BEST_FILE, HISTORY_FILE, LAST_FILE, Inputs
+
+BUNDLE = "bundle"
+INT8_FILE = "model.int8.onnx"
+PACKED_FILE = "weights.safetensors"
+COMPARISON_FILE = "comparison.json"
+BEGUN_FILE = "begun"
+INT8_TOLERANCE = Tolerance(probabilities=0.3, features=0.3, maps=0.3)
+BF16_TOLERANCE = Tolerance(probabilities=0.1, features=0.05, maps=0.1)
+NAMES = {"slim-int8": "slim", "distilled-int8": "distilled", "pruned-int8": "pruned"}  # what stands before the hyphen
+
+
+@dataclass(frozen=True)
+class Made:
+    """A variant that was made.
+
+    Attributes:
+        forms: one for each runtime that runs it here; none if it cannot be had here.
+        counts: parameters, zeros and products.
+        comparison: of its graph with torch, see `deployment.export.compare`; empty if there is no graph.
+        bundle: the bundle it belongs to, or joins; None if it has no graph.
+        reason: why it cannot be had here.
+    """
+
+    forms: tuple[Form, ...]
+    counts: Counts
+    comparison: dict[str, Any] = field(default_factory=dict)
+    bundle: Path | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Parent:
+    """A network in float with a bundle: the checkpoint itself, or one with other weights.
+
+    Attributes:
+        name: `fp32`, `pruned`, `slim` or `distilled`.
+        checkpoint: its file.
+        network: in evaluation mode.
+        bundle: of it.
+    """
+
+    name: str
+    checkpoint: Path
+    network: nn.Module
+    bundle: Bundle
+
+    @property
+    def graph(self) -> Path:
+        """Its fp32 graph."""
+        return self.bundle.path / next(iter(self.bundle.variants["fp32"].graphs.values()))
+
+    @property
+    def temperature(self) -> float:
+        """That its logits are divided by."""
+        return float(self.bundle.facts["temperature"]["value"])
+
+
+def parent_of(source: Source, name: str = "fp32") -> Parent:
+    """The network called `name`, made if it was not made from the same before."""
+    if name == "fp32":
+        return Parent(name, source.checkpoint, source.network, read_bundle(source.bundle))
+    checkpoint = _other_weights(source, name)
+    made_from = {"checkpoint": hash_file(checkpoint), **source.images_hash()}
+    folder = source.out / name / BUNDLE
+    if not ((folder / FACTS_FILE).is_file() and is_current(folder, made_from)):
+        source.listener.say(f"{name}: writing its bundle")
+        wanted = PredictionSettings(views=1, batch_size=source.settings.batch_size)
+        material = source.material
+        stamp_path(folder).unlink(missing_ok=True)
+        measured = predict_part(checkpoint, material.index, material.split, material.store, wanted)
+        export(
+            checkpoint,
+            material,
+            folder,
+            measured,
+            ExportSettings(compared_images=source.settings.compared_images, selftest_images=1),
+        )
+        write_stamp(folder, made_from)
+    return Parent(name, checkpoint, load_network(checkpoint)[0], open_bundle(folder))
+
+
+def _fp32(source: Source) -> Made:
+    parent = parent_of(source)
+    made = _in_float(source, parent)
+    torch_form = Form("fp32", PYTORCH, source.checkpoint, source.size, temperature=parent.temperature)
+    return replace(made, forms=(*made.forms, torch_form))
+
+
+def _bf16(source: Source) -> Made:
+    parent = parent_of(source)
+    counts = count(parent.network, source.size)
+    if not installed("openvino"):
+        return Made((), counts, reason="openvino is not installed; install it with: pip install openvino")
+    try:
+        load_engine("openvino", parent.graph, source.size, "bf16", Limits())
+    except BundleError as error:
+        return Made((), counts, reason=str(error))
+    compared = _compared(source, parent, "bf16", parent.graph, BF16_TOLERANCE, ("openvino",), "bf16")
+    form = Form("bf16", "openvino", parent.graph, source.size, precision="bf16")
+    return Made((form,), counts, compared, parent.bundle.path)
+
+
+def _int8(source: Source) -> Made:
+    return _static(source, "int8", parent_of(source), runtimes())
+
+
+def _of_other_weights(name: str) -> Callable[[Source], Made]:
+    return lambda source: _in_float(source, parent_of(source, name), only_first=True)
+
+
+def _int8_of_other_weights(name: str) -> Callable[[Source], Made]:
+    return lambda source: _static(source, name, parent_of(source, NAMES[name]), runtimes()[:1])
+
+
+def _dynamic(name: str, of: str) -> Callable[[Source], Made]:
+    return lambda source: _dynamic_of(source, name, parent_of(source, of))
+
+
+MAKERS: dict[str, Callable[[Source], Made]] = {
+    "fp32": _fp32,
+    "bf16": _bf16,
+    "dynamic-int8": _dynamic("dynamic-int8", "fp32"),
+    "int8": _int8,
+    "pruned": _of_other_weights("pruned"),
+    "pruned-int8": _dynamic("pruned-int8", "pruned"),
+    "slim": _of_other_weights("slim"),
+    "slim-int8": _int8_of_other_weights("slim-int8"),
+    "distilled": _of_other_weights("distilled"),
+    "distilled-int8": _int8_of_other_weights("distilled-int8"),
+}
+
+
+def runtimes() -> tuple[str, ...]:
+    """The runtimes that are installed, the preferred one first.
+
+    Raises:
+        ModelError: if there is none.
+    """
+    found = tuple(name for name in RUNTIMES if installed(name))
+    if not found:
+        raise ModelError("no runtime is installed to measure variants with; install one with: pip install openvino")
+    return found
+
+
+def _in_float(source: Source, parent: Parent, only_first: bool = False) -> Made:
+    chosen = runtimes()[:1] if only_first else runtimes()
+    forms = tuple(Form(parent.name, runtime, parent.graph, source.size) for runtime in chosen)
+    compared = parent.bundle.variants["fp32"].comparison
+    return Made(forms, count(parent.network, source.size), compared, parent.bundle.path)
+
+
+def _static(source: Source, name: str, parent: Parent, chosen: Sequence[str]) -> Made:
+    """Static int8 of a bundle's graph."""
+    path = source.out / name / INT8_FILE
+    made_from = _int8_inputs(source, parent)
+    if not is_current(path, made_from):
+        source.listener.say(f"{name}: calibrating on {source.recipe.calibration_images} training images")
+        static_int8(parent.graph, _calibration_images(source), path, _goal(source))
+        write_stamp(path, made_from)
+    compared = _compared(source, parent, name, path, INT8_TOLERANCE, chosen)
+    counts = count(parent.network, source.size)
+    counts = replace(counts, nonzero=counts.parameters - zero_weights(path))
+    return Made(tuple(Form(name, runtime, path, source.size) for runtime in chosen), counts, compared, parent.bundle.path)
+
+
+def _int8_inputs(source: Source, parent: Parent) -> dict[str, str]:
+    recipe = source.recipe
+    settings = {"calibration_images": recipe.calibration_images, "accuracy_drop": recipe.accuracy_drop}
+    return {
+        "graph": hash_file(parent.graph),
+        "settings": hash_value({**settings, "seed": source.info.recipe.seed, "nncf": version_of("nncf")}),
+        **source.images_hash(),
+    }
+
+
+def _calibration_images(source: Source) -> np.ndarray:
+    """Training images as they are, not augmented, drawn by the recipe's seed."""
+    part = source.part("training")
+    drawn = generator("calibration", source.info.recipe.seed).permutation(len(part.ids))[: source.recipe.calibration_images]
+    return part.pixels(tuple(part.ids[number] for number in sorted(drawn.tolist())))
+
+
+def _goal(source: Source) -> AccuracyGoal | None:
+    if source.recipe.accuracy_drop == 0:
+        return None
+    part, index = source.part("validation"), source.material.index
+    records, n_classes = index.by_id(), len(index.labels)
+    labels = np.array([index.labels.index(records[image_id].dx) for image_id in part.ids])
+    return AccuracyGoal(
+        part, lambda found: balanced_accuracy(labels, found.argmax(axis=1), n_classes), source.recipe.accuracy_drop
+    )
+
+
+def _dynamic_of(source: Source, name: str, parent: Parent) -> Made:
+    """The paper's dynamic int8; its weights are written so that they can be weighed."""
+    network = dynamic_int8(parent.network)
+    tensors = packed_tensors(network)
+    path = source.out / name / PACKED_FILE
+    made_from = {"checkpoint": hash_file(parent.checkpoint)}
+    if not is_current(path, made_from):
+        source.listener.say(f"{name}: packing linear layers")
+        with atomic_file(path) as temporary:
+            temporary.write_bytes(safetensors.torch.save(tensors))
+        write_stamp(path, made_from)
+    counts = count(parent.network, source.size)
+    shared = (Form(name, PYTORCH, parent.checkpoint, source.size, dynamic=True, temperature=parent.temperature, on_disk=(path,)),)
+    return Made(shared, replace(counts, nonzero=counts.nonzero - _new_zeros(parent.network, tensors)))
+
+
+def _new_zeros(network: nn.Module, tensors: dict[str, Any]) -> int:
+    """Weights that were something in float and are nothing in int8."""
+    float_weights = network.state_dict()
+    packed = [name.removesuffix(".scale") for name in tensors if name.endswith(".weight.scale")]
+    return sum(int(((tensors[name] == 0) & (float_weights[name] != 0)).sum()) for name in packed)
+
+
+def _compared(
+    source: Source, parent: Parent, name: str, graph: Path, tolerance: Tolerance, chosen: Sequence[str], precision: str = "fp32"
+) -> Any:
+    """How far a graph is from torch on real images of the validation part; beyond the tolerance is an error."""
+    made_from = {
+        "graph": hash_file(graph),
+        "checkpoint": hash_file(parent.checkpoint),
+        "settings": hash_value([source.settings.compared_images, precision, tolerance.to_json(), *map(version_of, chosen)]),
+        **source.images_hash(),
+    }
+
+    def measured() -> dict[str, Any]:
+        images, reference = _reference(source, parent)
+        return compare(graph, images, reference, tolerance, precision, chosen)
+
+    return source.remembered(source.out / name / COMPARISON_FILE, made_from, measured)
+
+
+def _reference(source: Source, parent: Parent) -> tuple[np.ndarray, Outputs]:
+    part = source.part("validation")
+    images = part.pixels(part.spread(source.settings.compared_images))
+    return images, run_graph(GraphNetwork(parent.network, source.info.spec, parent.temperature), images)
+
+
+def _other_weights(source: Source, name: str) -> Path:
+    """The checkpoint of a network with other weights, made if it was not made from the same before."""
+    folder = source.out / name
+    path, made_from = folder / BEST_FILE, _weights_inputs(source, name)
+    if is_current(path, made_from):
+        return path
+    _clear_others(folder, made_from)
+    if name == "pruned":
+        source.listener.say(f"pruned: setting {source.recipe.sparsity:.0%} of the weights to zero")
+        made = pruned(source.checkpoint, folder, source.recipe)
+    else:
+        made = _trained(source, name, folder)
+    write_stamp(made, made_from)
+    return made
+
+
+def _trained(source: Source, name: str, folder: Path) -> Path:
+    material, plan, recipe = source.material, source.plan, source.recipe
+    assert plan is not None, "open_source asked for it"
+    inputs = Inputs(material.index, material.split, plan, material.store)
+    epochs = recipe.fine_tune_epochs if name == "slim" else recipe.student_epochs
+    source.listener.say(f"{name}: training for {epochs} epochs")
+    with source.listener.bar(f"Training {name}", epochs * len(plan)) as advance:
+        return (slim if name == "slim" else distill)(source.checkpoint, inputs, recipe, folder, advance)
+
+
+USED_BY = {
+    "pruned": ("sparsity",),
+    "slim": (
+        "channels_removed",
+        "fine_tune_epochs",
+        "fine_tune_learning_rate",
+        "distillation_temperature",
+        "distillation_weight",
+    ),
+    "distilled": (
+        *("student", "student_weights", "student_epochs", "student_learning_rate"),
+        *("distillation_temperature", "distillation_weight"),
+    ),
+}
+
+
+def _weights_inputs(source: Source, name: str) -> dict[str, str]:
+    settings = {key: getattr(source.recipe, key) for key in USED_BY[name]}
+    made_from = {"checkpoint": source.hash, "settings": hash_value(settings)}
+    trained_on = {} if source.plan is None or name == "pruned" else {"plan": source.plan.hash}
+    return {**made_from, **trained_on, **(source.images_hash() if trained_on else {})}
+
+
+def _clear_others(folder: Path, made_from: dict[str, str]) -> None:
+    """Remove what an earlier call made from something else; what was begun from the same is gone on with."""
+    begun = folder / BEGUN_FILE
+    if not is_current(begun, made_from):
+        for name in (BEST_FILE, LAST_FILE, HISTORY_FILE):
+            (folder / name).unlink(missing_ok=True)
+        write_text(begun, "")
+        write_stamp(begun, made_from)

@@ -1,0 +1,212 @@
+"""What variants are made from: a checkpoint, its images and its bundle, checked before anything is made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from lesionlens.augment.offline import Plan
+from lesionlens.compression.measure import Part
+from lesionlens.compression.quantize import check_installed
+from lesionlens.core.artifact import hash_file, is_current, read_json, storage_errors, write_json, write_stamp
+from lesionlens.core.errors import ArtifactError, CheckpointError, RecipeError, StorageError
+from lesionlens.core.recipe import CompressionRecipe
+from lesionlens.core.recipe_file import recipe_from
+from lesionlens.deployment.bundle import Bundle, open_bundle
+from lesionlens.deployment.export import Material
+from lesionlens.evaluation.evaluate import check_belongs
+from lesionlens.training.checkpoint import CheckpointInfo, load_network
+
+TRAINED = ("slim", "slim-int8", "distilled", "distilled-int8")
+Bar = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
+
+
+def _no_bar(description: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
+    return nullcontext(lambda steps: None)
+
+
+@dataclass(frozen=True)
+class CompressionSettings:
+    """How variants are measured; what they are is the recipe's business.
+
+    Attributes:
+        rounds: timed calls of each variant at batch 1; 0 measures neither time nor memory.
+        batch_sizes: at which time is measured.
+        threads: of computation while time is measured; 0 leaves it to each runtime.
+        batch_size: images in one pass while predicting.
+        compared_images: real images of the validation part on which every graph is compared with torch.
+        resamples: of the bootstrap; 0 takes what the checkpoint's recipe says.
+    """
+
+    rounds: int = 20
+    batch_sizes: tuple[int, ...] = (1, 64)
+    threads: int = 0
+    batch_size: int = 32
+    compared_images: int = 32
+    resamples: int = 0
+
+    def __post_init__(self) -> None:
+        for name, value, least in (
+            ("rounds", self.rounds, 0),
+            ("threads", self.threads, 0),
+            ("batch size", self.batch_size, 1),
+            ("compared images", self.compared_images, 1),
+            ("batch sizes", min(self.batch_sizes, default=0), 1),
+        ):
+            if not least <= value <= 100_000:
+                raise RecipeError(f"{name} = {value}; it must be from {least} to 100000")
+        if self.resamples and not 100 <= self.resamples <= 100_000:
+            raise RecipeError(f"resamples = {self.resamples}; it must be from 100 to 100000, or 0 for the recipe's number")
+
+
+@dataclass(frozen=True)
+class Listener:
+    """Who is told what happens.
+
+    Attributes:
+        say: given one line for each step.
+        bar: description and total of a step; gives a function that is told of progress.
+    """
+
+    say: Callable[[str], None] = lambda line: None
+    bar: Bar = _no_bar
+
+
+@dataclass(frozen=True)
+class Source:
+    """A trained network with everything that variants are made from.
+
+    Attributes:
+        checkpoint: its file.
+        hash: SHA-256 of that file.
+        network: in float, evaluation mode.
+        info: what the checkpoint says of itself.
+        material: index, split and store.
+        bundle: folder of its bundle.
+        out: folder of what is made.
+        recipe: what to make.
+        settings: how to measure it.
+        plan: what training was fed; only networks that are trained on need it.
+        listener: who is told.
+    """
+
+    checkpoint: Path
+    hash: str
+    network: nn.Module
+    info: CheckpointInfo
+    material: Material
+    bundle: Path
+    out: Path
+    recipe: CompressionRecipe
+    settings: CompressionSettings
+    plan: Plan | None = None
+    listener: Listener = field(default_factory=Listener)
+
+    @property
+    def size(self) -> int:
+        """Side of the network's images, pixels."""
+        return self.info.spec.size
+
+    @property
+    def resamples(self) -> int:
+        """Of the bootstrap."""
+        return self.settings.resamples or self.info.recipe.evaluation.resamples
+
+    def part(self, name: str) -> Part:
+        """Images of one part."""
+        return Part.of(name, self.material, self.info.spec)
+
+    def images_hash(self) -> dict[str, str]:
+        """What every figure depends on besides the network."""
+        return {"split": self.material.split.hash, "store": self.material.store.hash, "index": self.material.index.hash}
+
+    def made_from(self) -> dict[str, str]:
+        """The network and what every figure depends on besides it."""
+        return {"checkpoint": self.hash, **self.images_hash()}
+
+    def remembered(self, path: Path, made_from: dict[str, str], make: Callable[[], Any]) -> Any:
+        """The content of a JSON file, made only if it is not there or was made from something else."""
+        if not is_current(path, made_from):
+            write_json(path, make())
+            write_stamp(path, made_from)
+        return read_json(path)
+
+
+def compression_recipe(checkpoint: Path, overrides: Sequence[str] = ()) -> CompressionRecipe:
+    """How the checkpoint's own recipe says to compress, with overrides.
+
+    Args:
+        checkpoint: best.safetensors of a run.
+        overrides: `compression.key=value` texts.
+
+    Raises:
+        RecipeError: if an override is of another section, or its key or value is unknown.
+        CheckpointError: if the checkpoint is damaged.
+    """
+    for text in overrides:
+        if not text.strip().startswith("compression."):
+            raise RecipeError(f"--set {text!r}; only keys of [compression] may change here, such as compression.variants=int8")
+    _, info = load_network(checkpoint)
+    return recipe_from(info.recipe.to_json(), overrides).compression
+
+
+def open_source(
+    checkpoint: Path,
+    material: Material,
+    bundle: Path,
+    out: Path,
+    recipe: CompressionRecipe,
+    settings: CompressionSettings,
+    plan: Plan | None = None,
+    listener: Listener | None = None,
+) -> Source:
+    """Check everything that can be checked before the first variant is made.
+
+    Raises:
+        CheckpointError: if checkpoint, material and bundle do not belong together.
+        BundleError: if there is no sound bundle.
+        ModelError: if NNCF is missing and wanted.
+        ArtifactError: if a network is to be trained on and there is no plan.
+        RecipeError: if the split lacks a part.
+        StorageError: if `out` or the bundle's folder may not be written.
+    """
+    network, info = load_network(checkpoint)
+    check_belongs(checkpoint, info, material.index, material.split, material.store)
+    source = Source(
+        checkpoint, hash_file(checkpoint), network, info, material, bundle, out, recipe, settings, plan, listener or Listener()
+    )
+    _check_bundle(source, open_bundle(bundle))
+    for part in ("validation", "test"):
+        source.part(part)
+    if any(name.endswith("int8") and name not in ("dynamic-int8", "pruned-int8") for name in recipe.variants):
+        check_installed()
+    trained = [name for name in recipe.variants if name in TRAINED]
+    if trained and plan is None:
+        raise ArtifactError(f"variant {trained[0]!r} is trained, which needs the run's plan.csv; give it with --plan")
+    for folder in (out, bundle):
+        _check_writable(folder)
+    return source
+
+
+def _check_bundle(source: Source, bundle: Bundle) -> None:
+    if bundle.facts["origin"]["hashes"].get("checkpoint") != source.hash:
+        raise CheckpointError(
+            f"bundle {bundle.path} was exported from another checkpoint than {source.checkpoint}; export this one first with: "
+            f"lesionlens export {source.checkpoint}"
+        )
+
+
+def _check_writable(folder: Path) -> None:
+    """Hours of work should not end at a folder that cannot be written."""
+    probe = folder.parent / f".{folder.name}.writable"
+    with storage_errors(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        if folder.exists() and not folder.is_dir():
+            raise StorageError(f"{folder} is a file; choose another --out")
+        probe.touch()
+        probe.unlink()
