@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from lesionlens.compression.finetune import Told, check_parent, continue_training, rescheduled
+from lesionlens.compression.finetune import Told, continue_training, rescheduled
 from lesionlens.core.artifact import hash_file
 from lesionlens.core.recipe import CompressionRecipe, ModelRecipe, Recipe
+from lesionlens.evaluation.evaluate import check_belongs
 from lesionlens.training.checkpoint import load_network
 from lesionlens.training.distill import Teacher
 from lesionlens.training.distributed import World
@@ -67,9 +68,9 @@ def distill(
     """
     network, info = load_network(teacher_checkpoint)
     resolved = student_recipe(info.recipe, recipe)
-    check_parent(teacher_checkpoint, info, inputs, resolved)
+    check_belongs(teacher_checkpoint, info, inputs.index, inputs.split, inputs.store)
     weight = recipe.distillation_weight
     settings = {"distillation_temperature": recipe.distillation_temperature, "distillation_weight": weight}
     derived = {"by": "distilled", "parent": hash_file(teacher_checkpoint), **settings}
     teacher = Teacher(network, recipe.distillation_temperature, weight) if weight > 0 else None
-    return continue_training(inputs, resolved, out, Descent(derived, teacher=teacher), progress, told, world)
+    return continue_training(inputs, resolved, out, Descent(derived, info.spec, teacher=teacher), progress, told, world)

@@ -6,15 +6,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from lesionlens.core.errors import CheckpointError
 from lesionlens.core.recipe import Recipe, TrainingRecipe
-from lesionlens.evaluation.evaluate import check_belongs
 from lesionlens.evaluation.validate import validator
-from lesionlens.training.checkpoint import CheckpointInfo
 from lesionlens.training.distributed import World, choose_device
 from lesionlens.training.history import Epoch
 from lesionlens.training.loop import Progress
-from lesionlens.training.run import BEST_FILE, Descent, Inputs, train_run, training_spec
+from lesionlens.training.run import BEST_FILE, Descent, Inputs, train_run
 
 Told = Callable[[Epoch], None]
 
@@ -39,27 +36,6 @@ def rescheduled(training: TrainingRecipe, epochs: int, learning_rate: float) -> 
         final_learning_rate=min(training.final_learning_rate * factor, learning_rate),
         patience=0,
     )
-
-
-def check_parent(checkpoint: Path, info: CheckpointInfo, inputs: Inputs, recipe: Recipe) -> None:
-    """Refuse images, a split or diagnoses that `checkpoint` was not trained with.
-
-    Args:
-        checkpoint: the file, for messages.
-        info: what it says of itself.
-        inputs: what is to be trained on.
-        recipe: of the new run.
-
-    Raises:
-        CheckpointError: naming what differs; a test image might have been trained on, or look other
-            than the checkpoint's network expects.
-    """
-    check_belongs(checkpoint, info, inputs.index, inputs.split, inputs.store)
-    if info.spec != training_spec(recipe, inputs.index, inputs.split, inputs.store):
-        raise CheckpointError(
-            f"{checkpoint} normalises its pixels otherwise than this split's training part asks; give the index, split and "
-            "store of its own run"
-        )
 
 
 def continue_training(

@@ -63,12 +63,14 @@ class Descent:
 
     Attributes:
         derived: what its own checkpoints say of that; see `CheckpointInfo.derived`.
+        spec: how that checkpoint sees its pixels, and so this run; None follows the recipe.
         network: where it starts instead of the recipe's weights; None builds the recipe's network.
         slim: whether `network` has fewer channels than the recipe's name says.
         teacher: whom it follows besides the labels.
     """
 
     derived: dict[str, Any] = field(default_factory=dict)
+    spec: InputSpec | None = None
     network: nn.Module | None = None
     slim: bool = False
     teacher: Teacher | None = None
@@ -152,7 +154,7 @@ def train_run(
     descent = descent or Descent()
     with contextlib.ExitStack() as stack:
         stack.enter_context(flushed_denormals())
-        spec = training_spec(recipe, inputs.index, inputs.split, inputs.store)
+        spec = descent.spec or training_spec(recipe, inputs.index, inputs.split, inputs.store)
         check_inputs(inputs, spec)
         info = replace(describe(inputs, recipe, spec), derived=descent.derived, slim=descent.slim)
         rows = plan_rows(inputs.plan, inputs.store, inputs.index)
