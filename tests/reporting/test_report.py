@@ -120,6 +120,7 @@ def test_every_section_is_there(page):
         "curves",
         "calibration",
         "cases",
+        "heat-maps",
         "provenance",
     ]
 

@@ -16,6 +16,7 @@ from lesionlens.core.artifact import write_text
 from lesionlens.reporting import cases, paper, provenance, scores, sections
 from lesionlens.reporting.audit_summary import audit_summary
 from lesionlens.reporting.formats import count, percent, plural
+from lesionlens.reporting.heat_maps import heat_maps
 from lesionlens.reporting.palette import class_colours, class_names
 from lesionlens.reporting.run_folder import Run, read_run
 
@@ -91,6 +92,7 @@ def _content(run: Run) -> dict[str, Any]:
         "curves": scores.curves(run),
         "absent": scores.absent(run),
         "calibration": scores.calibration(run),
+        "heat_maps": heat_maps(run),
         "mistakes": cases.confident_mistakes(run),
         "right": cases.confident_right(run),
         "trained_with": provenance.trained_with(run),

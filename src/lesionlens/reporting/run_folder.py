@@ -26,6 +26,7 @@ from lesionlens.evaluation.predictions import Predictions, read_predictions
 from lesionlens.training.history import Epoch, read_history
 
 CHECKPOINT = Path("train") / "best.safetensors"
+EXPLAIN = "explain"
 NEEDED = {
     "recipe.toml": "lesionlens run, or copy the recipe that was trained there",
     "index.csv": "lesionlens index",
@@ -40,7 +41,9 @@ OPTIONAL = {
     "gallery.png": "lesionlens augment",
     "train/history.jsonl": "lesionlens train",
     CHECKPOINT.as_posix(): "lesionlens train",
+    f"{EXPLAIN}/faithfulness.json": "lesionlens explain",
 }
+LATER = (f"{EXPLAIN}/faithfulness.json",)  # left out where made from another checkpoint than the one here
 SCORES_KEYS = {"name", "seed", "protocol", "leaks", "leak_rate", "part", "n_images", "n_lesions", "views", "resamples"}
 SCORES_KEYS |= {"confidence", "labels", "figures", "per_class", "confusion", "n_classes_averaged", "made_from"}
 TRAINED_SECTIONS = ("seed", "input", "augmentation", "model", "training")
@@ -62,6 +65,7 @@ class Run:
         plan: the offline copies; None if there is none.
         checkpoint: what the checkpoint says of itself; None if there is none.
         history: epochs of the training; empty if there are none.
+        explanation: content of explain/faithfulness.json; None if there is none of this checkpoint.
         store: packed images; None if there are none that can be read.
         left_out: what is missing and how to make it, by name.
     """
@@ -76,6 +80,7 @@ class Run:
     plan: Plan | None
     checkpoint: dict[str, Any] | None
     history: tuple[Epoch, ...]
+    explanation: dict[str, Any] | None
     store: Store | None
     left_out: dict[str, str]
 
@@ -121,8 +126,9 @@ def read_run(folder: Path) -> Run:
         plan=_read_plan(folder / "plan.csv", split, recipe),
         checkpoint=_read_checkpoint(folder / CHECKPOINT),
         history=_read_history(folder / "train" / "history.jsonl"),
+        explanation=_read_later(folder, f"{EXPLAIN}/faithfulness.json"),
         store=Store.open(folder / "store") if (folder / "store").is_dir() else None,
-        left_out={name: f"make it with: {remedy}" for name, remedy in OPTIONAL.items() if not (folder / name).exists()},
+        left_out={name: f"make it with: {remedy}" for name, remedy in OPTIONAL.items() if not _usable(folder, name)},
     )
     _check_chain(run)
     return run
@@ -182,6 +188,21 @@ def _read_checkpoint(path: Path) -> dict[str, Any] | None:
         return {**info, "versions": dict(info["versions"]), "recipe": dict(info["recipe"])}
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path} is damaged or no checkpoint of lesionlens ({error!s:.100}); train again") from error
+
+
+def _usable(folder: Path, name: str) -> bool:
+    return _read_later(folder, name) is not None if name in LATER else (folder / name).exists()
+
+
+def _read_later(folder: Path, name: str) -> dict[str, Any] | None:
+    """What a later stage wrote; None if it is not there, or of another checkpoint."""
+    path, checkpoint = folder / name, folder / CHECKPOINT
+    if not path.is_file() or not checkpoint.is_file():
+        return None
+    value = read_json(path)
+    if not isinstance(value, dict) or value.get("made_from", {}).get("checkpoint") != hash_file(checkpoint):
+        return None
+    return value
 
 
 def _check_chain(run: Run) -> None:

@@ -1,0 +1,65 @@
+"""What the page says about where the network looked, and whether that is true."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lesionlens.reporting.formats import figure_text, interval_text, percent
+from lesionlens.reporting.pictures import embed_file
+from lesionlens.reporting.run_folder import EXPLAIN, Run
+
+LOCATION = {
+    "pointing_game": "Highest cell inside the lesion",
+    "energy_inside": "Share of the map inside the lesion",
+    "best_iou": "Best overlap (IoU)",
+}
+SUBJECTS = {
+    "random_weights": "networks with random weights",
+    "other_image": "this network’s map of another image",
+    "centre": "a fixed blob in the centre",
+}
+
+
+def heat_maps(run: Run) -> dict[str, Any] | None:
+    """Gallery, agreement with lesion masks beside its controls, deletion and insertion; None if not explained."""
+    report = run.explanation
+    if report is None:
+        return None
+    located = report["localisation"]
+    return {
+        "method": report["method"],
+        "images": report["n_images"],
+        "part": report["part"],
+        "gallery": embed_file(run.folder / EXPLAIN / "gallery.png", max_bytes=900_000),
+        "heads": list(LOCATION.values()),
+        "rows": [] if located is None else _location_rows(located),
+        "chance": None if located is None else percent(located["figures"]["chance"]["value"]),
+        "curves": _curve_rows(report["curves"]),
+        "confidence": percent(report["confidence"], 0),
+    }
+
+
+def _location_rows(located: dict[str, Any]) -> list[dict[str, Any]]:
+    named = {"this network": located["figures"], **{SUBJECTS.get(k, k): row for k, row in located["controls"].items()}}
+    return [{"label": label, "own": label == "this network", "cells": _cells(row)} for label, row in named.items()]
+
+
+def _cells(row: dict[str, Any]) -> list[dict[str, str]]:
+    return [{"value": figure_text(name, row[name]["value"]), "interval": interval_text(name, row[name])} for name in LOCATION]
+
+
+def _curve_rows(curves: dict[str, Any] | None) -> list[dict[str, str]]:
+    if curves is None:
+        return []
+    names = {"deletion": "Deletion (lower is better)", "insertion": "Insertion (higher is better)"}
+    return [
+        {
+            "label": label,
+            "area": figure_text("auc", curves[name]["area"]["value"]),
+            "interval": interval_text("auc", curves[name]["area"]),
+            "random": figure_text("auc", curves[name]["random_order_area"]["value"]),
+            "gain": figure_text("auc", curves[name]["gain"]["value"]),
+            "gain_interval": interval_text("auc", curves[name]["gain"]),
+        }
+        for name, label in names.items()
+    ]

@@ -1,0 +1,60 @@
+"""The section about heat maps, of a network that was explained."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from lesionlens.core.artifact import write_json
+from lesionlens.core.recipe_file import recipe_to_toml
+from lesionlens.data.index import read_index
+from lesionlens.data.split import read_split
+from lesionlens.data.store import Store
+from lesionlens.explanation.explain import ExplainSettings, explain
+from lesionlens.reporting.heat_maps import LOCATION, heat_maps
+from lesionlens.reporting.report import build_report
+from lesionlens.reporting.run_folder import read_run
+from lesionlens.training.checkpoint import load_network
+
+
+@pytest.fixture(scope="module")
+def explained_run(small_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = Path(shutil.copytree(small_run, tmp_path_factory.mktemp("explained") / "run"))
+    checkpoint = folder / "train" / "best.safetensors"
+    (folder / "recipe.toml").write_text(recipe_to_toml(load_network(checkpoint)[1].recipe))
+    index = read_index(folder / "index.csv")
+    settings = ExplainSettings(limit=12, random_networks=1, curve_images=3, curve_steps=2, cases=1)
+    explain(
+        checkpoint, index, read_split(folder / "split.json", index), Store.open(folder / "store"), folder / "explain", settings
+    )
+    return folder
+
+
+def test_every_row_has_its_figures(explained_run):
+    report = json.loads((explained_run / "explain" / "faithfulness.json").read_text())
+    shown = heat_maps(read_run(explained_run))
+    assert [row["label"] for row in shown["rows"]][:2] == ["this network", "networks with random weights"]
+    own = report["localisation"]["figures"]
+    assert [cell["value"] for cell in shown["rows"][0]["cells"]] == [f"{100 * own[name]['value']:.1f}" for name in LOCATION]
+    assert [row["area"] for row in shown["curves"]] == [
+        f"{report['curves'][name]['area']['value']:.3f}" for name in ("deletion", "insertion")
+    ]
+
+
+def test_the_page_shows_gallery_and_controls(explained_run):
+    page = build_report(explained_run)
+    section = page[page.index('<section id="heat-maps"') : page.index('<section id="provenance"')]
+    assert "data:image/jpeg;base64," in section
+    assert "networks with random weights" in section and "a fixed blob in the centre" in section
+    assert "no proof that a diagnosis is right" in section
+
+
+def test_maps_of_another_checkpoint_are_left_out(explained_run, tmp_path):
+    folder = Path(shutil.copytree(explained_run, tmp_path / "run"))
+    path = folder / "explain" / "faithfulness.json"
+    write_json(path, {**json.loads(path.read_text()), "made_from": {"checkpoint": "0" * 64}})
+    run = read_run(folder)
+    assert run.explanation is None
+    assert "lesionlens explain" in run.left_out["explain/faithfulness.json"]
+    assert "this run has no <code>explain/faithfulness.json</code>" in build_report(folder)
