@@ -46,7 +46,8 @@ def test_the_page_shows_gallery_and_controls(explained_run):
     page = build_report(explained_run)
     section = page[page.index('<section id="heat-maps"') : page.index('<section id="provenance"')]
     assert "data:image/jpeg;base64," in section
-    assert "networks with random weights" in section and "a fixed blob in the centre" in section
+    assert "networks with random weights" in section
+    assert "a fixed blob in the centre" in section
     assert "no proof that a diagnosis is right" in section
 
 
