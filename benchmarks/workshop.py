@@ -1,0 +1,108 @@
+"""Bundles of random networks to measure time on, all made on the same synthetic images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from lesionlens.compression.prune import prune_structured
+from lesionlens.compression.quantize import static_int8
+from lesionlens.core.recipe import Recipe
+from lesionlens.core.recipe_file import recipe_from
+from lesionlens.data.image import InputSpec, input_spec, open_image
+from lesionlens.data.sources import read_source
+from lesionlens.data.split import make_split
+from lesionlens.data.store import pack
+from lesionlens.data.synthetic import write_synthetic
+from lesionlens.deployment.bundle import Bundle, open_bundle
+from lesionlens.deployment.export import ExportSettings, Material, export
+from lesionlens.deployment.outputs import Tolerance
+from lesionlens.deployment.variants import NewVariant, add_variant
+from lesionlens.models.build import build_network
+from lesionlens.training.checkpoint import CheckpointInfo, save_network, versions
+
+WIDTH, HEIGHT = 600, 450  # of HAM10000's photographs
+PHOTO_NOISE, PHOTO_QUALITY = 10.0, 98  # gives about as many bytes as HAM10000's photographs have
+LOOSE = Tolerance(0.5, 1.0, 1.0)  # random weights put no image far from any other class
+SLIM = "slim"
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """Where bundles of random networks are made, all on the same images.
+
+    Attributes:
+        folder: keeps images, store and bundles.
+        name: of the network in timm.
+        size: side of its images, pixels.
+        calibration: images that int8 is calibrated on.
+        channels_removed: share of the slim network.
+    """
+
+    folder: Path
+    name: str
+    size: int
+    calibration: int
+    channels_removed: float
+
+    def recipe(self, name: str) -> Recipe:
+        """The recipe of a network without weights."""
+        return recipe_from({"name": name, "input": {"size": self.size}, "model": {"name": name, "weights": "none"}})
+
+    @property
+    def spec(self) -> InputSpec:
+        """How the images are prepared."""
+        return input_spec(self.recipe(self.name).input)
+
+    @cached_property
+    def material(self) -> Material:
+        """Synthetic images, their split and store."""
+        images = self.folder / "images"
+        if not images.is_dir():
+            write_synthetic(images, n_images=max(60, self.calibration), seed=0, width=WIDTH, height=HEIGHT)
+        index = read_source(images)
+        return Material(index, make_split(index, self.recipe(self.name).split), pack(index, self.spec, self.folder / "store"))
+
+    def photo(self) -> Path:
+        """One photograph of the geometry and bytes of HAM10000's; drawn images alone are too smooth."""
+        path = self.folder / "photo.jpg"
+        if not path.is_file():
+            record = self.material.index.records[0]
+            pixels = np.asarray(open_image(self.material.index.image_path(record)), np.float64)
+            noisy = pixels + np.random.default_rng(0).normal(0, PHOTO_NOISE, pixels.shape)
+            Image.fromarray(np.clip(noisy, 0, 255).astype(np.uint8)).save(path, quality=PHOTO_QUALITY)
+        return path
+
+    def bundle(self, name: str, bf16: bool = False) -> Bundle:
+        """The bundle of a network with fp32 and int8, made if it is not there."""
+        folder = self.folder / name
+        if (folder / "bundle" / "bundle.json").is_file():
+            return open_bundle(folder / "bundle")
+        self._save(name, folder / "best.safetensors")
+        settings = ExportSettings(compared_images=4, selftest_images=4, batch_size=4)
+        export(folder / "best.safetensors", self.material, folder / "bundle", settings=settings)
+        pixels = self.material.store.images[: self.calibration]
+        static_int8(folder / "bundle" / "model.onnx", np.ascontiguousarray(pixels), folder / "model.int8.onnx")
+        graphs = {"openvino": "model.int8.onnx", "onnxruntime": "model.int8.onnx"}
+        int8 = NewVariant("int8", [folder / "model.int8.onnx"], graphs, tolerance=LOOSE, default=True)
+        made = add_variant(folder / "bundle", int8)
+        if bf16:
+            variant = NewVariant("bf16", [], {"openvino": "model.onnx"}, precision="bf16", tolerance=LOOSE)
+            made = add_variant(folder / "bundle", variant)
+        return made
+
+    def _save(self, name: str, path: Path) -> None:
+        recipe = self.recipe(self.name if name == SLIM else name)
+        index, split = self.material.index, self.material.split
+        torch.manual_seed(0)
+        network = build_network(recipe.model, len(index.labels), self.size)
+        if name == SLIM:
+            network = prune_structured(network, self.size, self.channels_removed)
+        facts = (split.hash, "none", index.hash, split.protocol, split.leaks)
+        info = CheckpointInfo(index.labels, self.spec, recipe, *facts, versions=versions())
+        save_network(network, replace(info, slim=name == SLIM), path)
