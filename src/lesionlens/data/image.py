@@ -5,8 +5,6 @@ from __future__ import annotations
 import io
 import math
 import re
-import struct
-import zlib
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,34 +16,21 @@ from PIL import Image, UnidentifiedImageError
 from lesionlens.core.artifact import hash_value
 from lesionlens.core.errors import ArtifactError, DataError, ImageError, RecipeError
 from lesionlens.core.recipe import InputRecipe
+from lesionlens.data.decoding_rules import DECODE_ERRORS, MAX_PIXELS, check_size
+from lesionlens.data.dicom import open_dicom
+from lesionlens.data.dicom_elements import is_dicom
 
 FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP", "GIF")
-EXTENSIONS = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".gif")
+KNOWN_FORMATS = ", ".join((*FORMATS, "DICOM"))
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".dcm")
 FILTER = "pillow-bilinear-antialiased"
 RESIZE_RULES = ("squash", "short_side")
-MAX_PIXELS = 50_000_000
-MIN_SIDE = 32
 ORIENTATION = 0x0112
 WHITE = (255, 255, 255, 255)
 NORMALISATIONS = {
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     "half": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
 }
-# All that Pillow's readers are known to raise on damaged bytes; anything else is a bug to be seen.
-DECODE_ERRORS = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    LookupError,
-    TypeError,
-    EOFError,
-    ArithmeticError,
-    NotImplementedError,
-    struct.error,
-    zlib.error,
-    Image.DecompressionBombError,
-    Image.DecompressionBombWarning,
-)
 
 
 @dataclass(frozen=True)
@@ -138,38 +123,49 @@ def frame_spec(recipe: InputRecipe) -> InputSpec:
     return input_spec(recipe, *NORMALISATIONS["half"])
 
 
-def open_image(source: Path | bytes, name: str = "", max_pixels: int = MAX_PIXELS) -> Image.Image:
+def open_image(source: Path | bytes, name: str = "", max_pixels: int = MAX_PIXELS, frame: int = 0) -> Image.Image:
     """Read one photograph as upright 8-bit RGB.
 
     CMYK, palette, grey and 16-bit images are converted (16 bits keep their high byte); what is
     transparent is laid on white; an EXIF rotation is carried out. Animated and many-page files
     are refused, because nobody said which of the pictures is meant; of a camera's multi-picture
-    JPEG the first picture is the photograph. Embedded colour profiles are not applied.
+    JPEG the first picture is the photograph. Embedded colour profiles are not applied. Of a DICOM
+    file, which its bytes tell and not its name, one frame is read; see `dicom.open_dicom`.
 
     Args:
         source: a file, or its bytes.
         name: what to call it in errors; the path if empty.
         max_pixels: largest width x height, checked in the header before anything is decoded.
+        frame: which picture of a DICOM file, from 0; other files have only one.
 
     Raises:
         ImageError: if it is missing, empty, damaged, cut short, of an unknown format, animated,
-            too small or too large.
+            too small or too large, or has no such frame.
     """
     name = name or (str(source) if isinstance(source, Path) else "image")
     try:
-        with Image.open(_stream(source, name), formats=FORMATS) as image:
-            _check_header(image, name, max_pixels)
-            orientation = _orientation(image)
-            image.load()
-            return _upright(_to_rgb(image, name), orientation)
+        stream = _stream(source, name)
+        if is_dicom(source):
+            return open_dicom(source, name, max_pixels, frame)
+        if frame:
+            raise ImageError(f"{name} has no frame {frame}; only DICOM files have several")
+        return _open_photograph(stream, name, max_pixels)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         pixels = re.search(r"\d+", str(error))  # Pillow refuses before it says a size other than in words
         count = f"{int(pixels[0]):,}" if pixels else "too many"
         raise ImageError(f"{name} has {count} pixels; the most is {max_pixels:,}. Scale the image down first") from error
     except UnidentifiedImageError as error:
-        raise ImageError(f"{name} is not an image in a known format ({', '.join(FORMATS)}); save it as JPEG or PNG") from error
+        raise ImageError(f"{name} is not an image in a known format ({KNOWN_FORMATS}); save it as JPEG or PNG") from error
     except DECODE_ERRORS as error:
         raise ImageError(f"{name} is damaged or cut short ({error}); copy or download it again") from error
+
+
+def _open_photograph(stream: Path | io.BytesIO, name: str, max_pixels: int) -> Image.Image:
+    with Image.open(stream, formats=FORMATS) as image:
+        _check_header(image, name, max_pixels)
+        orientation = _orientation(image)
+        image.load()
+        return _upright(_to_rgb(image, name), orientation)
 
 
 def _stream(source: Path | bytes, name: str) -> Path | io.BytesIO:
@@ -189,11 +185,7 @@ def _stream(source: Path | bytes, name: str) -> Path | io.BytesIO:
 
 
 def _check_header(image: Image.Image, name: str, max_pixels: int) -> None:
-    width, height = image.size
-    if width * height > max_pixels:
-        raise ImageError(f"{name} has {width}x{height} pixels; the most is {max_pixels:,}. Scale the image down first")
-    if min(width, height) < MIN_SIDE:
-        raise ImageError(f"{name} has {width}x{height} pixels; the shorter side needs at least {MIN_SIDE}")
+    check_size(*image.size, name, max_pixels)
     if getattr(image, "is_animated", False) and image.format != "MPO":
         raise ImageError(f"{name} holds several pictures (animated or many pages); save the one to be judged as its own image")
 
