@@ -13,6 +13,7 @@ from lesionlens.data.image import EXTENSIONS
 TABLE_EXTENSIONS = (".csv", ".tsv", ".tab", ".txt", "")
 MASK_FOLDERS = ("mask", "masks", "groundtruth")
 MASK_ENDINGS = ("_segmentation", "_mask")
+PASSED_OVER = "__MACOSX"
 
 
 @dataclass
@@ -32,7 +33,7 @@ class ImageFiles:
     tables: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        for path in sorted(_walk(self.root)):
+        for path in sorted(found.relative_to(self.root).as_posix() for found in walk(self.root)):
             stem, extension = _split_name(path)
             if extension.lower() not in EXTENSIONS:
                 if extension.lower() in TABLE_EXTENSIONS:
@@ -88,6 +89,22 @@ def scan(root: Path) -> ImageFiles:
     return files
 
 
+def walk(root: Path) -> Iterator[Path]:
+    """Files below `root`, folder by folder, sorted within each; links are followed, but into no folder twice.
+
+    Hidden files and folders and the `__MACOSX` folders of zip files are passed over.
+    """
+    seen: set[str] = set()
+    for folder, folders, names in os.walk(root, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != PASSED_OVER)
+        yield from (Path(folder, name) for name in sorted(names) if not name.startswith("."))
+
+
 def stem_of(value: str) -> str:
     """File name without folder and image extension: `a/ISIC_1.JPG` gives `ISIC_1`."""
     stem, extension = _split_name(value.replace("\\", "/"))
@@ -103,19 +120,6 @@ def path_id(value: str) -> str:
 def same_bytes(first: Path, second: Path) -> bool:
     """Whether two files are equal."""
     return first.stat().st_size == second.stat().st_size and first.read_bytes() == second.read_bytes()
-
-
-def _walk(root: Path) -> Iterator[str]:
-    seen: set[str] = set()
-    for folder, folders, names in os.walk(root, followlinks=True):
-        real = os.path.realpath(folder)
-        if real in seen:
-            folders.clear()
-            continue
-        seen.add(real)
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__MACOSX")
-        prefix = PurePosixPath(Path(folder).relative_to(root).as_posix())
-        yield from (str(prefix / name) for name in names if not name.startswith("."))
 
 
 def _split_name(path: str) -> tuple[str, str]:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import glob
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from lesionlens.data.files import MASK_ENDINGS
+from lesionlens.data.files import MASK_ENDINGS, walk
 from lesionlens.data.image import EXTENSIONS
 
 LIST = "-"
-PASSED_OVER = "__MACOSX"
 
 
 def image_paths(arguments: Iterable[str], listed: Iterable[str] = ()) -> Iterator[Path]:
@@ -49,15 +47,7 @@ def _matching(pattern: str) -> Iterator[Path]:
 
 
 def _below(root: Path) -> Iterator[Path]:
-    seen: set[str] = set()
-    for folder, folders, names in os.walk(root, followlinks=True):
-        real = os.path.realpath(folder)
-        if real in seen:
-            folders.clear()
-            continue
-        seen.add(real)
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != PASSED_OVER)
-        yield from (Path(folder, name) for name in sorted(names) if _is_image(name))
+    return (path for path in walk(root) if _is_image(path.name))
 
 
 def _is_image(name: str) -> bool:
