@@ -11,6 +11,7 @@ from lesionlens import __version__
 from lesionlens.cli.audit import audit
 from lesionlens.cli.augment import augment
 from lesionlens.cli.benchmark import benchmark
+from lesionlens.cli.compress import compress
 from lesionlens.cli.console import note
 from lesionlens.cli.download import download
 from lesionlens.cli.evaluate import compare, evaluate
@@ -21,6 +22,7 @@ from lesionlens.cli.inspect_bundle import inspect
 from lesionlens.cli.predict import predict
 from lesionlens.cli.report import report
 from lesionlens.cli.run import run
+from lesionlens.cli.serve import serve
 from lesionlens.cli.split import split
 from lesionlens.cli.synthetic import synthetic
 from lesionlens.cli.train import train
@@ -28,7 +30,7 @@ from lesionlens.core.errors import LesionLensError
 
 COMMANDS = (
     *(run, download, synthetic, index, audit, split, augment, pack, train, evaluate, compare, report),
-    *(explain, export, predict, inspect, benchmark),
+    *(explain, export, compress, predict, inspect, benchmark, serve),
 )
 EPILOG = (
     "Exit codes: 0 done, 1 an error, 2 usage or recipe, 3 data, 4 model, 130 interrupted. "

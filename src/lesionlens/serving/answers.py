@@ -1,0 +1,116 @@
+"""From a prediction to the answer that the client gets and the record keeps."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import zlib
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+
+from lesionlens.deployment.bundle import Bundle
+from lesionlens.deployment.runtime import Prediction
+from lesionlens.serving.decoding import Decoded
+from lesionlens.serving.messages import Buffer
+from lesionlens.serving.record import Entry, timestamp
+
+SCHEMA = "1"
+DIGITS = 6
+MAP_TYPE = "<f2"  # half floats: three digits, more than a colour shows
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is known of a request before it is answered.
+
+    Attributes:
+        id: of the prediction.
+        request_id: of the request.
+        who: name of the token.
+        file_name: as sent, or None.
+        frame: asked for.
+        data: the uploaded bytes.
+        received: when they were here, UTC.
+    """
+
+    id: str
+    request_id: str
+    who: str
+    file_name: str | None
+    frame: int
+    data: Buffer
+    received: datetime
+
+
+def entry_of(asked: Asked, decoded: Decoded, prediction: Prediction, bundle: Bundle, variant: str, expires: str | None) -> Entry:
+    """What is recorded of a prediction; its `answer` is what the client gets, byte for byte.
+
+    Args:
+        asked: the request.
+        decoded: the image.
+        prediction: of it.
+        bundle: that made it.
+        variant: of the bundle.
+        expires: when the image's overlay is gone; None: it stays.
+    """
+    sha256 = hashlib.sha256(asked.data).hexdigest()
+    usable = prediction.outcome != "not_usable"
+    diagnosis = prediction.first.code if prediction.outcome == "diagnosis" else None
+    created = timestamp(asked.received)
+    has_maps = prediction.maps is not None
+    width, height = decoded.prepared.image_size
+    total_ms = 1000 * (datetime.now(UTC) - asked.received).total_seconds()
+    answer = {
+        "schema": SCHEMA,
+        "id": asked.id,
+        "request_id": asked.request_id,
+        "created": created,
+        "file_name": asked.file_name,
+        "input_sha256": sha256,
+        "outcome": prediction.outcome,
+        "explanation": prediction.explanation,
+        "diagnosis": diagnosis,
+        "malignant_share": round(prediction.malignant_share, DIGITS) if usable else None,
+        "probabilities": _probabilities(prediction) if usable else [],
+        "gate": None if prediction.verdict is None else prediction.verdict.to_json(),
+        "image": {"width": width, "height": height, "frames": decoded.frames, "frame": asked.frame},
+        "timings_ms": {**{step: round(ms, 2) for step, ms in prediction.timings_ms.items()}, "total": round(total_ms, 2)},
+        "bundle": {"id": bundle.id, "name": bundle.name, "variant": variant},
+        "maps": {"codes": list(bundle.labels.codes) if has_maps else [], "available": has_maps, "expires": expires},
+        "review": None,
+    }
+    text = json.dumps(answer, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    maps, shape = pack_maps(prediction.maps)
+    return Entry(
+        *(asked.id, created, asked.request_id, asked.who, bundle.id, sha256, asked.file_name, prediction.outcome, diagnosis),
+        *(text, maps, shape),
+    )
+
+
+def expiry(received: datetime, minutes: float) -> str:
+    """When an image that is in memory only is gone."""
+    return timestamp(received + timedelta(minutes=minutes))
+
+
+def pack_maps(maps: np.ndarray | None) -> tuple[bytes | None, str | None]:
+    """Heat maps, float32 (K, h, w), as few bytes, and their shape as text."""
+    if maps is None:
+        return None, None
+    halves = np.clip(maps, 0, np.finfo(np.float16).max).astype(MAP_TYPE)
+    return zlib.compress(halves.tobytes(), 1), ",".join(str(side) for side in maps.shape)
+
+
+def unpack_maps(data: bytes, shape: str) -> np.ndarray:
+    """What `pack_maps` packed, float32 (K, h, w)."""
+    sides = [int(side) for side in shape.split(",")]
+    values = np.frombuffer(zlib.decompress(data, bufsize=2 * math.prod(sides)), dtype=MAP_TYPE)
+    return values.reshape(sides).astype(np.float32)
+
+
+def _probabilities(prediction: Prediction) -> list[dict[str, Any]]:
+    rows = zip(prediction.labels.diagnoses, prediction.probabilities.tolist(), strict=True)
+    return [{"code": d.code, "name": d.name, "malignant": d.malignant, "probability": round(p, DIGITS)} for d, p in rows]

@@ -1,0 +1,162 @@
+"""What every request passes: its id, the guard, refusals as problems, security headers, metrics, one log line."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+import traceback
+from collections.abc import MutableMapping
+from pathlib import Path
+from typing import Any
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
+from starlette.routing import Match, Router
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from lesionlens.serving.identifiers import request_id
+from lesionlens.serving.problems import Problem, problem_response
+from lesionlens.serving.service import Service
+
+LOG = logging.getLogger("lesionlens.serving")
+DRAIN_SECONDS = 1.0
+SECURITY_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none'; form-action 'self'; "
+        "frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Permissions-Policy": "camera=(self), microphone=(), geolocation=(), payment=(), usb=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Embedder-Policy": "require-corp",
+}
+
+
+class Boundary:
+    """ASGI middleware around the whole application.
+
+    Args:
+        app: what is inside.
+        service: whose guard, metrics and record are used.
+        router: that knows the methods of each address.
+    """
+
+    def __init__(self, app: ASGIApp, service: Service, router: Router) -> None:
+        self._app = app
+        self._service = service
+        self._router = router
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass one request on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        await Exchange(self._service, scope, receive, send).run(self._app, self._router)
+
+
+class Exchange:
+    """One request and its response."""
+
+    def __init__(self, service: Service, scope: Scope, receive: Receive, send: Send) -> None:
+        self._service = service
+        self._headers = Headers(scope=scope)
+        self._method = scope["method"]
+        self._id = request_id(self._headers.get("x-request-id", ""))
+        state = {**scope.get("state", {}), "request_id": self._id, "who": ""}
+        self._scope: MutableMapping[str, Any] = {**scope, "state": state}
+        self._receive = receive
+        self._send = send
+        self._started = time.perf_counter()
+        self._status = 0
+        self._code = ""
+        self._body_left = "content-length" in self._headers or "transfer-encoding" in self._headers
+
+    async def run(self, app: ASGIApp, router: Router) -> None:
+        """Answer the request, whatever happens."""
+        try:
+            self._service.guard.check(self._headers, self._scope["path"])
+            if self._method == "OPTIONS":
+                await self._options(router)
+            else:
+                if self._method == "HEAD":
+                    self._scope["method"] = "GET"  # the server sends no body for it
+                await app(self._scope, self.receive, self.send)
+        except Problem as problem:
+            await self._refuse(problem)
+        except Exception as error:
+            LOG.error(json.dumps({"request_id": self._id, "error": type(error).__name__, "at": _places(error)}))
+            await self._refuse(Problem("internal_error", "the server's log says more, under this request id"))
+        finally:
+            self._log()
+
+    async def receive(self) -> Message:
+        """Pass on a piece of the request."""
+        message = await self._receive()
+        self._body_left = bool(message.get("more_body", False))
+        return message
+
+    async def send(self, message: Message) -> None:
+        """Pass on a piece of the response, with the headers that all have."""
+        if message["type"] == "http.response.start":
+            self._status = message["status"]
+            headers = MutableHeaders(scope=message)
+            headers["X-Request-ID"] = self._id
+            for name, value in SECURITY_HEADERS.items():
+                headers[name] = value
+            headers.setdefault("Cache-Control", "no-store")
+        await self._send(message)
+
+    async def _refuse(self, problem: Problem) -> None:
+        self._code = problem.code
+        if self._status:
+            raise RuntimeError("the response had begun")  # the server cuts the connection
+        await self._service.refused(self._scope, problem)
+        if self._body_left and not await self._drained():
+            problem.headers["Connection"] = "close"
+        await problem_response(problem, self._id)(self._scope, self.receive, self.send)
+
+    async def _drained(self) -> bool:
+        """Read on for a moment, so that the client hears the refusal instead of a broken connection."""
+        if self._headers.get("expect", "").lower() == "100-continue":
+            return False
+        try:
+            async with asyncio.timeout(DRAIN_SECONDS):
+                while self._body_left:
+                    await self.receive()
+        except TimeoutError:
+            return False
+        return True
+
+    async def _options(self, router: Router) -> None:
+        methods: set[str] = set()
+        for route in router.routes:
+            if route.matches({**self._scope, "method": "GET"})[0] is not Match.NONE:
+                methods |= getattr(route, "methods", None) or set()
+        if not methods:
+            raise Problem("not_found", "there is nothing at this address; GET /openapi.json says what there is")
+        methods |= {"OPTIONS"} | ({"HEAD"} if "GET" in methods else set())
+        await Response(status_code=204, headers={"Allow": ", ".join(sorted(methods))})(self._scope, self.receive, self.send)
+
+    def _log(self) -> None:
+        route = getattr(self._scope.get("route"), "path", "")
+        seconds = time.perf_counter() - self._started
+        self._service.metrics.request(self._method, route, self._status, seconds)
+        facts = {
+            "request_id": self._id,
+            "who": self._scope["state"]["who"],
+            "method": self._method if self._method.isalpha() else "",
+            "route": route,
+            "status": self._status,
+            "ms": round(1000 * seconds, 1),
+        }
+        LOG.info(json.dumps({**facts, "code": self._code} if self._code else facts))
+
+
+def _places(error: BaseException) -> list[str]:
+    """Where an error came from, without any value that it names."""
+    return [f"{Path(frame.filename).name}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)][-8:]

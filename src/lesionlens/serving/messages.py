@@ -1,0 +1,49 @@
+"""Messages between the server and a decoder over pipes: a JSON head and raw bytes behind it."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Callable
+from typing import Any, Protocol
+
+LENGTHS = struct.Struct("<IQ")  # of the head and of the bytes behind it
+Owned = bytes | bytearray
+Buffer = bytes | bytearray | memoryview
+
+
+class Writable(Protocol):
+    """The writing end of a pipe."""
+
+    def write(self, data: Buffer, /) -> int | None:
+        """Write some of the bytes and say how many."""
+
+
+def send(stream: Writable, head: dict[str, Any], data: Buffer = b"") -> None:
+    """Write one message."""
+    text = json.dumps(head).encode()
+    size = data.nbytes if isinstance(data, memoryview) else len(data)
+    for part in (LENGTHS.pack(len(text), size) + text, data):
+        left = memoryview(part)
+        while left:
+            left = left[stream.write(left) or 0 :]
+
+
+def receive(read: Callable[[int], Owned]) -> tuple[dict[str, Any], Owned]:
+    """Read one message.
+
+    Args:
+        read: gives as many bytes as asked for, fewer only at the end.
+
+    Raises:
+        EOFError: if the other side has ended.
+    """
+    n_head, n_bytes = LENGTHS.unpack(_all(read, LENGTHS.size))
+    return json.loads(_all(read, n_head)), _all(read, n_bytes)
+
+
+def _all(read: Callable[[int], Owned], size: int) -> Owned:
+    data = read(size)
+    if len(data) < size:
+        raise EOFError
+    return data

@@ -1,0 +1,189 @@
+"""The JSON of the API, version 1: what OpenAPI tells, and what reviews are checked against.
+
+Answers are not passed through these models: the bytes that the record keeps are the bytes that are
+sent. A test holds every kind of answer against them.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from lesionlens.serving.identifiers import PATTERN
+
+Outcome = Literal["diagnosis", "not_sure", "not_usable"]
+Share = Annotated[float, Field(ge=0, le=1)]
+Milliseconds = Annotated[float, Field(ge=0)]
+NOTE_CHARACTERS = 4000
+
+
+class Model(BaseModel):
+    """What all have in common: unknown fields are errors."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Probability(Model):
+    """A diagnosis and its calibrated probability."""
+
+    code: str
+    name: str
+    malignant: bool
+    probability: Share
+
+
+class Reason(Model):
+    """Why an image is not usable."""
+
+    code: str
+    text: str
+
+
+class GateVerdict(Model):
+    """Whether the image is a usable dermoscopic image at all."""
+
+    usable: bool
+    reasons: list[Reason]
+    measures: dict[str, float]
+
+
+class ImageFacts(Model):
+    """The upload: upright width and height in pixels, frames in the file, and which of them was looked at."""
+
+    width: int
+    height: int
+    frames: int
+    frame: int
+
+
+class Timings(Model):
+    """Milliseconds of each step; `total` is from the whole upload to the answer, waiting included."""
+
+    decode: Milliseconds
+    resize: Milliseconds
+    network: Milliseconds
+    total: Milliseconds
+
+
+class BundleName(Model):
+    """What answered."""
+
+    id: str
+    name: str
+    variant: str
+
+
+class MapsFacts(Model):
+    """Heat maps: of which diagnoses, and until when the image is here to lay them over (null: it stays)."""
+
+    codes: list[str]
+    available: bool
+    expires: str | None
+
+
+class Review(Model):
+    """What a person concluded."""
+
+    conclusion: str
+    note: str
+    reviewer: str
+    created: str
+
+
+class Answer(Model):
+    """What the bundle says of one image. Never a bare label: see `outcome` and `explanation`."""
+
+    schema_: Literal["1"] = Field(alias="schema")
+    id: str = Field(pattern=PATTERN)
+    request_id: str
+    created: str
+    file_name: str | None
+    input_sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    outcome: Outcome
+    explanation: str
+    diagnosis: str | None
+    malignant_share: Share | None
+    probabilities: list[Probability]
+    gate: GateVerdict | None
+    image: ImageFacts
+    timings_ms: Timings
+    bundle: BundleName
+    maps: MapsFacts
+    review: Review | None
+
+
+class Page(Model):
+    """Answers, newest first; `next` is the cursor of the following page, or null."""
+
+    items: list[Answer]
+    next: str | None
+
+
+class ReviewIn(Model):
+    """A review: code of a diagnosis, `other` or `unusable`, and a note."""
+
+    conclusion: str = Field(min_length=1, max_length=32)
+    note: str = Field(default="", max_length=NOTE_CHARACTERS)
+
+
+class ProblemDetails(Model):
+    """RFC 9457, with a stable `code`."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    request_id: str
+
+
+class LabelFacts(Model):
+    """A diagnosis that the bundle knows."""
+
+    code: str
+    name: str
+    malignant: bool
+
+
+class LimitFacts(Model):
+    """What an upload may be."""
+
+    upload_bytes: int
+    pixels: int
+
+
+class AccessFacts(Model):
+    """Whether tokens are needed, and what this caller may do."""
+
+    tokens_required: bool
+    role: str
+    name: str
+
+
+class ModelBundle(BundleName):
+    """Which bundle, variant and runtime answer here."""
+
+    runtime: str
+
+
+class ModelFacts(Model):
+    """What answers here: bundle, card, scores, limits."""
+
+    bundle: ModelBundle
+    labels: list[LabelFacts]
+    input: dict[str, object]
+    scores: dict[str, object] | None
+    limits: LimitFacts
+    intended_use: dict[str, str]
+    card: str
+    decision: dict[str, object] | None
+    gate: dict[str, object] | None
+    access: AccessFacts
+
+
+class Health(Model):
+    """State of the server."""
+
+    status: str
+    reason: str = ""

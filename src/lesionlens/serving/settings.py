@@ -1,0 +1,95 @@
+"""What a server may use and where it keeps things."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from lesionlens.core.errors import RecipeError
+
+MIB = 1 << 20
+UPLOAD_BYTES = 32 * MIB
+DECODE_BYTES = 256 * MIB
+PIXELS = 24_000_000
+
+
+def state_folder() -> Path:
+    """Where record and tokens lie unless told otherwise: `$XDG_STATE_HOME/lesionlens`, or `~/.local/state/lesionlens`."""
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "lesionlens"
+
+
+@dataclass(frozen=True)
+class ServingSettings:
+    """How one server runs.
+
+    Attributes:
+        bundle: folder of the bundle.
+        record: SQLite file of the record; made if missing.
+        tokens: file of access tokens; None: everyone may (only on loopback).
+        hosts: names by which clients may call this server, beyond its own address; empty: on
+            loopback only its own names, elsewhere any.
+        runtime: `auto`, `openvino` or `onnxruntime`.
+        variant: of the bundle; `auto` is its default.
+        threads: of computation; 0 leaves it to the runtime.
+        batch_size: most images that the network sees in one pass.
+        decoders: processes that decode images.
+        max_active: predictions at once.
+        queue: predictions that may wait beyond them; more get 503.
+        upload_bytes: largest upload.
+        pixels: largest width x height, read in the header before anything is decoded.
+        decode_bytes: memory that the decoding of one upload may take.
+        decode_seconds: processor time that it may take; five times as long on the clock.
+        upload_seconds: time in which a request must have arrived whole.
+        rate: predictions a minute for each token; 0: no limit.
+        keep_images: keep every image beside the record.
+        file_names: keep the names of files.
+        image_minutes: how long an image stays in memory for its overlay.
+        image_bytes: most memory for such images.
+        drain_seconds: how long a stopping server still says so (readyz) before it closes its door.
+
+    Raises:
+        RecipeError: if a value is out of its range.
+    """
+
+    bundle: Path
+    record: Path
+    tokens: Path | None = None
+    hosts: tuple[str, ...] = ()
+    runtime: str = "auto"
+    variant: str = "auto"
+    threads: int = 0
+    batch_size: int = 1
+    decoders: int = 2
+    max_active: int = 4
+    queue: int = 16
+    upload_bytes: int = UPLOAD_BYTES
+    pixels: int = PIXELS
+    decode_bytes: int = DECODE_BYTES
+    decode_seconds: float = 2.0
+    upload_seconds: float = 20.0
+    rate: int = 600
+    keep_images: bool = False
+    file_names: bool = True
+    image_minutes: float = 10.0
+    image_bytes: int = 64 * MIB
+    drain_seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        ranges = {
+            "decoders": (self.decoders, 1, 256),
+            "max-active": (self.max_active, 1, 4096),
+            "queue": (self.queue, 0, 65536),
+            "upload bytes": (self.upload_bytes, 1024, 1 << 31),
+            "pixels": (self.pixels, 32 * 32, 1 << 31),
+            "decode bytes": (self.decode_bytes, 16 * MIB, 1 << 40),
+            "decode seconds": (self.decode_seconds, 0.1, 600),
+            "upload seconds": (self.upload_seconds, 0.1, 3600),
+            "rate": (self.rate, 0, 1_000_000),
+            "image minutes": (self.image_minutes, 0, 1440),
+            "image bytes": (self.image_bytes, 0, 1 << 40),
+            "drain seconds": (self.drain_seconds, 0, 3600),
+        }
+        for name, (value, least, most) in ranges.items():
+            if not least <= value <= most:
+                raise RecipeError(f"{name} = {value}; it must be from {least} to {most}")

@@ -1,0 +1,176 @@
+"""Request bodies in bounded memory and time: one image, raw or as multipart/form-data."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import NamedTuple
+from urllib.parse import unquote_to_bytes
+
+from starlette.requests import ClientDisconnect, Request
+
+from lesionlens.serving.limits import Share
+from lesionlens.serving.problems import Problem
+
+PART_BYTES = 8192  # of a part's headers
+PARTS = 8
+ENVELOPE_BYTES = PARTS * PART_BYTES
+NAME_CHARACTERS = 255
+RAW_TYPES = ("application/octet-stream", "application/dicom")
+BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,\-./:=? ]{0,69}[0-9A-Za-z'()+_,\-./:=?]")
+PARAMETER = re.compile(r';\s*([A-Za-z*]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;"\s]*)')
+
+
+class Upload(NamedTuple):
+    """One file.
+
+    Attributes:
+        data: its bytes; a view of the request's body.
+        name: as sent, text only; empty if none was sent.
+    """
+
+    data: memoryview
+    name: str
+
+
+async def read_body(request: Request, most: int, seconds: float, share: Share) -> bytearray:
+    """The whole body.
+
+    Args:
+        request: whose body was not read yet.
+        most: bytes that it may have.
+        seconds: in which it must be here.
+        share: of the memory for uploads.
+
+    Raises:
+        Problem: `upload_too_large`, `upload_too_slow`, `malformed_upload` or `busy`.
+    """
+    _check_length(request, most)
+    body = bytearray()
+    try:
+        async with asyncio.timeout(seconds):
+            async for chunk in request.stream():
+                if len(body) + len(chunk) > most:
+                    raise _too_large(most)
+                share.take(len(chunk))
+                body += chunk
+    except TimeoutError as error:
+        detail = f"the request did not arrive within {seconds:g} s; send it again over a better connection"
+        raise Problem("upload_too_slow", detail, {"Connection": "close"}) from error
+    except ClientDisconnect as error:
+        raise Problem("malformed_upload", "the connection ended before the upload did") from error
+    return body
+
+
+async def read_upload(request: Request, most: int, seconds: float, share: Share) -> Upload:
+    """The one image of a request, raw or as field `file` of a form.
+
+    Raises:
+        Problem: if it is too large, too slow, empty, of another media type, or no valid form.
+    """
+    kind, parameters = media_type(request.headers.get("content-type", RAW_TYPES[0]))
+    encoding = request.headers.get("content-encoding", "identity").lower()
+    if encoding != "identity":
+        raise Problem("unsupported_media_type", "a Content-Encoding is not supported; send the file as it is")
+    if kind == "multipart/form-data":
+        boundary = parameters.get("boundary", "")
+        if not BOUNDARY.fullmatch(boundary):
+            raise Problem("malformed_upload", "multipart/form-data needs a boundary of 1 to 70 plain characters")
+        body = await read_body(request, most + ENVELOPE_BYTES, seconds, share)
+        upload = parse_form(body, boundary.encode())
+    elif kind in RAW_TYPES or kind.startswith("image/"):
+        body = await read_body(request, most, seconds, share)
+        _, parameters = media_type(request.headers.get("content-disposition", ""))
+        upload = Upload(memoryview(body), file_name(parameters))
+    else:
+        raise Problem(
+            "unsupported_media_type",
+            "send the image as multipart/form-data with a field `file`, or as the body with Content-Type image/*, "
+            "application/dicom or application/octet-stream",
+        )
+    if not upload.data:
+        raise Problem("malformed_upload", "the file is empty (0 bytes); choose it again")
+    if len(upload.data) > most:
+        raise _too_large(most)
+    return upload
+
+
+def parse_form(body: bytearray, boundary: bytes) -> Upload:
+    """The field `file` of a multipart/form-data body (RFC 7578); other fields are skipped.
+
+    Raises:
+        Problem: `malformed_upload`, if it is cut short, has no field `file` or several, or too many fields.
+    """
+    mark = b"--" + boundary
+    at = 0 if body.startswith(mark) else body.find(b"\r\n" + mark) + 2
+    if at < 2 and not body.startswith(mark):
+        raise Problem("malformed_upload", "the form does not begin with its boundary")
+    found: list[Upload] = []
+    view = memoryview(body)
+    for _ in range(PARTS + 1):
+        at += len(mark)
+        if body[at : at + 2] == b"--":
+            break
+        start, end = _part(body, at, mark)
+        parameters = _disposition(bytes(view[at + 2 : start - 2]))
+        if parameters.get("name") == "file":
+            found.append(Upload(view[start:end], file_name(parameters)))
+        at = end + 2
+    else:
+        raise Problem("malformed_upload", f"the form has more than {PARTS} fields; send the one field `file`")
+    if len(found) != 1:
+        raise Problem("malformed_upload", f"the form has {len(found)} fields called `file`; it must have just one")
+    return found[0]
+
+
+def media_type(header: str) -> tuple[str, dict[str, str]]:
+    """A header such as Content-Type: its value in lower case, and its parameters."""
+    value, _, rest = header.partition(";")
+    parameters: dict[str, str] = {}
+    for name, text in PARAMETER.findall(";" + rest):
+        quoted = text.startswith('"')
+        parameters.setdefault(name.lower(), re.sub(r'\\(["\\])', r"\1", text[1:-1]) if quoted else text)
+    return value.strip().lower(), parameters
+
+
+def file_name(parameters: dict[str, str]) -> str:
+    """The file's name out of the parameters of Content-Disposition: text without control characters, cut to 255."""
+    name = parameters.get("filename", "")
+    charset, quote, encoded = parameters.get("filename*", "").partition("''")
+    if quote and charset.lower() in ("utf-8", "iso-8859-1"):
+        name = unquote_to_bytes(encoded).decode(charset, "replace")
+    return plain_text(name)[:NAME_CHARACTERS]
+
+
+def plain_text(text: str, keep: str = "") -> str:
+    """Text without control and formatting characters (line ends, terminal codes, reversed writing), but for `keep`."""
+    return "".join(letter for letter in text if letter.isprintable() or letter in keep)
+
+
+def _part(body: bytearray, at: int, mark: bytes) -> tuple[int, int]:
+    """Where the content of the part begins and ends, whose boundary ends at `at`."""
+    head = body.find(b"\r\n\r\n", at, at + PART_BYTES)
+    if body[at : at + 2] != b"\r\n" or head < 0:
+        raise Problem("malformed_upload", f"a field of the form has no headers, or more than {PART_BYTES} bytes of them")
+    end = body.find(b"\r\n" + mark, head + 4)
+    if end < 0:
+        raise Problem("malformed_upload", "the form is cut short: its last boundary is missing")
+    return head + 4, end
+
+
+def _disposition(block: bytes) -> dict[str, str]:
+    for line in block.split(b"\r\n"):
+        name, _, value = line.partition(b":")
+        if name.strip().lower() == b"content-disposition":
+            return media_type(value.decode("utf-8", "replace").strip())[1]
+    return {}
+
+
+def _check_length(request: Request, most: int) -> None:
+    length = request.headers.get("content-length", "")
+    if length.isdigit() and int(length[:20]) > most:
+        raise _too_large(most)
+
+
+def _too_large(most: int) -> Problem:
+    return Problem("upload_too_large", f"an upload may have {most:,} bytes; send a smaller file")

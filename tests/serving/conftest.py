@@ -1,0 +1,111 @@
+"""Real servers on loopback, each in a process of its own."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+START_SECONDS = 60
+ADDRESS = re.compile(r"listening on (http://\S+)")
+
+
+@dataclass
+class RunningServer:
+    """A server in a child process.
+
+    Attributes:
+        url: its address, without a slash at the end.
+        record: its record.
+        process: itself; its log goes to `log`.
+        log: file of its standard error.
+        client: speaks with it.
+    """
+
+    url: str
+    record: Path
+    process: subprocess.Popen[str]
+    log: Path
+    client: httpx.Client
+
+    def predict(self, data: bytes, name: str = "lesion.jpg", **options: Any) -> httpx.Response:
+        """Send one image as a form."""
+        return self.client.post("/v1/predictions", files={"file": (name, data)}, **options)
+
+    def stop(self, sign: int = signal.SIGTERM) -> int:
+        """End it and say its exit code."""
+        self.client.close()
+        if self.process.poll() is None:
+            self.process.send_signal(sign)
+        return self.process.wait(30)
+
+
+def lesion_image(seed: int = 0, size: tuple[int, int] = (96, 72), form: str = "JPEG") -> bytes:
+    """A picture of a dark spot on skin, as a file's bytes."""
+    random = np.random.default_rng(seed)
+    height, width = size[1], size[0]
+    y, x = np.mgrid[:height, :width]
+    spot = np.exp(-(((x - width / 2) / (width / 5)) ** 2 + ((y - height / 2) / (height / 5)) ** 2))
+    pixels = np.array([210, 160, 140]) - spot[..., None] * np.array([110, 100, 90]) + random.normal(0, 4, (height, width, 3))
+    buffer = io.BytesIO()
+    Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(buffer, form, **({"quality": 95} if form == "JPEG" else {}))
+    return buffer.getvalue()
+
+
+@pytest.fixture(scope="session")
+def start_server(small_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., RunningServer]]:
+    """Start servers: `start_server("--queue", "2", record=path, bundle=path, tokens=..., preexec=...)`."""
+    running: list[RunningServer] = []
+
+    def start(
+        *options: str,
+        bundle: Path = small_bundle,
+        record: Path | None = None,
+        host: str = "127.0.0.1",
+        preexec: Callable[[], None] | None = None,
+    ) -> RunningServer:
+        record = record or tmp_path_factory.mktemp("record") / "record.sqlite"
+        log = record.with_name(f"server-{time.monotonic_ns()}.log")
+        command = [sys.executable, "-m", "lesionlens", "serve", str(bundle), "--record", str(record), "--host", host]
+        command += ["--port", "0", "--threads", "1", *options]
+        with log.open("w") as stream:
+            process = subprocess.Popen(command, stderr=stream, text=True, preexec_fn=preexec, env={**os.environ, "OMP_NUM_THREADS": "1"})
+        url = _address(process, log)
+        server = RunningServer(url, record, process, log, httpx.Client(base_url=url, timeout=30, trust_env=False))
+        running.append(server)
+        return server
+
+    yield start
+    for server in running:
+        server.stop(signal.SIGKILL)
+
+
+def _address(process: subprocess.Popen[str], log: Path) -> str:
+    until = time.monotonic() + START_SECONDS
+    while time.monotonic() < until:
+        found = ADDRESS.search(log.read_text())
+        if found:
+            return found[1]
+        if process.poll() is not None:
+            break
+        time.sleep(0.05)
+    raise AssertionError(f"the server did not start: {log.read_text()}")
+
+
+@pytest.fixture(scope="session")
+def server(start_server: Callable[..., RunningServer]) -> RunningServer:
+    """One server for all tests that leave it as they found it."""
+    return start_server()
