@@ -33,7 +33,7 @@ export function showAnswer(place, answer, context) {
   place.replaceChildren(
     outcomeBanner(answer),
     make("div", { class: "columns" }, picture.element, make("div", { class: "stack" }, probabilitiesOf(answer), checkOf(answer, context.model?.gate))),
-    reviewForm(answer, context.model?.labels ?? answer.probabilities, reviewed),
+    reviewForm(answer, context.model, reviewed),
     make("div", { class: "card" }, make("h3", {}, "Record"), recordOf(answer), actionsOf(answer), framesOf(answer, context)),
   );
   report();

@@ -41,7 +41,8 @@ function select(item, asked = false) {
   } else {
     place.replaceChildren(make("p", { class: "card empty" }, `${item.name} has no answer yet.`));
   }
-  if (asked && matchMedia("(max-width: 1023px)").matches) place.scrollIntoView({ block: "start" });
+  const { top } = place.getBoundingClientRect();
+  if (asked && (top < 0 || top > window.innerHeight / 2)) place.scrollIntoView({ block: "start" });
 }
 
 /** What the three outcomes mean, before the first image. */

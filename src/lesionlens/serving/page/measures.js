@@ -11,6 +11,9 @@ const SIDES = {
   distance: [["not_dermoscopic", "at most"]],
 };
 
+/** Measures that the page knows limits of, in the order of the checks. */
+export const MEASURES = Object.keys(SIDES);
+
 /** A measure's name for people. */
 export const measureName = (name) => NAMES[name] ?? words(name);
 

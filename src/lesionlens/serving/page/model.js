@@ -1,8 +1,9 @@
 // About this model: what it is for and not for, how good it is and where that was measured, its limits.
 
 import { fact, make } from "./dom.js";
-import { bytes, figure, interval, words } from "./format.js";
+import { bytes, figure, interval, percent, sentence } from "./format.js";
 import { markdown } from "./markdown.js";
+import { MEASURES, measureLimit, measureName } from "./measures.js";
 
 const FIGURES = { accuracy: "Accuracy", balanced_accuracy: "Balanced accuracy", macro_f1: "Macro F1", macro_auc: "Macro AUC", ece: "Calibration error (ECE)", brier: "Brier score" };
 
@@ -11,7 +12,7 @@ export function showModel(place, model) {
   place.replaceChildren(
     make("div", { class: "columns even" }, useOf(model), identityOf(model)),
     scoresOf(model.scores, model.labels),
-    make("div", { class: "columns even" }, settingsOf("Decision", "When a diagnosis is named, and when a person should look.", model.decision), settingsOf("Image check", "What an image must fulfil before it is read.", model.gate)),
+    make("div", { class: "columns even" }, decisionOf(model.decision, model.labels), gateOf(model.gate)),
     make("details", { class: "card card-text" }, make("summary", {}, "Model card"), ...markdown(model.card ?? "")),
   );
 }
@@ -38,7 +39,7 @@ function identityOf(model) {
     make(
       "dl",
       { class: "facts" },
-      fact("Model", [bundle.name, bundle.variant].filter(Boolean).join(", ")),
+      fact("Model", [bundle.name, bundle.variant, bundle.runtime].filter(Boolean).join(", ")),
       fact("Bundle", make("code", {}, bundle.id)),
       input?.size && fact("Looks at", `${input.size} \u00d7 ${input.size} pixels`),
       limits?.upload_bytes && fact("Largest file", bytes(limits.upload_bytes)),
@@ -81,15 +82,41 @@ function perDiagnosis(per, labels) {
   );
 }
 
-/** Settings as facts; what lies deeper is written out in one line. */
-function settingsOf(title, note, settings) {
-  const entries = Object.entries(settings ?? {}).filter(([, value]) => value !== null);
-  const told = (value) => (typeof value === "object" ? Object.entries(value).map(([name, inner]) => `${words(name)} ${typeof inner === "object" ? JSON.stringify(inner) : figure(inner)}`).join("; ") : figure(value));
+/** When the answer is "not sure", and what that did on the validation part. */
+function decisionOf(decision, labels) {
+  const heading = make("h2", {}, "When the answer is \u201cnot sure\u201d");
+  if (typeof decision?.threshold !== "number") {
+    return make("section", { class: "card" }, heading, make("p", {}, `Never: this bundle has no threshold for it. ${sentence(decision?.reason || "it was exported without one")}`));
+  }
+  const watched = decision.watched.map((code) => labels.find((label) => label.code === code)?.name ?? code).join(", ");
+  const found = decision.validation ?? {};
   return make(
     "section",
     { class: "card" },
-    make("h2", {}, title),
-    make("p", {}, note),
-    entries.length ? make("dl", { class: "facts" }, ...entries.map(([name, value]) => fact(words(name), told(value)))) : make("p", {}, "This bundle states none."),
+    heading,
+    make("p", {}, `When another diagnosis leads, but the probability of ${watched.toLowerCase()} is ${figure(decision.threshold)} or more. The threshold was chosen so that ${percent(decision.sensitivity)} of such lesions are named or left to a person.`),
+    make(
+      "dl",
+      { class: "facts" },
+      found.n_images && fact("Chosen on", `${found.n_images} images of the ${found.part ?? "validation"} part, ${found.n_watched} of them ${watched.toLowerCase()}`),
+      found.sensitivity && fact("Not missed there", interval(found.sensitivity)),
+      found.not_sure && fact("Not sure there", `${interval(found.not_sure)} of all images`),
+      found.accuracy_answered && fact("Accuracy of the rest", interval(found.accuracy_answered)),
+    ),
+  );
+}
+
+/** What an image must fulfil before it is read. */
+function gateOf(gate) {
+  const heading = make("h2", {}, "Image check");
+  if (!gate) return make("section", { class: "card" }, heading, make("p", {}, "None: this bundle does not check whether an image is usable, nor whether it is dermoscopic."));
+  const limits = MEASURES.map((name) => [measureName(name), measureLimit(name, gate).replace(/^\(|\)$/g, "")]).filter(([, limit]) => limit);
+  const rejected = gate.validation?.share_rejected;
+  return make(
+    "section",
+    { class: "card" },
+    heading,
+    make("p", {}, `Images outside these limits get no diagnosis. They were set so that about ${percent(gate.rejection_rate)} of good images are turned away${typeof rejected === "number" ? `; on the validation part it was ${percent(rejected)}` : ""}.`),
+    make("dl", { class: "facts" }, ...limits.map(([name, limit]) => fact(name, limit))),
   );
 }

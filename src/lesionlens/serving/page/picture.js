@@ -95,7 +95,7 @@ export class Picture {
     this.code = code;
     if (!this.#hasMaps) {
       this.picture.hidden = this.#blended;
-      this.note.textContent = this.answer.gate?.usable === false ? "No heat map: the image was not read." : "This model gives no heat maps.";
+      this.note.textContent = this.answer.gate?.usable === false ? "No heat map: the image is not usable." : "This model gives no heat maps.";
       return this.changed();
     }
     try {

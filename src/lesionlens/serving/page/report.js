@@ -17,6 +17,7 @@ export function fillReport(answer, shown = {}, model = null) {
   if (!answer) return place.replaceChildren();
   return place.replaceChildren(
     head(answer),
+    blank("Patient, site of the lesion (by hand; the server knows neither)"),
     outcome(answer),
     make("div", { class: "report-columns" }, pictures(answer, shown), make("div", {}, probabilities(answer), check(answer, model?.gate))),
     review(answer, model?.labels ?? answer.probabilities),
@@ -90,9 +91,11 @@ function check(answer, limits) {
   );
 }
 
+/** A line to write on. */
+const blank = (name) => make("p", { class: "report-line" }, make("span", {}, name));
+
 function review(answer, labels) {
   const said = answer.review;
-  const blank = (name) => make("p", { class: "report-line" }, make("span", {}, name));
   return make(
     "section",
     { class: "report-review" },
@@ -123,6 +126,7 @@ function foot(answer, model) {
       fact("Bundle", make("code", {}, answer.bundle.id)),
       fact("Answer", make("code", {}, answer.id)),
       fact("Image SHA-256", make("code", {}, answer.input_sha256)),
+      fact("Request", make("code", {}, answer.request_id)),
     ),
   );
 }

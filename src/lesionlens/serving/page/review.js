@@ -5,10 +5,11 @@ import { announce, freshId, icon, make } from "./dom.js";
 import { CONCLUSIONS, conclusionName, when } from "./format.js";
 import { problemNotice } from "./notices.js";
 
-const LONGEST = 2000; // characters of a note
+const LONGEST = 4000; // characters of a note
 
-/** The form of one answer; `reviewed` hears the review once it is stored. */
-export function reviewForm(answer, labels, reviewed) {
+/** The form of one answer; `reviewed` hears the review once it is stored. Whose role does not allow it is told so. */
+export function reviewForm(answer, model, reviewed) {
+  const labels = model?.labels ?? answer.probabilities;
   const title = freshId("review");
   const stored = make("div", { class: "stored" });
   const problem = make("div", {});
@@ -33,6 +34,7 @@ export function reviewForm(answer, labels, reviewed) {
     button.disabled = false;
   };
   tell(stored, answer.review, labels);
+  if (model?.access?.role === "predict") problem.append(make("p", { class: "none" }, "Your token has the role predict. To review, use one with the role review."));
   return make(
     "section",
     { class: "card review", "aria-labelledby": title },
@@ -40,7 +42,7 @@ export function reviewForm(answer, labels, reviewed) {
     stored,
     make(
       "form",
-      { on: { submit: send } },
+      { hidden: model?.access?.role === "predict", on: { submit: send } },
       make("label", { class: "field" }, make("span", {}, "Your conclusion"), conclusion),
       make("label", { class: "field grow" }, make("span", {}, "Note (no names of patients)"), note),
       button,
