@@ -53,7 +53,7 @@ class RunningServer:
         return self.process.wait(30)
 
 
-def lesion_image(seed: int = 0, size: tuple[int, int] = (96, 72), form: str = "JPEG") -> bytes:
+def _lesion_image(seed: int = 0, size: tuple[int, int] = (96, 72), form: str = "JPEG") -> bytes:
     """A picture of a dark spot on skin, as a file's bytes."""
     random = np.random.default_rng(seed)
     height, width = size[1], size[0]
@@ -63,6 +63,12 @@ def lesion_image(seed: int = 0, size: tuple[int, int] = (96, 72), form: str = "J
     buffer = io.BytesIO()
     Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(buffer, form, **({"quality": 95} if form == "JPEG" else {}))
     return buffer.getvalue()
+
+
+@pytest.fixture(scope="session")
+def lesion_image() -> Callable[..., bytes]:
+    """Makes pictures: `lesion_image(seed, size=(96, 72), form="JPEG")`."""
+    return _lesion_image
 
 
 @pytest.fixture(scope="session")
@@ -82,7 +88,9 @@ def start_server(small_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -
         command = [sys.executable, "-m", "lesionlens", "serve", str(bundle), "--record", str(record), "--host", host]
         command += ["--port", "0", "--threads", "1", *options]
         with log.open("w") as stream:
-            process = subprocess.Popen(command, stderr=stream, text=True, preexec_fn=preexec, env={**os.environ, "OMP_NUM_THREADS": "1"})
+            process = subprocess.Popen(
+                command, stderr=stream, text=True, preexec_fn=preexec, env={**os.environ, "OMP_NUM_THREADS": "1"}
+            )
         url = _address(process, log)
         server = RunningServer(url, record, process, log, httpx.Client(base_url=url, timeout=30, trust_env=False))
         running.append(server)
