@@ -147,4 +147,4 @@ def test_another_file_is_left_alone(form, text, tmp_path):
 def test_the_folder_is_made(tmp_path):
     with ResultFile(tmp_path / "new" / "out.csv", RESUMABLE["csv"], "b" * 64) as file:
         file.write(result())
-    assert (tmp_path / "new" / "out.csv").read_text().splitlines()[0].startswith("image,diagnosis,malignant_share,p_akiec")
+    assert (tmp_path / "new" / "out.csv").read_text().splitlines()[0].startswith("image,outcome,diagnosis,malignant_share,p_akiec")

@@ -20,6 +20,9 @@ def export(
     compared_images: Annotated[int, typer.Option(help="Real images on which the export is compared with torch.", min=1)] = 32,
     data_licence: Annotated[str, typer.Option(help="Licence of the training images, if they are your own.")] = "",
     batch_size: Annotated[int, typer.Option(help="Images in one pass.")] = 32,
+    gate_images: Annotated[int, typer.Option(help="Training images that the gate is fitted on; 0 leaves the gate out.")] = 2000,
+    rejection_rate: Annotated[float, typer.Option(help="Share of good images that the gate may reject.")] = 0.02,
+    sensitivity: Annotated[float, typer.Option(help='For melanoma, with the answer "not sure" counted as found.')] = 0.95,
     out: Annotated[Path | None, typer.Option(help="Bundle to write; `bundle` in the run folder if not given.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -28,7 +31,7 @@ def export(
     from lesionlens.data.index import read_index
     from lesionlens.data.split import read_split
     from lesionlens.data.store import Store
-    from lesionlens.deployment.export import ExportSettings, Material
+    from lesionlens.deployment.export import ExportSettings, Material, images_to_look_at
     from lesionlens.deployment.export import export as export_checkpoint
     from lesionlens.deployment.inspection import export_text
     from lesionlens.evaluation.predictions import read_predictions
@@ -40,6 +43,9 @@ def export(
         selftest_images=min(4, compared_images),
         data_licence=data_licence,
         batch_size=batch_size,
+        gate_images=gate_images,
+        rejection_rate=rejection_rate,
+        sensitivity=sensitivity,
     )
     run = checkpoint.resolve().parent.parent
     known = read_index(index or run / "index.csv")
@@ -48,6 +54,6 @@ def export(
     found = None if no_scores or (predictions is None and not measured.is_file()) else read_predictions(measured)
     if found is None:
         note("no figures of the test part go into the bundle; make them with: lesionlens evaluate CHECKPOINT")
-    with progress_bar("Calibrating", len(material.split.parts["validation"])) as advance:
+    with progress_bar("Calibrating", images_to_look_at(material.split, settings)) as advance:
         made = export_checkpoint(checkpoint, material, out or run / "bundle", found, settings, advance)
     emit(made.facts, as_json, export_text(made))

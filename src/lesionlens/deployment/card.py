@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from lesionlens.deployment.gate import CHECKS, DISTANCE
+from lesionlens.deployment.quality import BRIGHTNESS, CLIPPED, SHARPNESS, SIDE
+
 OVERALL = {
     "accuracy": "Accuracy",
     "balanced_accuracy": "Balanced accuracy",
@@ -14,6 +17,13 @@ OVERALL = {
     "nll": "Negative log-likelihood",
 }
 PER_CLASS = ("precision", "recall", "specificity", "f1", "auc")
+MEASURES = {
+    SIDE: "shorter side in pixels",
+    SHARPNESS: "variance of the Laplacian",
+    BRIGHTNESS: "mean luma (0 to 255)",
+    CLIPPED: "share of pixels at 255 in one colour",
+    DISTANCE: "distance from the training images",
+}
 NOT_MEASURED = "Not measured: no predictions of the test part by this checkpoint were given to the export."
 
 
@@ -23,7 +33,7 @@ def card(facts: dict[str, Any]) -> str:
     Args:
         facts: the content of bundle.json, see docs/bundle.md.
     """
-    sections = (_head, _use, _data, _scores, _calibration, _variants, _explanation, _licences, _made_from)
+    sections = (_head, _use, _data, _scores, _calibration, _gate, _decision, _variants, _explanation, _licences, _made_from)
     return "\n\n".join(section(facts) for section in sections) + "\n"
 
 
@@ -77,6 +87,51 @@ def _calibration(facts: dict[str, Any]) -> str:
         f"## Calibration\nTemperature {fitted['value']:.4f}, fitted on the {fitted['fitted_on']} part "
         f"({fitted['n_images']} images): negative log-likelihood {nll[0]} before, {nll[1]} after; ECE {ece[0]} and {ece[1]}. "
         "It is inside the graph. It holds for images like those; elsewhere, or with another mix of diagnoses, measure it again."
+    )
+
+
+def _gate(facts: dict[str, Any]) -> str:
+    gate = facts.get("gate")
+    if gate is None:
+        return "## Gate\nNone: whether an image is a usable dermoscopic image at all is not checked."
+    found, limits = gate["validation"], gate["thresholds"]
+    limit_of = {
+        code: f"{MEASURES[check.measure]} {'below' if check.below else 'above'} {limits[code]:.4g}"
+        for code, check in CHECKS.items()
+    }
+    rows = [f"| {code} | {limit} | {found['rejected'][code]} |" for code, limit in limit_of.items()]
+    table = "\n".join(["| reason | when | rejected |", "|---|---|---|", *rows])
+    fitted = gate["fitted"]
+    few = (
+        f" With so few images a new good one may be rejected more often, by up to {found['expected_at_most']:.1%}."
+        if found["expected_at_most"] > 2 * gate["rejection_rate"]
+        else ""
+    )
+    return (
+        f'## Gate\nAn image that fails a check is "not usable" and gets no diagnosis. The thresholds reject at most '
+        f"{gate['rejection_rate']:.1%} of the {found['n_images']} images of the {found['part']} part, all checks together "
+        f"({found['rejected_by_any']} images).{few} The distance is that of the network's features from those of "
+        f"{fitted['n_images']} {fitted['part']} images. Images from another device or centre may be rejected more often, "
+        f"and a passed gate does not mean that an image is of the kind that the network knows.\n\n{table}"
+    )
+
+
+def _decision(facts: dict[str, Any]) -> str:
+    title, decision = "## Not sure: have a person look", facts.get("decision")
+    if decision is None or decision["threshold"] is None:
+        why = "it was exported without one" if decision is None else decision["reason"]
+        return (
+            f"{title}\nThis bundle has no calibrated third answer ({why}): every usable image gets a diagnosis, however doubtful."
+        )
+    found, watched = decision["validation"], " + ".join(decision["watched"])
+    shares = {name: _interval(found[name]) for name in ("sensitivity", "called", "not_sure", "accuracy_answered")}
+    return (
+        f"{title}\nAn image whose first choice is not {watched}, but whose probability of {watched} is "
+        f'{decision["threshold"]:.4f} or more, is "not sure". The threshold was chosen on the {found["part"]} part for a sensitivity of at least '
+        f"{decision['sensitivity']:.0%}. There, of {found['n_watched']} images of {found['n_lesions']} lesions with {watched}, "
+        f'{shares["sensitivity"]} were called {watched} or "not sure", {shares["called"]} called {watched}; of all '
+        f'{found["n_images"]} images {shares["not_sure"]} were "not sure"; accuracy of the rest {shares["accuracy_answered"]}. '
+        "It holds for images like those."
     )
 
 

@@ -104,6 +104,8 @@ def _summary(bundle: Bundle) -> str:
         f"  temperature {fitted['value']:.3f}: ECE {fitted['ece_before']:.3f} before, {fitted['ece_after']:.3f} after "
         f"({fitted['n_images']} {fitted['fitted_on']} images)",
         *(f"  variant     {_variant(bundle, name)}" for name in bundle.variants),
+        f"  gate        {_gate(facts.get('gate'))}",
+        f"  not sure    {_decision(facts.get('decision'))}",
         f"  figures     {_figures(facts['scores'])}",
         f"  split       {facts['origin']['leak_statement']}",
         f"  {facts['intended_use']['status']}",
@@ -119,6 +121,24 @@ def _cells(bundle: Bundle) -> str:
 def _variant(bundle: Bundle, name: str) -> str:
     sizes = [f"{runtime} {bundle.variant_size_bytes(name, runtime) / 1e6:.1f} MB" for runtime in bundle.variants[name].graphs]
     return f"{name}{' (default)' if name == bundle.default_variant else ''}: {', '.join(sizes)}"
+
+
+def _gate(gate: dict[str, Any] | None) -> str:
+    if gate is None:
+        return "none: whether an image is usable is not checked"
+    found = gate["validation"]
+    return f"rejects {found['rejected_by_any']} of {found['n_images']} good images ({found['part']} part)"
+
+
+def _decision(decision: dict[str, Any] | None) -> str:
+    if decision is None or decision["threshold"] is None:
+        return f"never: {'exported without a threshold' if decision is None else decision['reason']}"
+    found = decision["validation"]
+    watched, sensitivity = " + ".join(decision["watched"]), found["sensitivity"]["value"]
+    return (
+        f"{watched} at {decision['threshold']:.4f} or more: sensitivity {sensitivity:.3f}, "
+        f"{found['not_sure']['value']:.1%} of {found['n_images']} images ({found['part']} part)"
+    )
 
 
 def _figures(scores: dict[str, Any] | None) -> str:

@@ -9,8 +9,11 @@ from PIL import Image
 
 from lesionlens.core.errors import BundleError
 from lesionlens.data.image import open_image
+from lesionlens.deployment.answer import DIAGNOSIS, NOT_SURE, NOT_USABLE
 from lesionlens.deployment.runtime import Prediction
 from lesionlens.explanation.overlay import overlay, spread
+
+TITLES = {DIAGNOSIS: "", NOT_SURE: "NOT SURE: ", NOT_USABLE: "NOT USABLE: "}
 
 
 def heat_map(prediction: Prediction, source: Path | bytes, code: str = "") -> Image.Image:
@@ -33,5 +36,5 @@ def heat_map(prediction: Prediction, source: Path | bytes, code: str = "") -> Im
     image = np.asarray(open_image(source))
     values = spread(prediction.maps[number], prediction.spec, image.shape[1], image.shape[0])
     diagnosis = labels.diagnoses[number]
-    title = f"{diagnosis.name} ({diagnosis.code}), probability {prediction.probabilities[number]:.2f}"
+    title = f"{TITLES[prediction.outcome]}{diagnosis.name} ({diagnosis.code}), probability {prediction.probabilities[number]:.2f}"
     return overlay(image, values, title)

@@ -15,6 +15,7 @@ from lesionlens.core.labels import LabelSet
 from lesionlens.deployment.runtime import Failure, Prediction
 
 STEPS = ("decode", "resize", "network")
+OUTCOME_WIDTH = len("not usable")
 SHORT_ID = 12
 JSON_START = '{"image": '  # of every line of ours
 
@@ -69,7 +70,9 @@ class Csv:
     def __init__(self, labels: LabelSet) -> None:
         self._codes = labels.codes
         shares = [f"p_{code}" for code in labels.codes]
-        self._columns = ("image", "diagnosis", "malignant_share", *shares, *(f"{step}_ms" for step in STEPS), "bundle", "error")
+        steps = [f"{step}_ms" for step in STEPS]
+        said = ("image", "outcome", "diagnosis", "malignant_share", *shares, "reasons", "explanation")
+        self._columns = (*said, *steps, "bundle", "error")
 
     def header(self) -> str:
         """See `Lines`."""
@@ -78,8 +81,9 @@ class Csv:
     def line(self, row: dict[str, Any]) -> str:
         """See `Lines`."""
         shares, timings = row.get("probabilities", {}), row.get("timings_ms", {})
-        values = [row["image"], row.get("diagnosis", ""), row.get("malignant_share", "")]
+        values = [row["image"], row.get("outcome", ""), row.get("diagnosis", ""), row.get("malignant_share", "")]
         values += [shares.get(code, "") for code in self._codes]
+        values += [" ".join(_reasons(row)), row.get("explanation", "")]
         values += [timings.get(step, "") for step in STEPS]
         return self._join([*values, row["bundle"], row.get("error", "")])
 
@@ -102,7 +106,7 @@ class Csv:
 
 
 class Table:
-    """Aligned columns for people."""
+    """Aligned columns for people: the first choice stands beside the outcome, never alone."""
 
     def __init__(self, labels: LabelSet) -> None:
         self._names = {d.code: d.name for d in labels.diagnoses}
@@ -110,15 +114,24 @@ class Table:
 
     def header(self) -> str:
         """See `Lines`."""
-        return f"{'diagnosis':<{self._width}}  probability  malignant       ms  image"
+        return f"{'outcome':<{OUTCOME_WIDTH}}  {'first choice':<{self._width}}  probability  malignant       ms  image"
 
     def line(self, row: dict[str, Any]) -> str:
         """See `Lines`."""
-        if "error" in row:
-            return f"{'-':<{self._width}}  {'-':>11}  {'-':>9}  {'-':>7}  {row['image']}"
-        code, time_ms = row["diagnosis"], sum(row["timings_ms"].values())
-        what, share = f"{self._names[code]} ({code})", row["probabilities"][code]
-        return f"{what:<{self._width}}  {share:>11.3f}  {row['malignant_share']:>9.3f}  {time_ms:>7.1f}  {row['image']}"
+        outcome, shares = row.get("outcome", "failed").replace("_", " "), row.get("probabilities")
+        first, probability, malignant = "-", "-", "-"
+        if shares:
+            code = max(shares, key=shares.__getitem__)
+            first, probability, malignant = (
+                f"{self._names[code]} ({code})",
+                f"{shares[code]:.3f}",
+                f"{row['malignant_share']:.3f}",
+            )
+        time_ms = f"{sum(row['timings_ms'].values()):.1f}" if "timings_ms" in row else "-"
+        reasons = _reasons(row)
+        numbers = f"{probability:>11}  {malignant:>9}  {time_ms:>7}"
+        what = f"{outcome:<{OUTCOME_WIDTH}}  {first:<{self._width}}  {numbers}  {row['image']}"
+        return f"{what}  ({', '.join(reasons)})" if reasons else what
 
     def rows(self, stream: Iterable[str]) -> Iterator[tuple[str, dict[str, Any]]]:
         """A table is for looking at only.
@@ -130,6 +143,11 @@ class Table:
 
 
 LINES: dict[str, type[JsonLines] | type[Csv] | type[Table]] = {"jsonl": JsonLines, "csv": Csv, "table": Table}
+
+
+def _reasons(row: dict[str, Any]) -> list[str]:
+    """Codes of what the gate found."""
+    return [reason["code"] for reason in (row.get("gate") or {}).get("reasons", ())]
 
 
 class ResultFile:

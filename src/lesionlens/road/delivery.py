@@ -8,7 +8,7 @@ from lesionlens.core.artifact import atomic_file, write_json
 from lesionlens.data.index import Index, read_index
 from lesionlens.data.split import Split, read_split
 from lesionlens.data.store import Store
-from lesionlens.deployment.export import Material
+from lesionlens.deployment.export import ExportSettings, Material, images_to_look_at
 from lesionlens.deployment.export import export as export_checkpoint
 from lesionlens.deployment.picture import heat_map
 from lesionlens.deployment.runtime import Predictor
@@ -43,7 +43,7 @@ def make_bundle(journey: Journey) -> str:
     """Write the bundle: graph, temperature, scores, card, self-test; compared with torch."""
     material = _material(journey)
     predictions = read_predictions(journey.path(PREDICTIONS))
-    with journey.bar("export", len(material.split.parts["validation"])) as advance:
+    with journey.bar("export", images_to_look_at(material.split, ExportSettings())) as advance:
         bundle = export_checkpoint(journey.path(BEST), material, journey.path(BUNDLE), predictions, progress=advance)
     return f"{bundle.path}, id {bundle.id[:12]}"
 
@@ -59,7 +59,7 @@ def make_example(journey: Journey) -> str:
         with atomic_file(journey.path(EXAMPLE).with_name("overlay.png")) as temporary:
             heat_map(prediction, source).save(temporary, format="PNG")
     write_json(journey.path(EXAMPLE), {**prediction.to_json(), "image": image_id, "true": record.dx})
-    answer = f"{image_id}: {prediction.first.name} {prediction.by_code[prediction.first.code]:.2f} (true: {record.dx})"
+    answer = f"{image_id}: {prediction.outcome}. {prediction.explanation} (true: {record.dx})"
     return f"{answer}, {journey.path(EXAMPLE).with_name('overlay.png')}" if prediction.maps is not None else answer
 
 
