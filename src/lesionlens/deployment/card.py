@@ -127,11 +127,11 @@ def _decision(facts: dict[str, Any]) -> str:
     shares = {name: _interval(found[name]) for name in ("sensitivity", "called", "not_sure", "accuracy_answered")}
     return (
         f"{title}\nAn image whose first choice is not {watched}, but whose probability of {watched} is "
-        f'{decision["threshold"]:.4f} or more, is "not sure". The threshold was chosen on the {found["part"]} part for a sensitivity of at least '
-        f"{decision['sensitivity']:.0%}. There, of {found['n_watched']} images of {found['n_lesions']} lesions with {watched}, "
-        f'{shares["sensitivity"]} were called {watched} or "not sure", {shares["called"]} called {watched}; of all '
-        f'{found["n_images"]} images {shares["not_sure"]} were "not sure"; accuracy of the rest {shares["accuracy_answered"]}. '
-        "It holds for images like those."
+        f'{decision["threshold"]:.4f} or more, is "not sure". The threshold was chosen on the {found["part"]} part '
+        f"for a sensitivity of at least {decision['sensitivity']:.0%}. There, of {found['n_watched']} images of "
+        f'{found["n_lesions"]} lesions with {watched}, {shares["sensitivity"]} were called {watched} or "not sure", '
+        f"{shares['called']} called {watched}; of all {found['n_images']} images {shares['not_sure']} were "
+        f'"not sure"; accuracy of the rest {shares["accuracy_answered"]}. It holds for images like those.'
     )
 
 
