@@ -20,11 +20,13 @@ from lesionlens.cli.export import export
 from lesionlens.cli.index import index, pack
 from lesionlens.cli.inspect_bundle import inspect
 from lesionlens.cli.predict import predict
+from lesionlens.cli.record import record
 from lesionlens.cli.report import report
 from lesionlens.cli.run import run
 from lesionlens.cli.serve import serve
 from lesionlens.cli.split import split
 from lesionlens.cli.synthetic import synthetic
+from lesionlens.cli.token import token
 from lesionlens.cli.train import train
 from lesionlens.core.errors import LesionLensError
 
@@ -32,6 +34,7 @@ COMMANDS = (
     *(run, download, synthetic, index, audit, split, augment, pack, train, evaluate, compare, report),
     *(explain, export, compress, predict, inspect, benchmark, serve),
 )
+GROUPS = (token, record)
 EPILOG = (
     "Exit codes: 0 done, 1 an error, 2 usage or recipe, 3 data, 4 model, 130 interrupted. "
     "A research and decision-support tool, not a medical device."
@@ -49,6 +52,8 @@ app = typer.Typer(
 )
 for command in COMMANDS:
     app.command()(command)
+for group in GROUPS:
+    app.add_typer(group)
 
 
 def _version(wanted: bool) -> None:

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 
 from lesionlens import __version__
 from lesionlens.serving.boundary import Boundary
+from lesionlens.serving.openapi import openapi
 from lesionlens.serving.page_files import page_files
 from lesionlens.serving.problems import Problem
 from lesionlens.serving.routes import router, validation_detail
@@ -43,6 +44,7 @@ def create_app(settings: ServingSettings) -> FastAPI:
     app.state.service = service
     app.state.page = page_files()
     app.include_router(router)
+    app.openapi = lambda: openapi(app)  # type: ignore[method-assign]  # the way FastAPI's reference shows
     app.add_exception_handler(HTTPException, _http_problem)
     app.add_exception_handler(RequestValidationError, _validation_problem)
     app.add_middleware(Boundary, service=service, router=router)

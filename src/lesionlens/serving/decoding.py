@@ -59,11 +59,15 @@ class Decoders:
         spec: how images are prepared.
         limits: of one image.
         count: processes.
+
+    Attributes:
+        deaths: processes that had to be replaced.
     """
 
     def __init__(self, spec: InputSpec, limits: DecodeLimits, count: int) -> None:
         self._spec = spec
         self._limits = limits
+        self.deaths = 0
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         processes = [_Process(spec, limits) for _ in range(count)]
         self._threads = [threading.Thread(target=self._work, args=(process,), daemon=True) for process in processes]
@@ -91,6 +95,7 @@ class Decoders:
                 continue
             try:
                 if process.dead:
+                    self.deaths += 1
                     process = _Process(self._spec, self._limits)
                     process.wait_ready()
                 job.future.set_result(process.call(job.head, job.data))

@@ -42,6 +42,7 @@ def gauges(service: Service) -> dict[str, tuple[str, float]]:
         "lesionlens_recent_image_bytes": ("Bytes of images kept in memory for overlays.", service.recent.held),
         "lesionlens_record_bytes": ("Size of the record.", sum(sizes)),
         "lesionlens_record_writable": ("1 while the record can be written.", float(not service.record.failure)),
+        "lesionlens_decoder_deaths": ("Decoders that were replaced, ended by a limit or a crash.", service.decoders.deaths),
         "lesionlens_ready": ("1 while predictions are taken.", float(not service.stopping)),
         "process_resident_memory_bytes": ("Memory of the server without its decoders.", resident_bytes()),
     }

@@ -22,7 +22,7 @@ from lesionlens.serving.record import open_record
 
 SEARCH_SECONDS = 5.0
 STEPS_BETWEEN_LOOKS = 20_000
-REVIEW = """SELECT conclusion, note, reviewer, created FROM reviews WHERE prediction = ? ORDER BY number DESC LIMIT 1"""
+REVIEW = "SELECT conclusion, note, reviewer, created FROM reviews WHERE prediction = ? ORDER BY number DESC LIMIT 1"
 
 
 @dataclass(frozen=True)

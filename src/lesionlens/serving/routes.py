@@ -66,7 +66,7 @@ async def list_predictions(
             if limit is None
             else iter(await asyncio.to_thread(service.history.page, wanted, limit, cursor))
         )
-        lines = csv_lines(rows, service.predictor.bundle.labels)
+        lines = csv_lines(rows, service.predictor.bundle.labels.codes)
         headers = {"Content-Disposition": 'attachment; filename="lesionlens.csv"'}
         return StreamingResponse(lines, headers=headers, media_type=CSV_TYPE)
     limit = limit or 50

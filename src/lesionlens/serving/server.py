@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from types import FrameType
 
 import uvicorn
@@ -16,29 +17,29 @@ from lesionlens.core.errors import RecipeError
 from lesionlens.serving.access import read_tokens
 from lesionlens.serving.app import create_app
 from lesionlens.serving.guard import loopback_hosts
+from lesionlens.serving.protocol import HEAD_BYTES, BoundedProtocol
 from lesionlens.serving.service import Service
-from lesionlens.serving.settings import ServingSettings
+from lesionlens.serving.settings import ServingSettings, state_folder
 
 KEEP_ALIVE_SECONDS = 15
 GRACE_SECONDS = 60
-HEADER_BYTES = 16 * 1024
 
 
 def checked(settings: ServingSettings, host: str) -> ServingSettings:
-    """Settings that fit the address.
+    """Settings that fit the address: on loopback its names only, elsewhere tokens.
 
     Raises:
-        RecipeError: if the address is not loopback and there are no tokens.
+        RecipeError: if the address is not loopback and there is no usable token.
     """
     if all(ipaddress.ip_address(address).is_loopback for _, address in resolve(host)):
         return replace(settings, hosts=loopback_hosts(settings.hosts))
-    tokens = read_tokens(settings.tokens) if settings.tokens else []
-    if not tokens:
+    path = settings.tokens or state_folder() / "tokens.json"
+    if not any(token.state(datetime.now(UTC)) == "usable" for token in read_tokens(path)):
         raise RecipeError(
-            f"{host} can be reached by others, and there are no access tokens; make one with: "
-            "lesionlens token create --name NAME --role review, and give --tokens FILE"
+            f"{host} can be reached by others, and {path} holds no usable access token; make one with: "
+            f"lesionlens token create --name NAME --role review --tokens {path}"
         )
-    return settings
+    return replace(settings, tokens=path)
 
 
 def resolve(host: str) -> list[tuple[socket.AddressFamily, str]]:
@@ -124,7 +125,7 @@ def serve(settings: ServingSettings, sockets: Sequence[socket.socket], on_ready:
     app = create_app(settings)
     config = uvicorn.Config(
         app,
-        http="h11",
+        http=BoundedProtocol,
         ws="none",
         lifespan="on",
         log_config=None,
@@ -133,6 +134,6 @@ def serve(settings: ServingSettings, sockets: Sequence[socket.socket], on_ready:
         proxy_headers=False,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS,
-        h11_max_incomplete_event_size=HEADER_BYTES,
+        h11_max_incomplete_event_size=HEAD_BYTES,
     )
     Server(config, app.state.service, on_ready).run(sockets=list(sockets))

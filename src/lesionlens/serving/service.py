@@ -24,11 +24,13 @@ from lesionlens.serving.limits import Admission, Budget, RateLimit
 from lesionlens.serving.messages import Buffer
 from lesionlens.serving.metrics import Metrics
 from lesionlens.serving.problems import Problem
-from lesionlens.serving.record import Entry, Record, probe
+from lesionlens.serving.record import Entry, Record, probe, timestamp
+from lesionlens.serving.refusals import Refusal, RefusalLog
 from lesionlens.serving.settings import ServingSettings
 from lesionlens.serving.upload import read_upload
 from lesionlens.serving.worker import Worker
 
+RECORDED_OF_READERS = (401, 403, 429)
 UPLOADS_IN_MEMORY = 4  # of the largest size; small ones are many more
 
 
@@ -63,6 +65,7 @@ class Service:
         self.rate = RateLimit(settings.rate if self.access.required else 0)
         self.metrics = Metrics()
         self.ids = Identifiers()
+        self.refusals = RefusalLog()
         self.recent = RecentImages(settings.image_bytes, 60 * settings.image_minutes)
         self.kept = KeptImages(images_folder(settings.record)) if settings.keep_images else None
         self.stopping = False
@@ -153,8 +156,20 @@ class Service:
         return found
 
     async def refused(self, scope: MutableMapping[str, Any], problem: Problem) -> None:
-        """Count and record a refusal."""
+        """Count a refusal; record it if it is of a caller who wanted something of patients, and wait until it is on disk.
+
+        While the record cannot be written the refusal is given all the same: nothing is answered by it.
+        """
         self.metrics.refusal(problem.code)
+        if not scope["path"].startswith("/v1/") or (scope["method"] != "POST" and problem.status not in RECORDED_OF_READERS):
+            return
+        state = scope["state"]
+        operation = f"{scope['method']} {getattr(scope.get('route'), 'path', '')}"[:100].strip()
+        refusal = Refusal(timestamp(), state["request_id"], state["who"], operation, problem.status, problem.code)
+        try:
+            await asyncio.wrap_future(self.record.submit(lambda connection: self.refusals.insert(connection, refusal)))
+        except Problem:
+            self.metrics.refusal("refusal_unrecorded")
 
     def close(self) -> None:
         """Finish what was begun, and close everything."""

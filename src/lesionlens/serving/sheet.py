@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
-
-from lesionlens.core.labels import LabelSet
 
 MEDIA_TYPE = "text/csv; charset=utf-8"
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%", "＝", "＋", "－", "＠")
@@ -15,15 +13,15 @@ FIELDS = ("id", "created", "request_id", "file_name", "input_sha256", "outcome",
 REVIEW_FIELDS = ("conclusion", "note", "reviewer", "created")
 
 
-def csv_lines(answers: Iterable[dict[str, Any]], labels: LabelSet) -> Iterator[str]:
-    """A header and one line for each answer (RFC 4180), a probability for each diagnosis of `labels`."""
-    columns = [*FIELDS, *(f"p_{code}" for code in labels.codes), "gate_reasons", "explanation", "bundle_id", "variant"]
+def csv_lines(answers: Iterable[dict[str, Any]], codes: Sequence[str]) -> Iterator[str]:
+    """A header and one line for each answer (RFC 4180), a probability for each of `codes`."""
+    columns = [*FIELDS, *(f"p_{code}" for code in codes), "gate_reasons", "explanation", "bundle_id", "variant"]
     yield _line([*columns, *(f"review_{name}" for name in REVIEW_FIELDS)])
     for answer in answers:
         shares = {row["code"]: row["probability"] for row in answer["probabilities"]}
         reasons = " ".join(reason["code"] for reason in (answer["gate"] or {"reasons": []})["reasons"])
         review = answer["review"] or {}
-        values = [*(answer[name] for name in FIELDS), *(shares.get(code) for code in labels.codes), reasons]
+        values = [*(answer[name] for name in FIELDS), *(shares.get(code) for code in codes), reasons]
         values += [answer["explanation"], answer["bundle"]["id"], answer["bundle"]["variant"]]
         yield _line([*values, *(review.get(name) for name in REVIEW_FIELDS)])
 

@@ -1,0 +1,62 @@
+"""Examples in OpenAPI; a test holds them against the schemas."""
+
+from __future__ import annotations
+
+from typing import Any
+
+ID = "01M82VDBJZ10K4N0HN98RYPJT5"
+REQUEST_ID = "0f6773aae2728949"
+BUNDLE_ID = "0e5ed02e4e8fc6004e4a38d2c3b3cd1be7a92723a369b906b4c9b564b372c085"
+LABELS: list[dict[str, Any]] = [
+    {"code": "mel", "name": "Melanoma", "malignant": True},
+    {"code": "nv", "name": "Melanocytic nevus", "malignant": False},
+]
+REVIEW_IN = {"conclusion": "mel", "note": "Excised; histology follows."}
+REVIEW = {**REVIEW_IN, "reviewer": "dr-jones", "created": "2026-11-22T20:05:00.000Z"}
+ANSWER: dict[str, Any] = {
+    "schema": "1",
+    "id": ID,
+    "request_id": REQUEST_ID,
+    "created": "2026-11-22T20:00:00.000Z",
+    "file_name": "lesion.jpg",
+    "input_sha256": "88b006f00a3e84f190960195f06c915d1e7d78668430c290b8164c090e6358cf",
+    "outcome": "diagnosis",
+    "explanation": "Most probable is Melanoma (mel) with probability 0.82; malignant diagnoses together 0.82.",
+    "diagnosis": "mel",
+    "malignant_share": 0.82,
+    "probabilities": [{**LABELS[0], "probability": 0.82}, {**LABELS[1], "probability": 0.18}],
+    "gate": {"usable": True, "reasons": [], "measures": {"sharpness": 12.5}},
+    "image": {"width": 600, "height": 450, "frames": 1, "frame": 0},
+    "timings_ms": {"decode": 3.1, "resize": 1.0, "network": 66.0, "total": 75.2},
+    "bundle": {"id": BUNDLE_ID, "name": "light", "variant": "int8"},
+    "maps": {"codes": ["mel", "nv"], "available": True, "expires": "2026-11-22T20:10:00.000Z"},
+    "review": None,
+}
+UNUSABLE: dict[str, Any] = {
+    **ANSWER,
+    "outcome": "not_usable",
+    "explanation": "Not usable, so there is no diagnosis: the image is blurred or out of focus; take it again.",
+    "diagnosis": None,
+    "malignant_share": None,
+    "probabilities": [],
+    "gate": {
+        "usable": False,
+        "reasons": [{"code": "blurred", "text": "the image is blurred or out of focus; take it again"}],
+        "measures": {"sharpness": 0.4},
+    },
+}
+PAGE = {"items": [{**ANSWER, "review": REVIEW}], "next": ID}
+MODEL: dict[str, Any] = {
+    "bundle": {"id": BUNDLE_ID, "name": "light", "variant": "int8", "runtime": "openvino"},
+    "labels": LABELS,
+    "input": {"size": 192, "frame": 192, "resize": "squash"},
+    "scores": None,
+    "limits": {"upload_bytes": 33554432, "pixels": 24000000},
+    "intended_use": {"status": "A research and decision-support tool, not a medical device."},
+    "card": "# light\n",
+    "decision": None,
+    "gate": None,
+    "access": {"tokens_required": True, "role": "review", "name": "dr-jones"},
+}
+CSV = f"id,created,outcome,diagnosis\r\n{ID},2026-11-22T20:00:00.000Z,diagnosis,mel\r\n"
+METRICS = 'lesionlens_answers_total{outcome="diagnosis"} 1\n'

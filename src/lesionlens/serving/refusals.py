@@ -1,0 +1,64 @@
+"""Refusals in the record, in bounded space: a flood of bad uploads must not fill the disk.
+
+The first refusals of each minute get a row each. Further ones of that minute are added up, one row for
+each operation, code and token. Beyond `MOST_ROWS` the oldest rows go.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import NamedTuple
+
+ROWS_A_MINUTE = 60
+MOST_ROWS = 100_000
+CLEAN_EVERY = 1_000
+MANY = "many"
+INSERT = "INSERT INTO refusals (created, request_id, who, operation, status, code) VALUES (?, ?, ?, ?, ?, ?)"
+ADD_UP = """UPDATE refusals SET times = times + 1
+    WHERE number > ? AND request_id = ? AND created = ? AND who = ? AND operation = ? AND status = ? AND code = ?"""
+
+
+class Refusal(NamedTuple):
+    """One refusal.
+
+    Attributes:
+        created: ISO 8601, UTC, milliseconds.
+        request_id: of the request.
+        who: name of the token; empty if there was no valid one.
+        operation: method and pattern of the address.
+        status: HTTP status.
+        code: of the problem.
+    """
+
+    created: str
+    request_id: str
+    who: str
+    operation: str
+    status: int
+    code: str
+
+
+class RefusalLog:
+    """Writes refusals; used by the one thread that writes the record."""
+
+    def __init__(self) -> None:
+        self._minute = ""
+        self._rows = 0
+        self._first = 0
+
+    def insert(self, connection: sqlite3.Connection, refusal: Refusal) -> None:
+        """Add one refusal, as a row or to a sum."""
+        minute = refusal.created[:16]
+        if minute != self._minute:
+            newest = connection.execute("SELECT max(number) FROM refusals").fetchone()[0]
+            self._minute, self._rows, self._first = minute, 0, newest or 0
+        self._rows += 1
+        if self._rows > ROWS_A_MINUTE:
+            summed = refusal._replace(created=f"{minute}:00.000Z", request_id=MANY)
+            place = (summed.request_id, summed.created, summed.who, summed.operation, summed.status, summed.code)
+            if connection.execute(ADD_UP, (self._first, *place)).rowcount:
+                return
+            refusal = summed
+        number = connection.execute(INSERT, refusal).lastrowid or 0
+        if number % CLEAN_EVERY == 0:
+            connection.execute("DELETE FROM refusals WHERE number <= ?", (number - MOST_ROWS,))
