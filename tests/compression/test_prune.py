@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn.utils import prune as reference
 
+from lesionlens.compression.distill import distill
 from lesionlens.compression.prune import prune_structured, prune_unstructured, pruned, slim
 from lesionlens.core.artifact import hash_file
 from lesionlens.core.errors import CheckpointError, ModelError, RecipeError
@@ -267,6 +268,21 @@ def test_without_fine_tuning_the_cut_network_is_kept(parent, tmp_path):
     assert info.figures == {}
     assert count(network) < count(parent.network)
     assert [file.name for file in tmp_path.iterdir()] == ["best.safetensors"]
+
+
+@pytest.mark.parametrize(
+    "compress",
+    [
+        lambda parent, out: pruned(parent.checkpoint, out, QUICK),
+        lambda parent, out: slim(parent.checkpoint, parent.inputs, QUICK, out),
+        lambda parent, out: distill(parent.checkpoint, parent.inputs, QUICK, out),
+    ],
+)
+def test_the_parent_is_never_written_over(parent, compress):
+    before = hash_file(parent.checkpoint)
+    with pytest.raises(RecipeError, match="would be lost; choose another --out"):
+        compress(parent, parent.checkpoint.parent)
+    assert hash_file(parent.checkpoint) == before
 
 
 def test_images_of_another_split_are_refused(parent, tmp_path):

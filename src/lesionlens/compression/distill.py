@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from lesionlens.compression.finetune import Told, continue_training, rescheduled
+from lesionlens.compression.finetune import Told, check_elsewhere, continue_training, rescheduled
 from lesionlens.core.artifact import hash_file
 from lesionlens.core.recipe import CompressionRecipe, ModelRecipe, Recipe
 from lesionlens.evaluation.evaluate import check_belongs
@@ -64,8 +64,10 @@ def distill(
             `out` holds another run.
         ModelError: if timm does not know the student.
         WeightsError: if its weights cannot be had.
+        RecipeError: if `out` is the teacher's own folder.
         TrainingError: if the loss stops being a number.
     """
+    check_elsewhere(teacher_checkpoint, out)
     network, info = load_network(teacher_checkpoint)
     resolved = student_recipe(info.recipe, recipe)
     check_belongs(teacher_checkpoint, info, inputs.index, inputs.split, inputs.store)

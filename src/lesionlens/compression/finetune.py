@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from lesionlens.core.errors import RecipeError
 from lesionlens.core.recipe import Recipe, TrainingRecipe
 from lesionlens.evaluation.validate import validator
 from lesionlens.training.distributed import World, choose_device
@@ -36,6 +37,16 @@ def rescheduled(training: TrainingRecipe, epochs: int, learning_rate: float) -> 
         final_learning_rate=min(training.final_learning_rate * factor, learning_rate),
         patience=0,
     )
+
+
+def check_elsewhere(checkpoint: Path, out: Path) -> None:
+    """Refuse to write over the checkpoint that is being compressed.
+
+    Raises:
+        RecipeError: if `out` is its folder.
+    """
+    if (out / BEST_FILE).resolve() == checkpoint.resolve():
+        raise RecipeError(f"{out} holds the checkpoint that is to be compressed, which would be lost; choose another --out")
 
 
 def continue_training(

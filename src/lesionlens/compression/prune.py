@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lesionlens.compression.finetune import Told, continue_training, rescheduled
+from lesionlens.compression.finetune import Told, check_elsewhere, continue_training, rescheduled
 from lesionlens.core.artifact import hash_file
 from lesionlens.core.errors import ModelError, RecipeError
 from lesionlens.core.recipe import CompressionRecipe
@@ -65,7 +65,9 @@ def pruned(checkpoint: Path, out: Path, recipe: CompressionRecipe) -> Path:
 
     Raises:
         CheckpointError: if `checkpoint` is damaged.
+        RecipeError: if `out` is its own folder.
     """
+    check_elsewhere(checkpoint, out)
     network, info = load_network(checkpoint)
     settings = {"sparsity": recipe.sparsity}
     info = _renamed(info, "pruned", checkpoint, settings, recipe)
@@ -203,8 +205,10 @@ def slim(
         CheckpointError: if the checkpoint is of another split, other pixels or other diagnoses, or
             `out` holds another run.
         ModelError: if torch-pruning is not installed, or the network cannot lose channels.
+        RecipeError: if `out` is the checkpoint's own folder.
         TrainingError: if the loss stops being a number.
     """
+    check_elsewhere(checkpoint, out)
     network, info = load_network(checkpoint)
     check_belongs(checkpoint, info, inputs.index, inputs.split, inputs.store)
     cut = prune_structured(network, info.spec.size, recipe.channels_removed)
