@@ -142,7 +142,7 @@ class TestRefused:
             open_image(tmp_path / "gone.jpg")
 
     def test_a_folder(self, tmp_path: Path) -> None:
-        with pytest.raises(ImageError, match="is not a file"):
+        with pytest.raises(ImageError, match="is a folder, not an image"):
             open_image(tmp_path)
 
     def test_bytes_bear_the_name_given(self) -> None:

@@ -3,20 +3,42 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+BROKEN_PIPE = 141  # what a shell makes of SIGPIPE
+
 
 def emit(result: dict[str, Any], as_json: bool, text: str) -> None:
     """Print the result of a command: one JSON object, or the text for people."""
-    print(json.dumps(result, ensure_ascii=False) if as_json else text)
+    put(json.dumps(result, ensure_ascii=False) if as_json else text)
+
+
+def put(text: str) -> None:
+    """Print a result, or a line of it; a file name in it may hold bytes that are no text."""
+    with _reader_gone():
+        print(text.encode("utf-8", "backslashreplace").decode("utf-8"), flush=True)
 
 
 def note(text: str) -> None:
     """Print a message that is not a result."""
-    print(text, file=sys.stderr, flush=True)
+    with _reader_gone():
+        print(text, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def _reader_gone() -> Iterator[None]:
+    """End quietly, as other tools do, when whoever read our output (`| head`) has seen enough."""
+    try:
+        yield
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (sys.stdout, sys.stderr):  # what is still in them is flushed at the end, and must not fail again
+            os.dup2(nowhere, stream.fileno())
+        sys.exit(BROKEN_PIPE)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lesionlens.cli.console import note
+from lesionlens.cli.console import note, put
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -82,9 +82,9 @@ def _print_all(predictor: Predictor, paths: Iterable[Path], lines: Lines, drawn:
     counts = [0, 0]
     for result in predict_archive(predictor, paths, drawn, lambda failure: note(f"lesionlens: {failure.error}")):
         if not sum(counts) and lines.header():
-            _print(lines.header())
+            put(lines.header())
         counts[isinstance(result, Failure)] += 1
-        _print(lines.line(row_of(result, predictor.bundle.id)))
+        put(lines.line(row_of(result, predictor.bundle.id)))
     return counts[0], counts[1]
 
 
@@ -110,8 +110,3 @@ def _write_all(predictor: Predictor, paths: Iterable[Path], lines: Lines, drawn:
                 note(f"{before + count} images")
     note(f"wrote {out}: {before + count - failed} images")
     return before + count - failed, failed
-
-
-def _print(text: str) -> None:
-    # A file name may hold bytes that are no text.
-    print(text.encode("utf-8", "backslashreplace").decode("utf-8"), flush=True)

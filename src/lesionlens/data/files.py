@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -89,13 +89,20 @@ def scan(root: Path) -> ImageFiles:
     return files
 
 
-def walk(root: Path) -> Iterator[Path]:
+def walk(root: Path, unreadable: Callable[[OSError], None] | None = None) -> Iterator[Path]:
     """Files below `root`, folder by folder, sorted within each; links are followed, but into no folder twice.
 
     Hidden files and folders and the `__MACOSX` folders of zip files are passed over.
+
+    Args:
+        root: the folder.
+        unreadable: told about each folder that cannot be read.
+
+    Raises:
+        DataError: at a folder that cannot be read, if nobody is told.
     """
     seen: set[str] = set()
-    for folder, folders, names in os.walk(root, followlinks=True):
+    for folder, folders, names in os.walk(root, onerror=unreadable or _refuse, followlinks=True):
         real = os.path.realpath(folder)
         if real in seen:
             folders.clear()
@@ -120,6 +127,10 @@ def path_id(value: str) -> str:
 def same_bytes(first: Path, second: Path) -> bool:
     """Whether two files are equal."""
     return first.stat().st_size == second.stat().st_size and first.read_bytes() == second.read_bytes()
+
+
+def _refuse(error: OSError) -> None:
+    raise DataError(f"folder {error.filename} cannot be read ({error.strerror}); check its permissions") from error
 
 
 def _split_name(path: str) -> tuple[str, str]:

@@ -177,6 +177,8 @@ def _stream(source: Path | bytes, name: str) -> Path | io.BytesIO:
         size_bytes = source.stat().st_size
     except OSError as error:
         raise ImageError(f"{name} cannot be read ({error.strerror}); check the path and its permissions") from error
+    if source.is_dir():
+        raise ImageError(f"{name} is a folder, not an image; give the images in it, and check that it can be read")
     if not source.is_file():
         raise ImageError(f"{name} is not a file; give the path of an image")
     if size_bytes == 0:

@@ -60,9 +60,30 @@ def installed(runtime: str) -> bool:
 
 
 def import_runtime(runtime: str) -> None:
-    """Import an installed runtime, silenced; loading a graph would do so too, but perhaps there is time now."""
+    """Import an installed runtime, silenced; loading a graph would do so too, but perhaps there is time now.
+
+    Raises:
+        BundleError: if it is installed, but not for this machine.
+    """
     telemetry.switch_off()
-    importlib.import_module(runtime)
+    try:
+        importlib.import_module(runtime)
+    except ImportError as error:
+        raise BundleError(
+            f"{runtime} is installed and cannot be imported ({_short(error)}); install it again, or choose another --runtime"
+        ) from error
+
+
+def computes_in(runtime: str, precision: str) -> bool:
+    """Whether an installed runtime can compute in `fp32` or `bf16` on this processor."""
+    if precision == "fp32":
+        return True
+    if runtime != "openvino":
+        return False
+    import_runtime(runtime)
+    import openvino
+
+    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def load_engine(runtime: str, graph: Path, size: int, precision: str, limits: Limits) -> Engine:
@@ -81,6 +102,7 @@ def load_engine(runtime: str, graph: Path, size: int, precision: str, limits: Li
     """
     if not installed(runtime):
         raise BundleError(f"{runtime} is not installed; install it with: pip install {runtime}, or choose another --runtime")
+    import_runtime(runtime)
     return ENGINES[runtime](graph, size, precision, limits)
 
 
@@ -88,7 +110,6 @@ class OnnxRuntimeEngine:
     """ONNX Runtime on the CPU."""
 
     def __init__(self, graph: Path, size: int, precision: str, limits: Limits) -> None:
-        telemetry.switch_off()
         import onnxruntime
         from onnxruntime.capi import onnxruntime_pybind11_state as state
 
@@ -120,15 +141,14 @@ class OpenVinoEngine:
     """OpenVINO on the CPU, compiled for the shapes that it will see."""
 
     def __init__(self, graph: Path, size: int, precision: str, limits: Limits) -> None:
-        telemetry.switch_off()
         import openvino
 
-        core = openvino.Core()
-        if precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        if not computes_in("openvino", precision):
             raise BundleError("this processor has no bf16 arithmetic (AVX512_BF16 or AMX); choose --variant fp32 or int8")
         config: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": OPENVINO_PRECISIONS[precision]}
         if limits.threads:
             config["INFERENCE_NUM_THREADS"] = limits.threads
+        core = openvino.Core()
         try:
             model = core.read_model(graph)
             self.inputs: Mapping[str, Port] = {port.get_any_name(): _openvino_port(port) for port in model.inputs}

@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TextIO
 
 from lesionlens.core.artifact import atomic_file, storage_errors
-from lesionlens.core.errors import ArtifactError
+from lesionlens.core.errors import ArtifactError, StorageError
 from lesionlens.core.labels import LabelSet
 from lesionlens.deployment.runtime import Failure, Prediction
 
@@ -155,7 +156,7 @@ class ResultFile:
 
     Every result is handed to the system as soon as it is there. On opening, a line that was cut
     short and the images that failed are taken out, so that they are tried again; the rest counts
-    as finished.
+    as finished. While it is open it is locked, where the system has locks (not on Windows).
 
     Args:
         path: file to write or to go on with.
@@ -164,20 +165,26 @@ class ResultFile:
 
     Raises:
         ArtifactError: if the file holds something else, or results of another bundle.
-        StorageError: if it may not be written.
+        StorageError: if it may not be written, is no regular file, or another process is writing it.
     """
 
     def __init__(self, path: Path, lines: Lines, bundle_id: str) -> None:
         self.path = path
         self.finished: set[str] = set()
         self._lines = lines
-        if path.exists():
-            self._clean(bundle_id)
         with storage_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._stream = path.open("a", encoding="utf-8", errors="surrogateescape", newline="")
-            if not path.stat().st_size and lines.header():
-                self._put(lines.header())
+            if path.exists() and not path.is_file() and not path.is_dir():
+                raise StorageError(f"{path} is a device or a pipe; give a file with --out, or leave --out away to print")
+            self._stream = _open_locked(path)
+            try:
+                if path.stat().st_size:
+                    self._clean(bundle_id)
+                elif lines.header():
+                    self._put(lines.header())
+            except BaseException:
+                self._stream.close()
+                raise
 
     def __enter__(self) -> ResultFile:
         return self
@@ -199,21 +206,31 @@ class ResultFile:
         self._stream.flush()
 
     def _clean(self, bundle_id: str) -> None:
-        with (
-            atomic_file(self.path) as temporary,
-            temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as kept,
-        ):
-            if self._lines.header():
-                kept.write(self._lines.header() + "\n")
-            for line, row in self._read():
-                if row["bundle"] != bundle_id:
-                    raise ArtifactError(
-                        f"{self.path} holds results of bundle {row['bundle'][:SHORT_ID]}, not {bundle_id[:SHORT_ID]}; "
-                        "choose another --out, or delete it"
-                    )
-                if "error" not in row:
-                    self.finished.add(row["image"])
-                    kept.write(line + "\n")
+        """Put a file with the finished lines alone in the place of this one, and go on with it."""
+        with atomic_file(self.path) as temporary:
+            kept = _append_to(temporary)
+            try:
+                _lock(kept, self.path)  # before it has the name that others open
+                self._keep(kept, bundle_id)
+            except BaseException:
+                kept.close()
+                raise
+        self._stream.close()
+        self._stream = kept
+
+    def _keep(self, kept: TextIO, bundle_id: str) -> None:
+        if self._lines.header():
+            kept.write(self._lines.header() + "\n")
+        for line, row in self._read():
+            if row["bundle"] != bundle_id:
+                raise ArtifactError(
+                    f"{self.path} holds results of bundle {row['bundle'][:SHORT_ID]}, not {bundle_id[:SHORT_ID]}; "
+                    "choose another --out, or delete it"
+                )
+            if "error" not in row:
+                self.finished.add(row["image"])
+                kept.write(line + "\n")
+        kept.flush()
 
     def _read(self) -> Iterator[tuple[str, dict[str, Any]]]:
         try:
@@ -225,3 +242,40 @@ class ResultFile:
             ) from error
         except OSError as error:
             raise ArtifactError(f"{self.path} cannot be read ({error.strerror}); choose another --out") from error
+
+
+def _open_locked(path: Path) -> TextIO:
+    while True:
+        stream = _append_to(path)
+        try:
+            _lock(stream, path)
+            if os.path.samestat(os.fstat(stream.fileno()), path.stat()):
+                return stream
+        except FileNotFoundError:
+            pass
+        except BaseException:
+            stream.close()
+            raise
+        stream.close()  # whoever had it put another file in its place
+
+
+def _append_to(path: Path) -> TextIO:
+    return path.open("a", encoding="utf-8", errors="surrogateescape", newline="")
+
+
+def _lock(stream: TextIO, path: Path) -> None:
+    """Keep other processes from `stream` until it is closed, or this process ends, however it ends.
+
+    Raises:
+        StorageError: if another one has it.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        return
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise StorageError(f"{path} is being written by another process; wait for it, or choose another --out") from error
+    except OSError:
+        return  # some network disks have no locks

@@ -20,7 +20,7 @@ from lesionlens.data.image import InputSpec, centre_crop, open_image, prepare
 from lesionlens.deployment.answer import DIAGNOSIS, NOT_USABLE, explain, malignant_share, outcome_of
 from lesionlens.deployment.bundle import RUNTIMES, Bundle, FileChecks, Variant, graph_files, read_bundle
 from lesionlens.deployment.decision import Decision
-from lesionlens.deployment.engines import Limits, fast_int8, import_runtime, installed
+from lesionlens.deployment.engines import Limits, computes_in, fast_int8, import_runtime, installed
 from lesionlens.deployment.gate import Gate, Verdict
 from lesionlens.deployment.outputs import Outputs
 from lesionlens.deployment.selftest import load_variant, run_selftest
@@ -271,8 +271,10 @@ def choose(bundle: Bundle, runtime: str = "auto", variant: str = "auto") -> tupl
     chosen = bundle.variant(variant)
     found = _runtime_for(chosen, runtime)
     notes: list[str] = []
-    if found is None and variant == "auto" and chosen.name != "fp32" and "fp32" in bundle.variants:
-        notes.append(f"variant {chosen.name!r} needs {' or '.join(chosen.graphs)}, which is not here; running fp32 instead")
+    usable = found is not None and computes_in(found, chosen.precision)
+    if not usable and variant == "auto" and chosen.name != "fp32" and "fp32" in bundle.variants:
+        needed = " or ".join(chosen.graphs) + ("" if found is None else f" on a processor with {chosen.precision}")
+        notes.append(f"variant {chosen.name!r} needs {needed}, which is not here; running fp32 instead")
         chosen = bundle.variant("fp32")
         found = _runtime_for(chosen, runtime)
     if found is None:

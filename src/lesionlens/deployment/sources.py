@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -21,15 +22,16 @@ def image_paths(arguments: Iterable[str], listed: Iterable[str] = ()) -> Iterato
 
     Args:
         arguments: files, folders, patterns (`*`, `?`, `[...]`, `**` for all folders below), or `-`.
-        listed: what `-` stands for: one of the former in each line, for example standard input.
+        listed: what `-` stands for: one of the former in each line, or with NUL between as `find -print0`
+            writes them; for example standard input.
     """
     for argument in arguments:
         if argument == LIST:
-            lines = (line.rstrip("\r\n") for line in listed)
+            lines = (part for line in listed for part in line.rstrip("\r\n").split("\0"))
             yield from image_paths(line for line in lines if line and line != LIST)
-        elif Path(argument).is_dir():
+        elif os.path.isdir(argument):  # noqa: PTH112  pathlib's raises where a folder on the way may not be read
             yield from _below(Path(argument))
-        elif glob.has_magic(argument) and not Path(argument).exists():
+        elif glob.has_magic(argument) and not os.path.exists(argument):  # noqa: PTH110  likewise
             yield from _matching(argument)
         else:
             yield Path(argument)
@@ -47,7 +49,12 @@ def _matching(pattern: str) -> Iterator[Path]:
 
 
 def _below(root: Path) -> Iterator[Path]:
-    return (path for path in walk(root) if _is_image(path.name))
+    """Images below a folder, and the folders that cannot be read: whoever opens those will say so."""
+    unreadable: list[Path] = []
+    for path in walk(root, lambda error: unreadable.append(Path(error.filename))):
+        if _is_image(path.name):
+            yield path
+    yield from unreadable
 
 
 def _is_image(name: str) -> bool:
