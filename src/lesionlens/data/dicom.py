@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
@@ -20,7 +21,6 @@ from lesionlens.data.decoding_rules import MAX_PIXELS, check_size
 from lesionlens.data.dicom_codecs import CODECS, Frame, PixelModule, native
 from lesionlens.data.dicom_display import DISPLAY_TAGS, GREY, to_rgb
 from lesionlens.data.dicom_elements import (
-    MAX_INFLATED_BYTES,
     STORED_CLASS,
     TRANSFER_SYNTAX,
     Coding,
@@ -147,7 +147,7 @@ def _read_header(file: BinaryIO, name: str) -> _File:
         raise _other_class(stored, name)
     coding = NATIVE.get(syntax, EXPLICIT)
     stream: Stream = Inflated(file, name) if coding.deflated else file
-    size = MAX_INFLATED_BYTES if coding.deflated else size
+    size = sys.maxsize if coding.deflated else size  # it ends where it ends
     elements = read_elements(stream, size, coding, WANTED, name)
     kind = _uid(elements.values.get(SOP_CLASS, b"")) or stored
     if kind not in ACCEPTED:

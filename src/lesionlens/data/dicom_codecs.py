@@ -161,12 +161,14 @@ def jpeg_ls(codestream: bytes, module: PixelModule, name: str) -> Frame:
 
 
 def jpeg_2000(codestream: bytes, module: PixelModule, name: str) -> Frame:
-    """JPEG 2000, by Pillow's OpenJPEG; 16-bit colour keeps its high byte.
+    """JPEG 2000, by Pillow's OpenJPEG.
 
     Raises:
-        ImageError: if it is damaged.
+        ImageError: if it is damaged, or colour with more than 8 bits.
     """
     bits = _check_jpeg_2000(codestream, module, name)
+    if bits > 8 and module.samples == 3:  # Pillow 13 rounds these, and its highest values become 0
+        raise ImageError(f"{name} holds {bits}-bit colour as JPEG 2000; only 8 bits are read. Export it uncompressed or as RLE")
     try:
         image = Image.open(io.BytesIO(codestream), formats=("JPEG2000",))
         image.load()

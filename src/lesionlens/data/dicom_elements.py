@@ -28,8 +28,8 @@ LONG_VRS = frozenset((b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"
 MAX_ELEMENTS = 100_000
 MAX_DEPTH = 64
 MAX_VALUE_BYTES = 1 << 18  # the largest that is read: a palette of 65,536 16-bit entries
-MAX_INFLATED_BYTES = 1 << 28
-INFLATE_STEP = 1 << 16
+MAX_INFLATED_BYTES = 160_000_000  # 50 million pixels of colour, and what stands before them
+INFLATE_STEP = 1 << 18
 
 
 class Stream(Protocol):

@@ -6,12 +6,14 @@ Run as `python -m lesionlens.data.jpeg_ls SECONDS` it decodes standard input to 
 from __future__ import annotations
 
 import importlib.util
+import signal
 import subprocess
 import sys
 
 from lesionlens.core.errors import ImageError
 
-PIXELS_PER_SECOND = 10_000_000
+LEAST_SECONDS = 0.5
+VALUES_PER_SECOND = 10_000_000
 WALL_FACTOR = 8
 
 
@@ -33,7 +35,7 @@ def decode_jpeg_ls(codestream: bytes, n_values: int, name: str) -> tuple[bytes, 
         raise ImageError(
             f"{name} is compressed with JPEG-LS, which needs pyjpegls; install it with: pip install 'lesionlens[dicom]'"
         )
-    seconds = 1 + n_values // PIXELS_PER_SECOND
+    seconds = LEAST_SECONDS + n_values / VALUES_PER_SECOND
     command = [sys.executable, "-P", "-m", "lesionlens.data.jpeg_ls", str(seconds)]
     try:
         done = subprocess.run(command, input=codestream, capture_output=True, timeout=WALL_FACTOR * seconds, check=False)
@@ -50,17 +52,13 @@ def _damaged(name: str) -> ImageError:
 
 def main() -> None:
     """Decode standard input within so many seconds of processor time, or end with an exit code above 0."""
-    try:
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_CPU, (int(sys.argv[1]),) * 2)
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    except ImportError:  # not on Windows; there the caller's patience is the only limit
-        pass
     from jpeg_ls import decode_pixel_data
 
+    codestream = sys.stdin.buffer.read()
+    if hasattr(signal, "setitimer"):  # not on Windows; there the caller's patience is the only limit
+        signal.setitimer(signal.ITIMER_PROF, float(sys.argv[1]))
     try:
-        values, info = decode_pixel_data(sys.stdin.buffer.read())
+        values, info = decode_pixel_data(codestream)
     except (RuntimeError, ValueError):
         sys.exit(1)
     planes = info["components"] > 1 and info["interleave_mode"] == 0
