@@ -7,6 +7,7 @@ import { byId, icon, make } from "./dom.js";
 import { leading, percent } from "./format.js";
 
 const OPACITY = 60; // per cent, to begin with
+const LET_GO_MS = 1000;
 const SAME_SHAPE = 0.02; // relative difference of the sides' ratios
 
 /** One answer's picture; `dispose` gives its memory back. */
@@ -22,23 +23,25 @@ export class Picture {
     this.map = make("img", { class: "map", alt: "", hidden: true });
     this.blank = make("p", { class: "blank-picture" }, icon("image"), make("span", {}, "The picture is not kept on the server and is no longer in this tab."));
     this.stage = make("div", { class: "stage" }, this.picture, this.map, this.blank);
-    this.stage.style.aspectRatio = `${answer.image.width} / ${answer.image.height}`;
+    this.stage.style.setProperty("--ratio", answer.image.width / answer.image.height);
     this.note = make("p", { class: "map-note", role: "status" });
     this.element = make("section", { class: "card picture", "aria-label": "Picture and heat map" }, this.stage, ...this.#controls(), this.note);
     this.ready = this.#begin();
   }
 
-  /** Give every object URL back. */
+  /** Give every object URL back, once no image that was just let go still reads from one. */
   dispose() {
     this.#asked = -1;
-    for (const url of [this.#local, ...this.#urls.values()]) if (url) URL.revokeObjectURL(url);
+    const urls = [this.#local, ...this.#urls.values()].filter(Boolean);
     this.#urls.clear();
+    this.#local = "";
+    setTimeout(() => urls.forEach((url) => URL.revokeObjectURL(url)), LET_GO_MS);
   }
 
   /** What a report shows: the sources of picture and map, as they are now. */
   get shown() {
     const drawn = (image) => (image.hidden ? "" : image.getAttribute("src") ?? "");
-    return { photo: drawn(this.picture), map: this.#blended ? "" : drawn(this.map), opacity: this.opacity, code: this.code };
+    return { photo: drawn(this.picture), map: this.#blended ? "" : drawn(this.map), blended: this.#blended, opacity: this.opacity, code: this.code };
   }
 
   get #hasMaps() {
@@ -121,7 +124,7 @@ export class Picture {
     target.src = url;
     target.hidden = false;
     this.blank.hidden = true;
-    if (this.#blended) this.stage.style.aspectRatio = "auto";
+    this.stage.classList.toggle("blended", this.#blended); // the server's own picture, with its title and scale
     const name = this.answer.probabilities.find((row) => row.code === this.code)?.name ?? this.code;
     this.map.alt = this.#blended ? "" : `Heat map for ${name}`;
     this.note.textContent = `Where the network found evidence for ${name}: not why, and not that it is right.${

@@ -49,14 +49,14 @@ function outcome(answer) {
 function pictures(answer, shown) {
   const { width, height } = answer.image;
   const stage = (...images) => {
-    const element = make("div", { class: "stage" }, ...images);
-    if (shown.map) element.style.aspectRatio = `${width} / ${height}`;
+    const element = make("div", { class: shown.blended ? "stage blended" : "stage" }, ...images);
+    element.style.setProperty("--ratio", width / height);
     return element;
   };
   const photo = () => make("img", { class: "photo", src: shown.photo, alt: "" });
   const name = answer.probabilities.find((row) => row.code === shown.code)?.name ?? "";
   if (!shown.photo) return make("figure", {}, make("p", { class: "report-blank" }, "The picture is not kept on the server."));
-  if (!shown.map) return make("figure", {}, stage(photo()), make("figcaption", {}, name && !answer.gate?.reasons?.length ? `Image with heat map for ${name}` : "Image"));
+  if (!shown.map) return make("figure", {}, stage(photo()), make("figcaption", {}, shown.blended && name ? `Image with heat map for ${name}` : "Image"));
   const map = make("img", { class: "map", src: shown.map, alt: "" });
   map.style.opacity = shown.opacity / 100;
   return make("figure", {}, stage(photo()), make("figcaption", {}, "Image"), stage(photo(), map), make("figcaption", {}, `Heat map for ${name}, opacity ${shown.opacity} %`));

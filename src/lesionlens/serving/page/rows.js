@@ -59,8 +59,17 @@ export class Rows {
     this.#sum();
     if (item.told === item.state) return; // a review changes the row, not the answer
     item.told = item.state;
-    if (item.state === "done") announce(`${item.name}: ${OUTCOMES[item.answer.outcome].word}. ${item.answer.explanation}`);
-    if (item.state === "failed") announce(`${item.name}: ${problemLine(item.problem)}`);
+    if (item.state === "done" || item.state === "failed") announce(this.#heard(item));
+  }
+
+  /** What a screen reader says of an image that is through: of one image all, of many the outcome. */
+  #heard(item) {
+    const count = this.queue.items.length;
+    const last = this.queue.count("done", "failed") === count;
+    const all = last && count > 1 ? ` All ${count} images are answered.` : "";
+    if (item.state === "failed") return `${item.name}: ${problemLine(item.problem)}${all}`;
+    const { outcome, explanation } = item.answer;
+    return `${item.name}: ${OUTCOMES[outcome].word}.${count === 1 ? ` ${explanation}` : ""}${all}`;
   }
 
   #show(item) {
@@ -96,7 +105,6 @@ export class Rows {
     byId("queue-progress").value = finished;
     byId("queue-count").textContent = `${finished} of ${items.length} answered`;
     document.body.classList.toggle("has-images", items.length > 0);
-    if (items.length > 1 && finished === items.length) announce(`All ${items.length} images are answered.`);
   }
 
   #tick() {

@@ -1,0 +1,219 @@
+"""The page on the real server, in a real browser; without chromium and chromedriver the tests skip."""
+
+import base64
+import contextlib
+import json
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PATIENCE = 60  # seconds until something that should come is given up
+LOOKS_WRONG = ("SEVERE", "WARNING")
+COUNT_URLS = """
+window.liveUrls = new Set();
+const make = URL.createObjectURL.bind(URL), revoke = URL.revokeObjectURL.bind(URL);
+URL.createObjectURL = (what) => { const url = make(what); window.liveUrls.add(url); return url; };
+URL.revokeObjectURL = (url) => { window.liveUrls.delete(url); revoke(url); };
+window.cspReports = [];
+document.addEventListener("securitypolicyviolation", (event) => window.cspReports.push(event.violatedDirective));
+"""
+
+
+@dataclass
+class Running:
+    """A server in a thread of this process."""
+
+    url: str
+    app: Any
+    stop: Callable[[], None]
+
+
+@contextlib.contextmanager
+def running(settings: Any, port: int = 0) -> Iterator[Running]:
+    import uvicorn
+
+    from lesionlens.serving.app import create_app
+
+    door = socket.socket()
+    door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    door.bind(("127.0.0.1", port))
+    app = create_app(settings)
+    config = uvicorn.Config(app, http="h11", ws="none", lifespan="on", log_config=None, access_log=False)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [door]}, daemon=True)
+    thread.start()
+
+    def stop() -> None:
+        server.should_exit = True
+        thread.join(PATIENCE)
+        door.close()
+
+    try:
+        yield Running(f"http://127.0.0.1:{door.getsockname()[1]}/", app, stop)
+    finally:
+        stop()
+
+
+@pytest.fixture(scope="session")
+def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    chromium, chromedriver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not chromium or not chromedriver:
+        pytest.skip("no browser: the page is tested where chromium and chromedriver are installed")
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1280,800"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=Service(chromedriver))
+    driver.downloads = tmp_path_factory.mktemp("downloads")
+    driver.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(driver.downloads)})
+    driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": COUNT_URLS})
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture(scope="session")
+def settings_for(small_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
+    """Settings of a small server with a record of its own."""
+    from lesionlens.serving.settings import ServingSettings
+
+    def make(**changes: Any) -> Any:
+        record = tmp_path_factory.mktemp("record") / "record.sqlite"
+        return ServingSettings(bundle=small_bundle, record=record, threads=1, decoders=1, **changes)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def server(settings_for: Callable[..., Any], driver: Any) -> Iterator[Running]:  # driver first: no server where it skips
+    with running(settings_for()) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def images(synthetic_root: Path) -> list[Path]:
+    """Drawn dermoscopic images, 96 x 72."""
+    return sorted((synthetic_root / "HAM10000_images_part_1").glob("*.jpg"))
+
+
+class Page:
+    """What a person does with the page, in a few words."""
+
+    def __init__(self, driver: Any, url: str) -> None:
+        self.driver = driver
+        self.expected: list[str] = []  # parts of messages that the browser may log
+        self.open(url)
+
+    def open(self, url: str) -> None:
+        """A fresh page, without a token."""
+        self.url = url
+        self.driver.get("about:blank")
+        self.driver.get(url)
+        self.js("sessionStorage.clear()")
+        self.driver.get_log("browser")
+        self.driver.refresh()
+
+    def js(self, code: str, *arguments: Any) -> Any:
+        return self.driver.execute_script(code, *arguments)
+
+    def find(self, css: str) -> Any:
+        """The first visible element, waited for."""
+        self.until(lambda: self.visible(css), css)
+        return self.visible(css)[0]
+
+    def visible(self, css: str) -> list[Any]:
+        return [element for element in self.driver.find_elements("css selector", css) if element.is_displayed()]
+
+    def text(self, css: str) -> str:
+        return self.find(css).text
+
+    def until(self, what: Callable[[], Any], told: str = "") -> Any:
+        from selenium.common.exceptions import StaleElementReferenceException
+
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            with contextlib.suppress(StaleElementReferenceException):
+                if found := what():
+                    return found
+            time.sleep(0.03)
+        raise AssertionError(f"waited {PATIENCE} s for {told or what}: {self.driver.find_element('tag name', 'body').text[:1500]}")
+
+    def upload(self, *paths: Path) -> None:
+        self.driver.find_element("id", "files").send_keys("\n".join(str(path) for path in paths))
+
+    def answered(self, count: int = 1) -> None:
+        self.until(lambda: self.js("return document.querySelectorAll('#rows li[data-state]').length") >= count, "rows")
+        done = "return [...document.querySelectorAll('#rows li')].every(li => /diagnosis|not_|failed/.test(li.dataset.state))"
+        self.until(lambda: self.js(done), "answers")
+
+    def shown(self, path: Path) -> None:
+        """Upload one image and wait until its answer and its heat map are there."""
+        self.upload(path)
+        self.find("#detail .outcome")
+        self.until(self.map_source, "heat map")
+
+    def map_source(self) -> str:
+        return self.js(
+            "const map = document.querySelector('#detail .stage .map');"
+            "return map && !map.hidden && map.complete && map.naturalWidth ? map.src : ''"
+        )
+
+    def go(self, view: str) -> None:
+        self.js("location.hash = arguments[0]", f"#{view}")
+        self.find(f"#view-{view.split('/')[0]}")
+
+    def keys(self, *keys: str) -> None:
+        from selenium.webdriver import ActionChains
+
+        ActionChains(self.driver).send_keys(*keys).perform()
+
+    def emulate(self, width: int = 1280, height: int = 800, touch: bool = False, **features: str) -> None:
+        """Another screen; features such as prefers_color_scheme="dark"."""
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": touch}
+        wanted = [{"name": name.replace("_", "-"), "value": value} for name, value in features.items()]
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        self.driver.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": touch})
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": wanted})
+
+    def pdf(self) -> bytes:
+        return base64.b64decode(self.driver.execute_cdp_cmd("Page.printToPDF", {"preferCSSPageSize": True})["data"])
+
+    def complaints(self) -> list[str]:
+        """What the browser logged that no test expects."""
+        logged = [f"{entry['level']}: {entry['message']}" for entry in self.driver.get_log("browser") if entry["level"] in LOOKS_WRONG]
+        return [line for line in logged if not any(part in line for part in self.expected)]
+
+    def strangers(self) -> list[str]:
+        """Requests to anywhere but the server, and what the content-security policy had to stop."""
+        names = self.js("return performance.getEntriesByType('resource').map((entry) => entry.name)")
+        return [name for name in names if not name.startswith((self.url, "blob:" + self.url, "data:"))] + self.js("return window.cspReports")
+
+
+@pytest.fixture
+def page(driver: Any, server: Running) -> Iterator[Page]:
+    page = Page(driver, server.url)
+    page.find("#server-state[data-state=ready]")
+    yield page
+    assert page.complaints() == []
+    assert page.strangers() == []
+    driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    driver.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": False})
+
+
+def answers(server: Running) -> list[dict[str, Any]]:
+    """What the record holds, the newest first."""
+    import urllib.request
+
+    with urllib.request.urlopen(server.url + "v1/predictions?limit=500") as response:
+        return list(json.load(response)["items"])
