@@ -22,6 +22,7 @@ TINY = {
     "augmentation": {"offline_fill": 0.3},
     "training": {"epochs": 2, "warmup_epochs": 1, "batch_size": 16, "learning_rate": 1e-3, "precision": "fp32"},
     "evaluation": {"resamples": 200},
+    "compression": {"variants": ["int8"], "calibration_images": 8},
 }
 
 
@@ -49,7 +50,7 @@ def copied(walked: Path, tmp_path: Path) -> Path:
 def test_every_artifact_is_there(walked):
     names = "index.csv audit.json audit.jpg split.json plan.csv gallery.png recipe.toml predictions.npz scores.json report.html"
     names += " store/images.npy train/best.safetensors train/last.safetensors train/history.jsonl explain/faithfulness.json"
-    names += " explain/gallery.png bundle/bundle.json bundle/model.onnx example/prediction.json example/overlay.png"
+    names += " explain/gallery.png bundle/bundle.json bundle/model.onnx compress/compression.json example/prediction.json example/overlay.png"
     for name in names.split():
         assert (walked / name).stat().st_size > 0, name
     assert load_recipe(walked / "recipe.toml") == recipe()
@@ -79,7 +80,7 @@ def test_the_same_run_elsewhere_gives_the_same_scores(walked, synthetic_root, tm
 @pytest.mark.parametrize(
     ("override", "made"),
     [
-        ("evaluation.views=8", ["evaluate", "explain", "export", "predict", "report"]),
+        ("evaluation.views=8", ["evaluate", "explain", "export", "compress", "predict", "report"]),
         ("split.seed=1", ["split", "augment", "train"]),
         ("training.epochs=3", ["train"]),
         ("name=other", ["report"]),

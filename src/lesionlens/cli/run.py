@@ -26,7 +26,8 @@ def run(
     restart: Annotated[bool, typer.Option("--restart", help="Train from the first epoch, not where it stopped.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Walk the whole road: index, audit, split, augment, pack, train, evaluate, explain, export, predict, report.
+    """Walk the whole road: index, audit, split, augment, pack, train, evaluate, explain, export,
+    compress, predict, report.
 
     Stages whose inputs did not change are skipped. Stopped at any moment, the same command goes on.
     """

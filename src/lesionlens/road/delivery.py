@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from lesionlens.augment.offline import read_plan
+from lesionlens.compression.compress import compress
+from lesionlens.compression.source import TRAINED, CompressionSettings, Listener, open_source
+from lesionlens.compression.table import text
 from lesionlens.core.artifact import atomic_file, write_json
 from lesionlens.data.index import Index, read_index
 from lesionlens.data.split import Split, read_split
@@ -16,7 +20,7 @@ from lesionlens.evaluation.predictions import read_predictions
 from lesionlens.explanation.explain import ExplainSettings, faithfulness_table
 from lesionlens.explanation.explain import explain as explain_checkpoint
 from lesionlens.explanation.masks import has_masks
-from lesionlens.road.artifacts import BEST, BUNDLE, EXAMPLE, EXPLAIN, INDEX, PREDICTIONS, SPLIT, STORE
+from lesionlens.road.artifacts import BEST, BUNDLE, COMPRESS, EXAMPLE, EXPLAIN, INDEX, PLAN, PREDICTIONS, SPLIT, STORE
 from lesionlens.road.journey import Journey
 
 
@@ -46,6 +50,25 @@ def make_bundle(journey: Journey) -> str:
     with journey.bar("export", images_to_look_at(material.split, ExportSettings())) as advance:
         bundle = export_checkpoint(journey.path(BEST), material, journey.path(BUNDLE), predictions, progress=advance)
     return f"{bundle.path}, id {bundle.id[:12]}"
+
+
+def make_variants(journey: Journey) -> str:
+    """Make smaller and faster variants, measure them side by side, and add them to the bundle."""
+    material, recipe = _material(journey), journey.recipe.compression
+    trained = any(name in TRAINED for name in recipe.variants)
+    source = open_source(
+        journey.path(BEST),
+        material,
+        journey.path(BUNDLE),
+        journey.path(COMPRESS),
+        recipe,
+        CompressionSettings(),
+        read_plan(journey.path(PLAN), material.split) if trained else None,
+        Listener(journey.note, journey.bar),
+    )
+    content = compress(source)
+    journey.note(text(content))
+    return f"{', '.join(recipe.variants) or 'none'}; the bundle runs {content['default']['variant']} by default"
 
 
 def make_example(journey: Journey) -> str:

@@ -29,6 +29,7 @@ from lesionlens.road.artifacts import (
     AUDIT,
     BEST,
     BUNDLE,
+    COMPRESS,
     EXAMPLE,
     EXPLAIN,
     GALLERY,
@@ -41,7 +42,7 @@ from lesionlens.road.artifacts import (
     SPLIT,
     STORE,
 )
-from lesionlens.road.delivery import explanation_inputs, make_bundle, make_example, make_explanation
+from lesionlens.road.delivery import explanation_inputs, make_bundle, make_example, make_explanation, make_variants
 from lesionlens.road.journey import Journey, Stage
 from lesionlens.training.distributed import join_world
 from lesionlens.training.run import Inputs, train_run
@@ -175,11 +176,18 @@ STAGES = (
     Stage("evaluate", SCORES, ("split", "pack", "train"), _sections("evaluation"), make_scores),
     Stage("explain", f"{EXPLAIN}/faithfulness.json", ("index", "split", "pack", "train"), explanation_inputs, make_explanation),
     Stage("export", f"{BUNDLE}/model.onnx", ("index", "split", "pack", "train", "evaluate"), _nothing, make_bundle),
-    Stage("predict", EXAMPLE, ("index", "split", "export"), _nothing, make_example),
+    Stage(
+        "compress",
+        f"{COMPRESS}/compression.json",
+        ("index", "split", "augment", "pack", "train", "export"),
+        _sections("compression"),
+        make_variants,
+    ),
+    Stage("predict", EXAMPLE, ("index", "split", "compress"), _nothing, make_example),
     Stage(
         "report",
         REPORT,
-        ("index", "audit", "split", "augment", "train", "evaluate", "explain", "export", "predict"),
+        ("index", "audit", "split", "augment", "train", "evaluate", "explain", "compress", "predict"),
         _sections("name"),
         make_report,
     ),
