@@ -104,3 +104,14 @@ def make_run() -> Callable[[Path, Index, Recipe], Path]:
 def run_folder(finished_run: Path, tmp_path: Path) -> Path:
     """A copy to change."""
     return Path(shutil.copytree(finished_run, tmp_path / "run"))
+
+
+@pytest.fixture
+def trained_run(small_run: Path, tmp_path: Path) -> Path:
+    """A copy, to change, of a run that has its checkpoint."""
+    from lesionlens.training.checkpoint import load_network
+
+    folder = Path(shutil.copytree(small_run, tmp_path / "trained"))
+    recipe = load_network(folder / "train" / "best.safetensors")[1].recipe
+    write_text(folder / "recipe.toml", recipe_to_toml(recipe))
+    return folder

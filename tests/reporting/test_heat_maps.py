@@ -1,13 +1,11 @@
 """The section about heat maps, of a network that was explained."""
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
 
 from lesionlens.core.artifact import write_json
-from lesionlens.core.recipe_file import recipe_to_toml
 from lesionlens.data.index import read_index
 from lesionlens.data.split import read_split
 from lesionlens.data.store import Store
@@ -15,20 +13,15 @@ from lesionlens.explanation.explain import ExplainSettings, explain
 from lesionlens.reporting.heat_maps import LOCATION, heat_maps
 from lesionlens.reporting.report import build_report
 from lesionlens.reporting.run_folder import read_run
-from lesionlens.training.checkpoint import load_network
 
 
-@pytest.fixture(scope="module")
-def explained_run(small_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = Path(shutil.copytree(small_run, tmp_path_factory.mktemp("explained") / "run"))
-    checkpoint = folder / "train" / "best.safetensors"
-    (folder / "recipe.toml").write_text(recipe_to_toml(load_network(checkpoint)[1].recipe))
-    index = read_index(folder / "index.csv")
+@pytest.fixture
+def explained_run(trained_run: Path) -> Path:
+    index = read_index(trained_run / "index.csv")
+    split, store = read_split(trained_run / "split.json", index), Store.open(trained_run / "store")
     settings = ExplainSettings(limit=12, random_networks=1, curve_images=3, curve_steps=2, cases=1)
-    explain(
-        checkpoint, index, read_split(folder / "split.json", index), Store.open(folder / "store"), folder / "explain", settings
-    )
-    return folder
+    explain(trained_run / "train" / "best.safetensors", index, split, store, trained_run / "explain", settings)
+    return trained_run
 
 
 def test_every_row_has_its_figures(explained_run):
@@ -51,11 +44,10 @@ def test_the_page_shows_gallery_and_controls(explained_run):
     assert "no proof that a diagnosis is right" in section
 
 
-def test_maps_of_another_checkpoint_are_left_out(explained_run, tmp_path):
-    folder = Path(shutil.copytree(explained_run, tmp_path / "run"))
-    path = folder / "explain" / "faithfulness.json"
+def test_maps_of_another_checkpoint_are_left_out(explained_run):
+    path = explained_run / "explain" / "faithfulness.json"
     write_json(path, {**json.loads(path.read_text()), "made_from": {"checkpoint": "0" * 64}})
-    run = read_run(folder)
+    run = read_run(explained_run)
     assert run.explanation is None
     assert "lesionlens explain" in run.left_out["explain/faithfulness.json"]
-    assert "this run has no <code>explain/faithfulness.json</code>" in build_report(folder)
+    assert "this run has no <code>explain/faithfulness.json</code>" in build_report(explained_run)

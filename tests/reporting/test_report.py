@@ -121,6 +121,7 @@ def test_every_section_is_there(page):
         "calibration",
         "cases",
         "heat-maps",
+        "variants",
         "provenance",
     ]
 

@@ -24,7 +24,13 @@ def test_a_whole_run_is_read(run_folder):
     assert len(run.index) == 236
     assert run.plan is not None
     assert len(run.history) == 5
-    assert set(run.left_out) == {"audit.json", "audit.jpg", "train/best.safetensors", "explain/faithfulness.json"}
+    assert set(run.left_out) == {
+        "audit.json",
+        "audit.jpg",
+        "train/best.safetensors",
+        "explain/faithfulness.json",
+        "compress/compression.json",
+    }
     np.testing.assert_allclose(run.probabilities.sum(1), 1)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from lesionlens.compression.contenders import Form
+from lesionlens.compression.table import COLUMNS
 from lesionlens.core.artifact import hash_file
 from lesionlens.core.errors import ModelError, RecipeError
 from lesionlens.data.image import InputSpec, centre_crop
@@ -22,7 +23,6 @@ from lesionlens.evaluation.intervals import lesion_bootstrap
 from lesionlens.evaluation.metrics import balanced_accuracy
 from lesionlens.evaluation.predictions import Origin, Predictions
 
-COLUMNS = ("accuracy", "balanced_accuracy", "macro_f1", "macro_auc", "ece")
 LEAST_PROBABILITY = 1e-30  # a softmax in float32 may give 0, whose logarithm is no number
 POINTING_CELLS = 1.5  # a maximum that moved by a diagonal neighbour is still the same place
 

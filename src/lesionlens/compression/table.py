@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from lesionlens.compression.measure import COLUMNS
-
 TITLES = {
     "accuracy": "accuracy",
     "balanced_accuracy": "balanced accuracy",
@@ -14,6 +12,7 @@ TITLES = {
     "macro_auc": "macro AUC",
     "ece": "ECE",
 }
+COLUMNS = tuple(TITLES)
 ABSENT = "-"
 
 

@@ -19,6 +19,7 @@ from lesionlens.reporting.formats import count, percent, plural
 from lesionlens.reporting.heat_maps import heat_maps
 from lesionlens.reporting.palette import class_colours, class_names
 from lesionlens.reporting.run_folder import Run, read_run
+from lesionlens.reporting.variants import variants
 
 TEMPLATES = files("lesionlens.reporting") / "templates"
 
@@ -93,6 +94,7 @@ def _content(run: Run) -> dict[str, Any]:
         "absent": scores.absent(run),
         "calibration": scores.calibration(run),
         "heat_maps": heat_maps(run),
+        "variants": variants(run),
         "mistakes": cases.confident_mistakes(run),
         "right": cases.confident_right(run),
         "trained_with": provenance.trained_with(run),

@@ -26,7 +26,7 @@ from lesionlens.evaluation.predictions import Predictions, read_predictions
 from lesionlens.training.history import Epoch, read_history
 
 CHECKPOINT = Path("train") / "best.safetensors"
-EXPLAIN = "explain"
+EXPLAIN, COMPRESS = "explain", "compress"
 NEEDED = {
     "recipe.toml": "lesionlens run, or copy the recipe that was trained there",
     "index.csv": "lesionlens index",
@@ -42,8 +42,12 @@ OPTIONAL = {
     "train/history.jsonl": "lesionlens train",
     CHECKPOINT.as_posix(): "lesionlens train",
     f"{EXPLAIN}/faithfulness.json": "lesionlens explain",
+    f"{COMPRESS}/compression.json": "lesionlens compress",
 }
-LATER = (f"{EXPLAIN}/faithfulness.json",)  # left out where made from another checkpoint than the one here
+LATER = (
+    f"{EXPLAIN}/faithfulness.json",
+    f"{COMPRESS}/compression.json",
+)  # left out where made from another checkpoint than the one here
 SCORES_KEYS = {"name", "seed", "protocol", "leaks", "leak_rate", "part", "n_images", "n_lesions", "views", "resamples"}
 SCORES_KEYS |= {"confidence", "labels", "figures", "per_class", "confusion", "n_classes_averaged", "made_from"}
 TRAINED_SECTIONS = ("seed", "input", "augmentation", "model", "training")
@@ -66,6 +70,7 @@ class Run:
         checkpoint: what the checkpoint says of itself; None if there is none.
         history: epochs of the training; empty if there are none.
         explanation: content of explain/faithfulness.json; None if there is none of this checkpoint.
+        compression: content of compress/compression.json; likewise.
         store: packed images; None if there are none that can be read.
         left_out: what is missing and how to make it, by name.
     """
@@ -81,6 +86,7 @@ class Run:
     checkpoint: dict[str, Any] | None
     history: tuple[Epoch, ...]
     explanation: dict[str, Any] | None
+    compression: dict[str, Any] | None
     store: Store | None
     left_out: dict[str, str]
 
@@ -126,7 +132,8 @@ def read_run(folder: Path) -> Run:
         plan=_read_plan(folder / "plan.csv", split, recipe),
         checkpoint=_read_checkpoint(folder / CHECKPOINT),
         history=_read_history(folder / "train" / "history.jsonl"),
-        explanation=_read_later(folder, f"{EXPLAIN}/faithfulness.json"),
+        explanation=_read_later(folder, LATER[0]),
+        compression=_read_later(folder, LATER[1]),
         store=Store.open(folder / "store") if (folder / "store").is_dir() else None,
         left_out={name: f"make it with: {remedy}" for name, remedy in OPTIONAL.items() if not _usable(folder, name)},
     )

@@ -1,0 +1,65 @@
+"""What the page says about smaller and faster variants of the network."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lesionlens.compression.table import footnote
+from lesionlens.reporting.formats import ABSENT, figure_text, figure_unit, percent, size_text
+from lesionlens.reporting.run_folder import Run
+
+COLUMNS = {"balanced_accuracy": "Balanced accuracy", "macro_auc": "Macro AUC", "ece": "ECE"}
+RUNTIMES = {"openvino": "OpenVINO", "onnxruntime": "ONNX Runtime", "pytorch": "PyTorch"}
+
+
+def variants(run: Run) -> dict[str, Any] | None:
+    """The table of compression.json; None if nothing was compressed."""
+    content = run.compression
+    if content is None:
+        return None
+    return {
+        "heads": list(COLUMNS.values()),
+        "batch_sizes": content["batch_sizes"],
+        "rows": [_row(row, content["batch_sizes"]) for row in content["rows"] if row["available"]],
+        "missing": [f"{row['variant']}: {row['reason']}" for row in content["rows"] if not row["available"]],
+        "images": content["n_images"],
+        "confidence": percent(content["confidence"], 0),
+        "default": content["default"],
+        "footnote": footnote(content["paper_count"]),
+        "notes": content["notes"],
+        "processor": content["machine"].get("processor", ""),
+    }
+
+
+def _row(row: dict[str, Any], batch_sizes: list[int]) -> dict[str, Any]:
+    times = row["times"] or {}
+    return {
+        "variant": row["variant"],
+        "runtime": RUNTIMES.get(row["runtime"], row["runtime"]),
+        "own": row["variant"] == "fp32",
+        "cells": [_cell(name, row["figures"][name], row["variant"] == "fp32") for name in COLUMNS],
+        "size": size_text(row["size_bytes"]),
+        "nonzero": f"{row['nonzero_parameters'] / 1e6:.2f}",
+        "macs": f"{row['macs'] / 1e9:.2f}",
+        "times": [_milliseconds(times.get(str(size))) for size in batch_sizes],
+        "memory": ABSENT if row["peak_memory_bytes"] is None else size_text(row["peak_memory_bytes"]),
+    }
+
+
+def _cell(name: str, figure: dict[str, float | None], alone: bool) -> dict[str, str]:
+    value = figure_text(name, figure["value"])
+    return {"value": value + figure_unit(name), "difference": "" if alone else _difference(name, figure)}
+
+
+def _difference(name: str, figure: dict[str, float | None]) -> str:
+    gap, low, high = (figure[key] for key in ("difference", "difference_low", "difference_high"))
+    if gap is None or low is None or high is None:
+        return ABSENT
+    scale, digits = (1, 3) if name == "macro_auc" else (100, 1)
+    return f"{scale * gap:+.{digits}f} ({scale * low:+.{digits}f} to {scale * high:+.{digits}f})"
+
+
+def _milliseconds(found: dict[str, float] | None) -> dict[str, str]:
+    if found is None:
+        return {"median": ABSENT, "p95": ""}
+    return {"median": f"{found['median_ms']:.1f}", "p95": f"p95 {found['p95_ms']:.1f}"}
