@@ -96,13 +96,15 @@ class TestAccepted:
         assert result[0, 0].tolist() == [200, 100, 50]
         assert result[0, 39].tolist() == [255, 255, 255]
 
+    @pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "WEBP"])
     @pytest.mark.parametrize("orientation", range(1, 9))
-    def test_exif_rotation_is_carried_out(self, orientation: int) -> None:
+    def test_exif_rotation_is_carried_out_once(self, orientation: int, kind: str) -> None:
         exif = Image.Exif()
         exif[0x0112] = orientation
-        content = encode(photograph(), "PNG", exif=exif)
-        expected = ImageOps.exif_transpose(Image.open(io.BytesIO(content)))
-        assert np.array_equal(pixels(content), np.asarray(expected))
+        content = encode(photograph(), kind, exif=exif)
+        upright = Image.open(io.BytesIO(encode(photograph(), kind)))
+        upright.getexif()[0x0112] = orientation
+        assert np.array_equal(pixels(content), np.asarray(ImageOps.exif_transpose(upright)))
         assert open_image(content).size == ((90, 60) if orientation < 5 else (60, 90))
 
     @pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
@@ -163,6 +165,18 @@ class TestRefused:
     def test_decompression_bomb_is_refused_from_its_header(self, side: int) -> None:
         with pytest.raises(ImageError, match="50,000,000"):
             open_image(png_header(side, side))
+
+    def test_a_jpeg_of_very_many_scans_is_refused_unread(self) -> None:
+        content = encode(photograph(4000, 3000), "JPEG", progressive=True)
+        assert open_image(content).size == (4000, 3000)
+        first, second = (content.index(b"\xff\xc4", content.index(b"\xff\xda", at)) for at in (0, content.index(b"\xff\xda") + 2))
+        with pytest.raises(ImageError, match="200 scans of 4000x3000 pixels; that takes too long"):
+            open_image(content[:first] + content[first:second] * 199 + b"\xff\xd9")
+
+    def test_damage_of_a_png_is_not_hidden_by_its_exif_block(self) -> None:
+        header = png_header(64, 64)
+        with pytest.raises(ImageError, match="damaged or cut short"):
+            open_image(header[:33] + _chunk(b"IDAT", bytes(500)) + _chunk(b"IEND", b""))
 
     def test_pixel_limit_is_an_argument(self) -> None:
         content = encode(photograph(), "PNG")

@@ -11,6 +11,8 @@ from lesionlens.core.errors import ImageError
 
 MAX_PIXELS = 50_000_000
 MIN_SIDE = 32
+MAX_SCANNED = 2_000_000_000
+JPEG_SCAN = b"\xff\xda"
 # All that Pillow's readers are known to raise on damaged bytes; anything else is a bug to be seen.
 DECODE_ERRORS = (
     OSError,
@@ -38,3 +40,16 @@ def check_size(width: int, height: int, name: str, max_pixels: int) -> None:
         raise ImageError(f"{name} has {width}x{height} pixels; the most is {max_pixels:,}. Scale the image down first")
     if min(width, height) < MIN_SIDE:
         raise ImageError(f"{name} has {width}x{height} pixels; the shorter side needs at least {MIN_SIDE}")
+
+
+def check_scans(jpeg: bytes, width: int, height: int, name: str) -> None:
+    """Refuse a JPEG that passes over its pixels so often that decoding takes minutes; ten times are usual.
+
+    Within coded data 0xFF is always followed by something else than a scan's mark, so counting marks is enough.
+
+    Raises:
+        ImageError: if scans x pixels is above `MAX_SCANNED`.
+    """
+    scans = jpeg.count(JPEG_SCAN)
+    if scans * width * height > MAX_SCANNED:
+        raise ImageError(f"{name} has {scans:,} scans of {width}x{height} pixels; that takes too long. Save it anew as JPEG")

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from lesionlens.core.errors import ImageError
-from lesionlens.data.decoding_rules import DECODE_ERRORS
+from lesionlens.data.decoding_rules import DECODE_ERRORS, check_scans
 from lesionlens.data.jpeg_ls import decode_jpeg_ls
 
 RLE_HEADER_BYTES = 64
@@ -132,6 +132,7 @@ def jpeg(codestream: bytes, module: PixelModule, name: str) -> Frame:
         ImageError: if it is damaged, or has more than 8 bits.
     """
     header = _check_jpeg(codestream, module, name, tuple(JPEG_STARTS)[:4])
+    check_scans(codestream, module.columns, module.rows, name)
     lossless = header.marker == LOSSLESS
     try:
         image = Image.open(io.BytesIO(codestream), formats=("JPEG",))

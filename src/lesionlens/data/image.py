@@ -16,7 +16,7 @@ from PIL import Image, UnidentifiedImageError
 from lesionlens.core.artifact import hash_value
 from lesionlens.core.errors import ArtifactError, DataError, ImageError, RecipeError
 from lesionlens.core.recipe import InputRecipe
-from lesionlens.data.decoding_rules import DECODE_ERRORS, MAX_PIXELS, check_size
+from lesionlens.data.decoding_rules import DECODE_ERRORS, MAX_PIXELS, check_scans, check_size
 from lesionlens.data.dicom import open_dicom
 from lesionlens.data.dicom_elements import is_dicom
 
@@ -163,8 +163,10 @@ def open_image(source: Path | bytes, name: str = "", max_pixels: int = MAX_PIXEL
 def _open_photograph(stream: Path | io.BytesIO, name: str, max_pixels: int) -> Image.Image:
     with Image.open(stream, formats=FORMATS) as image:
         _check_header(image, name, max_pixels)
+        if image.format in ("JPEG", "MPO"):
+            check_scans(stream.read_bytes() if isinstance(stream, Path) else stream.getvalue(), *image.size, name)
+        image.load()  # before the EXIF block is asked for: that would load too, and hide what fails
         orientation = _orientation(image)
-        image.load()
         return _upright(_to_rgb(image, name), orientation)
 
 
