@@ -1,11 +1,12 @@
 """Files below a folder: found by name whatever the layout, and never guessed between different ones."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from lesionlens.core.errors import DataError
-from lesionlens.data.files import path_id, scan, stem_of
+from lesionlens.data.files import path_id, scan, stem_of, walk
 
 
 def touch(root: Path, *paths: str, content: bytes = b"x") -> None:
@@ -82,3 +83,26 @@ def test_finding(tmp_path: Path) -> None:
 def test_names(value: str, stem: str, whole: str) -> None:
     assert stem_of(value) == stem
     assert path_id(value) == whole
+
+
+def test_walk_is_sorted_and_passes_over_what_is_hidden(tmp_path: Path) -> None:
+    touch(tmp_path, "b.txt", "a.jpg", ".x.jpg", "sub/c.png", "__MACOSX/d.jpg", ".git/e.jpg", "Sub2/f.gif")
+    (tmp_path / "sub" / "again").symlink_to(tmp_path)
+    assert [path.relative_to(tmp_path).as_posix() for path in walk(tmp_path)] == ["a.jpg", "b.txt", "Sub2/f.gif", "sub/c.png"]
+
+
+def test_a_folder_that_cannot_be_read_is_never_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    touch(tmp_path, "a.jpg", "sub/b.jpg")
+
+    def refuse(folder: str) -> object:
+        if str(folder).endswith("sub"):
+            raise PermissionError(13, "Permission denied", str(folder))
+        return scandir(folder)
+
+    scandir = os.scandir
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(DataError, match=r"sub cannot be read \(Permission denied\); check its permissions"):
+        scan(tmp_path)
+    told: list[OSError] = []
+    assert list(walk(tmp_path, told.append)) == [tmp_path / "a.jpg"]
+    assert [error.filename for error in told] == [str(tmp_path / "sub")]

@@ -7,7 +7,7 @@ from onnx import TensorProto, helper
 
 from lesionlens.core.errors import BundleError
 from lesionlens.deployment import engines
-from lesionlens.deployment.engines import Limits, Port, fast_int8, installed, load_engine
+from lesionlens.deployment.engines import Limits, Port, computes_in, fast_int8, installed, load_engine
 from lesionlens.deployment.outputs import differences
 
 RUNTIMES = [
@@ -85,6 +85,25 @@ def test_an_absent_runtime(tmp_path, monkeypatch):
     monkeypatch.setattr(engines, "installed", lambda runtime: False)
     with pytest.raises(BundleError, match="openvino is not installed; install it with: pip install openvino"):
         load_engine("openvino", tmp_path / "model.onnx", 4, "fp32", Limits())
+
+
+def test_a_runtime_that_cannot_be_imported(tmp_path, monkeypatch):
+    def broken(name):
+        raise ImportError("libtbb.so.12: cannot open shared object file")
+
+    monkeypatch.setattr(engines.importlib, "import_module", broken)
+    monkeypatch.setattr(engines, "installed", lambda runtime: True)
+    with pytest.raises(BundleError, match="openvino is installed and cannot be imported .*libtbb.*choose another --runtime"):
+        load_engine("openvino", tmp_path / "model.onnx", 4, "fp32", Limits())
+
+
+def test_precisions(monkeypatch):
+    assert computes_in("onnxruntime", "fp32")
+    assert not computes_in("onnxruntime", "bf16")
+    openvino = pytest.importorskip("openvino")
+    for capabilities in (["FP32"], ["FP32", "BF16"]):
+        monkeypatch.setattr(openvino.Core, "get_property", lambda core, device, name, found=capabilities: found)
+        assert computes_in("openvino", "bf16") is ("BF16" in capabilities)
 
 
 def test_bf16_is_for_openvino(tmp_path):

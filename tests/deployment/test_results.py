@@ -1,12 +1,14 @@
 import csv
 import json
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lesionlens.core.errors import ArtifactError, ImageError
+from lesionlens.core.errors import ArtifactError, ImageError, StorageError
 from lesionlens.core.labels import HAM10000
 from lesionlens.data.image import InputSpec
 from lesionlens.deployment.results import LINES, Csv, JsonLines, ResultFile, Table, row_of
@@ -147,4 +149,37 @@ def test_another_file_is_left_alone(form, text, tmp_path):
 def test_the_folder_is_made(tmp_path):
     with ResultFile(tmp_path / "new" / "out.csv", RESUMABLE["csv"], "b" * 64) as file:
         file.write(result())
-    assert (tmp_path / "new" / "out.csv").read_text().splitlines()[0].startswith("image,outcome,diagnosis,malignant_share,p_akiec")
+    assert (
+        (tmp_path / "new" / "out.csv").read_text().splitlines()[0].startswith("image,outcome,diagnosis,malignant_share,p_akiec")
+    )
+
+
+@pytest.mark.parametrize("form", RESUMABLE)
+@pytest.mark.parametrize("there", [False, True])
+def test_only_one_may_write(form, there, tmp_path):
+    path = tmp_path / "out"
+    if there:
+        with ResultFile(path, RESUMABLE[form], "b" * 64) as file:
+            file.write(failure("a.jpg"))  # so that going on with it puts another file in its place
+    with ResultFile(path, RESUMABLE[form], "b" * 64) as file:
+        file.write(result("a.jpg"))
+        with pytest.raises(StorageError, match="is being written by another process; wait for it, or choose another --out"):
+            ResultFile(path, RESUMABLE[form], "b" * 64)
+        file.write(result("b.jpg"))
+    with ResultFile(path, RESUMABLE[form], "b" * 64) as file:
+        assert file.finished == {"a.jpg", "b.jpg"}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_that_cannot_be_gone_on_with_is_free_again(tmp_path):
+    path = tmp_path / "out"
+    path.write_text("my thesis")
+    for _ in range(2):
+        with pytest.raises(ArtifactError):
+            ResultFile(path, RESUMABLE["csv"], "b" * 64)
+
+
+def test_a_device_is_never_replaced():
+    with pytest.raises(StorageError, match="is a device or a pipe"):
+        ResultFile(Path(os.devnull), RESUMABLE["csv"], "b" * 64)
+    assert not Path(os.devnull).is_file()

@@ -1,3 +1,4 @@
+import dataclasses
 import shutil
 import subprocess
 import sys
@@ -153,6 +154,31 @@ def test_openvino_is_taken_where_it_is_installed(small_bundle, monkeypatch):
     monkeypatch.setattr(runtime, "installed", lambda name: False)
     with pytest.raises(BundleError, match="installed here is none"):
         choose(bundle)
+
+
+def test_fp32_stands_in_for_a_default_that_this_processor_cannot_compute(small_bundle, monkeypatch):
+    bundle = open_bundle(small_bundle)
+    bf16 = dataclasses.replace(bundle.variants["fp32"], name="bf16", graphs={"openvino": "model.onnx"}, precision="bf16")
+    other = dataclasses.replace(bundle, variants={**bundle.variants, "bf16": bf16}, default_variant="bf16")
+    monkeypatch.setattr(runtime, "installed", lambda name: True)
+    monkeypatch.setattr(runtime, "computes_in", lambda name, precision: precision == "fp32")
+    variant, _, notes = choose(other)
+    assert variant.name == "fp32"
+    assert notes == ("variant 'bf16' needs openvino on a processor with bf16, which is not here; running fp32 instead",)
+    assert choose(other, variant="bf16")[0].name == "bf16"  # asked for by name: loading it says what is missing
+    monkeypatch.setattr(runtime, "computes_in", lambda name, precision: True)
+    assert choose(other)[0].name == "bf16"
+
+
+def test_slow_int8_is_said(small_bundle, monkeypatch):
+    bundle = open_bundle(small_bundle)
+    int8 = dataclasses.replace(bundle.variants["fp32"], name="int8")
+    other = dataclasses.replace(bundle, variants={**bundle.variants, "int8": int8}, default_variant="int8")
+    for fast, count in ((False, 1), (True, 0), (None, 0)):
+        monkeypatch.setattr(runtime, "fast_int8", lambda fast=fast: fast)
+        notes = choose(other)[2]
+        assert len(notes) == count
+        assert all("has no int8 products (VNNI)" in text for text in notes)
 
 
 @pytest.mark.parametrize("arguments", [{"runtime": "tensorrt"}, {"threads": -1}, {"batch_size": 0}, {"workers": 0}])

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -76,3 +77,25 @@ def test_an_endless_list_is_taken_step_by_step(root):
 
 def test_an_empty_folder_gives_nothing(tmp_path):
     assert list(image_paths([str(tmp_path)])) == []
+
+
+def test_a_list_of_find_print0(root):
+    assert names("-", listed=["a.jpg\0sub/c.png\0"]) == ["a.jpg", "sub/c.png"]
+    assert names("-", listed=["a\n", ".jpg"]) == ["a", ".jpg"]
+
+
+def test_names_that_no_file_can_have(root):
+    long = "x" * 300
+    assert names(long, f"{long}*") == [long, f"{long}*"]
+
+
+def test_folders_that_cannot_be_read_are_given_too(root, monkeypatch):
+    scan = os.scandir
+
+    def refuse(folder):
+        if str(folder).endswith("deep"):
+            raise PermissionError(13, "Permission denied", str(folder))
+        return scan(folder)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert names(".") == ["a.jpg", "b.JPG", "sub/c.png", "sub/deep"]
