@@ -110,7 +110,30 @@ def training() -> str:
     return table(head, rows) + f"\n\n`{found['command']}`"
 
 
+def latency() -> str:
+    if not (RESULTS / "latency.json").is_file():
+        return "Not measured on a quiet machine yet: `python benchmarks/latency.py`"
+    found = read("latency.json")
+    times = {name: f"{row['median_ms']:.1f} ({row['p95_ms']:.1f})" for name, row in found["latency"].items()}
+    names = [name for name in times if not name.endswith(" with maps")]
+    rows = [[name, times[name], times.get(f"{name} with maps", "")] for name in names]
+    what = f"{found['network']}, {found['size']} px, batch 1, {found['threads']} threads: ms per image, median (p95)"
+    return "\n\n".join([table([what, "without heat maps", "with"], rows), promises(found["targets"]), f"`{found['command']}`"])
+
+
+def promises(targets: dict[str, Any]) -> str:
+    rows = []
+    for name, row in targets.items():
+        kind = next((key for key in row if key.startswith("at_")), "")
+        wanted = f"{kind.replace('_', ' ')} {row[kind]:g}" if kind else "none loaded"
+        value = row["value"]
+        measured = f"{value:.3g}" if kind else ("loaded" if value else "none loaded")
+        rows.append([name, wanted, f"{measured}{'' if row['met'] else ', **missed**'}"])
+    return table(["aim", "wanted", "measured"], rows)
+
+
 TABLES = {
+    "latency": latency,
     "leak": leak,
     "tried": tried,
     "times": times,

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -60,13 +61,35 @@ def test_files_that_are_named_exist():
         assert (ROOT / "recipes" / name).is_file()
 
 
-def test_the_python_runs(synthetic_root, tmp_path, monkeypatch):
-    (code,) = blocks("python")
-    assert len([line for line in code.splitlines() if line and not line.startswith(("from", "import"))]) <= 10
+@pytest.fixture
+def place(synthetic_root, small_bundle, tmp_path, monkeypatch):
+    """A folder with everything that the README's Python finds where it runs."""
     shutil.copytree(ROOT / "recipes", tmp_path / "recipes")
     shutil.copytree(synthetic_root, tmp_path / "images")
+    shutil.copytree(small_bundle, tmp_path / "bundle")
+    shutil.copyfile(min((tmp_path / "images").rglob("*.jpg")), tmp_path / "lesion.jpg")
     monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+SAYS = {
+    "travel(": ("evaluate", "('akiec', 'bcc', 'bkl', 'df', 'mel', 'nv', 'vasc')"),
+    "heat_map(": ("malignant diagnoses together", "'mel':"),
+}
+
+
+@pytest.mark.parametrize("code", blocks("python"), ids=lambda code: next((word for word in SAYS if word in code), "unknown"))
+def test_the_python_runs(code, place):
+    (says,) = (texts for word, texts in SAYS.items() if word in code)
+    assert len([line for line in code.splitlines() if line and not line.startswith(("from", "import"))]) <= 10
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "evaluate" in done.stdout
-    assert "('akiec', 'bcc', 'bkl', 'df', 'mel', 'nv', 'vasc')" in done.stdout
+    for text in says:
+        assert text in done.stdout
+    if "overlay.png" in code:
+        with Image.open(place / "overlay.png") as drawn, Image.open(place / "lesion.jpg") as photo:
+            assert drawn.width >= photo.width
+
+
+def test_the_python_covers_training_and_running():
+    assert [sum(word in code for code in blocks("python")) for word in SAYS] == [1, 1]

@@ -43,28 +43,3 @@ def test_bad_input(seen, tmp_path):
         heat_map(prediction, tmp_path / "none.jpg")
     with pytest.raises(BundleError, match="no heat maps"):
         heat_map(dataclasses.replace(prediction, maps=None), path)
-
-
-TEN_LINES = """
-from pathlib import Path
-
-from lesionlens.deployment.picture import heat_map
-from lesionlens.deployment.runtime import Predictor
-
-predictor = Predictor(Path("runs/demo/bundle"))
-for prediction in predictor.predict([Path("lesion.jpg")]):
-    print(prediction.first.name, prediction.by_code, prediction.malignant_share)
-    heat_map(prediction, Path("lesion.jpg"), "mel").save("overlay.png")
-"""
-
-
-def test_ten_lines_of_python(small_bundle, seen, tmp_path, monkeypatch, capsys):
-    assert len(TEN_LINES.strip().splitlines()) <= 10
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "runs" / "demo").mkdir(parents=True)
-    (tmp_path / "runs" / "demo" / "bundle").symlink_to(small_bundle)
-    (tmp_path / "lesion.jpg").write_bytes(seen[1].read_bytes())
-    exec(compile(TEN_LINES, "README.md", "exec"), {})
-    assert seen[0].first.name in capsys.readouterr().out
-    with Image.open("overlay.png") as drawn:
-        np.testing.assert_array_equal(drawn, heat_map(*seen, "mel"))
