@@ -2,19 +2,15 @@
 
 import base64
 import contextlib
-import json
 import shutil
-import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-PATIENCE = 60  # seconds until something that should come is given up
+PATIENCE = 30  # seconds until something that should come is given up
 LOOKS_WRONG = ("SEVERE", "WARNING")
 COUNT_URLS = """
 window.liveUrls = new Set();
@@ -24,41 +20,6 @@ URL.revokeObjectURL = (url) => { window.liveUrls.delete(url); revoke(url); };
 window.cspReports = [];
 document.addEventListener("securitypolicyviolation", (event) => window.cspReports.push(event.violatedDirective));
 """
-
-
-@dataclass
-class Running:
-    """A server in a thread of this process."""
-
-    url: str
-    app: Any
-    stop: Callable[[], None]
-
-
-@contextlib.contextmanager
-def running(settings: Any, port: int = 0) -> Iterator[Running]:
-    import uvicorn
-
-    from lesionlens.serving.app import create_app
-
-    door = socket.socket()
-    door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    door.bind(("127.0.0.1", port))
-    app = create_app(settings)
-    config = uvicorn.Config(app, http="h11", ws="none", lifespan="on", log_config=None, access_log=False)
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [door]}, daemon=True)
-    thread.start()
-
-    def stop() -> None:
-        server.should_exit = True
-        thread.join(PATIENCE)
-        door.close()
-
-    try:
-        yield Running(f"http://127.0.0.1:{door.getsockname()[1]}/", app, stop)
-    finally:
-        stop()
 
 
 @pytest.fixture(scope="session")
@@ -83,21 +44,8 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 
 @pytest.fixture(scope="session")
-def settings_for(small_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
-    """Settings of a small server with a record of its own."""
-    from lesionlens.serving.settings import ServingSettings
-
-    def make(**changes: Any) -> Any:
-        record = tmp_path_factory.mktemp("record") / "record.sqlite"
-        return ServingSettings(bundle=small_bundle, record=record, threads=1, decoders=1, **changes)
-
-    return make
-
-
-@pytest.fixture(scope="session")
-def server(settings_for: Callable[..., Any], driver: Any) -> Iterator[Running]:  # driver first: no server where it skips
-    with running(settings_for()) as found:
-        yield found
+def page_server(driver: Any, start_server: Callable[..., Any]) -> Any:  # driver first: no server where it skips
+    return start_server()
 
 
 @pytest.fixture(scope="session")
@@ -146,7 +94,9 @@ class Page:
                 if found := what():
                     return found
             time.sleep(0.03)
-        raise AssertionError(f"waited {PATIENCE} s for {told or what}: {self.driver.find_element('tag name', 'body').text[:1500]}")
+        raise AssertionError(
+            f"waited {PATIENCE} s for {told or what}: {self.driver.find_element('tag name', 'body').text[:1500]}"
+        )
 
     def upload(self, *paths: Path) -> None:
         self.driver.find_element("id", "files").send_keys("\n".join(str(path) for path in paths))
@@ -190,30 +140,38 @@ class Page:
 
     def complaints(self) -> list[str]:
         """What the browser logged that no test expects."""
-        logged = [f"{entry['level']}: {entry['message']}" for entry in self.driver.get_log("browser") if entry["level"] in LOOKS_WRONG]
+        logged = [
+            f"{entry['level']}: {entry['message']}" for entry in self.driver.get_log("browser") if entry["level"] in LOOKS_WRONG
+        ]
         return [line for line in logged if not any(part in line for part in self.expected)]
 
     def strangers(self) -> list[str]:
         """Requests to anywhere but the server, and what the content-security policy had to stop."""
         names = self.js("return performance.getEntriesByType('resource').map((entry) => entry.name)")
-        return [name for name in names if not name.startswith((self.url, "blob:" + self.url, "data:"))] + self.js("return window.cspReports")
+        return [name for name in names if not name.startswith((self.url, "blob:" + self.url, "data:"))] + self.js(
+            "return window.cspReports"
+        )
 
 
 @pytest.fixture
-def page(driver: Any, server: Running) -> Iterator[Page]:
-    page = Page(driver, server.url)
+def new_page(driver: Any) -> Callable[[str], Page]:
+    """Opens the page of a server."""
+    return lambda url: Page(driver, url)
+
+
+@pytest.fixture
+def page(driver: Any, page_server: Any) -> Iterator[Page]:
+    page = Page(driver, page_server.url + "/")
     page.find("#server-state[data-state=ready]")
     yield page
     assert page.complaints() == []
     assert page.strangers() == []
+
+
+@pytest.fixture(autouse=True)
+def usual_screen(driver: Any) -> Iterator[None]:
+    """What a test emulates ends with it."""
+    yield
     driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
     driver.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": False})
-
-
-def answers(server: Running) -> list[dict[str, Any]]:
-    """What the record holds, the newest first."""
-    import urllib.request
-
-    with urllib.request.urlopen(server.url + "v1/predictions?limit=500") as response:
-        return list(json.load(response)["items"])

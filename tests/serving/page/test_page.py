@@ -19,12 +19,18 @@ if (kind === "paste") {
   document.body.dispatchEvent(new ClipboardEvent("paste", { clipboardData: transfer, bubbles: true, cancelable: true }));
   return "";
 }
-const fire = (event) => document.body.dispatchEvent(new DragEvent(event, { dataTransfer: transfer, bubbles: true, cancelable: true }));
+const how = { dataTransfer: transfer, bubbles: true, cancelable: true };
+const fire = (event) => document.body.dispatchEvent(new DragEvent(event, how));
 fire("dragenter");
 const marked = document.getElementById("drop").classList.contains("over");
 fire("dragover");
 fire("drop");
 return `${marked} ${document.getElementById("drop").classList.contains("over")}`;
+"""
+CHANGE = """
+const field = document.querySelector(`#filters [name=${arguments[0]}]`);
+field.value = arguments[1];
+field.dispatchEvent(new Event("change", { bubbles: true }));
 """
 
 
@@ -70,7 +76,10 @@ def test_images_come_by_drop_and_paste(page, images, kind):
 
 def test_the_buttons_open_their_choosers(page):
     page.emulate(390, 844, touch=True)
-    count = "window.opened = []; for (const id of ['files', 'camera']) document.getElementById(id).onclick = (event) => { window.opened.push(id); event.preventDefault(); }"
+    count = (
+        "window.opened = []; for (const id of ['files', 'camera']) document.getElementById(id).onclick ="
+        "(event) => { window.opened.push(id); event.preventDefault(); }"
+    )
     page.js(count)
     page.find("#choose").click()
     page.find("#photograph").click()
@@ -171,7 +180,9 @@ def test_review_history_search_and_csv(page, images, tmp_path):
     assert [line["file_name"] for line in lines] == ["reviewed-case-17.jpg"]
     page.find(".history a").click()
     assert page.text("#view-answer .conclusion") == "Melanoma"
-    assert page.js("return document.querySelector('#view-answer .stage .photo').naturalWidth") > 0  # of this session, or the server's
+    assert (
+        page.js("return document.querySelector('#view-answer .stage .photo').naturalWidth") > 0
+    )  # of this session, or the server's
 
 
 def test_filters_and_pages_of_the_history(page, images):
@@ -186,11 +197,16 @@ def test_filters_and_pages_of_the_history(page, images):
     page.find(".pages button:nth-of-type(1)").click()
     page.until(lambda: page.text(".history tbody tr") == newest)
     for outcome in OUTCOMES:
-        page.js("const select = document.querySelector('[name=outcome]'); select.value = arguments[0]; select.dispatchEvent(new Event('change', { bubbles: true }))", outcome)
-        page.until(lambda outcome=outcome: page.js("return [...document.querySelectorAll('.history tbody tr')].every((row) => row.dataset.outcome === arguments[0])", outcome))
+        page.js(CHANGE, "outcome", outcome)
+        page.until(
+            lambda outcome=outcome: page.js(
+                "return [...document.querySelectorAll('.history tbody tr')].every((row) => row.dataset.outcome === arguments[0])",
+                outcome,
+            )
+        )
     page.find("[type=reset]").click()
     page.until(lambda: page.visible(".history tbody tr") and page.text(".history tbody tr") == newest)
-    page.js("const field = document.querySelector('[name=until]'); field.value = '2020-01-01'; field.dispatchEvent(new Event('change', { bubbles: true }))")
+    page.js(CHANGE, "until", "2020-01-01")
     assert page.until(lambda: page.visible("#history-list .empty"))
 
 
@@ -248,7 +264,14 @@ def test_the_report_is_one_page_with_all_parts(page, images, grey):
     text = page.js("return document.getElementById('report').textContent")
     answer = page.js("return fetch('v1/predictions?limit=1').then((response) => response.json())")["items"][0]
     parts = [row["name"] for row in answer["probabilities"]]
-    parts += [answer["id"], answer["bundle"]["id"], answer["input_sha256"], answer["explanation"], "Malignant share", "Heat map for"]
+    parts += [
+        answer["id"],
+        answer["bundle"]["id"],
+        answer["input_sha256"],
+        answer["explanation"],
+        "Malignant share",
+        "Heat map for",
+    ]
     parts += ["not a medical device", "Answered", "Printed", "Image check", "Review", "Model and its limits"]
     assert [part for part in parts if part not in text] == []
     assert n_pages(page.pdf()) == 1

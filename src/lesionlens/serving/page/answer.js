@@ -53,15 +53,11 @@ export function outcomeBanner(answer) {
     "section",
     { class: "card outcome", data: { outcome: answer.outcome }, "aria-label": "Outcome" },
     icon(answer.outcome),
-    make(
-      "div",
-      {},
-      make("p", { class: "outcome-word" }, OUTCOMES[answer.outcome].word),
-      named ? make("h2", { class: "outcome-name" }, first.name, " ", first.malignant && malignantTag()) : make("h2", { class: "unseen" }, OUTCOMES[answer.outcome].word),
-      make("p", { class: "outcome-sentence" }, answer.explanation),
-      make("p", { class: "file-name" }, answer.file_name || "Image without a name"),
-    ),
+    make(named ? "p" : "h2", { class: "outcome-word" }, OUTCOMES[answer.outcome].word),
+    named && make("h2", { class: "outcome-name" }, first.name, " ", first.malignant && malignantTag()),
     named && make("p", { class: "outcome-figure" }, make("span", { class: "big" }, percent(first.probability)), make("span", {}, "probability")),
+    make("p", { class: "outcome-sentence" }, answer.explanation),
+    make("p", { class: "file-name" }, answer.file_name || "Image without a name"),
   );
 }
 
@@ -98,7 +94,7 @@ export function probabilitiesOf(answer) {
     make("h3", { id }, "Calibrated probabilities"),
     make(
       "table",
-      {},
+      { "aria-labelledby": id },
       make("thead", { class: "unseen" }, head),
       make("tbody", {}, ...rows.map(line)),
       make(

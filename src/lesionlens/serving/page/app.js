@@ -106,7 +106,7 @@ async function loadModel() {
   queue.limits = { upload_bytes: Infinity, ...told.limits };
   byId("server-state").textContent = `${[told.bundle.name, told.bundle.variant].filter(Boolean).join(", ")}: ready`;
   byId("server-state").dataset.state = "ready";
-  if (told.limits?.upload_bytes) byId("drop-limits").textContent = `JPEG, PNG, WebP, TIFF or DICOM, up to ${bytes(told.limits.upload_bytes)}.`;
+  if (told.limits?.upload_bytes) byId("drop-limits").textContent = `JPEG, PNG, WebP, TIFF or DICOM, up to ${bytes(told.limits.upload_bytes, Math.floor)}.`;
   return told;
 }
 

@@ -30,10 +30,10 @@ export function when(created, short = false) {
 /** Milliseconds, exact enough to compare. */
 export const milliseconds = (value) => `${value < 10 ? value.toFixed(1) : value.toFixed(0)}${THIN}ms`;
 
-/** Bytes, in the unit that people use for files. */
-export function bytes(count) {
-  if (count >= 1e6) return `${(count / 1e6).toFixed(count < 1e7 ? 1 : 0)}${THIN}MB`;
-  return count >= 1e3 ? `${(count / 1e3).toFixed(0)}${THIN}kB` : `${count}${THIN}bytes`;
+/** Bytes, in the unit that people use for files; a limit is rounded down, what exceeds it up. */
+export function bytes(count, round = Math.round) {
+  if (count >= 1e6) return `${round(count / 1e5) / 10}${THIN}MB`;
+  return count >= 1e3 ? `${round(count / 1e3)}${THIN}kB` : `${count}${THIN}bytes`;
 }
 
 /** A measure of the image check: four digits that count. */

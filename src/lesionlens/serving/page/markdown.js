@@ -37,7 +37,8 @@ function table(lines) {
   const rows = lines.map(cells).filter((row) => !row.every((cell) => /^:?-+:?$/.test(cell)));
   const [head, ...body] = rows;
   const line = (row, tag) => make("tr", {}, ...row.map((cell) => make(tag, tag === "th" ? { scope: "col" } : {}, ...inline(cell))));
-  return make("div", { class: "scroll", tabIndex: 0, role: "group", "aria-label": `Table: ${head.filter(Boolean).slice(0, 3).join(", ")}` }, make("table", {}, make("thead", {}, line(head, "th")), make("tbody", {}, ...body.map((row) => line(row, "td")))));
+  const name = `Table: ${head.filter(Boolean).slice(0, 3).join(", ")}`;
+  return make("div", { class: "scroll", tabIndex: 0, role: "group", "aria-label": name }, make("table", { "aria-label": name }, make("thead", {}, line(head, "th")), make("tbody", {}, ...body.map((row) => line(row, "td")))));
 }
 
 function inline(text) {

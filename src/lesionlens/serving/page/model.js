@@ -42,7 +42,7 @@ function identityOf(model) {
       fact("Model", [bundle.name, bundle.variant, bundle.runtime].filter(Boolean).join(", ")),
       fact("Bundle", make("code", {}, bundle.id)),
       input?.size && fact("Looks at", `${input.size} \u00d7 ${input.size} pixels`),
-      limits?.upload_bytes && fact("Largest file", bytes(limits.upload_bytes)),
+      limits?.upload_bytes && fact("Largest file", bytes(limits.upload_bytes, Math.floor)),
       limits?.pixels && fact("Largest image", `${(limits.pixels / 1e6).toFixed(0)} million pixels`),
       fact("Diagnoses", make("ul", { class: "plain" }, ...model.labels.map((label) => make("li", {}, label.name, " ", label.malignant && make("span", { class: "sub" }, "malignant"))))),
     ),

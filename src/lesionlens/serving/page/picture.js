@@ -3,7 +3,7 @@
 // longer has it (history), the server's own blend is shown while it still can make one.
 
 import { call } from "./api.js";
-import { byId, icon, make } from "./dom.js";
+import { byId, freshId, icon, make } from "./dom.js";
 import { leading, percent } from "./format.js";
 
 const OPACITY = 60; // per cent, to begin with
@@ -16,6 +16,7 @@ export class Picture {
   #local = "";
   #blended = false;
   #asked = 0;
+  #over = false;
 
   constructor(answer, file, changed = () => {}) {
     Object.assign(this, { answer, file, changed, code: leading(answer)?.code ?? "", opacity: OPACITY });
@@ -31,7 +32,7 @@ export class Picture {
 
   /** Give every object URL back, once no image that was just let go still reads from one. */
   dispose() {
-    this.#asked = -1;
+    this.#over = true;
     const urls = [this.#local, ...this.#urls.values()].filter(Boolean);
     this.#urls.clear();
     this.#local = "";
@@ -54,7 +55,8 @@ export class Picture {
     const order = [...this.answer.maps.codes].sort((a, b) => (byCode.get(b)?.probability ?? 0) - (byCode.get(a)?.probability ?? 0));
     const option = (code) => make("option", { value: code, selected: code === this.code }, `${byCode.get(code)?.name ?? code}, ${percent(byCode.get(code)?.probability)}`);
     this.picker = make("select", { on: { change: () => this.#pick(this.picker.value) } }, ...order.map(option));
-    this.slider = make("input", { type: "range", min: 0, max: 100, step: 5, value: OPACITY, on: { input: () => this.#fade(Number(this.slider.value)) } });
+    const id = freshId("opacity"); // named by `for`: a label around both would name the output
+    this.slider = make("input", { id, type: "range", min: 0, max: 100, step: 5, value: OPACITY, on: { input: () => this.#fade(Number(this.slider.value)) } });
     this.level = make("output", { class: "level" });
     this.larger = make("button", { type: "button", class: "larger", on: { click: () => this.#enlarge() } }, icon("larger"), "Enlarge");
     this.#fade(OPACITY);
@@ -63,7 +65,7 @@ export class Picture {
         "div",
         { class: "controls" },
         make("label", { class: "field" }, make("span", {}, "Heat map for"), this.picker),
-        make("label", { class: "field" }, make("span", {}, "Map opacity ", this.level), this.slider),
+        make("div", { class: "field" }, make("span", {}, make("label", { htmlFor: id }, "Map opacity"), " ", this.level), this.slider),
       ),
       make("div", { class: "scale" }, make("span", {}, "weak"), make("span", { class: "ramp", "aria-hidden": "true" }), make("span", {}, "strong evidence"), this.larger),
     ];
@@ -94,6 +96,7 @@ export class Picture {
   }
 
   async #pick(code) {
+    if (this.#over) return undefined;
     const asked = ++this.#asked;
     this.code = code;
     if (!this.#hasMaps) {
@@ -103,18 +106,18 @@ export class Picture {
     }
     try {
       const url = await this.#fetched(code, this.#blended ? "overlay" : "map");
-      if (asked === this.#asked) this.#draw(url);
+      if (asked === this.#asked && !this.#over) this.#draw(url);
     } catch (error) {
-      if (asked === this.#asked) this.#failed(error);
+      if (asked === this.#asked && !this.#over) this.#failed(error);
     }
-    return this.changed();
+    return this.#over ? undefined : this.changed();
   }
 
   async #fetched(code, style) {
     if (!this.#urls.has(code)) {
       const response = await call(`predictions/${encodeURIComponent(this.answer.id)}/maps/${encodeURIComponent(code)}.png?style=${style}`, { headers: { Accept: "image/png" } });
       this.#urls.set(code, URL.createObjectURL(await response.blob()));
-      if (this.#asked < 0) this.dispose();
+      if (this.#over) this.dispose();
     }
     return this.#urls.get(code);
   }

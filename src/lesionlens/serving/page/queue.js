@@ -37,6 +37,13 @@ export class Queue extends EventTarget {
     this.#next();
   }
 
+  /** Forget all of them. */
+  clear() {
+    const gone = this.items;
+    this.items = [];
+    for (const item of gone) this.remove(item);
+  }
+
   /** Send one image, or all that the server did not get, once more. */
   retry(item = null) {
     for (const one of item ? [item] : this.items.filter((other) => other.state === "gone")) {
@@ -93,7 +100,7 @@ export class Queue extends EventTarget {
   async #check(file) {
     const most = this.limits.upload_bytes;
     if (file.size > most) {
-      const detail = `It has ${bytes(file.size)}; this server takes at most ${bytes(most)}. Save it smaller, or as JPEG.`;
+      const detail = `It has ${bytes(file.size, Math.ceil)}; this server takes at most ${bytes(most, Math.floor)}. Save it smaller, or as JPEG.`;
       throw new Problem({ status: 413, title: "The file is too large", detail });
     }
     try {

@@ -42,7 +42,7 @@ export function reviewForm(answer, model, reviewed) {
     stored,
     make(
       "form",
-      { hidden: model?.access?.role === "predict", on: { submit: send } },
+      { "aria-labelledby": title, hidden: model?.access?.role === "predict", on: { submit: send } },
       make("label", { class: "field" }, make("span", {}, "Your conclusion"), conclusion),
       make("label", { class: "field grow" }, make("span", {}, "Note (no names of patients)"), note),
       button,

@@ -123,7 +123,7 @@ export class Rows {
   }
 
   #clear() {
-    for (const item of [...this.queue.items]) this.queue.remove(item);
+    this.queue.clear();
     byId("choose").focus();
     announce("The list is empty. Recorded answers stay in the history.");
   }

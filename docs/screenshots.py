@@ -1,0 +1,145 @@
+"""Pictures of the page for the documentation, taken from a real server with drawn images.
+
+    lesionlens run recipes/demo.toml --data synthetic --set input.size=128 --run runs/screenshots --until evaluate
+    lesionlens export runs/screenshots/train/best.safetensors --sensitivity 0.8
+    python docs/screenshots.py --bundle runs/screenshots/bundle
+
+It needs chromium, chromedriver and selenium. The images are synthetic: no patient stands behind them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from lesionlens.data.synthetic import write_synthetic
+
+HERE = Path(__file__).parent
+ADDRESS = re.compile(r"listening on (http://\S+)")
+SCREENS = {"desktop": (1280, 800, 1, False), "phone": (390, 844, 2, True)}
+SCHEMES = ("light", "dark")
+A4 = (794, 1123)  # CSS pixels
+SEED, N_IMAGES = 5, 42
+WAIT_SECONDS = 60
+
+
+def main() -> None:
+    """Take all pictures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bundle", type=Path, required=True, help="bundle of a network trained on synthetic images")
+    parser.add_argument("--out", type=Path, default=HERE, help="folder for the pictures")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        images = write_synthetic(Path(folder) / "images", N_IMAGES, SEED, 600, 450)
+        server, url = start(options.bundle, Path(folder))
+        try:
+            for screen in SCREENS:
+                for scheme in SCHEMES:
+                    take(url, chosen(images), screen, scheme, options.out)
+            take_report(url, chosen(images)[0], options.out / "page-report.png")
+        finally:
+            server.terminate()
+            server.wait()
+
+
+def chosen(images: Path) -> list[Path]:
+    """A few images of different diagnoses."""
+    lines = (images / "HAM10000_metadata.csv").read_text().splitlines()
+    columns = lines[0].split(",")
+    rows = [dict(zip(columns, line.split(","), strict=True)) for line in lines[1:]]
+    first = {}
+    for row in rows:
+        first.setdefault(row["dx"], images / "HAM10000_images_part_1" / f"{row['image_id']}.jpg")
+    return [first[dx] for dx in ("mel", "nv", "bcc", "vasc", "bkl", "df")]
+
+
+def start(bundle: Path, folder: Path) -> tuple[subprocess.Popen[str], str]:
+    """A server of its own, with a fresh record."""
+    command = [sys.executable, "-m", "lesionlens", "serve", str(bundle), "--port", "0", "--record", str(folder / "record.sqlite")]
+    server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    assert server.stderr is not None
+    for line in server.stderr:
+        if found := ADDRESS.search(line):
+            return server, found[1]
+    raise SystemExit(f"the server did not start: {' '.join(command)}")
+
+
+def browser(screen: str, scheme: str) -> Any:
+    """A headless Chromium with a screen of this size and colour scheme."""
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    width, height, density, touch = SCREENS[screen]
+    options = webdriver.ChromeOptions()
+    options.binary_location = shutil.which("chromium") or ""
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--hide-scrollbars"):
+        options.add_argument(argument)
+    driver = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
+    metrics = {"width": width, "height": height, "deviceScaleFactor": density, "mobile": touch}
+    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    driver.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": touch})
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]})
+    return driver
+
+
+def show(driver: Any, url: str, images: list[Path]) -> None:
+    """Upload images and wait for all answers and the first heat map."""
+    driver.get(url)
+    driver.find_element("id", "files").send_keys("\n".join(map(str, images)))
+    done = (
+        "const rows = [...document.querySelectorAll('#rows li')], map = document.querySelector('#detail .stage .map');"
+        f"return rows.length === {len(images)} && rows.every((row) => /diagnosis|not_/.test(row.dataset.state))"
+        " && map && !map.hidden && map.complete && map.naturalWidth > 0"
+    )
+    until = time.monotonic() + WAIT_SECONDS
+    while not driver.execute_script(done):
+        if time.monotonic() > until:
+            raise SystemExit("the page did not answer: " + driver.find_element("tag name", "body").text[:500])
+        time.sleep(0.1)
+    time.sleep(0.5)  # thumbnails
+
+
+def take(url: str, images: list[Path], screen: str, scheme: str, out: Path) -> None:
+    """One picture of an answer."""
+    driver = browser(screen, scheme)
+    try:
+        show(driver, url, images)
+        if screen == "phone":
+            driver.execute_script("document.getElementById('detail').scrollIntoView()")
+            time.sleep(0.2)
+        save(driver, out / f"page-{screen}-{scheme}.png")
+    finally:
+        driver.quit()
+
+
+def take_report(url: str, image: Path, path: Path) -> None:
+    """The report as paper has it."""
+    driver = browser("desktop", "light")
+    try:
+        show(driver, url, [image])
+        metrics = {"width": A4[0], "height": A4[1], "deviceScaleFactor": 1, "mobile": False}
+        driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+        driver.execute_script("document.body.style.padding = '12mm 14mm'; window.scrollTo(0, 0)")
+        time.sleep(0.3)
+        save(driver, path)
+    finally:
+        driver.quit()
+
+
+def save(driver: Any, path: Path) -> None:
+    """What the screen shows, as PNG."""
+    path.write_bytes(base64.b64decode(driver.execute_cdp_cmd("Page.captureScreenshot", {"format": "png"})["data"]))
+    print(path)
+
+
+if __name__ == "__main__":
+    main()
