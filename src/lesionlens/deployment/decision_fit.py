@@ -70,7 +70,7 @@ def fit_decision(
     called = np.isin(probabilities.argmax(axis=1), indices)
     scores = np.where(called, 1.0, free.watched_probability(probabilities, labels))[is_watched]
     statistic = float(np.sort(scores)[allowed_misses(n_images, sensitivity)])
-    decision = Decision(watched, sensitivity, round(math.floor(statistic / STEP) * STEP, 4))
+    decision = Decision(watched, sensitivity, round(math.floor(statistic / STEP + 1e-9) * STEP, 4))
     figures = figures_of(decision, probabilities, truth, lesion_ids, labels)
     return Decision(watched, sensitivity, decision.threshold, validation={"part": "validation", **figures})
 

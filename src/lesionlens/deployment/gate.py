@@ -141,6 +141,8 @@ class Gate:
             raise BundleError(f"bundle {bundle.path} does not list {GATE_FILE}, which its gate needs; export it again")
         try:
             thresholds = {code: float(facts["thresholds"][code]) for code in CHECKS}
+            if not all(math.isfinite(value) for value in thresholds.values()):
+                raise ValueError("a threshold is NaN or infinite")
             return cls(_read_gaussian(bundle), thresholds)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise BundleError(
@@ -173,7 +175,7 @@ class Gate:
 def _read_gaussian(bundle: Bundle) -> FeatureGaussian:
     path = bundle.path / GATE_FILE
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             mean, directions, spreads, rest = (archive[name] for name in ARRAYS)
     except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         raise BundleError(f"{path} cannot be read ({error}); copy or export the bundle again") from error

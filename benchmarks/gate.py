@@ -1,0 +1,269 @@
+"""What the gate and the answer "not sure" do: the choice of the distance, and the figures on real images.
+
+    python benchmarks/gate.py RUN [--bundle BUNDLE] [--data ../shared/data] [--count 150] [--out benchmarks/results/gate.json]
+
+RUN is a finished run of HAM10000 (`lesionlens run`). The bundle is exported anew unless one is given; every variant in it
+is measured. The distance is chosen on outliers that `outliers.py` makes from training images, never on the photographs
+in `ood/` or on the test part: those are only reported.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import platform
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.stats import beta
+
+from gate_methods import Looked, compare
+from lesionlens import __version__
+from lesionlens.core.artifact import write_json
+from lesionlens.core.seeds import generator
+from lesionlens.data.image import centre_crop
+from lesionlens.data.index import read_index
+from lesionlens.data.split import groups_of, read_split
+from lesionlens.data.store import Store
+from lesionlens.deployment.answer import DIAGNOSIS, NOT_SURE, NOT_USABLE
+from lesionlens.deployment.bundle import WEIGHTS_FILE, Bundle, open_bundle
+from lesionlens.deployment.decision import Decision
+from lesionlens.deployment.decision_fit import figures_of
+from lesionlens.deployment.export import Material, export
+from lesionlens.deployment.gate import CHECKS, Gate
+from lesionlens.deployment.gate_material import look_at, spread_over
+from lesionlens.deployment.quality import measure_quality
+from lesionlens.deployment.runtime import Failure, Prediction, Predictor
+from lesionlens.deployment.sources import image_paths
+from lesionlens.evaluation.evaluate import PredictionSettings, predict_part
+from lesionlens.evaluation.intervals import bounds, lesion_weights
+from lesionlens.evaluation.predict import predict_logits
+from lesionlens.training.checkpoint import load_network
+from outliers import ALTERED, FOREIGN, SPOILT, draw_outliers
+
+KNOWN = 2000
+ROUNDS = 300
+
+
+def material_of(run: Path) -> Material:
+    index = read_index(run / "index.csv")
+    return Material(index, read_split(run / "split.json", index), Store.open(run / "store"))
+
+
+def chosen_on(material: Material, bundle: Bundle, count: int) -> dict[str, Any]:
+    """The methods compared on made outliers; thresholds from the validation part."""
+    network, info = load_network(bundle.path / WEIGHTS_FILE)
+    index, store, spec = material.index, material.store, bundle.spec
+    training = material.split.parts["training"]
+    altered = sorted(generator("altered").choice(sorted(training), count, replace=False).tolist())
+    known = spread_over(sorted(set(training) - set(altered)), index, KNOWN)
+    engine = Predictor(bundle.path, variant="fp32", batch_size=8)
+
+    def of_store(ids: tuple[str, ...]) -> Looked:
+        features, _ = look_at(engine.run, ids, store, spec, lambda done: None)
+        return Looked(features, predict_logits(network, store.images, spec, rows=np.sort(store.rows(ids))))
+
+    def of_pixels(images: np.ndarray) -> Looked:
+        parts = [engine.run(images[start : start + 8]).features for start in range(0, len(images), 8)]
+        frames = np.pad(images, ((0, 0), *2 * (((spec.frame - spec.size) // 2, -(-(spec.frame - spec.size) // 2)),), (0, 0)))
+        return Looked(np.concatenate(parts), predict_logits(network, frames, spec))
+
+    ordered = tuple(store.ids[row] for row in np.sort(store.rows(known)))
+    labels = np.array([index.labels.index(index.by_id()[image_id].dx) for image_id in ordered])
+    made = draw_outliers(np.ascontiguousarray(centre_crop(store.images[store.rows(altered)], spec.size)), count)
+    looked = {kind: of_pixels(images) for kind, images in made.items()}
+    validation = of_store(material.split.parts["validation"])
+    foreign = (*FOREIGN, *ALTERED)
+    gate = Gate.from_bundle(bundle)
+    assert gate is not None
+    return {
+        "outliers": {"count_of_each": count, "distance": foreign, "quality": tuple(SPOILT)},
+        "known_images": len(known),
+        "methods": compare(of_store(ordered), labels, validation, looked, foreign),
+        "whole_gate": {kind: _rejected_pixels(gate, made[kind], looked[kind].features) for kind in made},
+        "model": info.recipe.model.name,
+    }
+
+
+def _rejected_pixels(gate: Gate, images: np.ndarray, features: np.ndarray) -> dict[str, Any]:
+    side = images.shape[1]
+    verdicts = [gate.check((2 * side, 2 * side), image, row) for image, row in zip(images, features, strict=True)]
+    return {"rejected": float(np.mean([not v.usable for v in verdicts])), "reasons": _reasons(verdicts)}
+
+
+def reported_on(material: Material, bundle: Bundle, variant: str, data: Path) -> dict[str, Any]:
+    """The figures on real images: the test part, photographs, clinical close-ups, another source."""
+    predictor = Predictor(bundle.path, variant=variant, batch_size=8, workers=2)
+    index, split = material.index, material.split
+    by_id, test = index.by_id(), split.parts["test"]
+    group = dict(zip(index.ids, groups_of(index, split.pairs).astype(str), strict=True))
+    good = _answers(predictor, [index.image_path(by_id[image_id]) for image_id in test])
+    found: dict[str, Any] = {"test": {**_counts(good), "kept": _kept(good, np.array([group[i] for i in test]))}}
+    for name in ("ood/cutlery", "ood/clinical"):
+        photographs = _answers(predictor, list(image_paths([str(data / name)])))
+        found[name] = {
+            **_counts(photographs),
+            "rejected": _exact(sum(p.outcome == NOT_USABLE for p in photographs), len(photographs)),
+        }
+    found["isic2017"] = _other_source(predictor, data / "isic2017")
+    found["not_sure_on_test"] = _not_sure(good, test, material, predictor.decision, group)
+    return {"runtime": predictor.runtime, **found}
+
+
+def _answers(predictor: Predictor, paths: list[Path]) -> list[Prediction]:
+    found = list(predictor.attempt(paths))
+    failed = [result.source for result in found if isinstance(result, Failure)]
+    if failed:
+        raise SystemExit(f"{len(failed)} images cannot be read, the first is {failed[0]}")
+    return [result for result in found if isinstance(result, Prediction)]
+
+
+def _counts(answers: list[Prediction]) -> dict[str, Any]:
+    outcomes = Counter(answer.outcome for answer in answers)
+    verdicts = [answer.verdict for answer in answers if answer.verdict is not None]
+    return {
+        "n_images": len(answers),
+        "outcomes": {o: outcomes[o] for o in (DIAGNOSIS, NOT_SURE, NOT_USABLE)},
+        "reasons": _reasons(verdicts),
+    }
+
+
+def _reasons(verdicts: list[Any]) -> dict[str, int]:
+    counted = Counter(code for verdict in verdicts for code in verdict.reasons)
+    return {code: counted[code] for code in CHECKS}
+
+
+def _kept(answers: list[Prediction], lesions: np.ndarray) -> dict[str, float]:
+    """Share of good images that are usable, with its 95 % interval by lesion."""
+    usable = np.array([answer.outcome != NOT_USABLE for answer in answers], dtype=np.float64)
+    drawn = np.concatenate([weights @ usable / weights.sum(axis=1) for weights in lesion_weights(lesions, 2000, 0, 100)])
+    low, high = bounds(drawn)
+    return {"value": float(usable.mean()), "low": float(low), "high": float(high)}
+
+
+def _exact(hits: int, count: int) -> dict[str, float]:
+    """A share with its 95 % interval of Clopper and Pearson (1934)."""
+    low = 0.0 if hits == 0 else float(beta.ppf(0.025, hits, count - hits + 1))
+    high = 1.0 if hits == count else float(beta.ppf(0.975, hits + 1, count - hits))
+    return {"value": hits / count, "low": low, "high": high}
+
+
+def _other_source(predictor: Predictor, folder: Path) -> dict[str, Any]:
+    """Another source's images: what is kept, by diagnosis, and what becomes of its melanomas."""
+    with (folder / "metadata.csv").open(encoding="utf-8", newline="") as stream:
+        dx_of = {row["image_id"]: row["dx"] for row in csv.DictReader(stream)}
+    paths = {path.stem: path for path in image_paths([str(folder)])}
+    answers = dict(zip(dx_of, _answers(predictor, [paths[image_id] for image_id in dx_of]), strict=True))
+    by_dx = {dx: [answers[i] for i, code in dx_of.items() if code == dx] for dx in sorted(set(dx_of.values()))}
+    usable = [answer for answer in by_dx["mel"] if answer.outcome != NOT_USABLE]
+    found = sum(answer.outcome == NOT_SURE or answer.first.code == "mel" for answer in usable)
+    whole = _counts(list(answers.values()))
+    return {
+        **whole,
+        "rejected": _exact(whole["outcomes"][NOT_USABLE], whole["n_images"]),
+        "by_diagnosis": {dx: _counts(some) for dx, some in by_dx.items()},
+        "melanoma_sensitivity_of_usable": {"n_images": len(usable), **_exact(found, len(usable))},
+    }
+
+
+def _not_sure(
+    answers: list[Prediction], ids: tuple[str, ...], material: Material, decision: Decision | None, group: dict[str, str]
+) -> dict[str, Any]:
+    """Figures of the third answer on the test images that the gate lets through."""
+    if decision is None or decision.threshold is None:
+        return {}
+    kept = np.array([answer.outcome != NOT_USABLE for answer in answers])
+    labels, by_id = material.index.labels, material.index.by_id()
+    probabilities = np.stack([answer.probabilities for answer in answers])
+    truth = np.array([labels.index(by_id[image_id].dx) for image_id in ids])
+    lesions = np.array([group[image_id] for image_id in ids])
+    usable = figures_of(decision, probabilities[kept], truth[kept], lesions[kept], labels)
+    melanomas = truth == labels.index("mel") if "mel" in labels else np.zeros(len(truth), dtype=bool)
+    return {
+        "threshold": decision.threshold,
+        "usable_images": usable,
+        "all_images_as_if_usable": figures_of(decision, probabilities, truth, lesions, labels),
+        "melanomas_not_usable": int((melanomas & ~kept).sum()),
+        "accuracy_of_all_without_a_third_answer": float((probabilities.argmax(axis=1) == truth).mean()),
+    }
+
+
+def rules_compared(material: Material, bundle: Bundle, checkpoint: Path) -> dict[str, Any]:
+    """Other one-threshold rules at the same sensitivity, on the validation part that the threshold is chosen on."""
+    wanted = PredictionSettings(part="validation", views=1)
+    predictions = predict_part(checkpoint, material.index, material.split, material.store, wanted)
+    logits = predictions.logits / bundle.facts["temperature"]["value"]
+    p = np.exp(logits - logits.max(axis=1, keepdims=True))
+    p /= p.sum(axis=1, keepdims=True)
+    mel = material.index.labels.index("mel")
+    called, malignant = p.argmax(axis=1) == mel, np.array(material.index.labels.malignant)
+    rules = {
+        "melanoma (used)": p[:, mel],
+        "malignant share": p[:, malignant].sum(axis=1),
+        "1 - largest probability": 1 - p.max(axis=1),
+    }
+    asked = bundle.facts["decision"]["sensitivity"]
+    found = {}
+    for name, score in rules.items():
+        scores = np.sort(np.where(called, np.inf, score)[predictions.labels == mel])
+        misses = int((1 - asked) * (len(scores) + 1) + 1e-9) - 1
+        found[name] = {"not_sure": float((~called & (score >= scores[misses])).mean()), "threshold": float(scores[misses])}
+    return found
+
+
+def cost_ms(bundle: Bundle) -> dict[str, float]:
+    """Processor time of one check, one thread, median and p95; and of the quality alone."""
+    gate, random = Gate.from_bundle(bundle), generator("cost")
+    assert gate is not None
+    pixels = random.integers(0, 256, (bundle.spec.size, bundle.spec.size, 3), dtype=np.uint8)
+    features = random.random(len(gate.gaussian.mean), dtype=np.float32)
+    spent: dict[str, list[float]] = {"check": [], "quality": []}
+    for _ in range(ROUNDS):
+        for name, call in (
+            ("check", lambda: gate.check((600, 450), pixels, features)),
+            ("quality", lambda: measure_quality((600, 450), pixels)),
+        ):
+            start = time.thread_time()
+            call()
+            spent[name].append(1000 * (time.thread_time() - start))
+    return {
+        f"{name}_{k}": float(np.quantile(values, q))
+        for name, values in spent.items()
+        for k, q in (("median", 0.5), ("p95", 0.95))
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--bundle", type=Path)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--count", type=int, default=150)
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/gate.json"))
+    given = parser.parse_args()
+    material, checkpoint = material_of(given.run), given.run / "train" / "best.safetensors"
+    with tempfile.TemporaryDirectory() as folder:
+        started = time.perf_counter()
+        bundle = open_bundle(given.bundle) if given.bundle else export(checkpoint, material, Path(folder) / "bundle")
+        result = {
+            "run": given.run.name,
+            "bundle": bundle.id,
+            "export_s": None if given.bundle else time.perf_counter() - started,
+            "gate": bundle.facts["gate"],
+            "decision": bundle.facts["decision"],
+            "chosen_on_made_outliers": chosen_on(material, bundle, given.count),
+            "rules_on_validation": rules_compared(material, bundle, checkpoint),
+            "reported_by_variant": {name: reported_on(material, bundle, name, given.data) for name in bundle.variants},
+            "cost_ms": cost_ms(bundle),
+            "versions": {"lesionlens": __version__, "python": platform.python_version(), "numpy": np.__version__},
+        }
+    write_json(given.out, result)
+    print(f"wrote {given.out}")
+
+
+if __name__ == "__main__":
+    main()
