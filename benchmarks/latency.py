@@ -40,7 +40,7 @@ from lesionlens.data.image import InputSpec, open_image, prepare  # noqa: E402
 from lesionlens.deployment.benchmark import Call, alternate, machine, peak_memory, spread, versions  # noqa: E402
 from lesionlens.deployment.bundle import Bundle  # noqa: E402
 from lesionlens.deployment.bundle_benchmark import load_call  # noqa: E402
-from lesionlens.deployment.engines import Limits, load_engine  # noqa: E402
+from lesionlens.deployment.engines import Limits, computes_in, load_engine  # noqa: E402
 from lesionlens.deployment.graph import GraphNetwork  # noqa: E402
 from lesionlens.deployment.outputs import INPUT, PROBABILITIES  # noqa: E402
 from lesionlens.deployment.selftest import read_selftest  # noqa: E402
@@ -67,24 +67,26 @@ def contenders(bundle: Bundle, smaller: dict[str, Bundle], threads: int, work: P
         ("onnxruntime", "fp32"),
         ("onnxruntime", "int8"),
         ("openvino", "fp32"),
-        *([("openvino", "bf16")] if has_bf16() else []),
+        *([("openvino", "bf16")] if computes_in("openvino", "bf16") else []),
         ("openvino", "int8"),
     ):
         yield from graph_contenders(f"{runtime} {variant}", bundle, runtime, variant, threads, work)
+    yield from graph_contenders("openvino int8, the rest in fp32", bundle, "openvino", "int8", threads, work, "fp32")
     for name, small in smaller.items():
         yield from graph_contenders(f"openvino int8 {name}", small, "openvino", "int8", threads, work)
 
 
 def graph_contenders(
-    name: str, bundle: Bundle, runtime: str, variant: str, threads: int, work: Path
+    name: str, bundle: Bundle, runtime: str, variant: str, threads: int, work: Path, precision: str = ""
 ) -> Iterator[tuple[str, Call]]:
-    """One variant on one runtime: its graph cut down to probabilities, and whole."""
+    """One variant on one runtime: its graph cut down to probabilities, and whole; in its own precision unless another is said."""
     chosen = bundle.variants[variant]
+    precision = precision or chosen.precision
     graph = bundle.path / chosen.graphs[runtime]
     bare = work / f"bare.{bundle.path.parent.name}.{graph.name}"
     onnx.utils.extract_model(str(graph), str(bare), [INPUT], [PROBABILITIES])
-    yield name, bare_call(runtime, bare, bundle.spec.size, chosen.precision, threads)
-    yield f"{name} with maps", load_engine(runtime, graph, bundle.spec.size, chosen.precision, Limits(threads, 1)).run
+    yield name, bare_call(runtime, bare, bundle.spec.size, precision, threads)
+    yield f"{name} with maps", load_engine(runtime, graph, bundle.spec.size, precision, Limits(threads, 1)).run
 
 
 def torch_contenders(bundle: Bundle) -> Iterator[tuple[str, Call]]:
@@ -117,13 +119,6 @@ def torch_call(module: Callable[[torch.Tensor], object]) -> Call:
             return module(torch.from_numpy(images))
 
     return run
-
-
-def has_bf16() -> bool:
-    """Whether OpenVINO can compute in bf16 here."""
-    import openvino
-
-    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def bare_call(runtime: str, graph: Path, size: int, precision: str, threads: int) -> Call:

@@ -20,6 +20,7 @@ from lesionlens.data.split import make_split
 from lesionlens.data.store import pack
 from lesionlens.data.synthetic import write_synthetic
 from lesionlens.deployment.bundle import Bundle, open_bundle
+from lesionlens.deployment.engines import EITHER
 from lesionlens.deployment.export import ExportSettings, Material, export
 from lesionlens.deployment.outputs import Tolerance
 from lesionlens.deployment.variants import NewVariant, add_variant
@@ -89,7 +90,7 @@ class Workshop:
         pixels = self.material.store.images[: self.calibration]
         static_int8(folder / "bundle" / "model.onnx", np.ascontiguousarray(pixels), folder / "model.int8.onnx")
         graphs = {"openvino": "model.int8.onnx", "onnxruntime": "model.int8.onnx"}
-        int8 = NewVariant("int8", [folder / "model.int8.onnx"], graphs, tolerance=LOOSE, default=True)
+        int8 = NewVariant("int8", [folder / "model.int8.onnx"], graphs, EITHER, LOOSE, default=True)
         made = add_variant(folder / "bundle", int8)
         if bf16:
             variant = NewVariant("bf16", [], {"openvino": "model.onnx"}, precision="bf16", tolerance=LOOSE)

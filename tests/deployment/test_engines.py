@@ -7,7 +7,7 @@ from onnx import TensorProto, helper
 
 from lesionlens.core.errors import BundleError
 from lesionlens.deployment import engines
-from lesionlens.deployment.engines import Limits, Port, computes_in, fast_int8, installed, load_engine
+from lesionlens.deployment.engines import EITHER, Limits, Port, computes_in, fast_int8, installed, load_engine
 from lesionlens.deployment.outputs import differences
 
 RUNTIMES = [
@@ -104,6 +104,25 @@ def test_precisions(monkeypatch):
     for capabilities in (["FP32"], ["FP32", "BF16"]):
         monkeypatch.setattr(openvino.Core, "get_property", lambda core, device, name, found=capabilities: found)
         assert computes_in("openvino", "bf16") is ("BF16" in capabilities)
+        assert computes_in("openvino", EITHER)
+
+
+@pytest.mark.parametrize(("runtime", "has", "expected"), [("openvino", True, "bf16"), ("openvino", False, "fp32")])
+def test_bf16_where_it_is_to_be_had(runtime, has, expected, tmp_path, monkeypatch):
+    pytest.importorskip(runtime)
+    asked: list[str] = []
+    monkeypatch.setitem(engines.ENGINES, runtime, lambda graph, size, precision, limits: asked.append(precision))
+    monkeypatch.setattr(engines, "computes_in", lambda runtime, precision: has)
+    load_engine(runtime, tmp_path / "model.onnx", 4, EITHER, Limits())
+    assert asked == [expected]
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_bf16_or_fp32_runs_everywhere(runtime, tmp_path):
+    engine = load_engine(runtime, write_toy(tmp_path / "toy.onnx"), 4, EITHER, Limits(1))
+    wanted = load_engine(runtime, write_toy(tmp_path / "toy.onnx"), 4, "fp32", Limits(1))
+    image = np.full((1, 4, 4, 3), 100, np.uint8)
+    np.testing.assert_allclose(engine.run(image).probabilities, wanted.run(image).probabilities, atol=0.01)
 
 
 def test_bf16_is_for_openvino(tmp_path):

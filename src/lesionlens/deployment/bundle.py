@@ -15,6 +15,7 @@ from lesionlens.core.artifact import hash_file, hash_value, read_json, storage_e
 from lesionlens.core.errors import ArtifactError, BundleError, DataError
 from lesionlens.core.labels import LabelSet
 from lesionlens.data.image import InputSpec
+from lesionlens.deployment.engines import PRECISIONS
 from lesionlens.deployment.outputs import Tolerance
 
 FORMAT = 1
@@ -26,7 +27,6 @@ FACTS_FILE, GRAPH_FILE, WEIGHTS_FILE, CARD_FILE, SELFTEST_FILE = (
     "selftest.npz",
 )
 RUNTIMES = ("openvino", "onnxruntime")
-PRECISIONS = ("fp32", "bf16")
 READERS = 4
 
 
@@ -37,7 +37,8 @@ class Variant:
     Attributes:
         name: `fp32`, `int8`, ...
         graphs: file to load, by the runtime that can run it.
-        precision: number format of what is not quantised: `fp32`, or `bf16` (OpenVINO only).
+        precision: number format of what is not quantised: `fp32`, `bf16` (OpenVINO only), or `bf16-or-fp32`:
+            bf16 where runtime and processor have it. The tolerance holds for both.
         tolerance: how far its results may differ from the expected ones of the self-test.
         comparison: what was measured against torch when it was made.
         figures: whatever else is known of it, for example accuracy and latency.

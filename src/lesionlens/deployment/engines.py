@@ -16,6 +16,8 @@ from lesionlens.deployment import telemetry
 from lesionlens.deployment.outputs import INPUT, MAPS, Outputs
 
 CPUINFO = Path("/proc/cpuinfo")
+EITHER = "bf16-or-fp32"  # bf16 where runtime and processor have it, else fp32
+PRECISIONS = ("fp32", "bf16", EITHER)
 INT8_FLAGS = {"avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm"}
 REPORTED_CHARACTERS = 200
 
@@ -75,8 +77,8 @@ def import_runtime(runtime: str) -> None:
 
 
 def computes_in(runtime: str, precision: str) -> bool:
-    """Whether an installed runtime can compute in `fp32` or `bf16` on this processor."""
-    if precision == "fp32":
+    """Whether an installed runtime can compute in one of `PRECISIONS` on this processor."""
+    if precision in ("fp32", EITHER):
         return True
     if runtime != "openvino":
         return False
@@ -93,7 +95,7 @@ def load_engine(runtime: str, graph: Path, size: int, precision: str, limits: Li
         runtime: `openvino` or `onnxruntime`.
         graph: ONNX, or OpenVINO's XML.
         size: side of its images, pixels.
-        precision: `fp32`, or `bf16` for what is not quantised (OpenVINO only).
+        precision: of what is not quantised, one of `PRECISIONS`.
         limits: threads and batch size.
 
     Raises:
@@ -103,6 +105,8 @@ def load_engine(runtime: str, graph: Path, size: int, precision: str, limits: Li
     if not installed(runtime):
         raise BundleError(f"{runtime} is not installed; install it with: pip install {runtime}, or choose another --runtime")
     import_runtime(runtime)
+    if precision == EITHER:
+        precision = "bf16" if computes_in(runtime, "bf16") else "fp32"
     return ENGINES[runtime](graph, size, precision, limits)
 
 
