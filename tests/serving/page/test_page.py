@@ -127,7 +127,7 @@ def test_picker_and_slider_change_the_heat_map(page, images):
     assert len(picker.options) == 7
     picker.select_by_index(3)
     assert page.until(lambda: page.map_source() not in ("", first))
-    name = picker.first_selected_option.text.split(",")[0]
+    name = picker.first_selected_option.text.split("% ")[1]
     assert name in page.text("#detail .map-note")
     slider, opacity = page.find("#detail input[type=range]"), "return document.querySelector('#detail .stage .map').style.opacity"
     assert page.js(opacity) == "0.6"
@@ -238,6 +238,40 @@ def test_a_picture_that_the_browser_cannot_show(page, images, tmp_path):
     assert page.until(lambda: page.js("return document.querySelector('#detail .stage .photo').naturalWidth")) > 0
     assert "its opacity is fixed" in page.text("#detail .map-note")
     assert not page.find("#detail input[type=range]").is_enabled()
+
+
+def test_frames_of_a_dicom_object_are_read_one_by_one(page, images, tmp_path):
+    pytest.importorskip("pydicom")
+    write_dicom(tmp_path / "case.dcm", [np.asarray(Image.open(path)) for path in images[:2]])
+    page.upload(tmp_path / "case.dcm")
+    page.find("#detail .outcome")
+    assert "frame 1 of 2" in page.text("#detail")
+    field = page.find(".frames input")
+    field.clear()
+    field.send_keys("2\n")
+    page.until(lambda: "frame 2 of 2" in page.text("#detail"))
+    assert page.until(lambda: page.js("return document.querySelector('#detail .stage .photo').naturalWidth")) > 0
+    assert len(page.visible("#rows li")) == 2
+
+
+def write_dicom(path, frames):
+    """A visible-light photograph with several frames, uncompressed."""
+    from pydicom.dataset import FileDataset, FileMetaDataset
+    from pydicom.uid import ExplicitVRLittleEndian, VLPhotographicImageStorage, generate_uid
+
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = VLPhotographicImageStorage
+    meta.MediaStorageSOPInstanceUID = generate_uid()
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    found = FileDataset(str(path), {}, file_meta=meta, preamble=bytes(128))
+    found.SOPClassUID, found.SOPInstanceUID, found.Modality = meta.MediaStorageSOPClassUID, generate_uid(), "XC"
+    found.NumberOfFrames = len(frames)
+    found.Rows, found.Columns = frames[0].shape[:2]
+    found.SamplesPerPixel, found.PhotometricInterpretation, found.PlanarConfiguration = 3, "RGB", 0
+    found.BitsAllocated = found.BitsStored = 8
+    found.HighBit, found.PixelRepresentation = 7, 0
+    found.PixelData = np.stack(frames).tobytes()
+    found.save_as(path, enforce_file_format=True)
 
 
 def test_html_is_shown_as_text(page, images, tmp_path):

@@ -2,7 +2,7 @@
 // times and ids, the review.
 
 import { fact, freshId, icon, make, save } from "./dom.js";
-import { OUTCOMES, figure, leading, milliseconds, percent, sentence, when } from "./format.js";
+import { OUTCOMES, explained, figure, leading, milliseconds, percent, sentence, when } from "./format.js";
 import { measureLimit, measureName } from "./measures.js";
 import { Picture } from "./picture.js";
 import { fillReport } from "./report.js";
@@ -56,7 +56,7 @@ export function outcomeBanner(answer) {
     make(named ? "p" : "h2", { class: "outcome-word" }, OUTCOMES[answer.outcome].word),
     named && make("h2", { class: "outcome-name" }, first.name, " ", first.malignant && malignantTag()),
     named && make("p", { class: "outcome-figure" }, make("span", { class: "big" }, percent(first.probability)), make("span", {}, "probability")),
-    make("p", { class: "outcome-sentence" }, answer.explanation),
+    make("p", { class: "outcome-sentence" }, explained(answer)),
     make("p", { class: "file-name" }, answer.file_name || "Image without a name"),
   );
 }
@@ -140,7 +140,7 @@ function recordOf(answer) {
     fact("Time", total === undefined ? "" : milliseconds(total), times.length > 0 && make("span", { class: "sub" }, times.map(([name, value]) => `${name} ${milliseconds(value)}`).join(", "))),
     fact("Answer", make("code", {}, answer.id)),
     fact("Model", `${answer.bundle.name}, ${answer.bundle.variant}`, make("code", { class: "sub" }, answer.bundle.id)),
-    fact("Image SHA-256", make("code", {}, answer.input_sha256)),
+    fact("Image SHA\u2011256", make("code", {}, answer.input_sha256)),
     fact("Request", make("code", {}, answer.request_id)),
   );
 }

@@ -3,6 +3,7 @@
 
 const TOKEN = "lesionlens-token";
 const ROOT = "v1/";
+const ANSWER_MS = 120_000;
 
 /** Something that did not work, as RFC 9457 problem details describe it; status 0: no answer at all. */
 export class Problem extends Error {
@@ -37,7 +38,7 @@ export async function call(path, options = {}) {
     }
     handlers.back();
     if (response.ok) return response;
-    throw problemOf(response.status, await response.text(), (name) => response.headers.get(name));
+    throw problemOf(response.status, await response.json().catch(() => null), (name) => response.headers.get(name));
   });
 }
 
@@ -85,15 +86,18 @@ function upload(file, frame, sent, progress, signal) {
     const body = new FormData();
     body.append("file", file, file.name);
     request.open("POST", `${ROOT}predictions${frame ? `?frame=${frame}` : ""}`);
+    request.responseType = "json"; // null where it is none
     request.setRequestHeader("Accept", "application/json");
     for (const [name, value] of Object.entries(authorisation(sent))) request.setRequestHeader(name, value);
     request.upload.onprogress = (event) => progress(event.lengthComputable ? event.loaded / event.total : 0);
     request.onerror = () => reject(unreachable());
     request.onabort = () => reject(new DOMException("taken back", "AbortError"));
+    request.timeout = ANSWER_MS;
+    request.ontimeout = () => reject(new Problem({ status: 408, title: "The server did not answer in time", detail: "It may still have recorded an answer; see the history." }));
     request.onload = () => {
       handlers.back();
-      if (request.status === 201) resolve(JSON.parse(request.responseText));
-      else reject(problemOf(request.status, request.responseText, (name) => request.getResponseHeader(name)));
+      if (request.status === 201) resolve(request.response);
+      else reject(problemOf(request.status, request.response, (name) => request.getResponseHeader(name)));
     };
     signal.addEventListener("abort", () => request.abort());
     request.send(body);
@@ -108,13 +112,8 @@ function unreachable() {
 }
 
 /** What the server said was wrong; a proxy's page of HTML gives its status only. */
-function problemOf(status, text, header) {
-  let said = {};
-  try {
-    said = JSON.parse(text);
-  } catch {
-    // not ours: the status must do
-  }
+function problemOf(status, body, header) {
+  const said = body ?? {};
   const wait = Number(header("Retry-After"));
   return new Problem({
     status,

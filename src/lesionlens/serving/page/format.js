@@ -65,6 +65,12 @@ export function leading(answer) {
   return [...answer.probabilities].sort((a, b) => b.probability - a.probability)[0] ?? null;
 }
 
+/** The server's sentence, without the outcome where the heading has said it already. */
+export function explained(answer) {
+  const said = `${OUTCOMES[answer.outcome].word}. `;
+  return answer.explanation.startsWith(said) ? answer.explanation.slice(said.length) : answer.explanation;
+}
+
 /** What a reviewer concluded, in full. */
 export function conclusionName(conclusion, labels) {
   return CONCLUSIONS[conclusion] ?? labels.find((label) => label.code === conclusion)?.name ?? conclusion;

@@ -28,10 +28,11 @@ export class History {
 
   #filters() {
     const choice = (name, title, options) =>
-      make("label", { class: "field" }, make("span", {}, title), make("select", { name }, ...options.map(([value, text]) => make("option", { value }, text))));
-    const date = (name, title) => make("label", { class: "field" }, make("span", {}, title), make("input", { type: "date", name }));
+      make("label", { class: "field extra" }, make("span", {}, title), make("select", { name }, ...options.map(([value, text]) => make("option", { value }, text))));
+    const date = (name, title) => make("label", { class: "field extra" }, make("span", {}, title), make("input", { type: "date", name }));
     this.form.append(
       make("label", { class: "field grow" }, make("span", {}, "Search"), make("input", { type: "search", name: "q", placeholder: "File name, note or id", autocomplete: "off" })),
+      this.#more(),
       choice("outcome", "Outcome", [["", "All"], ...Object.entries(OUTCOMES).map(([code, outcome]) => [code, outcome.short])]),
       choice("diagnosis", "Diagnosis", [["", "All"], ...this.labels().map((label) => [label.code, label.name])]),
       choice("reviewed", "Reviewed", [["", "All"], ["true", "Yes"], ["false", "No"]]),
@@ -45,6 +46,13 @@ export class History {
     });
     this.form.addEventListener("reset", () => setTimeout(() => this.#first()));
     this.form.addEventListener("change", (event) => event.target.name !== "q" && this.#first());
+  }
+
+  /** On a narrow screen the filters behind the search come when they are asked for. */
+  #more() {
+    const toggle = () => more.setAttribute("aria-expanded", String(this.form.classList.toggle("open")));
+    const more = make("button", { type: "button", class: "more", "aria-expanded": "false", on: { click: toggle } }, "Filters");
+    return more;
   }
 
   #first() {

@@ -26,7 +26,7 @@ function useOf(model) {
     make("h2", {}, "Intended use"),
     ...lines,
     make("h3", {}, "What it is not"),
-    make("p", {}, make("strong", {}, "Not a medical device."), " It does not examine a patient, knows nothing of history, site or change over time, and knows only the diagnoses listed here: every image gets one of them, whatever it shows. It does not replace a physician or histology."),
+    make("p", {}, make("strong", {}, "Not a medical device."), " It does not examine a patient, knows nothing of history, site or change over time, and knows only the diagnoses listed here: a lesion of any other kind is given one of them. It does not replace a physician or histology."),
   );
 }
 

@@ -53,7 +53,7 @@ export class Picture {
     if (!this.#hasMaps) return [];
     const byCode = new Map(this.answer.probabilities.map((row) => [row.code, row]));
     const order = [...this.answer.maps.codes].sort((a, b) => (byCode.get(b)?.probability ?? 0) - (byCode.get(a)?.probability ?? 0));
-    const option = (code) => make("option", { value: code, selected: code === this.code }, `${byCode.get(code)?.name ?? code}, ${percent(byCode.get(code)?.probability)}`);
+    const option = (code) => make("option", { value: code, selected: code === this.code }, `${percent(byCode.get(code)?.probability)} ${byCode.get(code)?.name ?? code}`);
     this.picker = make("select", { on: { change: () => this.#pick(this.picker.value) } }, ...order.map(option));
     const id = freshId("opacity"); // named by `for`: a label around both would name the output
     this.slider = make("input", { id, type: "range", min: 0, max: 100, step: 5, value: OPACITY, on: { input: () => this.#fade(Number(this.slider.value)) } });
@@ -67,7 +67,7 @@ export class Picture {
         make("label", { class: "field" }, make("span", {}, "Heat map for"), this.picker),
         make("div", { class: "field" }, make("span", {}, make("label", { htmlFor: id }, "Map opacity"), " ", this.level), this.slider),
       ),
-      make("div", { class: "scale" }, make("span", {}, "weak"), make("span", { class: "ramp", "aria-hidden": "true" }), make("span", {}, "strong evidence"), this.larger),
+      make("div", { class: "scale" }, make("span", {}, "weak"), make("span", { class: "ramp", "aria-hidden": "true" }), make("span", {}, "strong"), this.larger),
     ];
   }
 

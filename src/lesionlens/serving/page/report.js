@@ -2,7 +2,7 @@
 // is shown, so that the browser's own print command finds it ready.
 
 import { byId, fact, make } from "./dom.js";
-import { OUTCOMES, conclusionName, figure, leading, percent, sentence, when } from "./format.js";
+import { OUTCOMES, conclusionName, explained, figure, leading, percent, sentence, when } from "./format.js";
 import { measureLimit, measureName } from "./measures.js";
 
 const LIMITS =
@@ -42,7 +42,7 @@ function outcome(answer) {
     "section",
     { class: "report-outcome" },
     make("p", { class: "report-word" }, OUTCOMES[answer.outcome].word, named ? `: ${first.name}${first.malignant ? " (malignant)" : ""}` : ""),
-    make("p", {}, answer.explanation),
+    make("p", {}, explained(answer)),
   );
 }
 
@@ -125,7 +125,7 @@ function foot(answer, model) {
       fact("Model", `${answer.bundle.name}, ${answer.bundle.variant}`),
       fact("Bundle", make("code", {}, answer.bundle.id)),
       fact("Answer", make("code", {}, answer.id)),
-      fact("Image SHA-256", make("code", {}, answer.input_sha256)),
+      fact("Image SHA\u2011256", make("code", {}, answer.input_sha256)),
       fact("Request", make("code", {}, answer.request_id)),
     ),
   );

@@ -2,7 +2,7 @@
 // on its way, a bar.
 
 import { announce, byId, icon, make } from "./dom.js";
-import { OUTCOMES, leading, percent } from "./format.js";
+import { OUTCOMES, explained, leading, percent } from "./format.js";
 import { problemLine } from "./notices.js";
 import { forgetThumbnail, thumbnail } from "./thumbnails.js";
 
@@ -68,8 +68,7 @@ export class Rows {
     const last = this.queue.count("done", "failed") === count;
     const all = last && count > 1 ? ` All ${count} images are answered.` : "";
     if (item.state === "failed") return `${item.name}: ${problemLine(item.problem)}${all}`;
-    const { outcome, explanation } = item.answer;
-    return `${item.name}: ${OUTCOMES[outcome].word}.${count === 1 ? ` ${explanation}` : ""}${all}`;
+    return `${item.name}: ${OUTCOMES[item.answer.outcome].word}.${count === 1 ? ` ${explained(item.answer)}` : ""}${all}`;
   }
 
   #show(item) {
