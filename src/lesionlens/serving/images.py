@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import OrderedDict
@@ -69,7 +70,9 @@ class KeptImages:
         """
         path = self.path(sha256)
         with self._lock:
-            if not path.exists():
+            if path.exists():
+                os.utime(path)  # it is wanted anew: retention looks at its age
+            else:
                 self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
                 with atomic_file(path, mode=0o600) as temporary:
                     temporary.write_bytes(data)

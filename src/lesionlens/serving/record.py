@@ -170,10 +170,13 @@ def make_record(path: Path) -> None:
         ArtifactError: if the file is something else, damaged, or of another version.
         StorageError: if it may not be written.
     """
-    with storage_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-        path.chmod(0o600)  # SQLite gives its -wal and -shm files the mode of this one
+    try:
+        with storage_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            path.chmod(0o600)  # SQLite gives its -wal and -shm files the mode of this one
+    except (FileExistsError, NotADirectoryError) as error:
+        raise StorageError(f"record {path} cannot be made ({error.strerror}); choose another --record") from error
     try:
         with closing(sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)) as connection:
             connection.execute("BEGIN IMMEDIATE")

@@ -1,0 +1,356 @@
+"""Load on a real server on loopback, against the bare Predictor on the same bundle and cores.
+
+    python benchmarks/serving.py --bundle BUNDLE [--seconds 60] [--rounds 3]
+
+Rounds alternate: the bare Predictor alone, then the server under `--clients` connections that each send
+the next image as soon as the last one is answered. Clients are one lean process of raw sockets; it and the
+server share the cores. Memory (PSS of the server and its decoders) is sampled each second of the load. Then the
+server is killed (SIGKILL) under load and started again, and every answer that a client had received whole is
+looked for in the record.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import selectors
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lesionlens.core.artifact import write_json
+from lesionlens.data.synthetic import write_synthetic
+from lesionlens.deployment.benchmark import machine, versions
+from lesionlens.deployment.runtime import Predictor
+
+TICK = os.sysconf("SC_CLK_TCK")
+GOAL = 0.9
+N_IMAGES = 64
+WARM_SECONDS = 3.0
+START_SECONDS = 120
+RESPONSE_HEAD = re.compile(rb"HTTP/1\.1 (\d+)")
+LENGTH = re.compile(rb"\r\ncontent-length: (\d+)", re.IGNORECASE)
+LOCATION = re.compile(rb"\r\nlocation: /v1/predictions/(\w+)", re.IGNORECASE)
+RETRY = re.compile(rb"\r\nretry-after: \d+", re.IGNORECASE)
+
+
+class Connection:
+    """One client: sends an image, waits for the whole answer, sends the next."""
+
+    def __init__(self, address: tuple[str, int], requests: Iterator[bytes], found: dict[str, Any]) -> None:
+        self.address, self.requests, self.found = address, requests, found
+        self.open()
+
+    def open(self) -> None:
+        self.socket = socket.create_connection(self.address, 10)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.buffer = bytearray()
+
+    def ask(self) -> None:
+        self.started = time.perf_counter()
+        self.socket.sendall(next(self.requests))
+
+    def take(self) -> bool:
+        """Read what is there; whether the answer is complete."""
+        data = self.socket.recv(65536)
+        if not data:
+            raise ConnectionError
+        self.buffer += data
+        head = self.buffer.find(b"\r\n\r\n")
+        if head < 0:
+            return False
+        length = LENGTH.search(self.buffer, 0, head + 2)
+        if len(self.buffer) < head + 4 + int(length[1] if length else 0):
+            return False
+        self.count(bytes(self.buffer[: head + 2]))
+        self.buffer.clear()
+        return True
+
+    def count(self, head: bytes) -> None:
+        status = int(RESPONSE_HEAD.match(head)[1])  # type: ignore[index]
+        kind = f"{status}{' with Retry-After' if RETRY.search(head) else ''}"
+        self.found["statuses"][kind] = self.found["statuses"].get(kind, 0) + 1
+        self.found["last"] = time.perf_counter()
+        if status == 201:
+            self.found["latency_ms"].append(round(1000 * (time.perf_counter() - self.started), 2))
+            self.found["ids"].append(LOCATION.search(head)[1].decode())  # type: ignore[index]
+
+
+def load(url: str, folder: Path, clients: int, seconds: float) -> dict[str, Any]:
+    """Load a server for some seconds, or until it is gone."""
+    host, port = re.match(r"http://([^:]+):(\d+)", url).groups()  # type: ignore[union-attr]
+    files = cycle(photographs(folder))
+    requests = (request(data, host) for data in files)
+    found: dict[str, Any] = {"statuses": {}, "latency_ms": [], "ids": [], "broken": 0}
+    selector = selectors.DefaultSelector()
+    start, cpu = time.perf_counter(), time.process_time()
+    for _ in range(clients):
+        connection = Connection((host, int(port)), requests, found)
+        selector.register(connection.socket, selectors.EVENT_READ, connection)
+        connection.ask()
+    open_ = clients
+    while open_:
+        for key, _ in selector.select(30):
+            connection = key.data
+            try:
+                if not connection.take():
+                    continue
+                if time.perf_counter() - start < seconds:
+                    connection.ask()
+                    continue
+            except OSError:
+                found["broken"] += 1
+            selector.unregister(connection.socket)
+            connection.socket.close()
+            open_ -= 1
+    found["seconds"] = found.pop("last", time.perf_counter()) - start
+    found["client_cpu_s"] = time.process_time() - cpu
+    return found
+
+
+def photographs(folder: Path) -> list[bytes]:
+    """The first files of a folder."""
+    return [path.read_bytes() for path in sorted(folder.rglob("*.jpg"))[:N_IMAGES]]
+
+
+def request(data: bytes, host: str) -> bytes:
+    head = f"POST /v1/predictions HTTP/1.1\r\nHost: {host}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(data)}\r\n\r\n"
+    return head.encode() + data
+
+
+def bare(bundle: Path, folder: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """Images per second of the Predictor alone, over file contents that are in memory."""
+    predictor = Predictor(
+        bundle, variant=options.variant, threads=options.threads, batch_size=options.batch_size, workers=options.decoders
+    )
+    files = photographs(folder)
+    list(predictor.predict(islice(cycle(files), 32)))
+    start, cpu, count = time.perf_counter(), time.process_time(), 0
+    until = start + options.bare_seconds
+    for _ in predictor.predict(_until(cycle(files), until)):
+        count += 1
+    seconds = time.perf_counter() - start
+    return {"images_per_s": count / seconds, "cpu_ms_per_image": 1000 * (time.process_time() - cpu) / count}
+
+
+def _until(files: Iterator[bytes], until: float) -> Iterator[bytes]:
+    while time.perf_counter() < until:
+        yield next(files)
+
+
+class Served:
+    """A server in a process of its own."""
+
+    def __init__(self, options: argparse.Namespace, record: Path) -> None:
+        command = [sys.executable, "-m", "lesionlens", "serve", str(options.bundle), "--record", str(record), "--port", "0"]
+        command += ["--threads", str(options.threads), "--batch-size", str(options.batch_size), "--variant", options.variant]
+        command += ["--decoders", str(options.decoders), *options.serve]
+        self.log = record.with_name(f"server-{time.monotonic_ns()}.log")
+        with self.log.open("w") as stream:
+            self.process = subprocess.Popen(command, stderr=stream)
+        until = time.monotonic() + START_SECONDS
+        while not (found := re.search(r"listening on (http://\S+)", self.log.read_text())):
+            if time.monotonic() > until or self.process.poll() is not None:
+                raise SystemExit(self.log.read_text())
+            time.sleep(0.1)
+        self.url = found[1]
+
+    def family(self) -> list[int]:
+        """The server and its decoders."""
+        path = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        return [self.process.pid, *(int(child) for child in path.read_text().split())]
+
+    def memory_mib(self) -> float:
+        rollups = [Path(f"/proc/{process}/smaps_rollup").read_text() for process in self.family()]
+        return sum(int(re.search(r"^Pss:\s+(\d+)", text, re.MULTILINE)[1]) for text in rollups) / 1024  # type: ignore[index]
+
+    def cpu_s(self) -> float:
+        times = [Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split() for process in self.family()]
+        return sum(int(time_[11]) + int(time_[12]) for time_ in times) / TICK
+
+    def end(self, sign: int = signal.SIGTERM) -> None:
+        self.process.send_signal(sign)
+        self.process.wait(60)
+
+
+@contextmanager
+def sampled(served: Served) -> Iterator[list[tuple[float, float]]]:
+    """Memory of the server each second: (seconds, MiB)."""
+    samples: list[tuple[float, float]] = []
+    stop = threading.Event()
+    start = time.monotonic()
+
+    def sample() -> None:
+        while not stop.wait(1.0):
+            samples.append((time.monotonic() - start, served.memory_mib()))
+
+    thread = threading.Thread(target=sample)
+    thread.start()
+    yield samples
+    stop.set()
+    thread.join()
+
+
+def drive(served: Served, folder: Path, options: argparse.Namespace, seconds: float) -> subprocess.Popen[str]:
+    """The clients, in a process of their own."""
+    command = [sys.executable, __file__, "--load", served.url, "--images", str(folder), "--clients", str(options.clients)]
+    return subprocess.Popen([*command, "--seconds", str(seconds)], stdout=subprocess.PIPE, text=True)
+
+
+def under_load(served: Served, folder: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """One round of load: rate, latency, kinds of answers, memory."""
+    drive(served, folder, options, WARM_SECONDS).communicate()
+    cpu = served.cpu_s()
+    with sampled(served) as memory:
+        found = json.loads(drive(served, folder, options, options.seconds).communicate()[0])
+    count = len(found["latency_ms"])
+    quantiles = np.quantile(found["latency_ms"], (0.5, 0.95, 0.99))
+    return {
+        "images_per_s": count / found["seconds"],
+        "cpu_ms_per_image": 1000 * (served.cpu_s() - cpu) / count,
+        "client_cpu_ms_per_image": 1000 * found["client_cpu_s"] / count,
+        "latency_ms": dict(zip(("p50", "p95", "p99"), map(float, quantiles), strict=True)),
+        "statuses": found["statuses"],
+        "broken_connections": found["broken"],
+        "memory": memory_facts(memory),
+        "ids": found["ids"],
+    }
+
+
+def memory_facts(samples: list[tuple[float, float]]) -> dict[str, float]:
+    """Level, slope and spread of memory after the first third, in which caches fill."""
+    late = np.array(samples[len(samples) // 3 :])
+    slope = float(np.polyfit(late[:, 0], late[:, 1], 1)[0]) if len(late) > 2 else 0.0
+    return {
+        "mean_mib": float(late[:, 1].mean()),
+        "slope_mib_per_min": 60 * slope,
+        "spread_mib": float(np.ptp(late[:, 1])),
+        "samples": len(late),
+    }
+
+
+def killed(options: argparse.Namespace, folder: Path, record: Path) -> dict[str, Any]:
+    """Kill the server under load, start it again, and look for every acknowledged answer."""
+    served = Served(options, record)
+    client = drive(served, folder, options, 600)
+    time.sleep(options.kill_after)
+    served.end(signal.SIGKILL)
+    ids = json.loads(client.communicate()[0])["ids"]
+    again = Served(options, record)
+    missing = set(ids) - recorded(record)
+    again.end()
+    return {"acknowledged": len(ids), "missing": len(missing), "after_s": options.kill_after}
+
+
+def recorded(record: Path) -> set[str]:
+    connection = sqlite3.connect(record)
+    found = {row[0] for row in connection.execute("SELECT a.id FROM answers a JOIN payloads p ON p.id = a.id")}
+    connection.close()
+    return found
+
+
+def alternate(options: argparse.Namespace, folder: Path, work: Path) -> dict[str, Any]:
+    """Rounds of the bare Predictor and the server, one after the other."""
+    alone, served_rounds = [], []
+    served = Served(options, work / "record.sqlite")
+    for _ in range(options.rounds):
+        command = [sys.executable, *sys.argv, "--bare", "--images", str(folder)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        alone.append(json.loads(done.stdout))
+        served_rounds.append(under_load(served, folder, options))
+    served.end()
+    ids = [id_ for found in served_rounds for id_ in found.pop("ids")]
+    statuses: Counter[str] = Counter()
+    for found in served_rounds:
+        statuses.update(found["statuses"])
+    shares = [one["images_per_s"] / two["images_per_s"] for one, two in zip(served_rounds, alone, strict=True)]
+    return {
+        "bare": alone,
+        "served": served_rounds,
+        "share_of_bare": {"median": float(np.median(shares)), "rounds": shares, "goal": GOAL},
+        "statuses": dict(statuses),
+        "other_errors": sum(count for kind, count in statuses.items() if kind not in ("201", "503 with Retry-After")),
+        "acknowledged": len(ids),
+        "missing": len(set(ids) - recorded(work / "record.sqlite")),
+    }
+
+
+def measure(options: argparse.Namespace) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as temporary:
+        work = Path(temporary)
+        folder = options.images or write_synthetic(work / "images", n_images=N_IMAGES, width=600, height=450)
+        facts = json.loads((options.bundle / "bundle.json").read_text(encoding="utf-8"))
+        result = {
+            "bundle": {"id": facts["id"], "name": facts["name"], "input": facts["input"]["size"]},
+            "network": facts["origin"]["recipe"]["model"]["name"],
+            "variant": facts["default_variant"] if options.variant == "auto" else options.variant,
+            "images": "600x450 JPEG, synthetic" if options.images is None else str(options.images.name),
+            "image_bytes": float(np.mean([len(data) for data in photographs(folder)])),
+            "clients": options.clients,
+            "seconds": options.seconds,
+            **{name: getattr(options, name) for name in ("rounds", "threads", "batch_size", "decoders")},
+        }
+        result |= alternate(options, folder, work)
+        (work / "killed").mkdir()
+        result["kill_9"] = killed(options, folder, work / "killed" / "record.sqlite")
+    command = f"python benchmarks/serving.py --bundle BUNDLE --seconds {options.seconds:g} --rounds {options.rounds}"
+    return {**result, "command": command, "machine": machine(), "versions": versions(), "commit": commit()}
+
+
+def commit() -> str:
+    done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "unknown"
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bundle", type=Path)
+    parser.add_argument("--variant", default="auto")
+    parser.add_argument("--images", type=Path, help="folder of JPEGs; synthetic ones of 600x450 if not given")
+    parser.add_argument("--clients", type=int, default=16)
+    parser.add_argument("--seconds", type=float, default=60, help="of load in each round")
+    parser.add_argument("--bare-seconds", type=float, default=20)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--kill-after", type=float, default=8)
+    parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--batch-size", type=int, default=1)
+    parser.add_argument("--decoders", type=int, default=2)
+    parser.add_argument("--serve", nargs=argparse.REMAINDER, default=[], help="further options of lesionlens serve; last")
+    parser.add_argument("--load", help=argparse.SUPPRESS)
+    parser.add_argument("--bare", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--name", help="where several bundles share the results; the network's name if not given")
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/serving.json"))
+    return parser.parse_args()
+
+
+def main() -> None:
+    options = parse()
+    if options.load:
+        print(json.dumps(load(options.load, options.images, options.clients, options.seconds)))
+    elif options.bare:
+        print(json.dumps(bare(options.bundle, options.images, options)))
+    else:
+        found = measure(options)
+        print(json.dumps(found, indent=2))
+        before = json.loads(options.out.read_text(encoding="utf-8")) if options.out.is_file() else {"bundles": {}}
+        name = options.name or f"{found['network']} {found['bundle']['input']} px, {found['variant']}"
+        write_json(options.out, {"bundles": {**before["bundles"], name: found}})
+
+
+if __name__ == "__main__":
+    main()
