@@ -79,9 +79,9 @@ def written(ds: Dataset, syntax: str = EXPLICIT, **meta: Any) -> bytes:
         setattr(ds.file_meta, keyword, value)
     if "PixelData" in ds:
         native = not UID(syntax).is_encapsulated
-        ds["PixelData"].VR = "OW" if native and ds.BitsAllocated > 8 else "OB"
+        ds["PixelData"].VR = "OW" if native and ds.get("BitsAllocated", 8) > 8 else "OB"
         ds["PixelData"].is_undefined_length = not native
-        if syntax == BIG_ENDIAN and ds.BitsAllocated > 8:
+        if syntax == BIG_ENDIAN and ds.get("BitsAllocated", 8) > 8:
             ds.PixelData = np.frombuffer(ds.PixelData, "<u2").astype(">u2").tobytes()
         if len(ds.PixelData) % 2:
             ds.PixelData += b"\0"

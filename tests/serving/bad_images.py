@@ -3,6 +3,7 @@
 Everything is made here, the same on every run; `bad_images` gives name and bytes.
 """
 
+import functools
 import gzip
 import io
 import itertools
@@ -36,6 +37,7 @@ def encode(image: Image.Image, kind: str, **options: object) -> bytes:
     return stream.getvalue()
 
 
+@functools.cache
 def good_images() -> dict[str, bytes]:
     """One usable image of each kind; the bad ones are made of them."""
     image = photograph()
@@ -340,6 +342,7 @@ def tolerated() -> Iterator[Named]:
     yield "jpeg without its last byte pair", jpeg[:-2] + b"\xff\xd9"
 
 
+@functools.cache
 def bad_images() -> list[Named]:
     """All of the above, each content once."""
     kinds = (truncated, other_types, several_pictures, bombs, damaged_png, damaged_jpeg, damaged_others, too_small)

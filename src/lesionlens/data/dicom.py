@@ -21,6 +21,7 @@ from lesionlens.data.decoding_rules import MAX_PIXELS, check_size
 from lesionlens.data.dicom_codecs import CODECS, Frame, PixelModule, native
 from lesionlens.data.dicom_display import DISPLAY_TAGS, GREY, to_rgb
 from lesionlens.data.dicom_elements import (
+    MAX_INFLATED_BYTES,
     STORED_CLASS,
     TRANSFER_SYNTAX,
     Coding,
@@ -222,6 +223,8 @@ def _decoded(file: _File, frame: int) -> Frame:
         raise ImageError(
             f"{file.name} has {file.pixels.length:,} bytes of pixels; its size needs {n_bytes * file.module.frames:,}"
         )
+    if isinstance(file.stream, Inflated):
+        file.stream.most = MAX_INFLATED_BYTES
     file.stream.seek(file.pixels.offset + frame * n_bytes)
     raw = file.stream.read(n_bytes)
     if len(raw) < n_bytes or file.pixels.offset + file.pixels.length > file.size:

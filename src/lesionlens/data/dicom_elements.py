@@ -2,7 +2,7 @@
 
 Only elements that were asked for are read; all others, and with them all that is known of the patient,
 are passed over by their length and never become values of this program. A general reader builds an
-object for each element before one can say no: 8 MB of empty items took pydicom 3.0 2.4 GB and 20 s.
+object for each element before one can say no: 16 MB of empty items took pydicom 3.0 13 s and 640 MB.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ LONG_VRS = frozenset((b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"
 MAX_ELEMENTS = 100_000
 MAX_DEPTH = 64
 MAX_VALUE_BYTES = 1 << 18  # the largest that is read: a palette of 65,536 16-bit entries
+MAX_INFLATED_HEADER_BYTES = 1 << 25
 MAX_INFLATED_BYTES = 160_000_000  # 50 million pixels of colour, and what stands before them
 INFLATE_STEP = 1 << 18
 
@@ -233,7 +234,11 @@ class _Walk:
 
 
 class Inflated:
-    """A deflated data set (PS3.5 A.5), inflated step by step: forward only, a few kilobytes at a time."""
+    """A deflated data set (PS3.5 A.5), inflated step by step: forward only, a few kilobytes at a time.
+
+    Attributes:
+        most: bytes it may inflate to; for the header first, raised by who wants the pixels.
+    """
 
     def __init__(self, stream: BinaryIO, name: str) -> None:
         self._stream = stream
@@ -242,6 +247,7 @@ class Inflated:
         self._held = b""
         self._used = 0
         self._at = 0
+        self.most = MAX_INFLATED_HEADER_BYTES
 
     def tell(self) -> int:
         """How many inflated bytes were passed."""
@@ -275,8 +281,8 @@ class Inflated:
         part = self._held[self._used : self._used + most]
         self._used += len(part)
         self._at += len(part)
-        if self._at > MAX_INFLATED_BYTES:
-            raise ImageError(f"{self._name} inflates to more than {MAX_INFLATED_BYTES:,} bytes; save it without deflation")
+        if self._at > self.most:
+            raise ImageError(f"{self._name} inflates to more than {self.most:,} bytes; save it without deflation")
         return part
 
     def _more(self) -> bytes:

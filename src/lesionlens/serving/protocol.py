@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from typing import Any
 
 import h11
@@ -14,6 +15,7 @@ from lesionlens.serving.problems import KINDS, MEDIA_TYPE, problem_json
 
 HEAD_SECONDS = 10.0
 HEAD_BYTES = 16 * 1024
+HEAD_END = re.compile(rb"\n\r?\n")
 CONNECTIONS = 512
 
 
@@ -34,8 +36,12 @@ class BoundedProtocol(H11Protocol):
         """Take bytes; the first ones of a request on an open connection start its clock."""
         if self.transport.is_closing():
             return
-        if self.head_timer is None and self.conn.their_state is h11.IDLE:
-            self._expect_head()
+        if self.conn.their_state is h11.IDLE:
+            if self.head_timer is None:
+                self._expect_head()
+            if self._head_too_large(data):
+                self._end_large_head()
+                return
         super().data_received(data)
 
     def handle_events(self) -> None:
@@ -55,9 +61,17 @@ class BoundedProtocol(H11Protocol):
             self.cycle.disconnected = True  # its request went wrong on the way; nothing can be answered any more
             self.cycle.message_event.set()
         if self._buffered() > HEAD_BYTES:
-            self._end("headers_too_large", f"the head of a request may have {HEAD_BYTES} bytes; send fewer or shorter headers")
+            self._end_large_head()
         else:
             self._end("malformed_request", "what was sent is not valid HTTP/1.1")
+
+    def _head_too_large(self, data: bytes) -> bool:
+        """Whether a head is beyond its limit; h11 itself looks only at heads that arrive in pieces."""
+        start = self.conn.trailing_data[0] + data[: HEAD_BYTES + 4]
+        return len(start) > HEAD_BYTES and HEAD_END.search(start, 0, HEAD_BYTES) is None
+
+    def _end_large_head(self) -> None:
+        self._end("headers_too_large", f"the head of a request may have {HEAD_BYTES} bytes; send fewer or shorter headers")
 
     def _buffered(self) -> int:
         return len(self.conn.trailing_data[0])
