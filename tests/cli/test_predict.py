@@ -59,7 +59,9 @@ def test_json_lines(small_bundle, photos):
     assert [Path(row["image"]).name for row in rows] == ["0.jpg", "1.jpg", "2.jpg", "3.jpg"]
     for row in rows:
         assert sum(row["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+        assert row["outcome"] in ("diagnosis", "not_sure", "not_usable")
         assert row["diagnosis"] == max(row["probabilities"], key=row["probabilities"].__getitem__)
+        assert row["gate"]["usable"]
 
 
 def test_csv(small_bundle, photos):

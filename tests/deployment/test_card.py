@@ -46,3 +46,34 @@ def test_figures_over_several_views_say_so(facts):
 def test_a_network_without_maps(facts):
     facts["outputs"]["maps"] = None
     assert "gives no heat maps" in card(facts)
+
+
+def test_the_gate_is_told_with_its_limits(facts):
+    text = card(facts)
+    gate = facts["gate"]
+    assert f"| too_dark | mean luma (0 to 255) below {gate['thresholds']['too_dark']:.4g} | 0 |" in text
+    assert f"of the {gate['validation']['n_images']} images of the validation part" in text
+    assert "With so few images" in text
+    facts["gate"] = None
+    assert "## Gate\nNone" in card(facts)
+
+
+def test_the_third_answer_is_told_or_its_absence(facts):
+    assert "no calibrated third answer" in card(facts)
+    assert "too few" in card(facts)
+    figure = {"value": 0.96, "low": 0.9, "high": 1.0}
+    shares = dict.fromkeys(("sensitivity", "called", "not_sure", "accuracy_answered"), figure)
+    counts = {"part": "validation", "n_images": 1000, "n_watched": 111, "n_lesions": 61}
+    facts["decision"] = {
+        "watched": ["mel"],
+        "sensitivity": 0.95,
+        "threshold": 0.0704,
+        "reason": "",
+        "validation": counts | shares,
+    }
+    text = card(facts)
+    assert "probability of mel is 0.0704 or more" in text
+    assert "111 images of 61 lesions" in text
+    assert "0.960 [0.900, 1.000]" in text
+    del facts["decision"]
+    assert "it was exported without one" in card(facts)

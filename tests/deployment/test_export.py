@@ -14,7 +14,7 @@ from lesionlens.data.split import read_split
 from lesionlens.data.store import Store
 from lesionlens.deployment import export as export_module
 from lesionlens.deployment.bundle import open_bundle
-from lesionlens.deployment.export import ExportSettings, Material, comparison_images, export
+from lesionlens.deployment.export import ExportSettings, Material, comparison_images, export, images_to_look_at
 from lesionlens.deployment.outputs import Tolerance
 from lesionlens.evaluation.evaluate import PredictionSettings, predict_part
 from lesionlens.evaluation.predictions import read_predictions
@@ -120,6 +120,45 @@ def test_something_that_is_no_bundle_is_not_replaced(small_run, material, tmp_pa
 def test_settings_are_checked():
     with pytest.raises(RecipeError, match="at most as many as are compared"):
         ExportSettings(compared_images=2, selftest_images=3)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"rejection_rate": 0.5}, {"rejection_rate": 0}, {"sensitivity": 1}, {"gate_images": -1}], ids=str
+)
+def test_settings_of_gate_and_third_answer_are_checked(settings):
+    with pytest.raises(RecipeError):
+        ExportSettings(**settings)
+
+
+def test_no_gate_on_request(small_bundle, small_run, material, tmp_path, monkeypatch):
+    monkeypatch.setattr(export_module, "write_graph", lambda graph, path: shutil.copyfile(small_bundle / "model.onnx", path))
+    told: list[int] = []
+    settings = ExportSettings(gate_images=0, compared_images=1, selftest_images=1)
+    made = export(small_run / "train" / "best.safetensors", material, tmp_path / "out", None, settings, told.append)
+    assert made.facts["gate"] is None
+    assert not (made.path / "gate.npz").exists()
+    assert "is not checked" in (made.path / "card.md").read_text()
+    assert sum(told) == images_to_look_at(material.split, settings) == len(material.split.parts["validation"])
+
+
+def test_progress_adds_up(small_bundle, small_run, material, tmp_path, monkeypatch):
+    monkeypatch.setattr(export_module, "write_graph", lambda graph, path: shutil.copyfile(small_bundle / "model.onnx", path))
+    told: list[int] = []
+    settings = ExportSettings(gate_images=30, compared_images=1, selftest_images=1, rejection_rate=0.1)
+    made = export(small_run / "train" / "best.safetensors", material, tmp_path / "out", None, settings, told.append)
+    assert sum(told) == images_to_look_at(material.split, settings)
+    assert made.facts["gate"]["fitted"]["n_images"] == 30
+    assert made.facts["gate"]["rejection_rate"] == 0.1
+
+
+def test_the_third_answer_is_chosen_on_what_the_bundle_says(small_bundle, small_run, material):
+    facts = open_bundle(small_bundle).facts
+    settings = PredictionSettings(part="validation", views=1)
+    found = predict_part(small_run / "train" / "best.safetensors", material.index, material.split, material.store, settings)
+    melanomas = found.labels == found.label_set.index("mel")
+    assert facts["decision"]["threshold"] is None
+    assert facts["decision"]["validation"]["n_watched"] == melanomas.sum()
+    assert facts["decision"]["validation"]["n_lesions"] == len(np.unique(found.lesion_ids[melanomas]))
 
 
 def test_comparison_images_are_spread_over_the_part(material, small_run):

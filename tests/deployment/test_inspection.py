@@ -22,6 +22,8 @@ def test_a_sound_bundle(small_bundle):
     assert "akiec bcc bkl df mel nv vasc" in text
     assert "balanced_accuracy 0." in text
     assert "not a medical device" in text
+    assert "gate        rejects 0 of" in text
+    assert "not sure    never: " in text
     assert json.loads(json.dumps(found.to_json()))["selftest"][0]["variant"] == "fp32"
 
 

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from lesionlens.core.errors import ArtifactError, ImageError, StorageError
 from lesionlens.core.labels import HAM10000
 from lesionlens.data.image import InputSpec
+from lesionlens.deployment.decision import Decision
+from lesionlens.deployment.gate import Verdict
 from lesionlens.deployment.results import LINES, Csv, JsonLines, ResultFile, Table, row_of
 from lesionlens.deployment.runtime import Failure, Prediction
 
@@ -20,9 +22,13 @@ RESUMABLE = {"jsonl": JsonLines(HAM10000), "csv": Csv(HAM10000)}
 NAMES = st.text(st.characters(exclude_characters="\x00", exclude_categories=()), min_size=1, max_size=20)
 
 
-def result(name: str = "a.jpg", bundle_id: str = "b" * 64) -> dict:
+def result(
+    name: str = "a.jpg", bundle_id: str = "b" * 64, verdict: Verdict | None = None, decision: Decision | None = None
+) -> dict:
     probabilities = np.array([0.01, 0.02, 0.03, 0.04, 0.6, 0.25, 0.05], np.float32)
-    return row_of(Prediction(name, HAM10000, probabilities, np.zeros(2), None, SPEC, TIMINGS, bundle_id), bundle_id)
+    return row_of(
+        Prediction(name, HAM10000, probabilities, np.zeros(2), None, SPEC, TIMINGS, bundle_id, verdict, decision), bundle_id
+    )
 
 
 def failure(name: str, bundle_id: str = "b" * 64) -> dict:
@@ -35,6 +41,30 @@ def test_a_row_of_json():
     assert row["probabilities"]["nv"] == 0.25
     assert row["timings_ms"] == TIMINGS
     assert json.loads(JsonLines(HAM10000).line(failure("x")))["error"] == "x is damaged"
+
+
+def test_outcomes_in_every_form():
+    """Never a bare label: what is not a diagnosis has none, and an unusable image says why."""
+    unusable = Verdict(False, ("blurred", "too_dark"), {"sharpness": 1.0})
+    rows = {
+        "not_sure": result(decision=Decision(("nv",), 0.95, 0.2), verdict=Verdict(True, (), {})),
+        "not_usable": result(verdict=unusable),
+        "diagnosis": result(verdict=Verdict(True, (), {})),
+    }
+    header = next(csv.reader([Csv(HAM10000).header()]))
+    for outcome, row in rows.items():
+        told = json.loads(JsonLines(HAM10000).line(row))
+        values = dict(zip(header, next(csv.reader([Csv(HAM10000).line(row)])), strict=True))
+        assert told["outcome"] == values["outcome"] == outcome
+        assert told["explanation"] == values["explanation"] != ""
+        assert (told["diagnosis"] or "") == values["diagnosis"] == ("mel" if outcome == "diagnosis" else "")
+        assert Table(HAM10000).line(row).startswith(outcome.replace("_", " "))
+    values = dict(zip(header, next(csv.reader([Csv(HAM10000).line(rows["not_usable"])])), strict=True))
+    assert (values["reasons"], values["p_mel"], values["malignant_share"]) == ("blurred too_dark", "", "")
+    text = Table(HAM10000).line(rows["not_usable"])
+    assert text.endswith("a.jpg  (blurred, too_dark)")
+    assert "Melanoma" not in text
+    assert "Melanoma (mel)" in Table(HAM10000).line(rows["not_sure"])
 
 
 def test_a_row_of_csv():

@@ -14,7 +14,8 @@ from lesionlens.core.errors import BundleError, ImageError, RecipeError
 from lesionlens.data.image import centre_crop, open_image, prepare
 from lesionlens.data.index import read_index
 from lesionlens.deployment import engines, runtime
-from lesionlens.deployment.bundle import open_bundle
+from lesionlens.deployment.bundle import open_bundle, read_bundle, write_facts
+from lesionlens.deployment.decision import Decision
 from lesionlens.deployment.graph import GraphNetwork, run_graph
 from lesionlens.deployment.runtime import Failure, Prediction, Predictor, choose
 from lesionlens.training.checkpoint import load_network
@@ -57,6 +58,61 @@ def test_what_a_prediction_says(predictor, paths):
     assert all(value > 0 for value in prediction.timings_ms.values())
     assert prediction.bundle_id == predictor.bundle.id
     assert prediction.to_json()["image"] == str(paths[0])
+
+
+def test_what_the_gate_is_told(predictor, paths, monkeypatch):
+    """The size of the upright original, the pixels that the network sees, and its features."""
+    told = []
+    check = predictor.gate.check
+    monkeypatch.setattr(predictor.gate, "check", lambda *seen: told.append(seen) or check(*seen))
+    (prediction,) = predictor.predict(paths[:1])
+    size, pixels, features = told[0]
+    assert size == open_image(paths[0]).size
+    np.testing.assert_array_equal(pixels, centre_crop(prepare(open_image(paths[0]), prediction.spec), prediction.spec.size))
+    np.testing.assert_array_equal(features, prediction.features)
+
+
+def test_an_unusable_image_has_reasons_and_no_diagnosis(predictor, tmp_path):
+    Image.new("RGB", (96, 72), (3, 2, 2)).save(tmp_path / "night.png")
+    (prediction,) = predictor.predict([tmp_path / "night.png"])
+    assert prediction.outcome == "not_usable"
+    assert {"blurred", "too_dark"} <= set(prediction.verdict.reasons)
+    row = prediction.to_json()
+    assert (row["outcome"], row["diagnosis"], row["malignant_share"], row["probabilities"]) == ("not_usable", None, None, {})
+    assert not row["gate"]["usable"]
+    assert row["explanation"].startswith("Not usable")
+
+
+def test_not_sure_is_no_diagnosis_but_keeps_the_probabilities(predictor, paths):
+    (prediction,) = predictor.predict(paths[:1])
+    watched = tuple(code for code in predictor.bundle.labels.codes if code != prediction.first.code)
+    unsure = dataclasses.replace(prediction, verdict=None, decision=Decision(watched, 0.95, 0.0))
+    row = unsure.to_json()
+    assert (row["outcome"], row["diagnosis"], row["gate"]) == ("not_sure", None, None)
+    assert sum(row["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+    assert row["malignant_share"] is not None
+    assert row["explanation"].startswith("Not sure: have a person look")
+
+
+def test_too_few_melanomas_are_said_in_every_answer(predictor, paths):
+    assert predictor.decision.threshold is None  # the small run has a handful of lesions
+    (prediction,) = predictor.predict(paths[:1])
+    usable = dataclasses.replace(prediction, verdict=None)
+    assert usable.outcome == "diagnosis"
+    assert 'no calibrated answer "not sure"' in usable.explanation
+
+
+def test_a_bundle_from_before_there_were_gates(small_bundle, paths, tmp_path):
+    copy = shutil.copytree(small_bundle, tmp_path / "bundle")
+    (copy / "gate.npz").unlink()
+    left_out = ("format", "id", "files", "gate", "decision")
+    write_facts(copy, {key: value for key, value in read_bundle(copy).facts.items() if key not in left_out})
+    (prediction,) = Predictor(copy, threads=1).predict(paths[:1])
+    assert prediction.verdict is None
+    assert prediction.decision is None
+    row = prediction.to_json()
+    assert (row["outcome"], row["gate"], row["diagnosis"]) == ("diagnosis", None, prediction.first.code)
+    assert "no gate" in row["explanation"]
 
 
 def test_bytes_are_as_good_as_a_path(predictor, paths):
