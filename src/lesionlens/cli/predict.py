@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +12,7 @@ import typer
 from lesionlens.cli.console import note, put
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from lesionlens.deployment.archive import Overlays
     from lesionlens.deployment.results import Lines
@@ -49,7 +50,7 @@ def predict(
     if drawn is not None:
         drawn.check(predictor.bundle)
     lines = LINES[form](predictor.bundle.labels)
-    paths = image_paths(images, sys.stdin)
+    paths = _tell_frames(image_paths(images, sys.stdin))
     if out is None:
         done, failed = _print_all(predictor, paths, lines, drawn)
     else:
@@ -58,6 +59,18 @@ def predict(
         raise DataError(f"no image in {', '.join(images)}; give files, or folders that hold some")
     if failed:
         raise DataError(f"{failed} of {done + failed} images could not be used and are named above; the rest is done")
+
+
+def _tell_frames(paths: Iterable[Path]) -> Iterator[Path]:
+    """Pass paths on, and say of a DICOM file with several frames that only its first is looked at."""
+    from lesionlens.core.errors import ImageError
+    from lesionlens.data.dicom import count_frames
+
+    for path in paths:
+        with contextlib.suppress(ImageError, OSError):  # whoever opens it says what is wrong
+            if (frames := count_frames(path)) > 1:
+                note(f"{path} has {frames} frames; the first is looked at")
+        yield path
 
 
 def _format(form: str, out: Path | None) -> str:
