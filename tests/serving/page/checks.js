@@ -1,7 +1,10 @@
 // Small checks of what people see and reach, run inside the page; each returns a list of faults.
 
 function visible(element) {
-  return element.checkVisibility({ checkOpacity: true, checkVisibilityCSS: true }) && !element.closest(".unseen, .symbols, [aria-hidden=true]");
+  return (
+    element.checkVisibility({ checkOpacity: true, checkVisibilityCSS: true }) &&
+    !element.closest(".unseen, .symbols, [aria-hidden=true]")
+  );
 }
 
 function parse(colour) {
@@ -38,7 +41,10 @@ function contrast(one, other) {
 /** Texts, placeholders and icons whose contrast is below WCAG's AA (1.4.3, 1.4.11). */
 function weakContrast() {
   const faults = [];
-  const told = (element, ratio, what) => faults.push(`${what} ${ratio.toFixed(2)} ${element.tagName}.${element.getAttribute("class") ?? ""} ${(element.textContent || "").trim().slice(0, 40)}`);
+  const told = (element, ratio, what) =>
+    faults.push(
+      `${what} ${ratio.toFixed(2)} ${element.tagName}.${element.getAttribute("class") ?? ""} ${(element.textContent || "").trim().slice(0, 40)}`,
+    );
   for (const element of document.querySelectorAll("body *")) {
     if (!visible(element)) continue;
     const style = getComputedStyle(element);
@@ -48,12 +54,21 @@ function weakContrast() {
     const least = size >= 24 || (size >= 18.66 && Number(style.fontWeight) >= 700) ? 3 : 4.5;
     const ratio = contrast(over(parse(style.color), behind), behind);
     if (texts.length && ratio < least) told(element, ratio, "text");
-    if (element.matches("input, textarea") && element.placeholder && contrast(parse(getComputedStyle(element, "::placeholder").color), behind) < 4.5) told(element, 0, "placeholder");
+    if (
+      element.matches("input, textarea") &&
+      element.placeholder &&
+      contrast(parse(getComputedStyle(element, "::placeholder").color), behind) < 4.5
+    )
+      told(element, 0, "placeholder");
     if (element.matches("svg.icon") && ratio < 3) told(element, ratio, "icon");
-    if (element.matches(".fill") && contrast(parse(style.backgroundColor), ground(element.parentElement)) < 3) told(element, contrast(parse(style.backgroundColor), ground(element.parentElement)), "bar");
+    if (element.matches(".fill") && contrast(parse(style.backgroundColor), ground(element.parentElement)) < 3)
+      told(element, contrast(parse(style.backgroundColor), ground(element.parentElement)), "bar");
     if (element.matches("select, textarea, input:not([type=range]), button:not(.quiet, .row-open, .larger):enabled")) {
       const outside = ground(element.parentElement);
-      const edge = Math.max(contrast(parse(style.borderTopColor), outside), contrast(parse(style.backgroundColor), outside));
+      const edge = Math.max(
+        contrast(parse(style.borderTopColor), outside),
+        contrast(parse(style.backgroundColor), outside),
+      );
       if (edge < 3) told(element, edge, "edge");
     }
   }
@@ -89,7 +104,8 @@ function brokenStructure() {
     if (table.checkVisibility() && !table.querySelector("th[scope]")) faults.push("table without headers");
   }
   for (const element of document.querySelectorAll("[aria-labelledby]")) {
-    for (const id of element.getAttribute("aria-labelledby").split(" ")) if (!document.getElementById(id)) faults.push(`no #${id}`);
+    for (const id of element.getAttribute("aria-labelledby").split(" "))
+      if (!document.getElementById(id)) faults.push(`no #${id}`);
   }
   return faults;
 }

@@ -32,9 +32,21 @@ export function showAnswer(place, answer, context) {
   };
   place.replaceChildren(
     outcomeBanner(answer),
-    make("div", { class: "columns" }, picture.element, make("div", { class: "stack" }, probabilitiesOf(answer), checkOf(answer, context.model?.gate))),
+    make(
+      "div",
+      { class: "columns" },
+      picture.element,
+      make("div", { class: "stack" }, probabilitiesOf(answer), checkOf(answer, context.model?.gate)),
+    ),
     reviewForm(answer, context.model, reviewed),
-    make("div", { class: "card" }, make("h3", {}, "Record"), recordOf(answer), actionsOf(answer), framesOf(answer, context)),
+    make(
+      "div",
+      { class: "card" },
+      make("h3", {}, "Record"),
+      recordOf(answer),
+      actionsOf(answer),
+      framesOf(answer, context),
+    ),
   );
   report();
   return () => {
@@ -55,7 +67,13 @@ export function outcomeBanner(answer) {
     icon(answer.outcome),
     make(named ? "p" : "h2", { class: "outcome-word" }, OUTCOMES[answer.outcome].word),
     named && make("h2", { class: "outcome-name" }, first.name, " ", first.malignant && malignantTag()),
-    named && make("p", { class: "outcome-figure" }, make("span", { class: "big" }, percent(first.probability)), make("span", {}, "probability")),
+    named &&
+      make(
+        "p",
+        { class: "outcome-figure" },
+        make("span", { class: "big" }, percent(first.probability)),
+        make("span", {}, "probability"),
+      ),
     make("p", { class: "outcome-sentence" }, explained(answer)),
     make("p", { class: "file-name" }, answer.file_name || "Image without a name"),
   );
@@ -74,7 +92,12 @@ function bar(share, malignant) {
 /** The probabilities as a table, the most probable first, and the malignant share below. */
 export function probabilitiesOf(answer) {
   if (!answer.probabilities.length) {
-    return make("section", { class: "card" }, make("h3", {}, "Probabilities"), make("p", {}, "None: the network's answer to an image that it cannot read would mean nothing."));
+    return make(
+      "section",
+      { class: "card" },
+      make("h3", {}, "Probabilities"),
+      make("p", {}, "None: the network's answer to an image that it cannot read would mean nothing."),
+    );
   }
   const first = leading(answer);
   const rows = [...answer.probabilities].sort((a, b) => b.probability - a.probability);
@@ -85,7 +108,12 @@ export function probabilitiesOf(answer) {
       make("th", { scope: "row" }, row.name, " ", row.malignant && malignantTag(), bar(row.probability, row.malignant)),
       make("td", { class: "number" }, percent(row.probability)),
     );
-  const head = make("tr", {}, make("th", { scope: "col" }, "Diagnosis"), make("th", { scope: "col", class: "number" }, "Probability"));
+  const head = make(
+    "tr",
+    {},
+    make("th", { scope: "col" }, "Diagnosis"),
+    make("th", { scope: "col", class: "number" }, "Probability"),
+  );
   const malignant = answer.probabilities.filter((row) => row.malignant).length;
   const id = freshId("probabilities");
   return make(
@@ -103,7 +131,13 @@ export function probabilitiesOf(answer) {
         make(
           "tr",
           {},
-          make("th", { scope: "row" }, "Malignant share ", make("span", { class: "sub" }, `sum of the ${malignant} malignant diagnoses`), bar(answer.malignant_share ?? 0, true)),
+          make(
+            "th",
+            { scope: "row" },
+            "Malignant share ",
+            make("span", { class: "sub" }, `sum of the ${malignant} malignant diagnoses`),
+            bar(answer.malignant_share ?? 0, true),
+          ),
           make("td", { class: "number" }, percent(answer.malignant_share)),
         ),
       ),
@@ -115,15 +149,39 @@ export function probabilitiesOf(answer) {
 export function checkOf(answer, limits) {
   const gate = answer.gate;
   const heading = make("h3", {}, "Image check");
-  if (!gate) return make("section", { class: "card check" }, heading, make("p", {}, "This model has no image check: whether the image is usable was not tested."));
+  if (!gate)
+    return make(
+      "section",
+      { class: "card check" },
+      heading,
+      make("p", {}, "This model has no image check: whether the image is usable was not tested."),
+    );
   const measures = Object.entries(gate.measures ?? {});
   return make(
     "section",
     { class: "card check", data: { usable: String(gate.usable) } },
     heading,
-    make("p", { class: "verdict" }, icon(gate.usable ? "usable" : "not_usable"), make("strong", {}, gate.usable ? "Usable" : "Not usable")),
-    gate.reasons?.length > 0 && make("ul", { class: "reasons" }, ...gate.reasons.map((reason) => make("li", {}, sentence(reason.text)))),
-    measures.length > 0 && make("details", {}, make("summary", {}, "Measures"), make("dl", { class: "facts" }, ...measures.map(([name, value]) => fact(measureName(name), figure(value), make("span", { class: "sub inline" }, measureLimit(name, limits)))))),
+    make(
+      "p",
+      { class: "verdict" },
+      icon(gate.usable ? "usable" : "not_usable"),
+      make("strong", {}, gate.usable ? "Usable" : "Not usable"),
+    ),
+    gate.reasons?.length > 0 &&
+      make("ul", { class: "reasons" }, ...gate.reasons.map((reason) => make("li", {}, sentence(reason.text)))),
+    measures.length > 0 &&
+      make(
+        "details",
+        {},
+        make("summary", {}, "Measures"),
+        make(
+          "dl",
+          { class: "facts" },
+          ...measures.map(([name, value]) =>
+            fact(measureName(name), figure(value), make("span", { class: "sub inline" }, measureLimit(name, limits))),
+          ),
+        ),
+      ),
   );
 }
 
@@ -137,7 +195,12 @@ function recordOf(answer) {
     { class: "facts" },
     fact("Answered", make("time", { dateTime: answer.created }, when(answer.created))),
     fact("Image", `${width} \u00d7 ${height} pixels${frames > 1 ? `, frame ${frame + 1} of ${frames}` : ""}`),
-    fact("Time", total === undefined ? "" : milliseconds(total), times.length > 0 && make("span", { class: "sub" }, times.map(([name, value]) => `${name} ${milliseconds(value)}`).join(", "))),
+    fact(
+      "Time",
+      total === undefined ? "" : milliseconds(total),
+      times.length > 0 &&
+        make("span", { class: "sub" }, times.map(([name, value]) => `${name} ${milliseconds(value)}`).join(", ")),
+    ),
     fact("Answer", make("code", {}, answer.id)),
     fact("Model", `${answer.bundle.name}, ${answer.bundle.variant}`, make("code", { class: "sub" }, answer.bundle.id)),
     fact("Image SHA\u2011256", make("code", {}, answer.input_sha256)),
@@ -146,11 +209,17 @@ function recordOf(answer) {
 }
 
 function actionsOf(answer) {
-  const asJson = () => save(new Blob([JSON.stringify(answer, null, 2)], { type: "application/json" }), `lesionlens-${answer.id}.json`);
+  const asJson = () =>
+    save(new Blob([JSON.stringify(answer, null, 2)], { type: "application/json" }), `lesionlens-${answer.id}.json`);
   return make(
     "div",
     { class: "row actions" },
-    make("button", { type: "button", class: "print", on: { click: () => window.print() } }, icon("print"), "Print or save report"),
+    make(
+      "button",
+      { type: "button", class: "print", on: { click: () => window.print() } },
+      icon("print"),
+      "Print or save report",
+    ),
     make("button", { type: "button", class: "save-json", on: { click: asJson } }, icon("save"), "Save answer as JSON"),
   );
 }
@@ -158,10 +227,21 @@ function actionsOf(answer) {
 /** Several frames in one file: the others can be read too. */
 function framesOf(answer, context) {
   if (!(answer.image.frames > 1) || !context.file || !context.again) return null;
-  const number = make("input", { type: "number", min: 1, max: answer.image.frames, value: answer.image.frame + 1, required: true });
+  const number = make("input", {
+    type: "number",
+    min: 1,
+    max: answer.image.frames,
+    value: answer.image.frame + 1,
+    required: true,
+  });
   const read = (event) => {
     event.preventDefault();
     context.again(Number(number.value) - 1);
   };
-  return make("form", { class: "row frames", on: { submit: read } }, make("label", { class: "field" }, make("span", {}, `Frame, 1 to ${answer.image.frames}`), number), make("button", {}, "Read this frame"));
+  return make(
+    "form",
+    { class: "row frames", on: { submit: read } },
+    make("label", { class: "field" }, make("span", {}, `Frame, 1 to ${answer.image.frames}`), number),
+    make("button", {}, "Read this frame"),
+  );
 }

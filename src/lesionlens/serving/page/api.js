@@ -93,7 +93,14 @@ function upload(file, frame, sent, progress, signal) {
     request.onerror = () => reject(unreachable());
     request.onabort = () => reject(new DOMException("taken back", "AbortError"));
     request.timeout = ANSWER_MS;
-    request.ontimeout = () => reject(new Problem({ status: 408, title: "The server did not answer in time", detail: "It may still have recorded an answer; see the history." }));
+    request.ontimeout = () =>
+      reject(
+        new Problem({
+          status: 408,
+          title: "The server did not answer in time",
+          detail: "It may still have recorded an answer; see the history.",
+        }),
+      );
     request.onload = () => {
       handlers.back();
       if (request.status === 201) resolve(request.response);
@@ -108,7 +115,10 @@ const authorisation = (sent) => (sent ? { Authorization: `Bearer ${sent}` } : {}
 
 function unreachable() {
   handlers.gone();
-  return new Problem({ title: "The server cannot be reached", detail: "Nothing was lost: what waits is sent when it is back." });
+  return new Problem({
+    title: "The server cannot be reached",
+    detail: "Nothing was lost: what waits is sent when it is back.",
+  });
 }
 
 /** What the server said was wrong; a proxy's page of HTML gives its status only. */

@@ -35,9 +35,17 @@ function select(item, asked = false) {
   if (item.state === "done" && !model) {
     withModel(() => item === selected && select(item), place); // the review needs the names of the diagnoses
   } else if (item.state === "done") {
-    letGo = showAnswer(place, item.answer, { file: item.file, model, reviewed: () => queue.dispatchEvent(new CustomEvent("changed", { detail: item })), again: (frame) => select(queue.add([item.file], frame)[0]) });
+    letGo = showAnswer(place, item.answer, {
+      file: item.file,
+      model,
+      reviewed: () => queue.dispatchEvent(new CustomEvent("changed", { detail: item })),
+      again: (frame) => select(queue.add([item.file], frame)[0]),
+    });
   } else if (item.problem && item.state === "failed") {
-    place.replaceChildren(make("h2", { class: "file-name" }, item.name), problemNotice(item.problem, () => queue.retry(item)));
+    place.replaceChildren(
+      make("h2", { class: "file-name" }, item.name),
+      problemNotice(item.problem, () => queue.retry(item)),
+    );
   } else {
     place.replaceChildren(make("p", { class: "card empty" }, `${item.name} has no answer yet.`));
   }
@@ -52,8 +60,24 @@ function welcome() {
     not_sure: "Another diagnosis leads, but one that must not be missed is too probable to be left out.",
     not_usable: "Too small, blurred, badly exposed, or not a dermoscopic image. The reason is given.",
   };
-  const line = ([outcome, text]) => make("li", { data: { outcome } }, icon(outcome), make("div", {}, make("h3", {}, OUTCOMES[outcome].word), make("p", {}, text)));
-  return make("section", { class: "card welcome", "aria-labelledby": "welcome-title" }, make("h2", { id: "welcome-title" }, "Every image gets one of three answers"), make("ul", {}, ...Object.entries(kinds).map(line)), make("p", { class: "sub" }, "Images are sent to this server only. Answers are recorded; images are not, unless the server was told to keep them."));
+  const line = ([outcome, text]) =>
+    make(
+      "li",
+      { data: { outcome } },
+      icon(outcome),
+      make("div", {}, make("h3", {}, OUTCOMES[outcome].word), make("p", {}, text)),
+    );
+  return make(
+    "section",
+    { class: "card welcome", "aria-labelledby": "welcome-title" },
+    make("h2", { id: "welcome-title" }, "Every image gets one of three answers"),
+    make("ul", {}, ...Object.entries(kinds).map(line)),
+    make(
+      "p",
+      { class: "sub" },
+      "Images are sent to this server only. Answers are recorded; images are not, unless the server was told to keep them.",
+    ),
+  );
 }
 
 async function showRecorded(id) {
@@ -64,7 +88,12 @@ async function showRecorded(id) {
   try {
     const answer = await callJson(`predictions/${encodeURIComponent(id)}`);
     const mine = queue.items.find((item) => item.answer?.id === id);
-    if (location.hash === `#answer/${id}`) letGo = showAnswer(place, answer, { file: mine?.file, model, reviewed: (changed) => mine && (mine.answer.review = changed.review) });
+    if (location.hash === `#answer/${id}`)
+      letGo = showAnswer(place, answer, {
+        file: mine?.file,
+        model,
+        reviewed: (changed) => mine && (mine.answer.review = changed.review),
+      });
   } catch (error) {
     place.replaceChildren(problemNotice(error, () => showRecorded(id)));
   }
@@ -106,7 +135,9 @@ async function loadModel() {
   queue.limits = { upload_bytes: Infinity, ...told.limits };
   byId("server-state").textContent = `${[told.bundle.name, told.bundle.variant].filter(Boolean).join(", ")}: ready`;
   byId("server-state").dataset.state = "ready";
-  if (told.limits?.upload_bytes) byId("drop-limits").textContent = `JPEG, PNG, WebP, TIFF or DICOM, up to ${bytes(told.limits.upload_bytes, Math.floor)}.`;
+  if (told.limits?.upload_bytes)
+    byId("drop-limits").textContent =
+      `JPEG, PNG, WebP, TIFF or DICOM, up to ${bytes(told.limits.upload_bytes, Math.floor)}.`;
   return told;
 }
 
@@ -119,7 +150,12 @@ function gone() {
   notice.hidden = false;
   notice.replaceChildren(
     icon("problem"),
-    make("span", {}, make("strong", {}, "The server cannot be reached. "), "Images that wait are kept in this tab and sent when it is back."),
+    make(
+      "span",
+      {},
+      make("strong", {}, "The server cannot be reached. "),
+      "Images that wait are kept in this tab and sent when it is back.",
+    ),
     make("button", { type: "button", on: { click: tryAgain } }, "Try again"),
   );
   poll = setInterval(tryAgain, POLL_MS);
@@ -134,7 +170,10 @@ function back() {
   clearInterval(poll);
   byId("gone").hidden = true;
   announce("The server is back.");
-  loadModel().then((told) => (model = told), () => {});
+  loadModel().then(
+    (told) => (model = told),
+    () => {},
+  );
   queue.retry();
 }
 
@@ -146,7 +185,10 @@ function start() {
     if (location.hash && location.hash !== "#images") location.hash = "#images";
     if (!selected || selected.state === "failed") select(added[0]);
   });
-  queue.addEventListener("changed", (event) => event.detail === selected && !byId("view-images").hidden && refresh(event.detail));
+  queue.addEventListener(
+    "changed",
+    (event) => event.detail === selected && !byId("view-images").hidden && refresh(event.detail),
+  );
   queue.addEventListener("removed", (event) => event.detail === selected && select(queue.items[0] ?? null));
   byId("picture-close").addEventListener("click", () => byId("picture-dialog").close());
   byId("skip").addEventListener("click", (event) => {

@@ -28,17 +28,40 @@ export class History {
 
   #filters() {
     const choice = (name, title, options) =>
-      make("label", { class: "field extra" }, make("span", {}, title), make("select", { name }, ...options.map(([value, text]) => make("option", { value }, text))));
-    const date = (name, title) => make("label", { class: "field extra" }, make("span", {}, title), make("input", { type: "date", name }));
+      make(
+        "label",
+        { class: "field extra" },
+        make("span", {}, title),
+        make("select", { name }, ...options.map(([value, text]) => make("option", { value }, text))),
+      );
+    const date = (name, title) =>
+      make("label", { class: "field extra" }, make("span", {}, title), make("input", { type: "date", name }));
     this.form.append(
-      make("label", { class: "field grow" }, make("span", {}, "Search"), make("input", { type: "search", name: "q", placeholder: "File name, note or id", autocomplete: "off" })),
+      make(
+        "label",
+        { class: "field grow" },
+        make("span", {}, "Search"),
+        make("input", { type: "search", name: "q", placeholder: "File name, note or id", autocomplete: "off" }),
+      ),
       this.#more(),
-      choice("outcome", "Outcome", [["", "All"], ...Object.entries(OUTCOMES).map(([code, outcome]) => [code, outcome.short])]),
+      choice("outcome", "Outcome", [
+        ["", "All"],
+        ...Object.entries(OUTCOMES).map(([code, outcome]) => [code, outcome.short]),
+      ]),
       choice("diagnosis", "Diagnosis", [["", "All"], ...this.labels().map((label) => [label.code, label.name])]),
-      choice("reviewed", "Reviewed", [["", "All"], ["true", "Yes"], ["false", "No"]]),
+      choice("reviewed", "Reviewed", [
+        ["", "All"],
+        ["true", "Yes"],
+        ["false", "No"],
+      ]),
       date("since", "From"),
       date("until", "To"),
-      make("div", { class: "row" }, make("button", { class: "primary" }, "Search"), make("button", { type: "reset" }, "Reset")),
+      make(
+        "div",
+        { class: "row" },
+        make("button", { class: "primary" }, "Search"),
+        make("button", { type: "reset" }, "Reset"),
+      ),
     );
     this.form.addEventListener("submit", (event) => {
       event.preventDefault();
@@ -51,7 +74,11 @@ export class History {
   /** On a narrow screen the filters behind the search come when they are asked for. */
   #more() {
     const toggle = () => more.setAttribute("aria-expanded", String(this.form.classList.toggle("open")));
-    const more = make("button", { type: "button", class: "more", "aria-expanded": "false", on: { click: toggle } }, "Filters");
+    const more = make(
+      "button",
+      { type: "button", class: "more", "aria-expanded": "false", on: { click: toggle } },
+      "Filters",
+    );
     return more;
   }
 
@@ -88,16 +115,31 @@ export class History {
       return;
     }
     const columns = ["Answered", "File", "Outcome", "Malignant share", "Review"];
-    const head = make("tr", {}, ...columns.map((name) => make("th", { scope: "col", class: name === "Malignant share" ? "number" : undefined }, name)));
+    const head = make(
+      "tr",
+      {},
+      ...columns.map((name) =>
+        make("th", { scope: "col", class: name === "Malignant share" ? "number" : undefined }, name),
+      ),
+    );
     this.place.replaceChildren(
-      make("table", { class: "history card" }, make("caption", { class: "unseen" }, "Recorded answers, the newest first"), make("thead", {}, head), make("tbody", {}, ...page.items.map((item) => this.#row(item)))),
+      make(
+        "table",
+        { class: "history card" },
+        make("caption", { class: "unseen" }, "Recorded answers, the newest first"),
+        make("thead", {}, head),
+        make("tbody", {}, ...page.items.map((item) => this.#row(item))),
+      ),
       this.#pages(page.next),
     );
   }
 
   #row(answer) {
     const first = leading(answer);
-    const said = answer.outcome === "diagnosis" && first ? `${first.name}, ${percent(first.probability)}` : OUTCOMES[answer.outcome].short;
+    const said =
+      answer.outcome === "diagnosis" && first
+        ? `${first.name}, ${percent(first.probability)}`
+        : OUTCOMES[answer.outcome].short;
     const review = answer.review;
     const cell = (name, ...children) => make("td", { data: { name } }, ...children);
     return make(
@@ -105,9 +147,19 @@ export class History {
       { data: { outcome: answer.outcome, id: answer.id } },
       cell("Answered", make("time", { dateTime: answer.created }, when(answer.created, true))),
       cell("File", make("a", { href: `#answer/${answer.id}` }, answer.file_name || "Image without a name")),
-      cell("Outcome", make("span", { class: "chip", data: { outcome: answer.outcome } }, icon(answer.outcome), said), answer.outcome === "diagnosis" && first?.malignant && [" ", malignantTag()]),
+      cell(
+        "Outcome",
+        make("span", { class: "chip", data: { outcome: answer.outcome } }, icon(answer.outcome), said),
+        answer.outcome === "diagnosis" && first?.malignant && [" ", malignantTag()],
+      ),
       make("td", { class: "number", data: { name: "Malignant share" } }, percent(answer.malignant_share)),
-      cell("Review", review ? make("strong", {}, conclusionName(review.conclusion, this.labels())) : make("span", { class: "none" }, "none"), review?.note && make("span", { class: "sub note" }, review.note)),
+      cell(
+        "Review",
+        review
+          ? make("strong", {}, conclusionName(review.conclusion, this.labels()))
+          : make("span", { class: "none" }, "none"),
+        review?.note && make("span", { class: "sub note" }, review.note),
+      ),
     );
   }
 

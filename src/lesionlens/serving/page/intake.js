@@ -35,11 +35,23 @@ function fromDrop(take) {
     event.preventDefault();
     run(event);
   };
-  window.addEventListener("dragenter", withFiles(() => mark(1)));
-  window.addEventListener("dragleave", withFiles(() => mark(-1)));
-  window.addEventListener("dragover", withFiles((event) => (event.dataTransfer.dropEffect = "copy")));
-  window.addEventListener("drop", withFiles((event) => {
-    mark(-depth);
-    if (event.dataTransfer.files.length) take([...event.dataTransfer.files]);
-  }));
+  window.addEventListener(
+    "dragenter",
+    withFiles(() => mark(1)),
+  );
+  window.addEventListener(
+    "dragleave",
+    withFiles(() => mark(-1)),
+  );
+  window.addEventListener(
+    "dragover",
+    withFiles((event) => (event.dataTransfer.dropEffect = "copy")),
+  );
+  window.addEventListener(
+    "drop",
+    withFiles((event) => {
+      mark(-depth);
+      if (event.dataTransfer.files.length) take([...event.dataTransfer.files]);
+    }),
+  );
 }

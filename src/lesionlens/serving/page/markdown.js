@@ -33,17 +33,35 @@ function heading(line, top) {
 const list = (lines) => make("ul", {}, ...lines.map((line) => make("li", {}, ...inline(line.slice(2)))));
 
 function table(lines) {
-  const cells = (line) => line.trim().replace(/^\||\|$/g, "").split("|").map((cell) => cell.trim());
+  const cells = (line) =>
+    line
+      .trim()
+      .replace(/^\||\|$/g, "")
+      .split("|")
+      .map((cell) => cell.trim());
   const rows = lines.map(cells).filter((row) => !row.every((cell) => /^:?-+:?$/.test(cell)));
   const [head, ...body] = rows;
-  const line = (row, tag) => make("tr", {}, ...row.map((cell) => make(tag, tag === "th" ? { scope: "col" } : {}, ...inline(cell))));
+  const line = (row, tag) =>
+    make("tr", {}, ...row.map((cell) => make(tag, tag === "th" ? { scope: "col" } : {}, ...inline(cell))));
   const name = `Table: ${head.filter(Boolean).slice(0, 3).join(", ")}`;
-  return make("div", { class: "scroll", tabIndex: 0, role: "group", "aria-label": name }, make("table", { "aria-label": name }, make("thead", {}, line(head, "th")), make("tbody", {}, ...body.map((row) => line(row, "td")))));
+  return make(
+    "div",
+    { class: "scroll", tabIndex: 0, role: "group", "aria-label": name },
+    make(
+      "table",
+      { "aria-label": name },
+      make("thead", {}, line(head, "th")),
+      make("tbody", {}, ...body.map((row) => line(row, "td"))),
+    ),
+  );
 }
 
 function inline(text) {
-  return text.split(/(\*\*[^*]+\*\*|`[^`]+`)/).filter(Boolean).map((part) => {
-    if (part.startsWith("**")) return make("strong", {}, part.slice(2, -2));
-    return part.startsWith("`") && part.length > 1 ? make("code", {}, part.slice(1, -1)) : part;
-  });
+  return text
+    .split(/(\*\*[^*]+\*\*|`[^`]+`)/)
+    .filter(Boolean)
+    .map((part) => {
+      if (part.startsWith("**")) return make("strong", {}, part.slice(2, -2));
+      return part.startsWith("`") && part.length > 1 ? make("code", {}, part.slice(1, -1)) : part;
+    });
 }

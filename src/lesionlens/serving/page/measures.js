@@ -2,11 +2,18 @@
 
 import { figure, words } from "./format.js";
 
-const NAMES = { shorter_side_px: "Shorter side, pixels", clipped_share: "Overexposed share", distance: "Distance from training images" };
+const NAMES = {
+  shorter_side_px: "Shorter side, pixels",
+  clipped_share: "Overexposed share",
+  distance: "Distance from training images",
+};
 const SIDES = {
   shorter_side_px: [["too_small", "at least"]],
   sharpness: [["blurred", "at least"]],
-  brightness: [["too_dark", "at least"], ["too_bright", "at most"]],
+  brightness: [
+    ["too_dark", "at least"],
+    ["too_bright", "at most"],
+  ],
   clipped_share: [["clipped", "at most"]],
   distance: [["not_dermoscopic", "at most"]],
 };
@@ -20,6 +27,8 @@ export const measureName = (name) => NAMES[name] ?? words(name);
 /** What it may be, for example `(at least 32)`; empty where nothing is stated. */
 export function measureLimit(name, gate) {
   const thresholds = gate?.thresholds ?? {};
-  const said = (SIDES[name] ?? []).filter(([code]) => typeof thresholds[code] === "number").map(([code, side]) => `${side} ${figure(thresholds[code])}`);
+  const said = (SIDES[name] ?? [])
+    .filter(([code]) => typeof thresholds[code] === "number")
+    .map(([code, side]) => `${side} ${figure(thresholds[code])}`);
   return said.length ? `(${said.join(", ")})` : "";
 }

@@ -12,8 +12,13 @@ const ADVICE = {
 
 /** An element that says what went wrong; `again` adds a button that tries once more. */
 export function problemNotice(error, again = null) {
-  const problem = error instanceof Problem ? error : new Problem({ title: "The page failed", detail: String(error?.message ?? error) });
-  const ids = [problem.code && `Code ${problem.code}`, problem.requestId && `Request ${problem.requestId}`].filter(Boolean);
+  const problem =
+    error instanceof Problem
+      ? error
+      : new Problem({ title: "The page failed", detail: String(error?.message ?? error) });
+  const ids = [problem.code && `Code ${problem.code}`, problem.requestId && `Request ${problem.requestId}`].filter(
+    Boolean,
+  );
   return make(
     "div",
     { class: "problem", role: "alert" },

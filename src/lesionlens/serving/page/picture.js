@@ -22,11 +22,22 @@ export class Picture {
     Object.assign(this, { answer, file, changed, code: leading(answer)?.code ?? "", opacity: OPACITY });
     this.picture = make("img", { class: "photo", alt: `The image ${answer.file_name || "without a name"}` });
     this.map = make("img", { class: "map", alt: "", hidden: true });
-    this.blank = make("p", { class: "blank-picture" }, icon("image"), make("span", {}, "The picture is not kept on the server and is no longer in this tab."));
+    this.blank = make(
+      "p",
+      { class: "blank-picture" },
+      icon("image"),
+      make("span", {}, "The picture is not kept on the server and is no longer in this tab."),
+    );
     this.stage = make("div", { class: "stage" }, this.picture, this.map, this.blank);
     this.stage.style.setProperty("--ratio", answer.image.width / answer.image.height);
     this.note = make("p", { class: "map-note", role: "status" });
-    this.element = make("section", { class: "card picture", "aria-label": "Picture and heat map" }, this.stage, ...this.#controls(), this.note);
+    this.element = make(
+      "section",
+      { class: "card picture", "aria-label": "Picture and heat map" },
+      this.stage,
+      ...this.#controls(),
+      this.note,
+    );
     this.ready = this.#begin();
   }
 
@@ -41,8 +52,14 @@ export class Picture {
 
   /** What a report shows: the sources of picture and map, as they are now. */
   get shown() {
-    const drawn = (image) => (image.hidden ? "" : image.getAttribute("src") ?? "");
-    return { photo: drawn(this.picture), map: this.#blended ? "" : drawn(this.map), blended: this.#blended, opacity: this.opacity, code: this.code };
+    const drawn = (image) => (image.hidden ? "" : (image.getAttribute("src") ?? ""));
+    return {
+      photo: drawn(this.picture),
+      map: this.#blended ? "" : drawn(this.map),
+      blended: this.#blended,
+      opacity: this.opacity,
+      code: this.code,
+    };
   }
 
   get #hasMaps() {
@@ -52,22 +69,54 @@ export class Picture {
   #controls() {
     if (!this.#hasMaps) return [];
     const byCode = new Map(this.answer.probabilities.map((row) => [row.code, row]));
-    const order = [...this.answer.maps.codes].sort((a, b) => (byCode.get(b)?.probability ?? 0) - (byCode.get(a)?.probability ?? 0));
-    const option = (code) => make("option", { value: code, selected: code === this.code }, `${percent(byCode.get(code)?.probability)} ${byCode.get(code)?.name ?? code}`);
+    const order = [...this.answer.maps.codes].sort(
+      (a, b) => (byCode.get(b)?.probability ?? 0) - (byCode.get(a)?.probability ?? 0),
+    );
+    const option = (code) =>
+      make(
+        "option",
+        { value: code, selected: code === this.code },
+        `${percent(byCode.get(code)?.probability)} ${byCode.get(code)?.name ?? code}`,
+      );
     this.picker = make("select", { on: { change: () => this.#pick(this.picker.value) } }, ...order.map(option));
     const id = freshId("opacity"); // named by `for`: a label around both would name the output
-    this.slider = make("input", { id, type: "range", min: 0, max: 100, step: 5, value: OPACITY, on: { input: () => this.#fade(Number(this.slider.value)) } });
+    this.slider = make("input", {
+      id,
+      type: "range",
+      min: 0,
+      max: 100,
+      step: 5,
+      value: OPACITY,
+      on: { input: () => this.#fade(Number(this.slider.value)) },
+    });
     this.level = make("output", { class: "level" });
-    this.larger = make("button", { type: "button", class: "larger", on: { click: () => this.#enlarge() } }, icon("larger"), "Enlarge");
+    this.larger = make(
+      "button",
+      { type: "button", class: "larger", on: { click: () => this.#enlarge() } },
+      icon("larger"),
+      "Enlarge",
+    );
     this.#fade(OPACITY);
     return [
       make(
         "div",
         { class: "controls" },
         make("label", { class: "field" }, make("span", {}, "Heat map for"), this.picker),
-        make("div", { class: "field" }, make("span", {}, make("label", { htmlFor: id }, "Map opacity"), " ", this.level), this.slider),
+        make(
+          "div",
+          { class: "field" },
+          make("span", {}, make("label", { htmlFor: id }, "Map opacity"), " ", this.level),
+          this.slider,
+        ),
       ),
-      make("div", { class: "scale" }, make("span", {}, "weak"), make("span", { class: "ramp", "aria-hidden": "true" }), make("span", {}, "strong"), this.larger),
+      make(
+        "div",
+        { class: "scale" },
+        make("span", {}, "weak"),
+        make("span", { class: "ramp", "aria-hidden": "true" }),
+        make("span", {}, "strong"),
+        this.larger,
+      ),
     ];
   }
 
@@ -101,7 +150,8 @@ export class Picture {
     this.code = code;
     if (!this.#hasMaps) {
       this.picture.hidden = this.#blended;
-      this.note.textContent = this.answer.gate?.usable === false ? "No heat map: the image is not usable." : "This model gives no heat maps.";
+      this.note.textContent =
+        this.answer.gate?.usable === false ? "No heat map: the image is not usable." : "This model gives no heat maps.";
       return this.changed();
     }
     try {
@@ -115,7 +165,10 @@ export class Picture {
 
   async #fetched(code, style) {
     if (!this.#urls.has(code)) {
-      const response = await call(`predictions/${encodeURIComponent(this.answer.id)}/maps/${encodeURIComponent(code)}.png?style=${style}`, { headers: { Accept: "image/png" } });
+      const response = await call(
+        `predictions/${encodeURIComponent(this.answer.id)}/maps/${encodeURIComponent(code)}.png?style=${style}`,
+        { headers: { Accept: "image/png" } },
+      );
       this.#urls.set(code, URL.createObjectURL(await response.blob()));
       if (this.#over) this.dispose();
     }
@@ -131,14 +184,18 @@ export class Picture {
     const name = this.answer.probabilities.find((row) => row.code === this.code)?.name ?? this.code;
     this.map.alt = this.#blended ? "" : `Heat map for ${name}`;
     this.note.textContent = `Where the network found evidence for ${name}: not why, and not that it is right.${
-      this.#blended ? " The server laid the map over the picture, so its opacity is fixed." : ""}`;
+      this.#blended ? " The server laid the map over the picture, so its opacity is fixed." : ""
+    }`;
   }
 
   #failed(error) {
     this.map.hidden = true;
     if (this.#blended) this.picture.hidden = true;
     this.blank.hidden = !this.#blended;
-    this.note.textContent = error.status === 410 ? "The heat map is no longer held by the server." : `No heat map: ${error.message}. ${error.detail ?? ""}`;
+    this.note.textContent =
+      error.status === 410
+        ? "The heat map is no longer held by the server."
+        : `No heat map: ${error.message}. ${error.detail ?? ""}`;
   }
 
   #fade(level) {

@@ -21,7 +21,14 @@ export class Queue extends EventTarget {
   /** Add images; each File is held by the browser on disk, only its answer is kept in memory. */
   add(files, frame = 0) {
     const added = [...files].map((file) => ({
-      key: `item-${++this.#made}`, file, name: file.name || "pasted image", frame, state: "waiting", sent: 0, answer: null, problem: null,
+      key: `item-${++this.#made}`,
+      file,
+      name: file.name || "pasted image",
+      frame,
+      state: "waiting",
+      sent: 0,
+      answer: null,
+      problem: null,
     }));
     this.items.push(...added);
     this.#tell("added", added);
@@ -100,13 +107,18 @@ export class Queue extends EventTarget {
   async #check(file) {
     const most = this.limits.upload_bytes;
     if (file.size > most) {
-      const detail = `It has ${bytes(file.size, Math.ceil)}; this server takes at most ${bytes(most, Math.floor)}. Save it smaller, or as JPEG.`;
+      const rule = `this server takes at most ${bytes(most, Math.floor)}`;
+      const detail = `It has ${bytes(file.size, Math.ceil)}; ${rule}. Save it smaller, or as JPEG.`;
       throw new Problem({ status: 413, title: "The file is too large", detail });
     }
     try {
       await file.slice(0, 16).arrayBuffer();
     } catch {
-      throw new Problem({ title: "The file cannot be read here", detail: "It is a folder, or it was moved or deleted. Choose it again.", code: "local" });
+      throw new Problem({
+        title: "The file cannot be read here",
+        detail: "It is a folder, or it was moved or deleted. Choose it again.",
+        code: "local",
+      });
     }
   }
 
@@ -117,7 +129,8 @@ export class Queue extends EventTarget {
 
   #failed(item, error) {
     item.problem = error;
-    const wait = error.status === 503 ? error.retryAfter : error.status === 429 ? error.retryAfter ?? RATE_WAIT : null;
+    const wait =
+      error.status === 503 ? error.retryAfter : error.status === 429 ? (error.retryAfter ?? RATE_WAIT) : null;
     if (wait !== null && wait !== undefined) {
       this.#pausedUntil = Math.max(this.#pausedUntil, Date.now() + 1000 * wait);
       this.#become(item, "waiting");

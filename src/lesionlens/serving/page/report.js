@@ -2,7 +2,7 @@
 // is shown, so that the browser's own print command finds it ready.
 
 import { byId, fact, make } from "./dom.js";
-import { OUTCOMES, conclusionName, explained, figure, leading, percent, sentence, when } from "./format.js";
+import { OUTCOMES, conclusionName, explained, figure, interval, leading, percent, sentence, when } from "./format.js";
 import { measureLimit, measureName } from "./measures.js";
 
 const LIMITS =
@@ -19,7 +19,12 @@ export function fillReport(answer, shown = {}, model = null) {
     head(answer),
     blank("Patient, site of the lesion (by hand; the server knows neither)"),
     outcome(answer),
-    make("div", { class: "report-columns" }, pictures(answer, shown), make("div", {}, probabilities(answer), check(answer, model?.gate))),
+    make(
+      "div",
+      { class: "report-columns" },
+      pictures(answer, shown),
+      make("div", {}, probabilities(answer), check(answer, model?.gate)),
+    ),
     review(answer, model?.labels ?? answer.probabilities),
     foot(answer, model),
   );
@@ -31,7 +36,13 @@ function head(answer) {
     { class: "report-head" },
     make("p", { class: "report-title" }, "LesionLens report"),
     make("p", {}, answer.file_name || "Image without a name"),
-    make("p", { class: "report-date" }, `Answered ${when(answer.created)}`, make("br"), `Printed ${when(new Date().toISOString())}`),
+    make(
+      "p",
+      { class: "report-date" },
+      `Answered ${when(answer.created)}`,
+      make("br"),
+      `Printed ${when(new Date().toISOString())}`,
+    ),
   );
 }
 
@@ -41,7 +52,12 @@ function outcome(answer) {
   return make(
     "section",
     { class: "report-outcome" },
-    make("p", { class: "report-word" }, OUTCOMES[answer.outcome].word, named ? `: ${first.name}${first.malignant ? " (malignant)" : ""}` : ""),
+    make(
+      "p",
+      { class: "report-word" },
+      OUTCOMES[answer.outcome].word,
+      named ? `: ${first.name}${first.malignant ? " (malignant)" : ""}` : "",
+    ),
     make("p", {}, explained(answer)),
   );
 }
@@ -55,11 +71,25 @@ function pictures(answer, shown) {
   };
   const photo = () => make("img", { class: "photo", src: shown.photo, alt: "" });
   const name = answer.probabilities.find((row) => row.code === shown.code)?.name ?? "";
-  if (!shown.photo) return make("figure", {}, make("p", { class: "report-blank" }, "The picture is not kept on the server."));
-  if (!shown.map) return make("figure", {}, stage(photo()), make("figcaption", {}, shown.blended && name ? `Image with heat map for ${name}` : "Image"));
+  if (!shown.photo)
+    return make("figure", {}, make("p", { class: "report-blank" }, "The picture is not kept on the server."));
+  if (!shown.map)
+    return make(
+      "figure",
+      {},
+      stage(photo()),
+      make("figcaption", {}, shown.blended && name ? `Image with heat map for ${name}` : "Image"),
+    );
   const map = make("img", { class: "map", src: shown.map, alt: "" });
   map.style.opacity = shown.opacity / 100;
-  return make("figure", {}, stage(photo()), make("figcaption", {}, "Image"), stage(photo(), map), make("figcaption", {}, `Heat map for ${name}, opacity ${shown.opacity} %`));
+  return make(
+    "figure",
+    {},
+    stage(photo()),
+    make("figcaption", {}, "Image"),
+    stage(photo(), map),
+    make("figcaption", {}, `Heat map for ${name}, opacity ${shown.opacity} %`),
+  );
 }
 
 function probabilities(answer) {
@@ -68,20 +98,34 @@ function probabilities(answer) {
   const line = (name, share, malignant, strong) => {
     const fill = make("span", { class: malignant ? "fill malignant" : "fill" });
     fill.style.width = `${100 * share}%`;
-    return make("tr", { class: strong ? "first" : undefined }, make("th", { scope: "row" }, name), make("td", { class: "number" }, percent(share)), make("td", { class: "bar-cell" }, make("span", { class: "bar" }, fill)));
+    return make(
+      "tr",
+      { class: strong ? "first" : undefined },
+      make("th", { scope: "row" }, name),
+      make("td", { class: "number" }, percent(share)),
+      make("td", { class: "bar-cell" }, make("span", { class: "bar" }, fill)),
+    );
   };
   return make(
     "table",
     { class: "report-probabilities" },
     make("caption", {}, "Calibrated probabilities (* malignant)"),
-    make("tbody", {}, ...rows.map((row) => line(row.malignant ? `${row.name} *` : row.name, row.probability, row.malignant, row === leading(answer)))),
+    make(
+      "tbody",
+      {},
+      ...rows.map((row) =>
+        line(row.malignant ? `${row.name} *` : row.name, row.probability, row.malignant, row === leading(answer)),
+      ),
+    ),
     make("tfoot", {}, line("Malignant share", answer.malignant_share ?? 0, true, true)),
   );
 }
 
 function check(answer, limits) {
   if (!answer.gate) return null;
-  const measures = Object.entries(answer.gate.measures ?? {}).map(([name, value]) => `${measureName(name)} ${figure(value)} ${measureLimit(name, limits)}`.trim());
+  const measures = Object.entries(answer.gate.measures ?? {}).map(([name, value]) =>
+    `${measureName(name)} ${figure(value)} ${measureLimit(name, limits)}`.trim(),
+  );
   return make(
     "section",
     { class: "report-check" },
@@ -101,7 +145,12 @@ function review(answer, labels) {
     { class: "report-review" },
     make("h3", {}, "Review"),
     said
-      ? make("p", {}, make("strong", {}, conclusionName(said.conclusion, labels)), ` (${[said.reviewer, when(said.created)].filter(Boolean).join(", ")})`)
+      ? make(
+          "p",
+          {},
+          make("strong", {}, conclusionName(said.conclusion, labels)),
+          ` (${[said.reviewer, when(said.created)].filter(Boolean).join(", ")})`,
+        )
       : blank("Conclusion"),
     said?.note && make("p", { class: "note" }, said.note),
     blank("Date, name, signature"),
@@ -112,12 +161,18 @@ function foot(answer, model) {
   const use = model?.intended_use;
   const scores = model?.scores?.figures;
   const balanced = scores?.balanced_accuracy;
-  const measured = balanced && `Balanced accuracy on its test part ${balanced.value.toFixed(3)} (${balanced.low.toFixed(3)} to ${balanced.high.toFixed(3)}).`;
+  const measured = balanced && `Balanced accuracy on its test part ${interval(balanced)}.`;
   return make(
     "footer",
     { class: "report-foot" },
     make("h3", {}, "Model and its limits"),
-    make("p", {}, [typeof use === "string" ? use : use?.for && `For: ${use.for} Not for: ${use.not_for}`, measured].filter(Boolean).join(" ")),
+    make(
+      "p",
+      {},
+      [typeof use === "string" ? use : use?.for && `For: ${use.for} Not for: ${use.not_for}`, measured]
+        .filter(Boolean)
+        .join(" "),
+    ),
     make("p", {}, LIMITS),
     make(
       "dl",

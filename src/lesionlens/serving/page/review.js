@@ -24,7 +24,10 @@ export function reviewForm(answer, model, reviewed) {
     button.disabled = true;
     problem.replaceChildren();
     try {
-      const review = await postJson(`predictions/${encodeURIComponent(answer.id)}/review`, { conclusion: conclusion.value, note: note.value });
+      const review = await postJson(`predictions/${encodeURIComponent(answer.id)}/review`, {
+        conclusion: conclusion.value,
+        note: note.value,
+      });
       tell(stored, review.review ?? review, labels);
       announce("The review is stored.");
       reviewed(review.review ?? review);
@@ -34,7 +37,10 @@ export function reviewForm(answer, model, reviewed) {
     button.disabled = false;
   };
   tell(stored, answer.review, labels);
-  if (model?.access?.role === "predict") problem.append(make("p", { class: "none" }, "Your token has the role predict. To review, use one with the role review."));
+  if (model?.access?.role === "predict")
+    problem.append(
+      make("p", { class: "none" }, "Your token has the role predict. To review, use one with the role review."),
+    );
   return make(
     "section",
     { class: "card review", "aria-labelledby": title },

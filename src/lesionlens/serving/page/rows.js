@@ -46,7 +46,16 @@ export class Rows {
       canvas,
       make("span", { class: "row-text" }, name, state, bar),
     );
-    const close = make("button", { type: "button", class: "quiet row-close", "aria-label": `Take ${item.name} off the list`, on: { click: () => this.queue.remove(item) } }, icon("close"));
+    const close = make(
+      "button",
+      {
+        type: "button",
+        class: "quiet row-close",
+        "aria-label": `Take ${item.name} off the list`,
+        on: { click: () => this.queue.remove(item) },
+      },
+      icon("close"),
+    );
     const row = make("li", { data: { key: item.key } }, button, close);
     this.#rows.set(item.key, { row, button, state, bar, canvas });
     thumbnail(canvas, item.file);
@@ -85,7 +94,12 @@ export class Rows {
       const first = leading(item.answer);
       const short = OUTCOMES[item.answer.outcome].short;
       const tail = item.answer.outcome === "diagnosis" ? `${first.name}, ${percent(first.probability)}` : short;
-      return [icon(item.answer.outcome), make("span", {}, tail), item.answer.review && icon("review"), item.answer.review && make("span", { class: "unseen" }, "reviewed")].filter(Boolean);
+      return [
+        icon(item.answer.outcome),
+        make("span", {}, tail),
+        item.answer.review && icon("review"),
+        item.answer.review && make("span", { class: "unseen" }, "reviewed"),
+      ].filter(Boolean);
     }
     if (item.state === "failed") return [icon("problem"), make("span", {}, item.problem.title)];
     if (item.state === "gone") return [icon("waiting"), make("span", {}, "Waits for the server")];

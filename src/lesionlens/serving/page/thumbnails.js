@@ -4,12 +4,15 @@
 const SIDE = 96; // pixels: 48 on a screen of double density
 let line = Promise.resolve();
 
-const seen = new IntersectionObserver((entries) => {
-  for (const entry of entries.filter((one) => one.isIntersecting)) {
-    seen.unobserve(entry.target);
-    line = line.then(() => draw(entry.target));
-  }
-}, { rootMargin: "200px" });
+const seen = new IntersectionObserver(
+  (entries) => {
+    for (const entry of entries.filter((one) => one.isIntersecting)) {
+      seen.unobserve(entry.target);
+      line = line.then(() => draw(entry.target));
+    }
+  },
+  { rootMargin: "200px" },
+);
 
 const files = new WeakMap();
 

@@ -10,7 +10,9 @@ export function askForToken(refused, problem) {
   const field = byId("token");
   const told = byId("token-problem");
   told.hidden = !refused;
-  told.textContent = refused ? `The token was not accepted. ${problemLine(problem)}${problem.requestId ? ` (request ${problem.requestId})` : ""}` : "";
+  told.textContent = refused
+    ? `The token was not accepted. ${problemLine(problem)}${problem.requestId ? ` (request ${problem.requestId})` : ""}`
+    : "";
   if (refused) forgetToken();
   field.value = "";
   dialog.returnValue = "";
@@ -21,14 +23,18 @@ export function askForToken(refused, problem) {
     };
     const controller = new AbortController();
     const { signal } = controller;
-    byId("token-form").addEventListener("submit", (event) => {
-      event.preventDefault();
-      const given = field.value.trim();
-      field.value = "";
-      dialog.close();
-      done(given || null);
-      showToken();
-    }, { signal });
+    byId("token-form").addEventListener(
+      "submit",
+      (event) => {
+        event.preventDefault();
+        const given = field.value.trim();
+        field.value = "";
+        dialog.close();
+        done(given || null);
+        showToken();
+      },
+      { signal },
+    );
     byId("token-cancel").addEventListener("click", () => dialog.close(), { signal });
     dialog.addEventListener("close", () => done(null), { signal });
     dialog.showModal();
