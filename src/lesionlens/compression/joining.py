@@ -17,7 +17,7 @@ from lesionlens.deployment.outputs import Tolerance
 from lesionlens.deployment.variants import NewVariant, add_variant
 from lesionlens.evaluation.predictions import Predictions
 
-INT8_SELFTEST = Tolerance(probabilities=0.05, features=0.05, maps=0.05)
+INT8_SELFTEST = Tolerance(probabilities=0.1, features=0.1, maps=0.1)  # between runtimes and processors; 0.044 was seen
 Predicted = Callable[[Source, Form, str], Predictions]
 
 

@@ -26,7 +26,6 @@ from lesionlens.deployment.export import ExportSettings, compare, export
 from lesionlens.deployment.graph import GraphNetwork, run_graph
 from lesionlens.deployment.outputs import Outputs, Tolerance
 from lesionlens.evaluation.evaluate import PredictionSettings, predict_part
-from lesionlens.evaluation.metrics import balanced_accuracy
 from lesionlens.training.checkpoint import load_network
 from lesionlens.training.run import BEST_FILE, HISTORY_FILE, LAST_FILE, Inputs
 
@@ -35,8 +34,9 @@ INT8_FILE = "model.int8.onnx"
 PACKED_FILE = "weights.safetensors"
 COMPARISON_FILE = "comparison.json"
 BEGUN_FILE = "begun"
-INT8_TOLERANCE = Tolerance(probabilities=0.3, features=0.3, maps=0.3)
-BF16_TOLERANCE = Tolerance(probabilities=0.1, features=0.05, maps=0.1)
+# Twice the largest differences that a trained MobileNetV2 showed on 1,001 images, see docs/compression.md.
+INT8_TOLERANCE = Tolerance(probabilities=0.25, features=0.25, maps=0.35)
+BF16_TOLERANCE = Tolerance(probabilities=0.2, features=0.15, maps=0.15)
 NAMES = {"slim-int8": "slim", "distilled-int8": "distilled", "pruned-int8": "pruned"}  # what stands before the hyphen
 
 
@@ -99,15 +99,17 @@ def parent_of(source: Source, name: str = "fp32") -> Parent:
         material = source.material
         stamp_path(folder).unlink(missing_ok=True)
         measured = predict_part(checkpoint, material.index, material.split, material.store, wanted)
-        export(
-            checkpoint,
-            material,
-            folder,
-            measured,
-            ExportSettings(compared_images=source.settings.compared_images, selftest_images=1),
-        )
+        export(checkpoint, material, folder, measured, _export_settings(source, name))
         write_stamp(folder, made_from)
     return Parent(name, checkpoint, load_network(checkpoint)[0], open_bundle(folder))
+
+
+def _export_settings(source: Source, name: str) -> ExportSettings:
+    """As `export` does by itself; `pruned` is there to be compared, not to be used, and needs no gate."""
+    settings = ExportSettings(
+        compared_images=source.settings.compared_images, selftest_images=min(4, source.settings.compared_images)
+    )
+    return replace(settings, gate_images=0) if name == "pruned" else settings
 
 
 def _fp32(source: Source) -> Made:
@@ -215,11 +217,9 @@ def _goal(source: Source) -> AccuracyGoal | None:
     if source.recipe.accuracy_drop == 0:
         return None
     part, index = source.part("validation"), source.material.index
-    records, n_classes = index.by_id(), len(index.labels)
+    records = index.by_id()
     labels = np.array([index.labels.index(records[image_id].dx) for image_id in part.ids])
-    return AccuracyGoal(
-        part, lambda found: balanced_accuracy(labels, found.argmax(axis=1), n_classes), source.recipe.accuracy_drop
-    )
+    return AccuracyGoal(part, labels, source.recipe.accuracy_drop)
 
 
 def _dynamic_of(source: Source, name: str, parent: Parent) -> Made:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 import logging
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,9 @@ from lesionlens.core.artifact import atomic_file
 from lesionlens.core.errors import ModelError, RecipeError
 from lesionlens.deployment import telemetry
 from lesionlens.deployment.outputs import FEATURES, INPUT, PROBABILITIES
+from lesionlens.evaluation.metrics import balanced_accuracy
 
+LEAST_PROBABILITY = 1e-30
 FLOAT_CONVOLUTIONS = 3  # stem and first block: few weights, and the widest ranges of all; see docs/compression.md
 
 
@@ -28,13 +31,13 @@ class AccuracyGoal:
     """What int8 may lose, for NNCF's accuracy-aware mode.
 
     Attributes:
-        images: of the validation part, prepared, each uint8 (1, S, S, 3), in the order that `score` expects.
-        score: figure of probabilities (N, K), higher is better; balanced accuracy.
-        drop: how far the figure may fall, above 0.
+        images: of the validation part, prepared, each uint8 (1, S, S, 3).
+        labels: their true class indices, (N,).
+        drop: how far balanced accuracy may fall, above 0.
     """
 
     images: Sequence[np.ndarray]
-    score: Callable[[np.ndarray], float]
+    labels: np.ndarray
     drop: float
 
 
@@ -152,9 +155,8 @@ def _quantised(model: Any, images: Any, count: int, accuracy: AccuracyGoal | Non
     try:
         if accuracy is None:
             return nncf.quantize(model, dataset, **options)
-        return nncf.quantize_with_accuracy_control(
-            model, dataset, nncf.Dataset(accuracy.images, _feed), _judge(accuracy), max_drop=accuracy.drop, **options
-        )
+        cases = nncf.Dataset(_Cases(accuracy), lambda case: _feed(case[0]))
+        return nncf.quantize_with_accuracy_control(model, dataset, cases, _judge, max_drop=accuracy.drop, **options)
     except (RuntimeError, ValueError, nncf.errors.InternalError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ModelError(f"NNCF cannot quantise this graph ({reason}); leave int8 out of compression.variants") from error
@@ -179,12 +181,33 @@ def _all_zero(tensor: Any) -> bool:
     return tensor is not None and tensor.data_type == onnx.TensorProto.INT8 and not onnx.numpy_helper.to_array(tensor).any()
 
 
-def _judge(accuracy: AccuracyGoal) -> Callable[[Any, Iterable[Any]], tuple[float, None]]:
-    def judge(prepared: Any, items: Iterable[Any]) -> tuple[float, None]:
-        found = [np.asarray(prepared(item)[PROBABILITIES]) for item in items]
-        return accuracy.score(np.concatenate(found)), None
+def _judge(model: Any, items: Iterable[tuple[np.ndarray, int]]) -> tuple[float, list[float]]:
+    """What NNCF asks: balanced accuracy of a model, and how likely it finds the truth of each image."""
+    import onnxruntime
 
-    return judge
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    labels, found = [], []
+    for image, label in items:
+        labels.append(label)
+        found.append(session.run([PROBABILITIES], _feed(image))[0][0])
+    probabilities, truth = np.stack(found), np.array(labels)
+    figure = balanced_accuracy(truth, probabilities.argmax(axis=1), probabilities.shape[1])
+    return figure, np.log(np.maximum(probabilities[np.arange(len(truth)), truth], LEAST_PROBABILITY)).tolist()
+
+
+class _Cases(Sequence[tuple[np.ndarray, int]]):
+    """Images with their truth, read only when they are asked for."""
+
+    def __init__(self, goal: AccuracyGoal) -> None:
+        self._goal = goal
+
+    def __len__(self) -> int:
+        return len(self._goal.labels)
+
+    def __getitem__(self, number: Any) -> Any:
+        return self._goal.images[number], int(self._goal.labels[number])
 
 
 def _batches(images: np.ndarray) -> list[np.ndarray]:
@@ -197,10 +220,10 @@ def _feed(image: np.ndarray) -> dict[str, np.ndarray]:
 
 @contextmanager
 def _quiet_nncf() -> Iterator[None]:
-    """NNCF speaks by log and progress bar; both would stand between our own lines."""
+    """NNCF speaks by log and progress bar, on stdout, where only results belong."""
     import nncf
 
     nncf.set_log_level(logging.ERROR)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         yield

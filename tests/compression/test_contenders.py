@@ -1,0 +1,29 @@
+import pytest
+
+from lesionlens.compression.contenders import PYTORCH, Form
+from lesionlens.deployment.benchmark import peak_memory
+
+
+def test_bytes_on_disk(tmp_path, small_bundle):
+    graph = small_bundle / "model.onnx"
+    assert Form("fp32", "openvino", graph, 64).size_bytes == graph.stat().st_size
+    (tmp_path / "large.onnx").write_bytes(bytes(10))
+    (tmp_path / "large.onnx.data").write_bytes(bytes(1000))
+    assert Form("fp32", "openvino", tmp_path / "large.onnx", 64).size_bytes == 1010
+    assert Form("dynamic-int8", PYTORCH, graph, 64, on_disk=(tmp_path / "large.onnx",)).size_bytes == 10
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime", PYTORCH])
+def test_another_process_loads_the_same(runtime, small_bundle, parent):
+    form = Form("fp32", runtime, parent.checkpoint if runtime == PYTORCH else small_bundle / "model.onnx", 64)
+    memory = peak_memory(form.loader, form.arguments(1, 1), 64)
+    assert memory is not None
+    assert memory.peak_bytes >= memory.baseline_bytes
+
+
+def test_graphs_are_loaded_without_torch():
+    import subprocess
+    import sys
+
+    code = "import sys, lesionlens.compression.graphs; print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "False"
