@@ -250,7 +250,7 @@ def main() -> None:
         started = time.perf_counter()
         bundle = open_bundle(given.bundle) if given.bundle else export(checkpoint, material, Path(folder) / "bundle")
         result = {
-            "run": given.run.name,
+            "recipe": bundle.name,
             "bundle": bundle.id,
             "export_s": None if given.bundle else time.perf_counter() - started,
             "gate": bundle.facts["gate"],
@@ -262,7 +262,7 @@ def main() -> None:
             "versions": {"lesionlens": __version__, "python": platform.python_version(), "numpy": np.__version__},
         }
     write_json(given.out, result)
-    print(f"wrote {given.out}")
+    print(f"wrote {given.out}; put its tables into docs/gate.md with: python benchmarks/gate_tables.py")
 
 
 if __name__ == "__main__":

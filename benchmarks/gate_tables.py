@@ -1,0 +1,125 @@
+"""Puts the figures of `benchmarks/results/gate.json` into docs/gate.md, between `<!-- figures -->` and `<!-- end -->`.
+
+    python benchmarks/gate_tables.py [--check]
+
+With `--check` nothing is written, and the exit code is 1 if docs/gate.md is not what the results give.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+DOCUMENT = ROOT / "docs" / "gate.md"
+RESULTS = ROOT / "benchmarks" / "results" / "gate.json"
+BLOCK = re.compile(r"(<!-- figures -->\n).*?(<!-- end -->)", re.DOTALL)
+IMAGES = {
+    "test": "HAM10000, test part: good images",
+    "ood/cutlery": "photographs of cutlery",
+    "ood/clinical": "clinical close-ups (skin, no dermatoscope)",
+    "isic2017": "ISIC 2017: dermoscopic, another source",
+}
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    return "\n".join("| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *rows))
+
+
+def interval(figure: dict[str, float]) -> str:
+    return f"{figure['value']:.1%} ({figure['low']:.1%} to {figure['high']:.1%})"
+
+
+def methods(result: dict[str, Any]) -> str:
+    """The comparison of the distances."""
+    made = result["chosen_on_made_outliers"]
+    rows = [
+        [name, f"{found['found_at_0.01']:.1%}", f"{found['found_at_0.02']:.1%}", f"{found['auroc']:.3f}"]
+        for name, found in made["methods"].items()
+    ]
+    kinds, count = made["outliers"]["distance"], made["outliers"]["count_of_each"]
+    caught = ", ".join(f"{kind} {found['rejected']:.0%}" for kind, found in made["whole_gate"].items())
+    good = result["gate"]["validation"]["n_images"]
+    return (
+        f"Mean over {', '.join(kinds)}, {count} images of each, with {good} validation images as good ones; found when 1 % or 2 % of these are rejected:\n\n"
+        f"{table(['method', 'found at 1 %', 'found at 2 %', 'AUROC'], rows)}\n\n"
+        f"The whole gate, all checks together, rejects of each kind: {caught}."
+    )
+
+
+def real(result: dict[str, Any]) -> str:
+    """What the gate does to real images, by variant."""
+    rows = []
+    for variant, found in result["reported_by_variant"].items():
+        for name, words in IMAGES.items():
+            counts, some = found[name]["outcomes"], found[name]["n_images"]
+            share = f"kept {interval(found[name]['kept'])}" if name == "test" else f"rejected {interval(found[name]['rejected'])}"
+            reasons = ", ".join(f"{code} {number}" for code, number in found[name]["reasons"].items() if number)
+            outcomes = f"{counts['diagnosis']} / {counts['not_sure']} / {counts['not_usable']}"
+            rows.append([variant, words, str(some), share, outcomes, reasons])
+    return table(["variant", "images", "number", "gate (95 % interval)", "diagnosis / not sure / not usable", "reasons"], rows)
+
+
+def unsure(result: dict[str, Any]) -> str:
+    """The third answer on the test part."""
+    names = {
+        "sensitivity": "melanomas called melanoma or not sure",
+        "called": "melanomas called melanoma",
+        "not_sure": "not sure, of all images",
+        "accuracy_answered": "accuracy of the answered",
+        "balanced_accuracy_answered": "balanced accuracy of the answered",
+    }
+    usable = {v: found["not_sure_on_test"]["usable_images"] for v, found in result["reported_by_variant"].items()}
+    rows = [
+        ["images", *(f"{f['n_images']}, of them {f['n_watched']} melanomas of {f['n_lesions']} lesions" for f in usable.values())]
+    ]
+    rows += [[words, *(interval(found[name]) for found in usable.values())] for name, words in names.items()]
+    first = next(iter(result["reported_by_variant"].values()))
+    lost = ", ".join(
+        f"{v} {found['not_sure_on_test']['melanomas_not_usable']}" for v, found in result["reported_by_variant"].items()
+    )
+    whole = first["not_sure_on_test"]["accuracy_of_all_without_a_third_answer"]
+    other = first["isic2017"]["melanoma_sensitivity_of_usable"]
+    rules = ", ".join(f"{name} {found['not_sure']:.1%}" for name, found in result["rules_on_validation"].items())
+    return (
+        f"{table(['usable images of the test part', *usable], rows)}\n\n"
+        f"Melanomas of the test part that the gate rejects, and that therefore reach a person another way: {lost}. "
+        f"Accuracy of all test images if nothing were not sure: {whole:.1%}. "
+        f"Images left to a person at the same sensitivity, by rule, on the validation part: {rules}.\n\n"
+        f"**On another source the sensitivity is not reached**: of {other['n_images']} usable melanomas of ISIC 2017, "
+        f"{interval(other)} are called melanoma or not sure, where 95 % were asked for of images like HAM10000's. "
+        "Choose the threshold on images of the place where the bundle will work."
+    )
+
+
+def figures(result: dict[str, Any]) -> str:
+    cost = result["cost_ms"]
+    return "\n\n".join(
+        [
+            f"### Which distance\n{methods(result)}",
+            f"### Real images\n{real(result)}",
+            f"### Not sure, on the test part\n{unsure(result)}",
+            f"### Cost\nOne check takes {cost['check_median']:.2f} ms of one core (p95 {cost['check_p95']:.2f}), "
+            f"{cost['quality_median']:.2f} ms of it for the quality.",
+        ]
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true")
+    given = parser.parse_args()
+    text = DOCUMENT.read_text(encoding="utf-8")
+    content = figures(json.loads(RESULTS.read_text(encoding="utf-8")))
+    wanted = BLOCK.sub(lambda found: f"{found[1]}{content}\n{found[2]}", text)
+    if given.check:
+        sys.exit(int(wanted != text))
+    DOCUMENT.write_text(wanted, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
