@@ -14,6 +14,7 @@ from lesionlens.compression.source import Source
 from lesionlens.core.artifact import hash_file
 from lesionlens.deployment.bundle import Bundle, Variant, read_bundle
 from lesionlens.deployment.outputs import Tolerance
+from lesionlens.deployment.engines import EITHER
 from lesionlens.deployment.variants import NewVariant, add_variant
 from lesionlens.evaluation.predictions import Predictions
 
@@ -70,7 +71,7 @@ def join(source: Source, name: str, made: Made, rows: list[dict[str, Any]], pred
     file = made.forms[0].file
     graphs = dict.fromkeys(("openvino", "onnxruntime"), file.name)
     facts = {"test": figures, "validation_balanced_accuracy": judged}
-    _add(made, NewVariant("int8", [file], graphs, "fp32", INT8_SELFTEST, made.comparison, facts, verdict.default))
+    _add(made, NewVariant("int8", [file], graphs, EITHER, INT8_SELFTEST, made.comparison, facts, verdict.default))
     return verdict
 
 

@@ -21,7 +21,7 @@ from lesionlens.core.artifact import atomic_file, hash_file, hash_value, is_curr
 from lesionlens.core.errors import BundleError, ModelError
 from lesionlens.core.seeds import generator
 from lesionlens.deployment.bundle import FACTS_FILE, RUNTIMES, Bundle, open_bundle, read_bundle
-from lesionlens.deployment.engines import Limits, installed, load_engine, version_of
+from lesionlens.deployment.engines import EITHER, Limits, installed, load_engine, version_of
 from lesionlens.deployment.export import ExportSettings, compare, export
 from lesionlens.deployment.graph import GraphNetwork, run_graph
 from lesionlens.deployment.outputs import Outputs, Tolerance
@@ -190,10 +190,11 @@ def _static(source: Source, name: str, parent: Parent, chosen: Sequence[str]) ->
         source.listener.say(f"{name}: calibrating on {source.recipe.calibration_images} training images")
         static_int8(parent.graph, _calibration_images(source), path, _goal(source))
         write_stamp(path, made_from)
-    compared = _compared(source, parent, name, path, INT8_TOLERANCE, chosen)
+    compared = _compared(source, parent, name, path, INT8_TOLERANCE, chosen, EITHER)
     counts = count(parent.network, source.size)
     counts = replace(counts, nonzero=counts.parameters - zero_weights(path))
-    return Made(tuple(Form(name, runtime, path, source.size) for runtime in chosen), counts, compared, parent.bundle.path)
+    forms = tuple(Form(name, runtime, path, source.size, EITHER) for runtime in chosen)
+    return Made(forms, counts, compared, parent.bundle.path)
 
 
 def _int8_inputs(source: Source, parent: Parent) -> dict[str, str]:
