@@ -20,6 +20,7 @@ from lesionlens.serving.problems import Problem
 from lesionlens.serving.schema_sql import APPLICATION_ID, TABLES, VERSION
 
 BUSY_SECONDS = 30.0
+PROBE_BYTES = 64 * 1024
 MOST_AT_ONCE = 256  # operations in one commit
 Result = TypeVar("Result")
 Operation = Callable[[sqlite3.Connection], Any]
@@ -159,8 +160,8 @@ def insert_review(connection: sqlite3.Connection, prediction: str, request_id: s
 
 
 def probe(connection: sqlite3.Connection) -> None:
-    """Write something that changes nothing, to see whether one can."""
-    connection.execute(f"PRAGMA user_version = {VERSION}")
+    """Write what is larger than an answer over what the last probe wrote, to see whether one can."""
+    connection.execute("INSERT OR REPLACE INTO probes VALUES (1, randomblob(?))", (PROBE_BYTES,))
 
 
 def make_record(path: Path) -> None:

@@ -24,6 +24,7 @@ from lesionlens.serving.sheet import csv_lines
 from lesionlens.serving.upload import media_type, plain_text, read_body
 
 REVIEW_BYTES = 64 * 1024
+PRINTABLE = "^[^\\x00-\\x1f]*$"  # SQLite ends a text at its first NUL
 OTHER_CONCLUSIONS = ("other", "unusable")
 NO_SUCH = "there is no prediction of that id"
 
@@ -51,7 +52,7 @@ async def list_predictions(
     reviewed: bool | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
-    q: Annotated[str, Query(max_length=200)] = "",
+    q: Annotated[str, Query(max_length=200, pattern=PRINTABLE)] = "",
     limit: Annotated[int | None, Query(ge=1, le=500)] = None,
     cursor: Annotated[str, Query(pattern=f"({PATTERN})|^$")] = "",
     form: Annotated[Literal["json", "csv"] | None, Query(alias="format")] = None,

@@ -44,4 +44,5 @@ CREATE TABLE refusals (
     code TEXT NOT NULL,
     times INTEGER NOT NULL DEFAULT 1
 );
+CREATE TABLE probes (number INTEGER PRIMARY KEY, filler BLOB NOT NULL);
 """
