@@ -19,13 +19,22 @@ def tokens(tmp_path_factory):
     path = tmp_path_factory.mktemp("tokens") / "tokens.json"
     return {
         "file": path,
-        **{name: create_token(path, name, role) for name, role in (("ann", "review"), ("bob", "predict"), ("eve", "predict"))},
+        **{
+            name: create_token(path, name, role)
+            for name, role in (("ann", "review"), ("bob", "predict"), ("eve", "predict"), ("max", "predict"))
+        },
     }
 
 
 @pytest.fixture(scope="module")
 def guarded(driver, start_server, tokens):
-    return start_server("--tokens", str(tokens["file"]))
+    return start_server("--tokens", str(tokens["file"]), "--rate", "60")
+
+
+@pytest.fixture(scope="module")
+def narrow(driver, start_server):
+    """A server that takes one small image at a time and lets none wait."""
+    return start_server("--max-active", "1", "--queue", "0", "--max-upload-mb", "0.1")
 
 
 @pytest.fixture
@@ -112,8 +121,8 @@ def test_a_refused_review_says_why(at, guarded, tokens, images):
     assert "Request" in problem
 
 
-def test_a_full_server_is_waited_for(at, start_server, images):
-    page = at(start_server("--max-active", "1", "--queue", "0"))
+def test_a_full_server_is_waited_for(at, narrow, images):
+    page = at(narrow)
     page.find("#server-state[data-state=ready]")
     page.js(
         "window.heard = [];"
@@ -126,9 +135,9 @@ def test_a_full_server_is_waited_for(at, start_server, images):
     assert page.js("return window.heard.some((text) => /Server busy; again in \\d+ s/.test(text))")
 
 
-def test_the_rate_limit_is_waited_for(at, start_server, tokens, images):
-    page = at(start_server("--tokens", str(tokens["file"]), "--rate", "60"))
-    give(page, tokens["ann"])
+def test_the_rate_limit_is_waited_for(at, guarded, tokens, images):
+    page = at(guarded)
+    give(page, tokens["max"])
     page.find("#server-state[data-state=ready]")
     page.js(
         "window.told = '';"
@@ -175,10 +184,10 @@ def test_an_answer_that_is_not_sure(at, start_server, unsure_bundle, images):
     assert "0.0001 or more" in page.text("#model-detail")
 
 
-def test_a_file_beyond_the_limit_is_not_sent(at, start_server, tmp_path):
-    page = at(start_server("--max-upload-mb", "0.01"))
+def test_a_file_beyond_the_limit_is_not_sent(at, narrow, tmp_path):
+    page = at(narrow)
     page.find("#server-state[data-state=ready]")
-    (tmp_path / "large.jpg").write_bytes(os.urandom(20_000))
+    (tmp_path / "large.jpg").write_bytes(os.urandom(200_000))
     page.upload(tmp_path / "large.jpg")
     assert "too large" in page.text("#detail .problem")
     assert Path(tmp_path / "large.jpg").name in page.text("#detail h2")
