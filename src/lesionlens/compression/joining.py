@@ -13,8 +13,8 @@ from lesionlens.compression.measure import balanced_accuracy_of
 from lesionlens.compression.source import Source
 from lesionlens.core.artifact import hash_file
 from lesionlens.deployment.bundle import Bundle, Variant, read_bundle
-from lesionlens.deployment.outputs import Tolerance
 from lesionlens.deployment.engines import EITHER
+from lesionlens.deployment.outputs import Tolerance
 from lesionlens.deployment.variants import NewVariant, add_variant
 from lesionlens.evaluation.predictions import Predictions
 
