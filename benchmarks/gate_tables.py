@@ -45,7 +45,8 @@ def methods(result: dict[str, Any]) -> str:
     caught = ", ".join(f"{kind} {found['rejected']:.0%}" for kind, found in made["whole_gate"].items())
     good = result["gate"]["validation"]["n_images"]
     return (
-        f"Mean over {', '.join(kinds)}, {count} images of each, with {good} validation images as good ones; found when 1 % or 2 % of these are rejected:\n\n"
+        f"Mean over {', '.join(kinds)}, {count} images of each, with {good} validation images as good ones; "
+        "found when 1 % or 2 % of these are rejected:\n\n"
         f"{table(['method', 'found at 1 %', 'found at 2 %', 'AUROC'], rows)}\n\n"
         f"The whole gate, all checks together, rejects of each kind: {caught}."
     )
