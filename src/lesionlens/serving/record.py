@@ -68,6 +68,9 @@ class Record:
     Args:
         path: the file; made, with mode 0600, if missing.
 
+    Attributes:
+        failure: SQLite's name for the last fault, until an answer or a probe was written since; empty: none.
+
     Raises:
         ArtifactError: if the file is something else, damaged, or of another version.
         StorageError: if it may not be written.
@@ -127,7 +130,6 @@ class Record:
         except sqlite3.Error as error:
             self._fail(connection, error, [future for _, future in jobs if not future.done()])
             return
-        self.failure = ""
         for future, result in done:
             future.set_result(result)
 

@@ -140,6 +140,7 @@ class Service:
                 await asyncio.wrap_future(self.record.submit(probe))
             except Problem:
                 return "the record cannot be written"
+            self.record.failure = ""
         return ""
 
     async def image(self, id_: str, sha256: str) -> bytes:

@@ -95,6 +95,7 @@ class Worker:
         bundle, variant = self._predictor.bundle, self._predictor.variant.name
         entry = entry_of(asked, image, prediction, bundle, variant, expires)
         await asyncio.wrap_future(self._record.submit(lambda connection: insert_answer(connection, entry)))
+        self._record.failure = ""
         return entry
 
     def close(self) -> None:
