@@ -9,18 +9,19 @@ from typing import Any
 import numpy as np
 
 from lesionlens.compression import measure
-from lesionlens.compression.contenders import PYTORCH, Form
+from lesionlens.compression.answers import library_of, predicted
+from lesionlens.compression.contenders import Form
 from lesionlens.compression.count import paper_count
 from lesionlens.compression.joining import Verdict, join
 from lesionlens.compression.making import MAKERS, Made
 from lesionlens.compression.quantize import dynamic_int8
 from lesionlens.compression.source import Source
 from lesionlens.compression.table import text
-from lesionlens.core.artifact import hash_file, hash_value, is_current, write_json, write_stamp, write_text
+from lesionlens.core.artifact import hash_file, hash_value, write_json, write_text
 from lesionlens.core.machine import processor
 from lesionlens.deployment import benchmark
 from lesionlens.deployment.engines import fast_int8, version_of
-from lesionlens.evaluation.predictions import Predictions, read_predictions, write_predictions
+from lesionlens.evaluation.predictions import Predictions
 
 TABLE_FILE, TEXT_FILE = "compression.json", "compression.txt"
 MAPS_IMAGES = 200
@@ -51,28 +52,12 @@ def compress(source: Source) -> dict[str, Any]:
     reference = made["fp32"].forms[0]
     rows = [row for name in names for row in _rows(source, name, made, answers)]
     _agreeing_maps(source, made, reference, rows)
-    verdicts = {name: join(source, name, made[name], rows, predicted) for name in names}
+    verdicts = {name: join(source, name, made[name], rows) for name in names}
     _add_costs(source, [form for each in made.values() for form in each.forms], rows)
     content = _content(source, answers[reference.name], rows, verdicts)
     write_json(source.out / TABLE_FILE, content)
     write_text(source.out / TEXT_FILE, text(content) + "\n")
     return content
-
-
-def predicted(source: Source, form: Form, part: str) -> Predictions:
-    """What a form says about a part; read from disk if it was asked the same before."""
-    path = source.out / form.variant / f"{part}.{form.runtime}.npz"
-    made_from = {
-        "file": hash_file(form.file),
-        "form": hash_value([form.precision, form.dynamic, form.temperature, version_of(_library(form.runtime))]),
-        **source.made_from(),
-    }
-    if not is_current(path, made_from):
-        images = source.part(part)
-        with source.listener.bar(f"{form.name}, {part} part", len(images)) as advance:
-            write_predictions(measure.predict(form, images, source.settings.batch_size, advance), path)
-        write_stamp(path, made_from)
-    return read_predictions(path)
 
 
 def _rows(source: Source, name: str, made: Mapping[str, Made], answers: Mapping[str, Predictions]) -> list[dict[str, Any]]:
@@ -135,7 +120,7 @@ def _add_costs(source: Source, forms: list[Form], rows: list[dict[str, Any]]) ->
     if source.settings.rounds == 0:
         return
     files = {
-        form.name: [hash_file(form.file), form.precision, form.dynamic, version_of(_library(form.runtime))] for form in forms
+        form.name: [hash_file(form.file), form.precision, form.dynamic, version_of(library_of(form.runtime))] for form in forms
     }
     settings = [source.settings.rounds, list(source.settings.batch_sizes), source.settings.threads, processor()]
     path = source.out / "times.json"
@@ -205,7 +190,3 @@ def _notes(source: Source, rows: list[dict[str, Any]]) -> list[str]:
     if fast_int8() is False and any("int8" in row["variant"] for row in rows):
         found.append("This processor has no int8 products (VNNI); int8 is right here but perhaps not faster than fp32.")
     return found if any(row["variant"] == "pruned" for row in rows) else [found[0], *found[2:]]
-
-
-def _library(runtime: str) -> str:
-    return "torch" if runtime == PYTORCH else runtime

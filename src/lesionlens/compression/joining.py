@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lesionlens.compression.answers import predicted
 from lesionlens.compression.contenders import Form
 from lesionlens.compression.making import BF16_TOLERANCE, Made
 from lesionlens.compression.measure import balanced_accuracy_of
 from lesionlens.compression.source import Source
 from lesionlens.core.artifact import hash_file
 from lesionlens.deployment.bundle import Bundle, Variant, read_bundle
-from lesionlens.deployment.engines import EITHER
 from lesionlens.deployment.outputs import Tolerance
 from lesionlens.deployment.variants import NewVariant, add_variant
-from lesionlens.evaluation.predictions import Predictions
 
 INT8_SELFTEST = Tolerance(probabilities=0.1, features=0.1, maps=0.1)  # between runtimes and processors; 0.044 was seen
-Predicted = Callable[[Source, Form, str], Predictions]
 
 
 @dataclass(frozen=True)
@@ -43,7 +40,7 @@ class Verdict:
     why: str
 
 
-def join(source: Source, name: str, made: Made, rows: list[dict[str, Any]], predicted: Predicted) -> Verdict | None:
+def join(source: Source, name: str, made: Made, rows: list[dict[str, Any]]) -> Verdict | None:
     """Put bf16 or a static int8 into its bundle, unless it is there already.
 
     Args:
@@ -51,7 +48,6 @@ def join(source: Source, name: str, made: Made, rows: list[dict[str, Any]], pred
         name: of the variant.
         made: what was made.
         rows: of the table; those of this variant give the figures in the bundle.
-        predicted: gives what a form says about a part.
 
     Returns:
         For int8, how it was judged; None for what joins no bundle or is not judged.
@@ -66,16 +62,16 @@ def join(source: Source, name: str, made: Made, rows: list[dict[str, Any]], pred
     if name == "bf16":
         _add(made, NewVariant("bf16", [], _graphs(made), "bf16", BF16_TOLERANCE, made.comparison, {"test": figures}))
         return None
-    verdict = _judge(source, made, predicted)
+    verdict = _judge(source, made)
     judged = {"fp32": verdict.fp32, "int8": verdict.int8, "n_images": verdict.n_images}
-    file = made.forms[0].file
-    graphs = dict.fromkeys(("openvino", "onnxruntime"), file.name)
+    form = made.forms[0]
+    graphs = dict.fromkeys(("openvino", "onnxruntime"), form.file.name)
     facts = {"test": figures, "validation_balanced_accuracy": judged}
-    _add(made, NewVariant("int8", [file], graphs, EITHER, INT8_SELFTEST, made.comparison, facts, verdict.default))
+    _add(made, NewVariant("int8", [form.file], graphs, form.precision, INT8_SELFTEST, made.comparison, facts, verdict.default))
     return verdict
 
 
-def _judge(source: Source, made: Made, predicted: Predicted) -> Verdict:
+def _judge(source: Source, made: Made) -> Verdict:
     """Compare int8 with the fp32 of the same bundle on the validation part."""
     assert made.bundle is not None, "a static int8 has a bundle"
     form = made.forms[0]

@@ -11,31 +11,29 @@ import numpy as np
 import safetensors.torch
 from torch import nn
 
+from lesionlens import __version__
+from lesionlens.compression.answers import predicted
 from lesionlens.compression.contenders import PYTORCH, Form
 from lesionlens.compression.count import Counts, count
-from lesionlens.compression.distill import distill
-from lesionlens.compression.prune import pruned, slim
+from lesionlens.compression.measure import agreement
+from lesionlens.compression.parents import Parent, parent_of
 from lesionlens.compression.quantize import AccuracyGoal, dynamic_int8, packed_tensors, static_int8, zero_weights
 from lesionlens.compression.source import Source
-from lesionlens.core.artifact import atomic_file, hash_file, hash_value, is_current, stamp_path, write_stamp, write_text
+from lesionlens.core.artifact import atomic_file, hash_file, hash_value, is_current, write_stamp
 from lesionlens.core.errors import BundleError, ModelError
 from lesionlens.core.seeds import generator
-from lesionlens.deployment.bundle import FACTS_FILE, RUNTIMES, Bundle, open_bundle, read_bundle
+from lesionlens.deployment.bundle import RUNTIMES
 from lesionlens.deployment.engines import EITHER, Limits, installed, load_engine, version_of
-from lesionlens.deployment.export import ExportSettings, compare, export
+from lesionlens.deployment.export import compare
 from lesionlens.deployment.graph import GraphNetwork, run_graph
 from lesionlens.deployment.outputs import Outputs, Tolerance
-from lesionlens.evaluation.evaluate import PredictionSettings, predict_part
-from lesionlens.training.checkpoint import load_network
-from lesionlens.training.run import BEST_FILE, HISTORY_FILE, LAST_FILE, Inputs
 
-BUNDLE = "bundle"
 INT8_FILE = "model.int8.onnx"
 PACKED_FILE = "weights.safetensors"
 COMPARISON_FILE = "comparison.json"
-BEGUN_FILE = "begun"
 # Twice the largest differences that a trained MobileNetV2 showed on 1,001 images, see docs/compression.md.
 INT8_TOLERANCE = Tolerance(probabilities=0.25, features=0.25, maps=0.35)
+BF16_SAME_FIRST = 0.99  # least share of validation images whose first choice is that of fp32
 BF16_TOLERANCE = Tolerance(probabilities=0.2, features=0.15, maps=0.15)
 NAMES = {"slim-int8": "slim", "distilled-int8": "distilled", "pruned-int8": "pruned"}  # what stands before the hyphen
 
@@ -59,59 +57,6 @@ class Made:
     reason: str = ""
 
 
-@dataclass(frozen=True)
-class Parent:
-    """A network in float with a bundle: the checkpoint itself, or one with other weights.
-
-    Attributes:
-        name: `fp32`, `pruned`, `slim` or `distilled`.
-        checkpoint: its file.
-        network: in evaluation mode.
-        bundle: of it.
-    """
-
-    name: str
-    checkpoint: Path
-    network: nn.Module
-    bundle: Bundle
-
-    @property
-    def graph(self) -> Path:
-        """Its fp32 graph."""
-        return self.bundle.path / next(iter(self.bundle.variants["fp32"].graphs.values()))
-
-    @property
-    def temperature(self) -> float:
-        """That its logits are divided by."""
-        return float(self.bundle.facts["temperature"]["value"])
-
-
-def parent_of(source: Source, name: str = "fp32") -> Parent:
-    """The network called `name`, made if it was not made from the same before."""
-    if name == "fp32":
-        return Parent(name, source.checkpoint, source.network, read_bundle(source.bundle))
-    checkpoint = _other_weights(source, name)
-    made_from = {"checkpoint": hash_file(checkpoint), **source.images_hash()}
-    folder = source.out / name / BUNDLE
-    if not ((folder / FACTS_FILE).is_file() and is_current(folder, made_from)):
-        source.listener.say(f"{name}: writing its bundle")
-        wanted = PredictionSettings(views=1, batch_size=source.settings.batch_size)
-        material = source.material
-        stamp_path(folder).unlink(missing_ok=True)
-        measured = predict_part(checkpoint, material.index, material.split, material.store, wanted)
-        export(checkpoint, material, folder, measured, _export_settings(source, name))
-        write_stamp(folder, made_from)
-    return Parent(name, checkpoint, load_network(checkpoint)[0], open_bundle(folder))
-
-
-def _export_settings(source: Source, name: str) -> ExportSettings:
-    """As `export` does by itself; `pruned` is there to be compared, not to be used, and needs no gate."""
-    settings = ExportSettings(
-        compared_images=source.settings.compared_images, selftest_images=min(4, source.settings.compared_images)
-    )
-    return replace(settings, gate_images=0) if name == "pruned" else settings
-
-
 def _fp32(source: Source) -> Made:
     parent = parent_of(source)
     made = _in_float(source, parent)
@@ -124,10 +69,9 @@ def _bf16(source: Source) -> Made:
     counts = count(parent.network, source.size)
     if not installed("openvino"):
         return Made((), counts, reason="openvino is not installed; install it with: pip install openvino")
-    try:
-        load_engine("openvino", parent.graph, source.size, "bf16", Limits())
-    except BundleError as error:
-        return Made((), counts, reason=str(error))
+    reason = _without_bf16(source, parent)
+    if reason:
+        return Made((), counts, reason=reason)
     compared = _compared(source, parent, "bf16", parent.graph, BF16_TOLERANCE, ("openvino",), "bf16")
     form = Form("bf16", "openvino", parent.graph, source.size, precision="bf16")
     return Made((form,), counts, compared, parent.bundle.path)
@@ -190,11 +134,30 @@ def _static(source: Source, name: str, parent: Parent, chosen: Sequence[str]) ->
         source.listener.say(f"{name}: calibrating on {source.recipe.calibration_images} training images")
         static_int8(parent.graph, _calibration_images(source), path, _goal(source))
         write_stamp(path, made_from)
-    compared = _compared(source, parent, name, path, INT8_TOLERANCE, chosen, EITHER)
+    precision = _float_precision(source, name, path, parent)
+    compared = _compared(source, parent, name, path, INT8_TOLERANCE, chosen, precision)
     counts = count(parent.network, source.size)
     counts = replace(counts, nonzero=counts.parameters - zero_weights(path))
-    forms = tuple(Form(name, runtime, path, source.size, EITHER) for runtime in chosen)
+    forms = tuple(Form(name, runtime, path, source.size, precision) for runtime in chosen)
     return Made(forms, counts, compared, parent.bundle.path)
+
+
+def _float_precision(source: Source, name: str, path: Path, parent: Parent) -> str:
+    """Whether what int8 leaves in float may be computed in bf16: faster, if the validation part's answers hardly change."""
+    if not installed("openvino") or _without_bf16(source, parent):
+        return "fp32"
+    reference = predicted(source, Form(parent.name, "openvino", parent.graph, source.size), "validation")
+    found = predicted(source, Form(name, "openvino", path, source.size, EITHER), "validation")
+    return EITHER if agreement(found, reference)["same_first"] >= BF16_SAME_FIRST else "fp32"
+
+
+def _without_bf16(source: Source, parent: Parent) -> str:
+    """Why OpenVINO cannot compute in bf16 here; empty if it can."""
+    try:
+        load_engine("openvino", parent.graph, source.size, "bf16", Limits())
+    except BundleError as error:
+        return str(error)
+    return ""
 
 
 def _int8_inputs(source: Source, parent: Parent) -> dict[str, str]:
@@ -202,7 +165,7 @@ def _int8_inputs(source: Source, parent: Parent) -> dict[str, str]:
     settings = {"calibration_images": recipe.calibration_images, "accuracy_drop": recipe.accuracy_drop}
     return {
         "graph": hash_file(parent.graph),
-        "settings": hash_value({**settings, "seed": source.info.recipe.seed, "nncf": version_of("nncf")}),
+        "settings": hash_value({**settings, "seed": source.info.recipe.seed, "versions": [__version__, version_of("nncf")]}),
         **source.images_hash(),
     }
 
@@ -268,62 +231,3 @@ def _reference(source: Source, parent: Parent) -> tuple[np.ndarray, Outputs]:
     part = source.part("validation")
     images = part.pixels(part.spread(source.settings.compared_images))
     return images, run_graph(GraphNetwork(parent.network, source.info.spec, parent.temperature), images)
-
-
-def _other_weights(source: Source, name: str) -> Path:
-    """The checkpoint of a network with other weights, made if it was not made from the same before."""
-    folder = source.out / name
-    path, made_from = folder / BEST_FILE, _weights_inputs(source, name)
-    if is_current(path, made_from):
-        return path
-    _clear_others(folder, made_from)
-    if name == "pruned":
-        source.listener.say(f"pruned: setting {source.recipe.sparsity:.0%} of the weights to zero")
-        made = pruned(source.checkpoint, folder, source.recipe)
-    else:
-        made = _trained(source, name, folder)
-    write_stamp(made, made_from)
-    return made
-
-
-def _trained(source: Source, name: str, folder: Path) -> Path:
-    material, plan, recipe = source.material, source.plan, source.recipe
-    assert plan is not None, "open_source asked for it"
-    inputs = Inputs(material.index, material.split, plan, material.store)
-    epochs = recipe.fine_tune_epochs if name == "slim" else recipe.student_epochs
-    source.listener.say(f"{name}: training for {epochs} epochs")
-    with source.listener.bar(f"Training {name}", epochs * len(plan)) as advance:
-        return (slim if name == "slim" else distill)(source.checkpoint, inputs, recipe, folder, advance)
-
-
-USED_BY = {
-    "pruned": ("sparsity",),
-    "slim": (
-        "channels_removed",
-        "fine_tune_epochs",
-        "fine_tune_learning_rate",
-        "distillation_temperature",
-        "distillation_weight",
-    ),
-    "distilled": (
-        *("student", "student_weights", "student_epochs", "student_learning_rate"),
-        *("distillation_temperature", "distillation_weight"),
-    ),
-}
-
-
-def _weights_inputs(source: Source, name: str) -> dict[str, str]:
-    settings = {key: getattr(source.recipe, key) for key in USED_BY[name]}
-    made_from = {"checkpoint": source.hash, "settings": hash_value(settings)}
-    trained_on = {} if source.plan is None or name == "pruned" else {"plan": source.plan.hash}
-    return {**made_from, **trained_on, **(source.images_hash() if trained_on else {})}
-
-
-def _clear_others(folder: Path, made_from: dict[str, str]) -> None:
-    """Remove what an earlier call made from something else; what was begun from the same is gone on with."""
-    begun = folder / BEGUN_FILE
-    if not is_current(begun, made_from):
-        for name in (BEST_FILE, LAST_FILE, HISTORY_FILE):
-            (folder / name).unlink(missing_ok=True)
-        write_text(begun, "")
-        write_stamp(begun, made_from)

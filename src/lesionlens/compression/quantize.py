@@ -23,6 +23,7 @@ from lesionlens.deployment.outputs import FEATURES, INPUT, PROBABILITIES
 from lesionlens.evaluation.metrics import balanced_accuracy
 
 LEAST_PROBABILITY = 1e-30
+SIGNED_ACTIVATIONS = {"Gelu", "Erf", "Sigmoid", "HardSwish", "HardSigmoid", "Tanh", "Elu", "LeakyRelu", "Mish"}
 FLOAT_CONVOLUTIONS = 3  # stem and first block: few weights, and the widest ranges of all; see docs/compression.md
 
 
@@ -144,11 +145,16 @@ def packed_tensors(network: nn.Module) -> dict[str, Tensor]:
 
 def _quantised(model: Any, images: Any, count: int, accuracy: AccuracyGoal | None) -> Any:
     import nncf
+    from nncf.quantization.advanced_parameters import QuantizationParameters
 
     options: dict[str, Any] = {
         "subset_size": count,
-        "preset": nncf.QuantizationPreset.MIXED,
+        "preset": nncf.QuantizationPreset.MIXED if _goes_below_zero(model) else nncf.QuantizationPreset.PERFORMANCE,
         "model_type": nncf.ModelType.TRANSFORMER,
+        "advanced_parameters": nncf.AdvancedQuantizationParameters(
+            # ONNX Runtime has no kernels for activations with a range for each channel, and falls back to float.
+            activations_quantization_params=QuantizationParameters(per_channel=False)
+        ),
         "ignored_scope": nncf.IgnoredScope(names=[*first_convolutions(model), *head_nodes(model)]),
     }
     dataset = nncf.Dataset(images, _feed)
@@ -156,6 +162,7 @@ def _quantised(model: Any, images: Any, count: int, accuracy: AccuracyGoal | Non
         if accuracy is None:
             return nncf.quantize(model, dataset, **options)
         cases = nncf.Dataset(_Cases(accuracy), lambda case: _feed(case[0]))
+        options["advanced_quantization_parameters"] = options.pop("advanced_parameters")
         return nncf.quantize_with_accuracy_control(model, dataset, cases, _judge, max_drop=accuracy.drop, **options)
     except (RuntimeError, ValueError, nncf.errors.InternalError) as error:
         reason = " ".join(str(error).split())[:200]
@@ -179,6 +186,11 @@ def _all_zero(tensor: Any) -> bool:
     import onnx
 
     return tensor is not None and tensor.data_type == onnx.TensorProto.INT8 and not onnx.numpy_helper.to_array(tensor).any()
+
+
+def _goes_below_zero(model: Any) -> bool:
+    """Whether activations have negative tails, which ranges around zero would spend half their steps on."""
+    return any(node.op_type in SIGNED_ACTIVATIONS for node in model.graph.node)
 
 
 def _judge(model: Any, items: Iterable[tuple[np.ndarray, int]]) -> tuple[float, list[float]]:

@@ -1,0 +1,303 @@
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from lesionlens.compression import answers, joining, making, parents
+from lesionlens.compression import compress as compress_module
+from lesionlens.compression.compress import compress
+from lesionlens.compression.source import CompressionSettings, Listener, compression_recipe, open_source
+from lesionlens.core.errors import ArtifactError, BundleError, CheckpointError, ModelError, RecipeError, StorageError
+from lesionlens.core.recipe import CompressionRecipe
+from lesionlens.deployment.bundle import open_bundle, read_bundle
+from lesionlens.deployment.export import Material
+from lesionlens.deployment.inspection import inspect_bundle
+from lesionlens.deployment.outputs import Tolerance
+from lesionlens.deployment.runtime import Predictor
+from lesionlens.training.checkpoint import load_network, save_network
+
+RECIPE = CompressionRecipe(variants=("dynamic-int8", "int8", "pruned", "pruned-int8"), calibration_images=12, default_drop=1.0)
+QUICK = CompressionSettings(rounds=0, compared_images=6, resamples=100)
+
+
+@dataclasses.dataclass
+class Scene:
+    """A bundle to compress, and how to open it."""
+
+    parent: object
+    bundle: Path
+    out: Path
+    said: list[str]
+
+    def source(self, recipe=RECIPE, settings=QUICK, **changes):
+        inputs = self.parent.inputs
+        given = {
+            "checkpoint": self.parent.checkpoint,
+            "material": Material(inputs.index, inputs.split, inputs.store),
+            "bundle": self.bundle,
+            "out": self.out,
+            "listener": Listener(self.said.append),
+            **changes,
+        }
+        return open_source(recipe=recipe, settings=settings, **given)
+
+
+@pytest.fixture
+def scene(parent, small_bundle, tmp_path):
+    return Scene(parent, Path(shutil.copytree(small_bundle, tmp_path / "bundle")), tmp_path / "compress", [])
+
+
+@pytest.fixture(scope="module")
+def whole(parent, small_bundle, tmp_path_factory):
+    """One compression with times; read it only."""
+    folder = tmp_path_factory.mktemp("whole")
+    made = Scene(parent, Path(shutil.copytree(small_bundle, folder / "bundle")), folder / "compress", [])
+    settings = dataclasses.replace(QUICK, rounds=1, batch_sizes=(1, 2), threads=1)
+    return made, compress(made.source(settings=settings)), settings
+
+
+def rows_of(content, variant):
+    return [row for row in content["rows"] if row["variant"] == variant]
+
+
+def test_one_table_of_all_variants(whole):
+    scene, content, _ = whole
+    names = ["fp32", "dynamic-int8", "int8", "pruned", "pruned-int8"]
+    assert list(dict.fromkeys(row["variant"] for row in content["rows"])) == names
+    assert {row["runtime"] for row in rows_of(content, "fp32")} == {"openvino", "onnxruntime", "pytorch"}
+    assert {row["runtime"] for row in rows_of(content, "int8")} == {"openvino", "onnxruntime"}
+    assert {row["runtime"] for name in ("dynamic-int8", "pruned-int8") for row in rows_of(content, name)} == {"pytorch"}
+    assert json.loads((scene.out / "compression.json").read_text()) == json.loads(json.dumps(content))
+    assert "dynamic-int8  pytorch" in (scene.out / "compression.txt").read_text()
+
+
+def test_fp32_is_what_every_row_is_compared_with(whole):
+    _, content, _ = whole
+    first = rows_of(content, "fp32")[0]
+    assert all(figure["difference"] == 0 for figure in first["figures"].values())
+    for row in rows_of(content, "fp32")[1:]:
+        assert row["agreement"]["largest_difference"] < 1e-4  # one network, other orders of sums
+    for row in content["rows"]:
+        for name, figure in row["figures"].items():
+            assert figure["difference"] == pytest.approx(figure["value"] - first["figures"][name]["value"], abs=1e-12)
+
+
+def test_sizes_are_bytes_on_disk_and_zeros_are_counted(whole):
+    scene, content, _ = whole
+    (int8, _), (pruned,), (dynamic,) = (rows_of(content, name) for name in ("int8", "pruned", "dynamic-int8"))
+    fp32 = rows_of(content, "fp32")[0]
+    assert int8["size_bytes"] == (scene.out / "int8" / "model.int8.onnx").stat().st_size < fp32["size_bytes"]
+    assert dynamic["size_bytes"] == (scene.out / "dynamic-int8" / "weights.safetensors").stat().st_size
+    assert pruned["size_bytes"] == pytest.approx(fp32["size_bytes"], rel=0.01), "zeros take as much room as other numbers"
+    assert {row["parameters"] for row in content["rows"]} == {fp32["parameters"]}
+    assert 0.6 < pruned["nonzero_parameters"] / fp32["nonzero_parameters"] < 0.8
+    assert dynamic["nonzero_parameters"] < fp32["nonzero_parameters"]
+
+
+def test_every_row_has_times_and_memory_of_its_own(whole):
+    _, content, _ = whole
+    for row in content["rows"]:
+        assert set(row["times"]) == {"1", "2"}
+        assert all(0 < times["median_ms"] <= times["p95_ms"] for times in row["times"].values())
+        assert row["peak_memory_bytes"] >= row["baseline_memory_bytes"] > 0
+    graph, torch = (next(r for r in content["rows"] if r["runtime"] == name) for name in ("openvino", "pytorch"))
+    assert graph["baseline_memory_bytes"] < torch["baseline_memory_bytes"] / 2, "a deployed box loads no torch"
+
+
+def test_int8_joins_the_bundle_and_is_sound_there(whole):
+    scene, content, _ = whole
+    bundle = open_bundle(scene.bundle)
+    int8 = bundle.variants["int8"]
+    assert set(bundle.variants) == {"fp32", "int8"}, "networks with other weights have bundles of their own"
+    assert set(int8.graphs) == {"openvino", "onnxruntime"}
+    assert set(int8.comparison["runtimes"]) == {"openvino", "onnxruntime"}
+    assert int8.figures["test"]["openvino"] == rows_of(content, "int8")[0]["figures"]
+    assert bundle.default_variant == content["default"]["variant"] == "int8"
+    assert "validation images" in content["default"]["why"]
+    assert not inspect_bundle(scene.bundle).failed
+    assert Predictor(scene.bundle).variant.name == "int8"
+    assert read_bundle(scene.out / "pruned" / "bundle").default_variant == "fp32"
+
+
+def test_heat_maps_of_int8_are_compared_with_those_of_fp32(whole):
+    _, content, _ = whole
+    for row in rows_of(content, "int8"):
+        assert row["maps"]["n_images"] > 0
+        assert row["maps"]["all"]["median"] > 0.9
+
+
+def test_nothing_is_made_twice(whole, monkeypatch):
+    scene, content, settings = whole
+    before = {path: path.stat().st_mtime_ns for path in scene.out.rglob("*.npz")}
+    bundle = read_bundle(scene.bundle).id
+
+    def never(*arguments, **options):
+        raise AssertionError("made again")
+
+    for module, name in (
+        *((making, name) for name in ("static_int8", "compare")),
+        *((parents, name) for name in ("pruned", "export")),
+        (answers.measure, "predict"),
+        (compress_module.measure, "map_agreement"),
+        (compress_module.benchmark, "measure"),
+        (joining, "add_variant"),
+    ):
+        monkeypatch.setattr(module, name, never)
+    scene.said.clear()
+    again = compress(scene.source(settings=settings))
+    assert again["rows"] == content["rows"]
+    assert scene.said == []
+    assert {path: path.stat().st_mtime_ns for path in scene.out.rglob("*.npz")} == before
+    assert read_bundle(scene.bundle).id == bundle
+
+
+def test_other_settings_make_anew_what_depends_on_them(scene, monkeypatch):
+    recipe = dataclasses.replace(RECIPE, variants=("int8",))
+    compress(scene.source(recipe))
+    assert open_bundle(scene.bundle).default_variant == "int8"
+    calibrated = []
+    real = making.static_int8
+    monkeypatch.setattr(making, "static_int8", lambda *given: (calibrated.append(len(given[1])), real(*given)))
+    monkeypatch.setattr(joining, "balanced_accuracy_of", _falling())
+    content = compress(scene.source(dataclasses.replace(recipe, calibration_images=8, default_drop=0.05)))
+    assert calibrated == [8]
+    assert open_bundle(scene.bundle).default_variant == content["default"]["variant"] == "fp32"
+    assert (
+        "int8 loses 10.00 points of balanced accuracy (0.8000 to 0.7000), where a loss of 5.00 is allowed"
+        in content["default"]["why"]
+    )
+
+
+def _falling():
+    values = iter([0.8, 0.7])
+    return lambda predictions: next(values)
+
+
+def test_calibration_sees_training_images_only(scene, monkeypatch):
+    seen = []
+
+    def stop(graph, images, out, goal):
+        seen.append(images)
+        raise ModelError("stop")
+
+    monkeypatch.setattr(making, "static_int8", stop)
+    source = scene.source(dataclasses.replace(RECIPE, variants=("int8",)))
+    with pytest.raises(ModelError, match="stop"):
+        compress(source)
+    training = source.part("training")
+    known = {image.tobytes() for image in training.pixels(training.ids)}
+    assert len(seen[0]) == 12
+    assert {image.tobytes() for image in seen[0]} <= known
+    assert not (scene.out / "compression.json").exists()
+
+
+def test_bf16_where_the_processor_has_none_is_said_and_the_rest_goes_on(scene, monkeypatch):
+    def load(runtime, graph, size, precision, limits):
+        raise BundleError("this processor has no bf16 arithmetic")
+
+    monkeypatch.setattr(making, "load_engine", load)
+    content = compress(scene.source(dataclasses.replace(RECIPE, variants=("bf16", "dynamic-int8"))))
+    (bf16,) = rows_of(content, "bf16")
+    assert not bf16["available"]
+    assert bf16["reason"] == "this processor has no bf16 arithmetic"
+    assert rows_of(content, "dynamic-int8")[0]["available"]
+    assert "bf16 on openvino: this processor" in (scene.out / "compression.txt").read_text()
+    assert set(open_bundle(scene.bundle).variants) == {"fp32"}
+
+
+def test_bf16_without_openvino_names_the_remedy(scene, monkeypatch):
+    monkeypatch.setattr(making, "installed", lambda runtime: runtime != "openvino")
+    content = compress(scene.source(dataclasses.replace(RECIPE, variants=("bf16",))))
+    assert "pip install openvino" in rows_of(content, "bf16")[0]["reason"]
+    assert {row["runtime"] for row in rows_of(content, "fp32")} == {"onnxruntime", "pytorch"}
+
+
+def test_bf16_joins_without_a_file(scene):
+    content = compress(scene.source(dataclasses.replace(RECIPE, variants=("bf16",))))
+    (row,) = rows_of(content, "bf16")
+    if not row["available"]:
+        pytest.skip(row["reason"])
+    bundle = open_bundle(scene.bundle)
+    assert bundle.variants["bf16"].graphs == {"openvino": "model.onnx"}
+    assert bundle.default_variant == "fp32"
+    assert 0 < row["agreement"]["largest_difference"] < 0.1
+
+
+def test_a_graph_beyond_its_tolerance_fails_and_joins_nothing(scene, monkeypatch):
+    monkeypatch.setattr(making, "INT8_TOLERANCE", Tolerance(1e-6, 1e-6, 1e-6))
+    with pytest.raises(ModelError, match="model.int8.onnx computes something else than torch"):
+        compress(scene.source(dataclasses.replace(RECIPE, variants=("int8",))))
+    assert set(open_bundle(scene.bundle).variants) == {"fp32"}
+
+
+def test_a_slim_network_gets_a_bundle_with_int8(scene):
+    recipe = dataclasses.replace(RECIPE, variants=("slim", "slim-int8"), fine_tune_epochs=0)
+    content = compress(scene.source(recipe, plan=scene.parent.inputs.plan))
+    (slim,), (int8,) = rows_of(content, "slim"), rows_of(content, "slim-int8")
+    fp32 = rows_of(content, "fp32")[0]
+    assert slim["parameters"] == int8["parameters"] < fp32["parameters"]
+    assert slim["macs"] < fp32["macs"]
+    bundle = open_bundle(scene.out / "slim" / "bundle")
+    assert set(bundle.variants) == {"fp32", "int8"}
+    assert content["verdicts"]["slim-int8"]["default"]
+    assert set(open_bundle(scene.bundle).variants) == {"fp32"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "message"),
+    [
+        ({"recipe": dataclasses.replace(RECIPE, variants=("slim",))}, ArtifactError, "variant 'slim' is trained, .*--plan"),
+        ({"bundle": Path("nowhere")}, BundleError, "nowhere is not a bundle"),
+    ],
+)
+def test_what_is_missing_is_found_before_anything_is_made(scene, changes, kind, message):
+    with pytest.raises(kind, match=message):
+        scene.source(**changes)
+    assert not scene.out.exists()
+
+
+def test_checkpoint_and_bundle_belong_together(scene, tmp_path):
+    network, info = load_network(scene.parent.checkpoint)
+    save_network(network, dataclasses.replace(info, epoch=9), tmp_path / "other" / "best.safetensors")
+    with pytest.raises(CheckpointError, match="was exported from another checkpoint"):
+        scene.source(checkpoint=tmp_path / "other" / "best.safetensors")
+
+
+def test_no_training_images(scene):
+    inputs = scene.parent.inputs
+    split = dataclasses.replace(inputs.split, parts={**inputs.split.parts, "training": ()})
+    source = scene.source(dataclasses.replace(RECIPE, variants=("int8",)))
+    empty = dataclasses.replace(source, material=Material(inputs.index, split, inputs.store))
+    with pytest.raises(RecipeError, match="the training part .* holds no images"):
+        compress(empty)
+
+
+def test_a_folder_that_may_not_be_written(scene, monkeypatch):
+    def refuse(path, *arguments, **options):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "touch", refuse)
+    with pytest.raises(StorageError, match=r"may not write .*compress .*--out"):
+        scene.source()
+    scene.out.write_text("a file")
+    with pytest.raises(StorageError, match="is a file"):
+        scene.source()
+
+
+def test_the_recipe_comes_from_the_checkpoint_and_only_its_section_changes(parent):
+    assert compression_recipe(parent.checkpoint) == CompressionRecipe()
+    assert compression_recipe(parent.checkpoint, ["compression.variants=int8"]).variants == ("int8",)
+    with pytest.raises(RecipeError, match=r"only keys of \[compression\]"):
+        compression_recipe(parent.checkpoint, ["training.epochs=3"])
+    with pytest.raises(RecipeError, match="did you mean int8"):
+        compression_recipe(parent.checkpoint, ["compression.variants=int-8"])
+
+
+@pytest.mark.parametrize(
+    "changes", [{"rounds": -1}, {"batch_sizes": ()}, {"batch_sizes": (0,)}, {"resamples": 5}, {"batch_size": 0}]
+)
+def test_settings_have_their_ranges(changes):
+    with pytest.raises(RecipeError, match="it must be from"):
+        dataclasses.replace(QUICK, **changes)
