@@ -27,6 +27,9 @@ COMMANDS = (
     "export",
     "predict",
     "inspect",
+    "serve",
+    "token",
+    "record",
 )
 
 

@@ -23,7 +23,7 @@ def entry(number=0, *, who="local", outcome="diagnosis", diagnosis="mel", file_n
     id_ = Identifiers().new(int(moment.timestamp() * 1000))
     maps, shape = pack_maps(np.full((2, 3, 3), float(number), dtype=np.float32))
     text = f'{{"id":"{id_}","number":{number},"review":null}}'
-    return Entry(id_, timestamp(moment), f"req-{number}", who, "b", sha256, file_name, outcome, diagnosis, text, maps, shape)
+    return Entry(id_, timestamp(moment), f"req-{number}", who, "b", sha256, file_name, outcome, diagnosis, text, maps, shape, {})
 
 
 def write(path, *entries):

@@ -31,7 +31,7 @@ def fill(path):
         sha256 = f"{days:064x}"
         id_ = ids.new(int(moment.timestamp() * 1000))
         one = Entry(
-            id_, timestamp(moment), "q", "local", "b", sha256, name, "diagnosis", "mel", '{"probabilities":[]}' + name, *maps
+            id_, timestamp(moment), "q", "local", "b", sha256, name, "diagnosis", "mel", '{"probabilities":[]}' + name, *maps, {}
         )
         review = {"conclusion": "mel", "note": f"note of {name}", "reviewer": "dr", "created": timestamp(moment)}
         refusal = Refusal(timestamp(moment), "q", "x", "POST /v1/predictions", 422, "image_unreadable")

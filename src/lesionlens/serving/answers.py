@@ -64,6 +64,7 @@ def entry_of(asked: Asked, decoded: Decoded, prediction: Prediction, bundle: Bun
     has_maps = prediction.maps is not None
     width, height = decoded.prepared.image_size
     total_ms = 1000 * (datetime.now(UTC) - asked.received).total_seconds()
+    timings_ms = {step: round(ms, 2) for step, ms in (*prediction.timings_ms.items(), ("total", total_ms))}
     answer = {
         "schema": SCHEMA,
         "id": asked.id,
@@ -78,7 +79,7 @@ def entry_of(asked: Asked, decoded: Decoded, prediction: Prediction, bundle: Bun
         "probabilities": _probabilities(prediction) if usable else [],
         "gate": None if prediction.verdict is None else prediction.verdict.to_json(),
         "image": {"width": width, "height": height, "frames": decoded.frames, "frame": asked.frame},
-        "timings_ms": {**{step: round(ms, 2) for step, ms in prediction.timings_ms.items()}, "total": round(total_ms, 2)},
+        "timings_ms": timings_ms,
         "bundle": {"id": bundle.id, "name": bundle.name, "variant": variant},
         "maps": {"codes": list(bundle.labels.codes) if has_maps else [], "available": has_maps, "expires": expires},
         "review": None,
@@ -87,7 +88,7 @@ def entry_of(asked: Asked, decoded: Decoded, prediction: Prediction, bundle: Bun
     maps, shape = pack_maps(prediction.maps)
     return Entry(
         *(asked.id, created, asked.request_id, asked.who, bundle.id, sha256, asked.file_name, prediction.outcome, diagnosis),
-        *(text, maps, shape),
+        *(text, maps, shape, timings_ms),
     )
 
 

@@ -42,6 +42,7 @@ class Entry(NamedTuple):
         answer: the JSON that the client gets.
         maps: compressed heat maps, or None.
         map_shape: `K,h,w`, or None.
+        timings_ms: for the metrics; kept inside `answer` only.
     """
 
     id: str
@@ -56,6 +57,7 @@ class Entry(NamedTuple):
     answer: str
     maps: bytes | None
     map_shape: str | None
+    timings_ms: dict[str, float]
 
 
 class Record:
@@ -148,7 +150,7 @@ class Record:
 def insert_answer(connection: sqlite3.Connection, entry: Entry) -> None:
     """Add an answer."""
     connection.execute("INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", entry[:9])
-    connection.execute("INSERT INTO payloads VALUES (?, ?, ?, ?)", (entry.id, *entry[9:]))
+    connection.execute("INSERT INTO payloads VALUES (?, ?, ?, ?)", (entry.id, entry.answer, entry.maps, entry.map_shape))
 
 
 def insert_review(connection: sqlite3.Connection, prediction: str, request_id: str, review: dict[str, str]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import ipaddress
 import logging
 import socket
@@ -123,6 +124,8 @@ def serve(settings: ServingSettings, sockets: Sequence[socket.socket], on_ready:
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("lesionlens.serving").setLevel(logging.INFO)
     app = create_app(settings)
+    gc.collect()
+    gc.freeze()  # what is there now stays; no later collection needs to look at it
     config = uvicorn.Config(
         app,
         http=BoundedProtocol,

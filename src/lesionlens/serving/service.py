@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 from collections.abc import MutableMapping
 from datetime import UTC, datetime
 from typing import Any
@@ -101,9 +100,9 @@ class Service:
                 )
                 await self._keep(asked)
                 expires = None if self.kept else expiry(asked.received, self.settings.image_minutes)
-                entry = await self.worker.answer(asked, expires)
+                entry = await asyncio.wrap_future(self.worker.submit(asked, expires))
             self.recent.put(entry.id, upload.data)
-        self.metrics.answer(entry.outcome, json.loads(entry.answer)["timings_ms"])
+        self.metrics.answer(entry.outcome, entry.timings_ms)
         return entry
 
     async def draw(self, found: Maps, code: str, style: str) -> tuple[Buffer, float]:

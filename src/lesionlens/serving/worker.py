@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import queue
+import sqlite3
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from lesionlens.deployment.runtime import Prediction, Predictor
 from lesionlens.serving.answers import Asked, entry_of
 from lesionlens.serving.decoding import Decoded, Decoders, Reply, decoded
 from lesionlens.serving.record import Entry, Record, insert_answer
+
+Done = TypeVar("Done")
 
 
 class _Step(NamedTuple):
@@ -67,7 +70,7 @@ class Network:
 
 
 class Worker:
-    """Decoders, network and record in a row.
+    """Decoders, network and record in a row; what is done in one wakes the next, and only the end wakes who waits.
 
     Args:
         predictor: the bundle.
@@ -81,25 +84,57 @@ class Worker:
         self._record = record
         self._network = Network(predictor)
 
-    async def answer(self, asked: Asked, expires: str | None) -> Entry:
-        """Predict one upload; when this returns, the answer is on disk.
+    def submit(self, asked: Asked, expires: str | None) -> Future[Entry]:
+        """Predict one upload.
 
-        Raises:
-            Problem: if the image cannot be used, or the record cannot be written.
+        Args:
+            asked: the request.
+            expires: when the image's overlay is gone; None: it stays.
+
+        Returns:
+            Done when the answer is on disk; fails with a Problem if the image cannot be used, or the record not written.
         """
-        reply: Reply = await asyncio.wrap_future(
-            self._decoders.submit({"operation": "prepare", "frame": asked.frame}, asked.data)
-        )
-        image = decoded(*reply)
-        prediction = await asyncio.wrap_future(self._network.submit(image))
-        bundle, variant = self._predictor.bundle, self._predictor.variant.name
-        entry = entry_of(asked, image, prediction, bundle, variant, expires)
-        await asyncio.wrap_future(self._record.submit(lambda connection: insert_answer(connection, entry)))
-        self._record.failure = ""
-        return entry
+        end: Future[Entry] = Future()
+        end.set_running_or_notify_cancel()  # who stops waiting does not stop what was begun
+
+        def keep(reply: Reply, prediction: Prediction) -> None:
+            image, bundle, variant = decoded(*reply), self._predictor.bundle, self._predictor.variant.name
+
+            def write(connection: sqlite3.Connection) -> Entry:
+                entry = entry_of(asked, image, prediction, bundle, variant, expires)
+                insert_answer(connection, entry)
+                return entry
+
+            _then(self._record.submit(write), end, lambda entry: self._done(end, entry))
+
+        def predict(reply: Reply) -> None:
+            _then(self._network.submit(decoded(*reply)), end, lambda prediction: keep(reply, prediction))
+
+        _then(self._decoders.submit({"operation": "prepare", "frame": asked.frame}, asked.data), end, predict)
+        return end
 
     def close(self) -> None:
         """Finish what was begun."""
         self._decoders.close()
         self._network.close()
         self._record.close()
+
+    def _done(self, end: Future[Entry], entry: Entry) -> None:
+        self._record.failure = ""
+        end.set_result(entry)
+
+
+def _then(step: Future[Done], end: Future[Entry], following: Callable[[Done], None]) -> None:
+    """Go on with the result of a step where it was made; a fault ends the way."""
+
+    def go_on(done: Future[Done]) -> None:
+        fault = done.exception()
+        if fault is not None:
+            end.set_exception(fault)
+            return
+        try:
+            following(done.result())
+        except Exception as error:  # whatever it is, it belongs to who waits at the end
+            end.set_exception(error)
+
+    step.add_done_callback(go_on)

@@ -1,0 +1,77 @@
+import csv
+import io
+import json
+import stat
+
+import pytest
+from typer.testing import CliRunner
+
+from lesionlens.cli.main import app
+from lesionlens.serving.examples import ANSWER, UNUSABLE
+from lesionlens.serving.record import Entry, Record, insert_answer, insert_review
+from lesionlens.serving.refusals import Refusal, RefusalLog
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["record", *arguments])
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / "record.sqlite"
+    record = Record(path)
+    for number, answer in enumerate((ANSWER, UNUSABLE)):
+        id_ = f"01M82VDBJZ10K4N0HN98RYPJT{number}"
+        text = json.dumps({**answer, "id": id_, "file_name": "=1+1"})
+        one = Entry(
+            id_,
+            answer["created"],
+            "q",
+            "local",
+            "b",
+            "0" * 64,
+            "=1+1",
+            answer["outcome"],
+            answer["diagnosis"],
+            text,
+            None,
+            None,
+            {},
+        )
+        record.submit(lambda connection, one=one: insert_answer(connection, one)).result()
+    review = {"conclusion": "nv", "note": "line one\nline two", "reviewer": "dr", "created": "2026-11-22T20:05:00.000Z"}
+    record.submit(lambda connection: insert_review(connection, id_, "q", review)).result()
+    refusal = Refusal("2026-11-22T20:05:00.000Z", "q", "", "POST /v1/predictions", 401, "token_missing")
+    record.submit(lambda connection: RefusalLog().insert(connection, refusal)).result()
+    record.close()
+    return path
+
+
+def test_csv(path, tmp_path):
+    done = run("export", "--record", str(path))
+    rows = list(csv.DictReader(io.StringIO(done.stdout, newline="")))
+    assert [row["outcome"] for row in rows] == ["not_usable", "diagnosis"]
+    assert [row["p_mel"] for row in rows] == ["", "0.82"]
+    assert {row["file_name"] for row in rows} == {"'=1+1"}
+    assert rows[0]["review_note"] == "line one\nline two"
+    out = tmp_path / "out.csv"
+    assert run("export", "--csv", "--record", str(path), "--out", str(out)).exit_code == 0
+    assert list(csv.DictReader(io.StringIO(out.read_bytes().decode(), newline=""))) == rows
+    assert stat.S_IMODE(out.stat().st_mode) == 0o600
+
+
+def test_json(path):
+    rows = [json.loads(line) for line in run("export", "--json", "--record", str(path)).stdout.splitlines()]
+    assert [row["kind"] for row in rows] == ["answer", "answer", "review", "refusal"]
+    assert rows[0]["probabilities"] == ANSWER["probabilities"]
+    assert (rows[3]["code"], rows[3]["times"]) == ("token_missing", 1)
+
+
+def test_retain(path):
+    done = run("retain", "--days", "36500", "--record", str(path), "--json")
+    assert json.loads(done.stdout) == {"answers": 0, "reviews": 0, "refusals": 0, "images": 0}
+
+
+def test_mistakes(path, tmp_path):
+    assert "there is no record" in str(run("export", "--record", str(tmp_path / "none")).exception)
+    assert "choose one" in str(run("export", "--csv", "--json", "--record", str(path)).exception)
