@@ -97,7 +97,7 @@ def _agreeing_maps(source: Source, made: Mapping[str, Made], reference: Form, ro
 
 
 def _map_agreement(source: Source, form: Form, reference: Form) -> Any:
-    files = {"file": hash_file(form.file), "reference": hash_file(reference.file), "form": form.name}
+    files = {"file": hash_file(form.file), "reference": hash_file(reference.file), "form": f"{form.name} {form.precision}"}
     path = source.out / form.variant / f"maps.{form.runtime}.json"
     part = source.part("test")
     return source.remembered(

@@ -24,7 +24,7 @@ from lesionlens.evaluation.metrics import balanced_accuracy
 
 LEAST_PROBABILITY = 1e-30
 SIGNED_ACTIVATIONS = {"Gelu", "Erf", "Sigmoid", "HardSwish", "HardSigmoid", "Tanh", "Elu", "LeakyRelu", "Mish"}
-FLOAT_CONVOLUTIONS = 3  # stem and first block: few weights, and the widest ranges of all; see docs/compression.md
+FLOAT_CONVOLUTIONS = 5  # stem and first blocks: few weights, the widest ranges; see docs/compression.md
 
 
 @dataclass(frozen=True, eq=False)
