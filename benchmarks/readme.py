@@ -12,6 +12,7 @@ import json
 import re
 import sys
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
@@ -121,6 +122,42 @@ def latency() -> str:
     return "\n\n".join([table([what, "without heat maps", "with"], rows), promises(found["targets"]), f"`{found['command']}`"])
 
 
+def compression() -> str:
+    if not (RESULTS / "compression.json").is_file():
+        return "Not measured on a quiet machine yet: `lesionlens compress runs/light/train/best.safetensors`"
+    found = read("compression.json")
+    rows = [compressed(row) for row in found["rows"] if row["available"]]
+    left_out = [f"{row['variant']}: {row['reason']}" for row in found["rows"] if not row["available"]]
+    what = f"{found['network']}, {found['input_size']} px, {found['n_images']} test images of {found['n_lesions']} lesions"
+    head = [what, "runs with", "accuracy", "balanced accuracy: difference to fp32", "ECE", "file MB", "parameters not zero"]
+    head += [*(f"ms at batch {size}" for size in found["batch_sizes"]), "memory MB"]
+    said = [f"The bundle runs {found['default']['variant']} by default: {found['default']['why']}", paper_footnote(found)]
+    return "\n\n".join([table(head, rows), *left_out, *said, "`lesionlens compress runs/light/train/best.safetensors`"])
+
+
+def compressed(row: dict[str, Any]) -> list[str]:
+    figures, times = row["figures"], row["times"] or {}
+    balanced = figures["balanced_accuracy"]
+    gap = f"{balanced['value']:.3f}"
+    if row["variant"] != "fp32":
+        low, high = balanced["difference_low"], balanced["difference_high"]
+        gap += f": {100 * balanced['difference']:+.2f} ({100 * low:+.2f} to {100 * high:+.2f}) points"
+    each = [times.get(str(size)) for size in row["batch_sizes"]]
+    speed = [f"{found['median_ms']:.2f} ({found['p95_ms']:.2f})" if found else "" for found in each]
+    peak = row["peak_memory_bytes"]
+    plain = [f"{row['size_bytes'] / 1e6:.2f}", f"{row['nonzero_parameters']:,}", *speed, f"{peak / 1e6:.0f}" if peak else ""]
+    return [row["variant"], row["runtime"], f"{figures['accuracy']['value']:.3f}", gap, f"{figures['ece']['value']:.3f}", *plain]
+
+
+def paper_footnote(found: dict[str, Any]) -> str:
+    before, after, linear = (found["paper_count"][name] for name in ("fp32", "dynamic_int8", "linear"))
+    return (
+        f"The paper would count {before['parameters']:,} parameters ({before['size_mib']:.2f} MB) in fp32 and "
+        f"{after['parameters']:,} ({after['size_mib']:.2f} MB) after dynamic int8: `parameters()` does not show the {linear:,} "
+        "numbers that linear layers then hold packed. They are in the file all the same; the table has bytes on disk."
+    )
+
+
 def promises(targets: dict[str, Any]) -> str:
     rows = []
     for name, row in targets.items():
@@ -132,14 +169,37 @@ def promises(targets: dict[str, Any]) -> str:
     return table(["aim", "wanted", "measured"], rows)
 
 
+def serving() -> str:
+    runs = read("serving.json")["bundles"]
+    cells = {
+        "bare Predictor, images/s (median of rounds)": lambda run: f"{median(one['images_per_s'] for one in run['bare']):.1f}",
+        "server, images/s": lambda run: f"{median(one['images_per_s'] for one in run['served']):.1f}",
+        "share of the bare Predictor (goal 0.9)": lambda run: f"{run['share_of_bare']['median']:.2f}",
+        "latency p50 / p95 / p99, ms": lambda run: " / ".join(
+            f"{median(one['latency_ms'][name] for one in run['served']):.0f}" for name in ("p50", "p95", "p99")
+        ),
+        "answers": lambda run: ", ".join(f"{kind}: {count}" for kind, count in sorted(run["statuses"].items())),
+        "memory, MiB; slope, MiB a minute": lambda run: (
+            f"{run['served'][-1]['memory']['mean_mib']:.0f}; {run['served'][-1]['memory']['slope_mib_per_min']:+.1f}"
+        ),
+        "kill -9 under load: acknowledged, missing": lambda run: f"{run['kill_9']['acknowledged']}, {run['kill_9']['missing']}",
+    }
+    first = next(iter(runs.values()))
+    rows = [[words, *(cell(run) for run in runs.values())] for words, cell in cells.items()]
+    what = f"{first['clients']} clients on loopback, {first['rounds']} rounds of {first['seconds']:g} s, {first['machine']['cores']} cores"
+    return table([what, *runs], rows) + f"\n\n`{first['command']}`"
+
+
 TABLES = {
     "latency": latency,
+    "compression": compression,
     "leak": leak,
     "tried": tried,
     "times": times,
     "intervals": intervals,
     "augmentation": augmentation,
     "training": training,
+    "serving": serving,
 }
 
 

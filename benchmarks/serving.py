@@ -57,11 +57,13 @@ class Connection:
         self.open()
 
     def open(self) -> None:
+        """Connect."""
         self.socket = socket.create_connection(self.address, 10)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buffer = bytearray()
 
     def ask(self) -> None:
+        """Send the next image."""
         self.started = time.perf_counter()
         self.socket.sendall(next(self.requests))
 
@@ -82,6 +84,7 @@ class Connection:
         return True
 
     def count(self, head: bytes) -> None:
+        """Note what kind of answer it is, how long it took, and the id of what was acknowledged."""
         status = int(RESPONSE_HEAD.match(head)[1])  # type: ignore[index]
         kind = f"{status}{' with Retry-After' if RETRY.search(head) else ''}"
         self.found["statuses"][kind] = self.found["statuses"].get(kind, 0) + 1
@@ -159,7 +162,7 @@ class Served:
     def __init__(self, options: argparse.Namespace, record: Path) -> None:
         command = [sys.executable, "-m", "lesionlens", "serve", str(options.bundle), "--record", str(record), "--port", "0"]
         command += ["--threads", str(options.threads), "--batch-size", str(options.batch_size), "--variant", options.variant]
-        command += ["--decoders", str(options.decoders), *options.serve]
+        command += ["--decoders", str(options.decoders), "--streams", str(options.streams), *options.serve]
         self.log = record.with_name(f"server-{time.monotonic_ns()}.log")
         with self.log.open("w") as stream:
             self.process = subprocess.Popen(command, stderr=stream)
@@ -176,14 +179,17 @@ class Served:
         return [self.process.pid, *(int(child) for child in path.read_text().split())]
 
     def memory_mib(self) -> float:
+        """Memory of the family, what is shared counted once."""
         rollups = [Path(f"/proc/{process}/smaps_rollup").read_text() for process in self.family()]
         return sum(int(re.search(r"^Pss:\s+(\d+)", text, re.MULTILINE)[1]) for text in rollups) / 1024  # type: ignore[index]
 
     def cpu_s(self) -> float:
+        """Processor time of the family so far."""
         times = [Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split() for process in self.family()]
         return sum(int(time_[11]) + int(time_[12]) for time_ in times) / TICK
 
     def end(self, sign: int = signal.SIGTERM) -> None:
+        """End the server."""
         self.process.send_signal(sign)
         self.process.wait(60)
 
@@ -303,7 +309,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
             "image_bytes": float(np.mean([len(data) for data in photographs(folder)])),
             "clients": options.clients,
             "seconds": options.seconds,
-            **{name: getattr(options, name) for name in ("rounds", "threads", "batch_size", "decoders")},
+            **{name: getattr(options, name) for name in ("rounds", "threads", "batch_size", "decoders", "streams")},
         }
         result |= alternate(options, folder, work)
         (work / "killed").mkdir()
@@ -329,6 +335,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--kill-after", type=float, default=8)
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--batch-size", type=int, default=1)
+    parser.add_argument("--streams", type=int, default=1, help="of the server; the bare Predictor makes one pass at a time")
     parser.add_argument("--decoders", type=int, default=2)
     parser.add_argument("--serve", nargs=argparse.REMAINDER, default=[], help="further options of lesionlens serve; last")
     parser.add_argument("--load", help=argparse.SUPPRESS)

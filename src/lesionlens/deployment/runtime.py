@@ -137,6 +137,7 @@ class Predictor:
         batch_size: most images in one pass.
         workers: threads that read and decode ahead. Memory holds at most workers decoded images
             and 2 * batch_size + workers prepared ones.
+        streams: passes at one time, if as many threads call `answer` or `run`; see `Limits`.
 
     Raises:
         BundleError: if the bundle is damaged, cannot be run here, or fails its self-test.
@@ -152,16 +153,22 @@ class Predictor:
         threads: int = 0,
         batch_size: int = 1,
         workers: int = 1,
+        streams: int = 1,
     ) -> None:
         if runtime not in ("auto", *RUNTIMES):
             raise RecipeError(f"runtime {runtime!r}; it must be auto, {' or '.join(RUNTIMES)}")
-        for name, value, least in (("threads", threads, 0), ("batch size", batch_size, 1), ("workers", workers, 1)):
+        for name, value, least in (
+            ("threads", threads, 0),
+            ("batch size", batch_size, 1),
+            ("workers", workers, 1),
+            ("streams", streams, 1),
+        ):
             if not least <= value <= 4096:
                 raise RecipeError(f"{name} = {value}; it must be from {least} to 4096")
         self.bundle = read_bundle(path)
         self.variant, self.runtime, self.notes = choose(self.bundle, runtime, variant)
         self.workers = workers
-        self.limits = Limits(threads, batch_size)
+        self.limits = Limits(threads, batch_size, streams)
         graphs = graph_files(self.variant.graphs[self.runtime], self.bundle.files)
         with FileChecks(self.bundle, first=graphs) as checks:
             import_runtime(self.runtime)

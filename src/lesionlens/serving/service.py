@@ -53,6 +53,7 @@ class Service:
             variant=settings.variant,
             threads=settings.threads,
             batch_size=settings.batch_size,
+            streams=settings.streams,
         )
         limits = DecodeLimits(settings.pixels, settings.decode_bytes, settings.decode_seconds)
         self.decoders = Decoders(self.predictor.bundle.spec, limits, settings.decoders)

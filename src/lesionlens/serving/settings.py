@@ -33,6 +33,7 @@ class ServingSettings:
         variant: of the bundle; `auto` is its default.
         threads: of computation; 0 leaves it to the runtime.
         batch_size: most images that the network sees in one pass.
+        streams: passes of the network at one time; they share `threads`.
         decoders: processes that decode images.
         max_active: predictions at once.
         queue: predictions that may wait beyond them; more get 503.
@@ -60,8 +61,9 @@ class ServingSettings:
     variant: str = "auto"
     threads: int = 0
     batch_size: int = 1
+    streams: int = 1
     decoders: int = 2
-    max_active: int = 4
+    max_active: int = 16
     queue: int = 16
     upload_bytes: int = UPLOAD_BYTES
     pixels: int = PIXELS

@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from typing import NamedTuple, TypeVar
 
@@ -23,17 +23,19 @@ class _Step(NamedTuple):
 
 
 class Network:
-    """The one thread that runs the network: whatever waits goes through it together, up to the batch size.
+    """The threads that run the network, one for each of its streams; each takes what waits, up to the batch size.
 
     Args:
-        predictor: opened for that batch size.
+        predictor: opened for that batch size and those streams.
     """
 
     def __init__(self, predictor: Predictor) -> None:
         self._predictor = predictor
         self._steps: queue.SimpleQueue[_Step | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._work, name="network", daemon=True)
-        self._thread.start()
+        count = predictor.limits.streams
+        self._threads = [threading.Thread(target=self._work, name=f"network-{number}", daemon=True) for number in range(count)]
+        for thread in self._threads:
+            thread.start()
 
     def submit(self, image: Decoded) -> Future[Prediction]:
         """Predict one image."""
@@ -43,20 +45,27 @@ class Network:
 
     def close(self) -> None:
         """Finish what was submitted."""
-        self._steps.put(None)
-        self._thread.join()
+        for _ in self._threads:
+            self._steps.put(None)
+        for thread in self._threads:
+            thread.join()
 
     def _work(self) -> None:
         while (step := self._steps.get()) is not None:
-            steps = [step]
-            while len(steps) < self._predictor.limits.batch_size and not self._steps.empty():
-                following = self._steps.get()
-                if following is None:
-                    self._steps.put(None)
-                    break
-                steps.append(following)
+            steps = [step, *self._more(self._predictor.limits.batch_size - 1)]
             self._run(steps)
             del step, steps
+
+    def _more(self, most: int) -> Iterator[_Step]:
+        for _ in range(most):
+            try:
+                step = self._steps.get_nowait()
+            except queue.Empty:
+                return
+            if step is None:
+                self._steps.put(None)
+                return
+            yield step
 
     def _run(self, steps: list[_Step]) -> None:
         try:
