@@ -98,6 +98,7 @@ def load_torch(checkpoint: str, dynamic: int, temperature: str, threads: int) ->
     if threads:
         torch.set_num_threads(threads)
     network, info = load_network(Path(checkpoint))
+    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     normalise = Normalise(info.spec.mean, info.spec.std)
     form = TorchForm(dynamic_int8(network) if dynamic else network, normalise, float(temperature)).eval()
 
