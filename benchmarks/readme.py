@@ -186,7 +186,8 @@ def serving() -> str:
     }
     first = next(iter(runs.values()))
     rows = [[words, *(cell(run) for run in runs.values())] for words, cell in cells.items()]
-    what = f"{first['clients']} clients on loopback, {first['rounds']} rounds of {first['seconds']:g} s, {first['machine']['cores']} cores"
+    load = f"{first['clients']} clients on loopback, {first['rounds']} rounds of {first['seconds']:g} s"
+    what = f"{load}, {first['machine']['cores']} cores"
     return table([what, *runs], rows) + f"\n\n`{first['command']}`"
 
 

@@ -3,6 +3,7 @@ import json
 import os
 import re
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
@@ -139,3 +140,15 @@ def test_an_unknown_role_in_the_file_is_an_error(path):
     os.utime(path)
     with pytest.raises(ArtifactError, match="role"):
         read_tokens(path)
+
+
+def test_a_revocation_is_not_lost_to_tokens_made_meanwhile(path):
+    create_token(path, "lost", "predict")
+    with ThreadPoolExecutor(8) as pool:
+        made = [pool.submit(create_token, path, f"t{number}", "predict") for number in range(16)]
+        revoke_token(path, "lost")
+        for done in made:
+            done.result()
+    tokens = {token.name: token for token in read_tokens(path)}
+    assert len(tokens) == 17
+    assert tokens["lost"].revoked

@@ -35,6 +35,7 @@ def serve(
     drain_seconds: Annotated[float, typer.Option(help="When stopping: how long /readyz says so first.")] = 0,
 ) -> None:
     """Serve page and API. On loopback it is open to all who can reach it there; elsewhere tokens are needed."""
+    _check_installed()
     from lesionlens.serving import server
     from lesionlens.serving.settings import MIB, ServingSettings, state_folder
 
@@ -63,4 +64,19 @@ def serve(
     settings = server.checked(settings, host)
     sockets = server.listen(host, port)
     name = f"[{host}]" if ":" in host else host
-    server.serve(settings, sockets, lambda: note(f"listening on http://{name}:{sockets[0].getsockname()[1]}"))
+
+    def ready(notes: tuple[str, ...]) -> None:
+        for text in (*notes, f"listening on http://{name}:{sockets[0].getsockname()[1]}"):
+            note(text)
+
+    server.serve(settings, sockets, ready)
+
+
+def _check_installed() -> None:
+    from importlib.util import find_spec
+
+    from lesionlens.core.errors import RecipeError
+
+    missing = [name for name in ("fastapi", "uvicorn", "pydantic") if find_spec(name) is None]
+    if missing:
+        raise RecipeError(f"serve needs {', '.join(missing)}; install it with: pip install 'lesionlens[serve]'")

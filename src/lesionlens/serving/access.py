@@ -6,16 +6,19 @@ passwords need, because people choose them badly, would protect nothing here and
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import hmac
 import json
 import re
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from lesionlens.core.artifact import atomic_file, read_json
+from lesionlens.core.artifact import atomic_file, read_json, storage_errors
 from lesionlens.core.errors import ArtifactError, RecipeError
 from lesionlens.serving.problems import Problem
 
@@ -169,12 +172,13 @@ def create_token(path: Path, name: str, role: str, expires: str = "", now: datet
     if role not in ROLES:
         raise RecipeError(f"role {role!r}; it must be {' or '.join(ROLES)}")
     now = now or datetime.now(UTC)
-    tokens = read_tokens(path)
-    if any(token.name == name for token in tokens):
-        raise RecipeError(f"a token called {name} is in {path} already, and the record tells tokens by name; choose another")
     secret = PREFIX + secrets.token_urlsafe(TOKEN_BYTES)
     end = _iso(now + _duration(expires)) if expires else ""
-    write_tokens(path, [*tokens, Token(name, role, _hash(secret), _iso(now), end)])
+    with _alone(path):
+        tokens = read_tokens(path)
+        if any(token.name == name for token in tokens):
+            raise RecipeError(f"a token called {name} is in {path} already, and the record tells tokens by name; choose another")
+        write_tokens(path, [*tokens, Token(name, role, _hash(secret), _iso(now), end)])
     return secret
 
 
@@ -184,11 +188,12 @@ def revoke_token(path: Path, name: str, now: datetime | None = None) -> None:
     Raises:
         RecipeError: if there is none of that name.
     """
-    tokens = read_tokens(path)
-    if all(token.name != name for token in tokens):
-        raise RecipeError(f"no token is called {name} in {path}; see: lesionlens token list --tokens {path}")
     when = _iso(now or datetime.now(UTC))
-    write_tokens(path, [replace(token, revoked=token.revoked or when) if token.name == name else token for token in tokens])
+    with _alone(path):
+        tokens = read_tokens(path)
+        if all(token.name != name for token in tokens):
+            raise RecipeError(f"no token is called {name} in {path}; see: lesionlens token list --tokens {path}")
+        write_tokens(path, [replace(token, revoked=token.revoked or when) if token.name == name else token for token in tokens])
 
 
 def read_tokens(path: Path) -> list[Token]:
@@ -216,6 +221,17 @@ def write_tokens(path: Path, tokens: list[Token]) -> None:
     text = json.dumps({"format": FORMAT, "tokens": [asdict(token) for token in tokens]}, indent=2)
     with atomic_file(path, mode=0o600) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Change the file while nobody else does: a revocation must not be lost to a token that is made meanwhile."""
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = path.with_name(f".{path.name}.lock").open("w")
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _refused(code: str, detail: str, error: str = ', error="invalid_token"') -> Problem:

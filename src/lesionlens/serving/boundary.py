@@ -11,7 +11,7 @@ from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.routing import Match, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -35,6 +35,9 @@ SECURITY_HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Embedder-Policy": "require-corp",
 }
+
+RAW_HEADERS = [(name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
+NO_STORE = (b"cache-control", b"no-store")
 
 
 class Boundary:
@@ -104,11 +107,9 @@ class Exchange:
         """Pass on a piece of the response, with the headers that all have."""
         if message["type"] == "http.response.start":
             self._status = message["status"]
-            headers = MutableHeaders(scope=message)
-            headers["X-Request-ID"] = self._id
-            for name, value in SECURITY_HEADERS.items():
-                headers[name] = value
-            headers.setdefault("Cache-Control", "no-store")
+            own = (b"x-request-id", self._id.encode())
+            stored = () if any(name == b"cache-control" for name, _ in message["headers"]) else (NO_STORE,)
+            message = {**message, "headers": [*message["headers"], own, *RAW_HEADERS, *stored]}
         await self._send(message)
 
     async def _refuse(self, problem: Problem) -> None:

@@ -82,10 +82,10 @@ class Server(uvicorn.Server):
     Args:
         config: of uvicorn.
         service: that it serves.
-        on_ready: called when requests are taken.
+        on_ready: called when requests are taken, with what the operator should know of the bundle.
     """
 
-    def __init__(self, config: uvicorn.Config, service: Service, on_ready: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, service: Service, on_ready: Callable[[tuple[str, ...]], None]) -> None:
         super().__init__(config)
         self._service = service
         self._on_ready = on_ready
@@ -94,7 +94,7 @@ class Server(uvicorn.Server):
         """Open the door, and say so."""
         await super().startup(sockets)
         if self.started:
-            self._on_ready()
+            self._on_ready(self._service.predictor.notes)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Finish what was begun; a stop that was asked for is no error."""
@@ -110,7 +110,7 @@ class Server(uvicorn.Server):
             super().handle_exit(sig, frame)
 
 
-def serve(settings: ServingSettings, sockets: Sequence[socket.socket], on_ready: Callable[[], None]) -> None:
+def serve(settings: ServingSettings, sockets: Sequence[socket.socket], on_ready: Callable[[tuple[str, ...]], None]) -> None:
     """Serve until a signal comes.
 
     Args:

@@ -74,7 +74,7 @@ class ServingSettings:
     keep_images: bool = False
     file_names: bool = True
     image_minutes: float = 10.0
-    image_bytes: int = 64 * MIB
+    image_bytes: int = 32 * MIB
     drain_seconds: float = 0.0
 
     def __post_init__(self) -> None:
