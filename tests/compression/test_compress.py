@@ -278,9 +278,11 @@ def test_a_folder_that_may_not_be_written(scene, monkeypatch):
     def refuse(path, *arguments, **options):
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(Path, "touch", refuse)
-    with pytest.raises(StorageError, match=r"may not write .*compress .*--out"):
-        scene.source()
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "touch", refuse)
+        with pytest.raises(StorageError, match=r"may not write .*compress \(Permission denied\).*--out"):
+            scene.source()
+    scene.out.rmdir()
     scene.out.write_text("a file")
     with pytest.raises(StorageError, match="is a file"):
         scene.source()

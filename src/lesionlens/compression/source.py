@@ -13,7 +13,7 @@ from torch import nn
 from lesionlens.augment.offline import Plan
 from lesionlens.compression.measure import Part
 from lesionlens.compression.quantize import check_installed
-from lesionlens.core.artifact import hash_file, is_current, read_json, storage_errors, write_json, write_stamp
+from lesionlens.core.artifact import hash_file, is_current, read_json, write_json, write_stamp
 from lesionlens.core.errors import ArtifactError, CheckpointError, RecipeError, StorageError
 from lesionlens.core.recipe import CompressionRecipe
 from lesionlens.core.recipe_file import recipe_from
@@ -188,8 +188,8 @@ def open_source(
     trained = [name for name in recipe.variants if name in TRAINED]
     if trained and plan is None:
         raise ArtifactError(f"variant {trained[0]!r} is trained, which needs the run's plan.csv; give it with --plan")
-    for folder in (out, bundle):
-        _check_writable(folder)
+    _check_writable(out)
+    _check_writable(bundle.resolve().parent)  # where a bundle is built before it takes the old one's place
     return source
 
 
@@ -203,10 +203,12 @@ def _check_bundle(source: Source, bundle: Bundle) -> None:
 
 def _check_writable(folder: Path) -> None:
     """Hours of work should not end at a folder that cannot be written."""
-    probe = folder.parent / f".{folder.name}.writable"
-    with storage_errors(folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        if folder.exists() and not folder.is_dir():
-            raise StorageError(f"{folder} is a file; choose another --out")
+    probe = folder / ".writable"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
         probe.touch()
         probe.unlink()
+    except FileExistsError as error:
+        raise StorageError(f"{folder} is a file; choose another --out") from error
+    except OSError as error:
+        raise StorageError(f"may not write {folder} ({error.strerror}); choose another --out, or copy the bundle") from error
