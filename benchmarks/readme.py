@@ -191,7 +191,32 @@ def serving() -> str:
     return table([what, *runs], rows) + f"\n\n`{first['command']}`"
 
 
+def explanation() -> str:
+    found = read("explanation.json")
+    located = found["faithfulness"]["localisation"]
+    names = {
+        "pointing_game": "highest cell inside the lesion",
+        "energy_inside": "share of the map inside",
+        "best_iou": "best IoU",
+    }
+    subjects = {
+        "this network": located["figures"],
+        "networks with random weights": located["controls"]["random_weights"],
+        "this network's map of another image": located["controls"]["other_image"],
+        "a fixed blob in the centre": located["controls"]["centre"],
+    }
+    rows = [[words, *(interval(row[name]) for name in names)] for words, row in subjects.items()]
+    what = f"{found['model']}, {found['input_size']} px, {located['figures']['n']} test images: map of"
+    parity = found["parity"]
+    same = (
+        f"Closed form against captum's LayerGradCam, {parity['classes']} diagnoses of {parity['images']} images: "
+        f"largest difference {parity['largest_difference_of_range']:.1e} of a map's range."
+    )
+    return "\n\n".join([table([what, *names.values()], rows), same, "`python benchmarks/explanation.py CHECKPOINT ...`"])
+
+
 TABLES = {
+    "explanation": explanation,
     "latency": latency,
     "compression": compression,
     "leak": leak,
