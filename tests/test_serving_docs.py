@@ -69,7 +69,7 @@ def test_defaults_of_the_limits() -> None:
     assert settings.pixels == 24_000_000
     assert settings.decode_bytes == 256 * MIB
     assert (settings.decode_seconds, settings.upload_seconds) == (2.0, 20.0)
-    assert (settings.max_active, settings.queue, settings.rate) == (4, 16, 600)
+    assert (settings.max_active, settings.queue, settings.rate) == (16, 16, 600)
     assert (protocol.HEAD_SECONDS, protocol.HEAD_BYTES, protocol.CONNECTIONS) == (10.0, 16 * 1024, 512)
 
 
