@@ -125,7 +125,8 @@ def bare_call(runtime: str, graph: Path, size: int, precision: str, threads: int
     """A graph that gives probabilities only, called past the engine, which wants all outputs."""
     engine: Any = load_engine(runtime, graph, size, precision, Limits(threads, 1))
     if runtime == "openvino":
-        return lambda images: np.array(engine._request.infer({INPUT: images}, share_inputs=True)[PROBABILITIES])
+        request = engine._requests.get()
+        return lambda images: np.array(request.infer({INPUT: images}, share_inputs=True)[PROBABILITIES])
     return lambda images: engine._session.run([PROBABILITIES], {INPUT: images})
 
 

@@ -169,6 +169,12 @@ def test_tricks_in_ids_and_filters(server, made, trick):
     assert client.get(f"/v1/predictions/{made[0]['id']}").status_code == 200
 
 
+@pytest.mark.parametrize(("moment", "status"), [("12", 422), ("2026-11-22", 200), ("2026-11-22T20:00:00Z", 200)])
+def test_moments_are_dates_and_no_bare_numbers(server, made, moment, status):
+    for name in ("since", "until"):
+        assert server.client.get("/v1/predictions", params={name: moment}).status_code == status
+
+
 def code_of_path(trick):
     return "not_found" if "/" in trick else "prediction_not_found"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
@@ -17,7 +16,7 @@ from lesionlens.serving.identifiers import PATTERN, is_identifier
 from lesionlens.serving.metrics import MEDIA_TYPE as METRICS_TYPE
 from lesionlens.serving.problems import Problem
 from lesionlens.serving.record import insert_review, timestamp
-from lesionlens.serving.schemas import Outcome, ReviewIn
+from lesionlens.serving.schemas import Moment, Outcome, ReviewIn
 from lesionlens.serving.service import Service
 from lesionlens.serving.sheet import MEDIA_TYPE as CSV_TYPE
 from lesionlens.serving.sheet import csv_lines
@@ -50,8 +49,8 @@ async def list_predictions(
     outcome: Outcome | None = None,
     diagnosis: Annotated[str | None, Query(pattern="^[A-Za-z0-9_-]{1,32}$")] = None,
     reviewed: bool | None = None,
-    since: datetime | None = None,
-    until: datetime | None = None,
+    since: Moment | None = None,
+    until: Moment | None = None,
     q: Annotated[str, Query(max_length=200, pattern=PRINTABLE)] = "",
     limit: Annotated[int | None, Query(ge=1, le=500)] = None,
     cursor: Annotated[str, Query(pattern=f"({PATTERN})|^$")] = "",

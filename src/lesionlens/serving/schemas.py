@@ -6,9 +6,11 @@ sent. A test holds every kind of answer against them.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import re
+from datetime import datetime
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from lesionlens.serving.identifiers import PATTERN
 
@@ -16,6 +18,17 @@ Outcome = Literal["diagnosis", "not_sure", "not_usable"]
 Share = Annotated[float, Field(ge=0, le=1)]
 Milliseconds = Annotated[float, Field(ge=0)]
 NOTE_CHARACTERS = 4000
+DATE = re.compile(r"\d{4}-\d\d-\d\d")
+
+
+def _dated(value: Any) -> Any:
+    """Refuse bare numbers, which pydantic would read as seconds since 1970."""
+    if isinstance(value, str) and not DATE.match(value):
+        raise ValueError("a moment is written as in 2026-11-22T20:00:00Z")
+    return value
+
+
+Moment = Annotated[datetime, BeforeValidator(_dated)]
 
 
 class Model(BaseModel):
