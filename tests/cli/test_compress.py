@@ -36,6 +36,18 @@ def test_a_run_folder_is_all_it_needs(folder, capsys):
     assert "The paper's own count (its table 11)" in out
 
 
+def test_a_variant_that_fails_is_told_by_the_exit_code_and_the_rest_is_made(folder, capsys, monkeypatch):
+    from lesionlens.compression import making
+    from lesionlens.deployment.outputs import Tolerance
+
+    monkeypatch.setattr(making, "INT8_TOLERANCE", Tolerance(1e-6, 1e-6, 1e-6))
+    options = ("--set", "compression.variants=int8,dynamic-int8", "--set", "compression.calibration_images=8", "--rounds", "0")
+    code, out, err = run(capsys, "compress", folder / "train" / "best.safetensors", *options, "--json")
+    assert code == 4
+    assert "int8 left out, the table says why" in err
+    assert [row["variant"] for row in json.loads(out)["rows"] if row["available"]][-1] == "dynamic-int8"
+
+
 @pytest.mark.parametrize(
     ("options", "code", "message"),
     [

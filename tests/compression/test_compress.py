@@ -9,7 +9,7 @@ from lesionlens.compression import answers, joining, making, parents
 from lesionlens.compression import compress as compress_module
 from lesionlens.compression.compress import compress
 from lesionlens.compression.source import CompressionSettings, Listener, compression_recipe, open_source
-from lesionlens.core.errors import ArtifactError, BundleError, CheckpointError, ModelError, RecipeError, StorageError
+from lesionlens.core.errors import ArtifactError, BundleError, CheckpointError, RecipeError, StorageError
 from lesionlens.core.recipe import CompressionRecipe
 from lesionlens.deployment.bundle import open_bundle, read_bundle
 from lesionlens.deployment.export import Material
@@ -180,11 +180,11 @@ def test_calibration_sees_training_images_only(scene, monkeypatch):
 
     def stop(graph, images, out, goal):
         seen.append(images)
-        raise ModelError("stop")
+        raise StorageError("stop")
 
     monkeypatch.setattr(making, "static_int8", stop)
     source = scene.source(dataclasses.replace(RECIPE, variants=("int8",)))
-    with pytest.raises(ModelError, match="stop"):
+    with pytest.raises(StorageError, match="stop"):
         compress(source)
     training = source.part("training")
     known = {image.tobytes() for image in training.pixels(training.ids)}
@@ -227,8 +227,13 @@ def test_bf16_joins_without_a_file(scene):
 
 def test_a_graph_beyond_its_tolerance_fails_and_joins_nothing(scene, monkeypatch):
     monkeypatch.setattr(making, "INT8_TOLERANCE", Tolerance(1e-6, 1e-6, 1e-6))
-    with pytest.raises(ModelError, match="model.int8.onnx computes something else than torch"):
-        compress(scene.source(dataclasses.replace(RECIPE, variants=("int8",))))
+    content = compress(scene.source(dataclasses.replace(RECIPE, variants=("int8", "pruned"))))
+    (row,) = rows_of(content, "int8")
+    assert not row["available"]
+    assert row["failed"]
+    assert "model.int8.onnx computes something else than torch" in row["reason"]
+    assert content["default"]["variant"] == "fp32"
+    assert rows_of(content, "pruned")[0]["available"]
     assert set(open_bundle(scene.bundle).variants) == {"fp32"}
 
 

@@ -32,6 +32,7 @@ def compress(
     from lesionlens.compression.compress import compress as compress_network
     from lesionlens.compression.source import TRAINED, CompressionSettings, Listener, compression_recipe, open_source
     from lesionlens.compression.table import text
+    from lesionlens.core.errors import ModelError
     from lesionlens.data.index import read_index
     from lesionlens.data.split import read_split
     from lesionlens.data.store import Store
@@ -51,3 +52,8 @@ def compress(
     content = compress_network(source)
     note(f"wrote compression.json and compression.txt into {folder}")
     emit(content, as_json, text(content))
+    failed = [row["variant"] for row in content["rows"] if row.get("failed")]
+    if failed:
+        raise ModelError(
+            f"{', '.join(failed)} left out: the table says why; the rest is made. Try other settings of [compression]"
+        )

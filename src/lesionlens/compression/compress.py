@@ -18,6 +18,7 @@ from lesionlens.compression.quantize import dynamic_int8
 from lesionlens.compression.source import Source
 from lesionlens.compression.table import text
 from lesionlens.core.artifact import hash_file, hash_value, write_json, write_text
+from lesionlens.core.errors import ModelError
 from lesionlens.core.machine import processor
 from lesionlens.deployment import benchmark
 from lesionlens.deployment.engines import fast_int8, version_of
@@ -41,13 +42,14 @@ def compress(source: Source) -> dict[str, Any]:
         The content of compression.json, see docs/compression.md.
 
     Raises:
-        ModelError: if a graph is further from torch than its tolerance, or the fp32 bundle cannot run here.
+        ModelError: if the fp32 bundle cannot run here. A variant that cannot be made, or is further from
+            torch than its tolerance, joins no bundle; its row says why and has `failed`.
         RecipeError: if there are no images to calibrate on.
         TrainingError: if training a smaller network fails.
         StorageError: if the disk is full; what was finished is kept.
     """
     names = ("fp32", *(name for name in source.recipe.variants if name != "fp32"))
-    made = {name: MAKERS[name](source) for name in names}
+    made = {name: _made(source, name) for name in names}
     answers = {form.name: predicted(source, form, "test") for each in made.values() for form in each.forms}
     reference = made["fp32"].forms[0]
     rows = [row for name in names for row in _rows(source, name, made, answers)]
@@ -60,11 +62,21 @@ def compress(source: Source) -> dict[str, Any]:
     return content
 
 
+def _made(source: Source, name: str) -> Made:
+    if name == "fp32":
+        return MAKERS[name](source)
+    try:
+        return MAKERS[name](source)
+    except ModelError as error:
+        source.listener.say(f"{name} is left out: {error}")
+        return Made((), None, reason=str(error), failed=True)
+
+
 def _rows(source: Source, name: str, made: Mapping[str, Made], answers: Mapping[str, Predictions]) -> list[dict[str, Any]]:
     """The rows of one variant, without what they cost."""
     each, reference = made[name], made["fp32"].forms[0]
-    if not each.forms:
-        return [{"variant": name, "runtime": "openvino", "available": False, "reason": each.reason}]
+    if not each.forms or each.counts is None:
+        return [{"variant": name, "runtime": "openvino", "available": False, "reason": each.reason, "failed": each.failed}]
     confidence = source.info.recipe.evaluation.confidence
     fp32_bytes = reference.size_bytes
     return [

@@ -51,17 +51,19 @@ class Made:
 
     Attributes:
         forms: one for each runtime that runs it here; none if it cannot be had here.
-        counts: parameters, zeros and products.
+        counts: parameters, zeros and products; None where nothing could be made.
         comparison: of its graph with torch, see `deployment.export.compare`; empty if there is no graph.
         bundle: the bundle it belongs to, or joins; None if it has no graph.
         reason: why it cannot be had here.
+        failed: whether that is a fault of the network, not of this machine.
     """
 
     forms: tuple[Form, ...]
-    counts: Counts
+    counts: Counts | None
     comparison: dict[str, Any] = field(default_factory=dict)
     bundle: Path | None = None
     reason: str = ""
+    failed: bool = False
 
 
 def _fp32(source: Source) -> Made:

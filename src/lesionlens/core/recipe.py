@@ -267,7 +267,7 @@ class CompressionRecipe:
     sparsity: float = 0.3
     channels_removed: float = 0.3
     fine_tune_epochs: int = 3
-    fine_tune_learning_rate: float = 1e-4
+    fine_tune_learning_rate: float = 5e-4
     student: str = "convnext_atto"
     student_weights: str = "none"
     student_epochs: int = 30
