@@ -55,5 +55,5 @@ def compress(
     failed = [row["variant"] for row in content["rows"] if row.get("failed")]
     if failed:
         raise ModelError(
-            f"{', '.join(failed)} left out: the table says why; the rest is made. Try other settings of [compression]"
+            f"{', '.join(failed)} left out, the table says why; try other settings of [compression]. The rest is made"
         )

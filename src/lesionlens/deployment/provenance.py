@@ -6,8 +6,8 @@ INTENDED_USE = {
     "for": "Research on, and decision support in, the reading of single dermoscopic images of skin lesions, "
     "by people trained to read them.",
     "not_for": "Diagnosis without a physician; clinical photographs or any image that is not dermoscopic; "
-    "lesions of mucosa or nails; skin tones and devices that the training images hardly show (HAM10000: light skin "
-    "almost only); telling patients anything on its own.",
+    "lesions of mucosa or nails; skin tones and devices that the training images hardly show; "
+    "telling patients anything on its own.",
     "status": "A research and decision-support tool, not a medical device.",
 }
 CODE_LICENCE = "Apache-2.0"
