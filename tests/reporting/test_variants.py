@@ -70,8 +70,8 @@ def test_rows_by_hand(compressed_run):
     assert (fp32["variant"], fp32["cells"][0]["difference"]) == ("fp32", "")
     assert int8["cells"][0] == {"value": "73.3\u202f%", "difference": "-0.2 (-0.3 to -0.1)"}
     assert int8["cells"][1] == {"value": "0.733", "difference": "-0.002 (-0.003 to -0.001)"}
-    assert (int8["size"], int8["nonzero"], int8["macs"], int8["memory"]) == ("2.4\u202fMB", "1.50", "0.32", "–")
-    assert int8["times"] == [{"median": "2.5", "p95": "p95 3.2"}, {"median": "–", "p95": ""}]
+    assert (int8["size"], int8["nonzero"], int8["memory"]) == ("2.4\u202fMB", "1.50", "–")
+    assert int8["times"] == [{"median": "2.50", "p95": "p95 3.25"}, {"median": "–", "p95": ""}]
     assert shown["missing"] == ["bf16: no bf16 here"]
 
 

@@ -40,7 +40,6 @@ def _row(row: dict[str, Any], batch_sizes: list[int]) -> dict[str, Any]:
         "cells": [_cell(name, row["figures"][name], row["variant"] == "fp32") for name in COLUMNS],
         "size": size_text(row["size_bytes"]),
         "nonzero": f"{row['nonzero_parameters'] / 1e6:.2f}",
-        "macs": f"{row['macs'] / 1e9:.2f}",
         "times": [_milliseconds(times.get(str(size))) for size in batch_sizes],
         "memory": ABSENT if row["peak_memory_bytes"] is None else size_text(row["peak_memory_bytes"]),
     }
@@ -62,4 +61,5 @@ def _difference(name: str, figure: dict[str, float | None]) -> str:
 def _milliseconds(found: dict[str, float] | None) -> dict[str, str]:
     if found is None:
         return {"median": ABSENT, "p95": ""}
-    return {"median": f"{found['median_ms']:.1f}", "p95": f"p95 {found['p95_ms']:.1f}"}
+    median, p95 = (f"{value:.2f}" if value < 10 else f"{value:.1f}" for value in (found["median_ms"], found["p95_ms"]))
+    return {"median": median, "p95": f"p95 {p95}"}
