@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from lesionlens.core.errors import DataError
 from lesionlens.deployment.sources import image_paths
 
 
@@ -99,3 +100,9 @@ def test_folders_that_cannot_be_read_are_given_too(root, monkeypatch):
 
     monkeypatch.setattr(os, "scandir", refuse)
     assert names(".") == ["a.jpg", "b.JPG", "sub/c.png", "sub/deep"]
+
+
+def test_an_image_in_the_place_of_a_list_is_refused():
+    listed = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\n".decode("utf-8", "surrogateescape").splitlines(keepends=True)
+    with pytest.raises(DataError, match="standard input holds an image"):
+        list(image_paths(["-"], listed))

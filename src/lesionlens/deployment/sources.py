@@ -7,10 +7,12 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from lesionlens.core.errors import DataError
 from lesionlens.data.files import MASK_ENDINGS, walk
 from lesionlens.data.image import EXTENSIONS
 
 LIST = "-"
+IMAGE_STARTS = ("\udcff\udcd8\udcff", "\udc89PNG", "II*\0", "MM\0*", "RIFF")  # as undecodable bytes come through standard input
 
 
 def image_paths(arguments: Iterable[str], listed: Iterable[str] = ()) -> Iterator[Path]:
@@ -24,10 +26,13 @@ def image_paths(arguments: Iterable[str], listed: Iterable[str] = ()) -> Iterato
         arguments: files, folders, patterns (`*`, `?`, `[...]`, `**` for all folders below), or `-`.
         listed: what `-` stands for: one of the former in each line, or with NUL between as `find -print0`
             writes them; for example standard input.
+
+    Raises:
+        DataError: if what `-` stands for is an image itself.
     """
     for argument in arguments:
         if argument == LIST:
-            lines = (part for line in listed for part in line.rstrip("\r\n").split("\0"))
+            lines = (part for line in _no_image(listed) for part in line.rstrip("\r\n").split("\0"))
             yield from image_paths(line for line in lines if line and line != LIST)
         elif os.path.isdir(argument):  # noqa: PTH112  pathlib's raises where a folder on the way may not be read
             yield from _below(Path(argument))
@@ -35,6 +40,13 @@ def image_paths(arguments: Iterable[str], listed: Iterable[str] = ()) -> Iterato
             yield from _matching(argument)
         else:
             yield Path(argument)
+
+
+def _no_image(listed: Iterable[str]) -> Iterator[str]:
+    for number, line in enumerate(listed):
+        if number == 0 and line.startswith(IMAGE_STARTS):
+            raise DataError("standard input holds an image where a list of paths is wanted; give the path of the image")
+        yield line
 
 
 def _matching(pattern: str) -> Iterator[Path]:
