@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from lesionlens.core.labels import HAM10000
-from lesionlens.deployment.answer import DIAGNOSIS, NOT_SURE, NOT_USABLE, OUTCOMES, explain, malignant_share, outcome_of
+from lesionlens.deployment.answer import DIAGNOSIS, NOT_SURE, NOT_USABLE, OUTCOMES, _words, explain, malignant_share, outcome_of
 from lesionlens.deployment.decision import Decision
 from lesionlens.deployment.gate import Verdict
 
@@ -58,3 +58,10 @@ def test_what_is_missing_is_said():
 def test_the_malignant_share_stays_within_one():
     assert malignant_share(NEVUS, HAM10000) == pytest.approx(0.15)
     assert malignant_share(np.array([0.5, 0.3, 0, 0, 0.2000001, 0, 0], np.float32), HAM10000) == 1
+
+
+@pytest.mark.parametrize(
+    ("probability", "words"), [(0.9999, "above 0.99"), (0.994, "0.99"), (0.0, "below 0.01"), (0.005, "0.01")]
+)
+def test_no_answer_claims_certainty(probability, words):
+    assert _words(probability) == words

@@ -35,7 +35,7 @@ def explain(probabilities: np.ndarray, labels: LabelSet, verdict: Verdict | None
         assert verdict is not None
         return f"Not usable, so there is no diagnosis: {'; '.join(verdict.texts)}."
     number = int(probabilities.argmax())
-    first = f"{labels.names[number]} ({labels.codes[number]}) with probability {probabilities[number]:.2f}"
+    first = f"{labels.names[number]} ({labels.codes[number]}) with probability {_words(float(probabilities[number]))}"
     notes = "" if verdict is not None else f" {NOT_CHECKED}"
     if outcome == NOT_SURE:
         assert decision is not None
@@ -45,7 +45,7 @@ def explain(probabilities: np.ndarray, labels: LabelSet, verdict: Verdict | None
             f"is {watched:.3f}, not below the threshold {decision.threshold:.4f}.{notes}"
         )
     share = malignant_share(probabilities, labels)
-    return f"Most probable is {first}; malignant diagnoses together {share:.2f}.{_caution(decision)}{notes}"
+    return f"Most probable is {first}; malignant diagnoses together {_words(share)}.{_caution(decision)}{notes}"
 
 
 def malignant_share(probabilities: np.ndarray, labels: LabelSet) -> float:
@@ -59,3 +59,10 @@ def _caution(decision: Decision | None) -> str:
         return ""
     why = "it was exported without one" if decision is None else decision.reason
     return f' This bundle has no calibrated answer "not sure": {why}.'
+
+
+def _words(probability: float) -> str:
+    """Two decimals, but never a certainty that nobody has."""
+    if probability > 0.995:
+        return "above 0.99"
+    return "below 0.01" if probability < 0.005 else f"{probability:.2f}"
