@@ -30,7 +30,7 @@ def compress(
     """Make smaller and faster variants of a network, measure them side by side, and add them to its bundle."""
     from lesionlens.augment.offline import read_plan
     from lesionlens.compression.compress import compress as compress_network
-    from lesionlens.compression.source import TRAINED, CompressionSettings, Listener, compression_recipe, open_source
+    from lesionlens.compression.source import CompressionSettings, Listener, compression_recipe, open_source, trained_variants
     from lesionlens.compression.table import text
     from lesionlens.core.errors import ModelError
     from lesionlens.data.index import read_index
@@ -44,8 +44,7 @@ def compress(
     known = read_index(index or run / "index.csv")
     parts = read_split(split or run / "split.json", known)
     material = Material(known, parts, Store.open(store or run / "store"))
-    trained = any(name in TRAINED for name in recipe.variants)
-    fed = read_plan(plan or run / "plan.csv", parts) if trained else None
+    fed = read_plan(plan or run / "plan.csv", parts) if trained_variants(recipe) else None
     folder = out or run / "compress"
     listener = Listener(note, progress_bar)
     source = open_source(checkpoint, material, bundle or run / "bundle", folder, recipe, settings, fed, listener)

@@ -63,11 +63,11 @@ def compress(source: Source) -> dict[str, Any]:
 
 
 def _made(source: Source, name: str) -> Made:
-    if name == "fp32":
-        return MAKERS[name](source)
     try:
         return MAKERS[name](source)
     except ModelError as error:
+        if name == "fp32":
+            raise
         source.listener.say(f"{name} is left out: {error}")
         return Made((), None, reason=str(error), failed=True)
 

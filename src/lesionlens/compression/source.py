@@ -155,6 +155,11 @@ def compression_recipe(checkpoint: Path, overrides: Sequence[str] = ()) -> Compr
     return recipe_from(info.recipe.to_json(), overrides).compression
 
 
+def trained_variants(recipe: CompressionRecipe) -> list[str]:
+    """The variants that are trained, and so need the run's plan."""
+    return [name for name in recipe.variants if name in TRAINED]
+
+
 def open_source(
     checkpoint: Path,
     material: Material,
@@ -185,7 +190,7 @@ def open_source(
         source.part(part)
     if any(name.endswith("int8") and name not in ("dynamic-int8", "pruned-int8") for name in recipe.variants):
         check_installed()
-    trained = [name for name in recipe.variants if name in TRAINED]
+    trained = trained_variants(recipe)
     if trained and plan is None:
         raise ArtifactError(f"variant {trained[0]!r} is trained, which needs the run's plan.csv; give it with --plan")
     _check_writable(out)

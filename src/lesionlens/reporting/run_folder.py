@@ -121,6 +121,8 @@ def read_run(folder: Path) -> Run:
     recipe, index = load_recipe(folder / "recipe.toml"), read_index(folder / "index.csv")
     split = read_split(folder / "split.json", index)
     predictions, scores = read_predictions(folder / "predictions.npz"), _read_scores(folder / "scores.json")
+    later = {name: _read_later(folder, name) for name in LATER}
+    missing = [name for name in OPTIONAL if (later[name] is None if name in later else not (folder / name).exists())]
     run = Run(
         folder=folder,
         recipe=recipe,
@@ -132,10 +134,10 @@ def read_run(folder: Path) -> Run:
         plan=_read_plan(folder / "plan.csv", split, recipe),
         checkpoint=_read_checkpoint(folder / CHECKPOINT),
         history=_read_history(folder / "train" / "history.jsonl"),
-        explanation=_read_later(folder, LATER[0]),
-        compression=_read_later(folder, LATER[1]),
+        explanation=later[LATER[0]],
+        compression=later[LATER[1]],
         store=Store.open(folder / "store") if (folder / "store").is_dir() else None,
-        left_out={name: f"make it with: {remedy}" for name, remedy in OPTIONAL.items() if not _usable(folder, name)},
+        left_out={name: f"make it with: {OPTIONAL[name]}" for name in missing},
     )
     _check_chain(run)
     return run
@@ -195,10 +197,6 @@ def _read_checkpoint(path: Path) -> dict[str, Any] | None:
         return {**info, "versions": dict(info["versions"]), "recipe": dict(info["recipe"])}
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path} is damaged or no checkpoint of lesionlens ({error!s:.100}); train again") from error
-
-
-def _usable(folder: Path, name: str) -> bool:
-    return _read_later(folder, name) is not None if name in LATER else (folder / name).exists()
 
 
 def _read_later(folder: Path, name: str) -> dict[str, Any] | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from lesionlens.augment.offline import read_plan
 from lesionlens.compression.compress import compress
-from lesionlens.compression.source import TRAINED, CompressionSettings, Listener, open_source
+from lesionlens.compression.source import CompressionSettings, Listener, open_source, trained_variants
 from lesionlens.compression.table import text
 from lesionlens.core.artifact import atomic_file, write_json
 from lesionlens.data.index import Index, read_index
@@ -55,7 +55,6 @@ def make_bundle(journey: Journey) -> str:
 def make_variants(journey: Journey) -> str:
     """Make smaller and faster variants, measure them side by side, and add them to the bundle."""
     material, recipe = _material(journey), journey.recipe.compression
-    trained = any(name in TRAINED for name in recipe.variants)
     source = open_source(
         journey.path(BEST),
         material,
@@ -63,7 +62,7 @@ def make_variants(journey: Journey) -> str:
         journey.path(COMPRESS),
         recipe,
         CompressionSettings(),
-        read_plan(journey.path(PLAN), material.split) if trained else None,
+        read_plan(journey.path(PLAN), material.split) if trained_variants(recipe) else None,
         Listener(journey.note, journey.bar),
     )
     content = compress(source)
