@@ -23,25 +23,25 @@ from scipy.stats import beta
 
 from gate_methods import Looked, compare
 from lesionlens import __version__
+from lesionlens.bundle.bundle import WEIGHTS_FILE, Bundle, open_bundle
+from lesionlens.bundle.decision import Decision
+from lesionlens.bundle.gate import CHECKS, Gate
+from lesionlens.bundle.outcome import DIAGNOSIS, NOT_SURE, NOT_USABLE
+from lesionlens.bundle.quality import measure_quality
+from lesionlens.bundle.runtime import Failure, Prediction, Predictor
+from lesionlens.bundle.sources import image_paths
 from lesionlens.core.artifact import write_json
 from lesionlens.core.seeds import generator
 from lesionlens.data.image import centre_crop
 from lesionlens.data.index import read_index
 from lesionlens.data.split import groups_of, read_split
 from lesionlens.data.store import Store
-from lesionlens.deployment.answer import DIAGNOSIS, NOT_SURE, NOT_USABLE
-from lesionlens.deployment.bundle import WEIGHTS_FILE, Bundle, open_bundle
-from lesionlens.deployment.decision import Decision
-from lesionlens.deployment.decision_fit import figures_of
-from lesionlens.deployment.export import Material, export
-from lesionlens.deployment.gate import CHECKS, Gate
-from lesionlens.deployment.gate_material import look_at, spread_over
-from lesionlens.deployment.quality import measure_quality
-from lesionlens.deployment.runtime import Failure, Prediction, Predictor
-from lesionlens.deployment.sources import image_paths
 from lesionlens.evaluation.evaluate import PredictionSettings, predict_part
 from lesionlens.evaluation.intervals import bounds, lesion_weights
 from lesionlens.evaluation.predict import predict_logits
+from lesionlens.export.decision_fit import figures_of
+from lesionlens.export.export import Material, export
+from lesionlens.export.gate_material import look_at, spread_over
 from lesionlens.training.checkpoint import load_network
 from outliers import ALTERED, FOREIGN, SPOILT, draw_outliers
 

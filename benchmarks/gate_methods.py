@@ -13,9 +13,9 @@ import numpy as np
 from sklearn.covariance import ledoit_wolf
 from sklearn.metrics import roc_auc_score
 
-from lesionlens.deployment.gate import unit_length
-from lesionlens.deployment.gate_fit import fit_gaussian
+from lesionlens.bundle.gate import unit_length
 from lesionlens.evaluation.calibration import softmax
+from lesionlens.export.gate_fit import fit_gaussian
 
 RATES = (0.01, 0.02)  # of the validation images; half the gate's 2 % is the distance's
 

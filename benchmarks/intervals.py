@@ -24,7 +24,7 @@ from sklearn import metrics as reference
 
 from lesionlens.core.artifact import write_json
 from lesionlens.evaluation.calibration import softmax
-from lesionlens.evaluation.figures import Cases
+from lesionlens.evaluation.cases import Cases
 from lesionlens.evaluation.intervals import lesion_bootstrap, lesion_weights
 
 SHARES = np.array([0.033, 0.051, 0.110, 0.011, 0.111, 0.670, 0.014])  # HAM10000's diagnoses

@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from lesionlens.deployment import telemetry
+from lesionlens.bundle import telemetry
 
 telemetry.switch_off()
 
@@ -33,17 +33,17 @@ import onnx  # noqa: E402
 import torch  # noqa: E402
 from torch import nn  # noqa: E402
 
+from lesionlens.bundle.benchmark import Call, alternate, machine, peak_memory, spread, versions  # noqa: E402
+from lesionlens.bundle.bundle import Bundle  # noqa: E402
+from lesionlens.bundle.bundle_benchmark import load_call  # noqa: E402
+from lesionlens.bundle.engines import Limits, computes_in, load_engine  # noqa: E402
+from lesionlens.bundle.outputs import INPUT, PROBABILITIES  # noqa: E402
+from lesionlens.bundle.selftest import read_selftest  # noqa: E402
 from lesionlens.compression.contenders import TorchForm  # noqa: E402
 from lesionlens.compression.quantize import dynamic_int8  # noqa: E402
 from lesionlens.core.artifact import write_json  # noqa: E402
 from lesionlens.data.image import InputSpec, open_image, prepare  # noqa: E402
-from lesionlens.deployment.benchmark import Call, alternate, machine, peak_memory, spread, versions  # noqa: E402
-from lesionlens.deployment.bundle import Bundle  # noqa: E402
-from lesionlens.deployment.bundle_benchmark import load_call  # noqa: E402
-from lesionlens.deployment.engines import Limits, computes_in, load_engine  # noqa: E402
-from lesionlens.deployment.graph import GraphNetwork  # noqa: E402
-from lesionlens.deployment.outputs import INPUT, PROBABILITIES  # noqa: E402
-from lesionlens.deployment.selftest import read_selftest  # noqa: E402
+from lesionlens.export.graph import GraphNetwork  # noqa: E402
 from lesionlens.models.build import Normalise  # noqa: E402
 from lesionlens.training.checkpoint import load_network  # noqa: E402
 from workshop import SLIM, Workshop  # noqa: E402  beside this file

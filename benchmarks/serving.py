@@ -33,10 +33,10 @@ from typing import Any
 
 import numpy as np
 
+from lesionlens.bundle.benchmark import machine, versions
+from lesionlens.bundle.runtime import Predictor
 from lesionlens.core.artifact import write_json
-from lesionlens.data.synthetic import write_synthetic
-from lesionlens.deployment.benchmark import machine, versions
-from lesionlens.deployment.runtime import Predictor
+from lesionlens.synthetic.dataset import write_synthetic
 
 TICK = os.sysconf("SC_CLK_TCK")
 GOAL = 0.9

@@ -10,21 +10,21 @@ import numpy as np
 import torch
 from PIL import Image
 
+from lesionlens.bundle.bundle import Bundle, open_bundle
+from lesionlens.bundle.engines import EITHER
+from lesionlens.bundle.outputs import Tolerance
+from lesionlens.bundle.variants import NewVariant, add_variant
 from lesionlens.compression.prune import prune_structured
 from lesionlens.compression.quantize import static_int8
 from lesionlens.core.recipe import Recipe
 from lesionlens.core.recipe_file import recipe_from
 from lesionlens.data.image import InputSpec, input_spec, open_image
-from lesionlens.data.sources import read_source
+from lesionlens.data.sources.source import read_source
 from lesionlens.data.split import make_split
 from lesionlens.data.store import pack
-from lesionlens.data.synthetic import write_synthetic
-from lesionlens.deployment.bundle import Bundle, open_bundle
-from lesionlens.deployment.engines import EITHER
-from lesionlens.deployment.export import ExportSettings, Material, export
-from lesionlens.deployment.outputs import Tolerance
-from lesionlens.deployment.variants import NewVariant, add_variant
+from lesionlens.export.export import ExportSettings, Material, export
 from lesionlens.models.build import build_network
+from lesionlens.synthetic.dataset import write_synthetic
 from lesionlens.training.checkpoint import CheckpointInfo, save_network, versions
 
 WIDTH, HEIGHT = 600, 450  # of HAM10000's photographs

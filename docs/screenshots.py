@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from lesionlens.data.synthetic import write_synthetic
+from lesionlens.synthetic.dataset import write_synthetic
 
 HERE = Path(__file__).parent
 ADDRESS = re.compile(r"listening on (http://\S+)")

@@ -42,7 +42,7 @@ def isic2017_root() -> Path:
 
 @pytest.fixture(scope="session")
 def synthetic_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from lesionlens.data.synthetic import write_synthetic
+    from lesionlens.synthetic.dataset import write_synthetic
 
     return write_synthetic(tmp_path_factory.mktemp("synthetic"), n_images=120, seed=0, width=96, height=72)
 
@@ -55,7 +55,7 @@ def small_run(synthetic_root: Path, tmp_path_factory: pytest.TempPathFactory) ->
     from lesionlens.core.recipe_file import recipe_from
     from lesionlens.data.image import InputSpec
     from lesionlens.data.index import write_index
-    from lesionlens.data.sources import read_source
+    from lesionlens.data.sources.source import read_source
     from lesionlens.data.split import make_split, write_split
     from lesionlens.data.store import Store, pack
     from lesionlens.evaluation.evaluate import evaluate
@@ -96,8 +96,8 @@ def small_bundle(small_run: Path) -> Path:
     from lesionlens.data.index import read_index
     from lesionlens.data.split import read_split
     from lesionlens.data.store import Store
-    from lesionlens.deployment.export import ExportSettings, Material, export
     from lesionlens.evaluation.predictions import read_predictions
+    from lesionlens.export.export import ExportSettings, Material, export
 
     index = read_index(small_run / "index.csv")
     material = Material(index, read_split(small_run / "split.json", index), Store.open(small_run / "store"))

@@ -1,4 +1,4 @@
-"""The house: rooms import only from rooms before them, and the light rooms load no torch."""
+"""Packages import only from packages before them, and the torch-free packages load no torch."""
 
 import ast
 import subprocess
@@ -8,16 +8,17 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "lesionlens"
-ROOMS = (
-    *("core", "data", "augment", "models", "training", "evaluation", "explanation", "deployment", "compression"),
-    *("serving", "reporting", "road", "cli"),
+PACKAGES = (
+    *("core", "data", "synthetic", "bundle", "serving"),
+    *("augment", "models", "training", "evaluation", "explanation", "export", "compression", "reporting"),
+    *("pipeline", "cli"),
 )
-LIGHT = ("core", "data", "serving", "cli")
-WITH_TORCH = ("export", "graph")  # the two modules of deployment that write bundles; the rest runs them
+TORCH_FREE = ("core", "data", "synthetic", "bundle", "serving", "cli")
+FORBIDDEN = {"serving": {"synthetic"}, "bundle": {"synthetic"}}  # what comes before them in the order but is not theirs
 HEAVY = ("torch", "timm", "sklearn", "matplotlib", "pandas", "scipy")
 
 
-def imported_rooms(path: Path) -> set[str]:
+def imported_packages(path: Path) -> set[str]:
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -25,31 +26,30 @@ def imported_rooms(path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path} imports relatively"
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
-    parts = [name.split(".") for name in names]
-    return {part[1] for part in parts if part[0] == "lesionlens" and len(part) > 1 and part[1] in ROOMS}
+    dotted = [name.split(".") for name in names]
+    return {words[1] for words in dotted if words[0] == "lesionlens" and len(words) > 1 and words[1] in PACKAGES}
 
 
-def test_every_room_is_known():
-    assert {path.name for path in SOURCE.iterdir() if path.is_dir() and path.name != "__pycache__"} == set(ROOMS)
+def test_every_package_is_known():
+    assert {path.name for path in SOURCE.iterdir() if path.is_dir() and path.name != "__pycache__"} == set(PACKAGES)
 
 
 @pytest.mark.parametrize("path", sorted(SOURCE.glob("*/**/*.py")), ids=lambda path: str(path.relative_to(SOURCE)))
-def test_imports_only_from_rooms_before(path):
-    room = path.relative_to(SOURCE).parts[0]
-    allowed = set(ROOMS[: ROOMS.index(room) + 1])
-    assert imported_rooms(path) <= allowed
+def test_imports_only_from_packages_before(path):
+    package = path.relative_to(SOURCE).parts[0]
+    allowed = set(PACKAGES[: PACKAGES.index(package) + 1]) - FORBIDDEN.get(package, set())
+    assert imported_packages(path) <= allowed
 
 
-def light_modules() -> list[str]:
-    files = sorted(path for room in LIGHT for path in (SOURCE / room).glob("**/*.py"))
-    files += sorted(path for path in (SOURCE / "deployment").glob("*.py") if path.stem not in WITH_TORCH)
+def torch_free_modules() -> list[str]:
+    files = sorted(path for package in TORCH_FREE for path in (SOURCE / package).glob("**/*.py"))
     return [".".join(("lesionlens", *path.relative_to(SOURCE).with_suffix("").parts)) for path in files]
 
 
-def test_light_rooms_load_nothing_heavy():
+def test_torch_free_packages_load_nothing_heavy():
     code = (
         "import importlib, sys\n"
-        f"for name in {light_modules()!r}: importlib.import_module(name)\n"
+        f"for name in {torch_free_modules()!r}: importlib.import_module(name)\n"
         f"print(*(name for name in {HEAVY!r} if name in sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

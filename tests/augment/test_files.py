@@ -16,7 +16,7 @@ from lesionlens.core.recipe import InputRecipe, Recipe, TrainingRecipe
 from lesionlens.core.seeds import derive_seed
 from lesionlens.data.image import frame_spec, open_image, prepare
 from lesionlens.data.index import Index
-from lesionlens.data.sources import read_source
+from lesionlens.data.sources.source import read_source
 from lesionlens.data.split import make_split
 from lesionlens.data.store import pack
 

@@ -11,7 +11,7 @@ from lesionlens.augment.policy import TRANSFORMS, table_3
 from lesionlens.core.errors import DataError
 from lesionlens.core.recipe import AugmentationRecipe, InputRecipe, Recipe
 from lesionlens.data.index import Index
-from lesionlens.data.sources import read_source
+from lesionlens.data.sources.source import read_source
 from lesionlens.data.split import Split, make_split
 
 

@@ -25,7 +25,7 @@ from lesionlens.core.errors import ArtifactError, DataError, RecipeError, SplitE
 from lesionlens.core.recipe import AugmentationRecipe, Recipe
 from lesionlens.core.seeds import derive_seed
 from lesionlens.data.index import Index
-from lesionlens.data.sources import read_source
+from lesionlens.data.sources.source import read_source
 from lesionlens.data.split import Split, make_split
 
 

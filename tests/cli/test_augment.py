@@ -9,7 +9,7 @@ from lesionlens.augment.offline import read_plan
 from lesionlens.cli.main import main
 from lesionlens.core.recipe import Recipe
 from lesionlens.data.index import write_index
-from lesionlens.data.sources import read_source
+from lesionlens.data.sources.source import read_source
 from lesionlens.data.split import make_split, read_split, write_split
 
 

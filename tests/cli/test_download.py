@@ -8,8 +8,8 @@ from typer.testing import CliRunner
 
 from lesionlens.cli.download import download
 from lesionlens.core.errors import RecipeError
-from lesionlens.data import download as download_module
-from lesionlens.data.download import Dataset, RemoteFile
+from lesionlens.data.sources import download as download_module
+from lesionlens.data.sources.download import Dataset, RemoteFile
 
 app = typer.Typer()
 app.command()(download)

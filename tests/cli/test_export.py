@@ -8,12 +8,12 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from lesionlens.bundle.bundle import open_bundle, write_facts
+from lesionlens.bundle.outputs import Outputs
+from lesionlens.bundle.selftest import SelfTest, read_selftest, write_selftest
 from lesionlens.cli.export import export
 from lesionlens.cli.inspect_bundle import inspect
 from lesionlens.core.errors import BundleError, CheckpointError
-from lesionlens.deployment.bundle import open_bundle, write_facts
-from lesionlens.deployment.outputs import Outputs
-from lesionlens.deployment.selftest import SelfTest, read_selftest, write_selftest
 
 app = typer.Typer()
 app.command()(export)
@@ -45,7 +45,7 @@ def test_a_run_folder_is_all_that_export_needs(run):
 
 
 def test_without_scores(run, small_bundle, tmp_path, monkeypatch):
-    from lesionlens.deployment import export as made_by
+    from lesionlens.export import export as made_by
 
     monkeypatch.setattr(made_by, "write_graph", lambda graph, path: shutil.copyfile(small_bundle / "model.onnx", path))
     arguments = ("--no-scores", "--compared-images", 1, "--out", tmp_path / "bundle", "--json")

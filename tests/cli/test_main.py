@@ -100,7 +100,7 @@ def test_ctrl_c_says_that_nothing_is_lost(monkeypatch, capsys, tmp_path):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("lesionlens.data.sources.read_source", interrupted)
+    monkeypatch.setattr("lesionlens.data.sources.source.read_source", interrupted)
     with pytest.raises(SystemExit) as stopped:
         main(["index", str(tmp_path), "--out", str(tmp_path / "index.csv")])
     assert stopped.value.code == 130

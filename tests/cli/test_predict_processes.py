@@ -14,18 +14,18 @@ from pathlib import Path
 
 import pytest
 
+from lesionlens.bundle.archive import Overlays
+from lesionlens.bundle.bundle import open_bundle
+from lesionlens.bundle.engines import computes_in, installed
+from lesionlens.bundle.outputs import Tolerance
+from lesionlens.bundle.results import JsonLines, ResultFile
+from lesionlens.bundle.runtime import Failure, Predictor
+from lesionlens.bundle.sources import image_paths
+from lesionlens.bundle.variants import NewVariant, add_variant
 from lesionlens.core.errors import DataError, StorageError
 from lesionlens.core.machine import peak_memory_bytes
 from lesionlens.data.files import walk
 from lesionlens.data.index import read_index
-from lesionlens.deployment.archive import Overlays
-from lesionlens.deployment.bundle import open_bundle
-from lesionlens.deployment.engines import computes_in, installed
-from lesionlens.deployment.outputs import Tolerance
-from lesionlens.deployment.results import JsonLines, ResultFile
-from lesionlens.deployment.runtime import Failure, Predictor
-from lesionlens.deployment.sources import image_paths
-from lesionlens.deployment.variants import NewVariant, add_variant
 
 # A shell may start its background jobs deaf to Ctrl-C.
 START = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
@@ -248,7 +248,7 @@ def test_an_openvino_that_does_not_fit_the_machine(small_bundle, photo):
 
 LITTLE = """
 import sys
-from lesionlens.deployment import engines, runtime
+from lesionlens.bundle import engines, runtime
 runtime.computes_in = engines.computes_in = lambda runtime, precision: precision == "fp32"
 runtime.fast_int8 = lambda: False
 """

@@ -13,7 +13,7 @@ from lesionlens.core.errors import CheckpointError, RecipeError, SplitError
 from lesionlens.core.recipe_file import load_recipe
 from lesionlens.data.image import input_spec
 from lesionlens.data.index import write_index
-from lesionlens.data.sources import read_source
+from lesionlens.data.sources.source import read_source
 from lesionlens.data.split import make_split, read_split, write_split
 from lesionlens.data.store import pack
 from lesionlens.training.checkpoint import load_network

@@ -5,17 +5,17 @@ from pathlib import Path
 
 import pytest
 
+from lesionlens.bundle.bundle import open_bundle, read_bundle
+from lesionlens.bundle.inspection import inspect_bundle
+from lesionlens.bundle.outputs import Tolerance
+from lesionlens.bundle.runtime import Predictor
 from lesionlens.compression import answers, joining, making, parents
 from lesionlens.compression import compress as compress_module
 from lesionlens.compression.compress import compress
 from lesionlens.compression.source import CompressionSettings, Listener, compression_recipe, open_source
 from lesionlens.core.errors import ArtifactError, BundleError, CheckpointError, RecipeError, StorageError
 from lesionlens.core.recipe import CompressionRecipe
-from lesionlens.deployment.bundle import open_bundle, read_bundle
-from lesionlens.deployment.export import Material
-from lesionlens.deployment.inspection import inspect_bundle
-from lesionlens.deployment.outputs import Tolerance
-from lesionlens.deployment.runtime import Predictor
+from lesionlens.export.export import Material
 from lesionlens.training.checkpoint import load_network, save_network
 
 RECIPE = CompressionRecipe(variants=("dynamic-int8", "int8", "pruned", "pruned-int8"), calibration_images=12, default_drop=1.0)

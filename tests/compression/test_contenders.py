@@ -1,7 +1,7 @@
 import pytest
 
+from lesionlens.bundle.benchmark import peak_memory
 from lesionlens.compression.contenders import PYTORCH, Form
-from lesionlens.deployment.benchmark import peak_memory
 
 
 def test_bytes_on_disk(tmp_path, small_bundle):

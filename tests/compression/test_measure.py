@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from lesionlens.compression import measure
 from lesionlens.compression.contenders import PYTORCH, Form
 from lesionlens.core.errors import RecipeError
-from lesionlens.deployment.export import Material
 from lesionlens.evaluation.calibration import softmax
 from lesionlens.evaluation.compare import compare
 from lesionlens.evaluation.predictions import read_predictions
+from lesionlens.export.export import Material
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def test_a_form_says_what_evaluate_says(small_run, answers):
 
 
 def test_the_graph_holds_the_temperature_and_torch_is_told(parent, small_bundle, part, answers):
-    from lesionlens.deployment.bundle import read_bundle
+    from lesionlens.bundle.bundle import read_bundle
 
     value = read_bundle(small_bundle).facts["temperature"]["value"]
     form = Form("fp32", PYTORCH, parent.checkpoint, 64, temperature=value)

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn.utils import prune as reference
 
+from lesionlens.bundle.telemetry import switch_off
 from lesionlens.compression.distill import distill
 from lesionlens.compression.prune import prune_structured, prune_unstructured, pruned, slim
 from lesionlens.core.artifact import hash_file
 from lesionlens.core.errors import CheckpointError, ModelError, RecipeError
 from lesionlens.core.recipe import CompressionRecipe, ModelRecipe
-from lesionlens.deployment.graph import GraphNetwork, run_graph, write_graph
-from lesionlens.deployment.telemetry import switch_off
 from lesionlens.explanation.cam import ExplainedNetwork, find_head
+from lesionlens.export.graph import GraphNetwork, run_graph, write_graph
 from lesionlens.models.build import build_network
 from lesionlens.training.checkpoint import load_network
 from lesionlens.training.distributed import World

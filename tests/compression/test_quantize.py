@@ -7,6 +7,8 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
+from lesionlens.bundle.engines import Limits, load_engine
+from lesionlens.bundle.selftest import run_batches
 from lesionlens.compression import quantize
 from lesionlens.compression.quantize import (
     AccuracyGoal,
@@ -19,8 +21,6 @@ from lesionlens.compression.quantize import (
     zero_weights,
 )
 from lesionlens.core.errors import ModelError, RecipeError
-from lesionlens.deployment.engines import Limits, load_engine
-from lesionlens.deployment.selftest import run_batches
 
 SIZE = 64
 

@@ -5,7 +5,7 @@ import pytest
 
 from lesionlens.core.errors import DataError
 from lesionlens.evaluation import intervals
-from lesionlens.evaluation.figures import Cases
+from lesionlens.evaluation.cases import Cases
 from lesionlens.evaluation.intervals import Interval, bounds, lesion_bootstrap, lesion_weights, resample_figures
 
 

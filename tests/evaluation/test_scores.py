@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from lesionlens.core.labels import LabelSet
-from lesionlens.evaluation.figures import OVERALL, PER_CLASS
+from lesionlens.evaluation.cases import OVERALL, PER_CLASS
 from lesionlens.evaluation.scores import score
 from lesionlens.evaluation.tables import scores_table, warnings
 

@@ -11,7 +11,7 @@ from lesionlens.core.recipe import Recipe
 from lesionlens.core.recipe_file import recipe_from
 from lesionlens.data.image import InputSpec
 from lesionlens.data.index import write_index
-from lesionlens.data.sources import read_source
+from lesionlens.data.sources.source import read_source
 from lesionlens.data.split import make_split, write_split
 from lesionlens.data.store import pack
 from lesionlens.models.build import build_network

@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 import torch
 
+from lesionlens.bundle.overlay import enlarge
 from lesionlens.core.recipe import ModelRecipe
 from lesionlens.explanation.attribution import build_explainer
 from lesionlens.explanation.control import centre_map, random_network
 from lesionlens.explanation.localisation import localise
-from lesionlens.explanation.overlay import enlarge
 
 RECIPE = ModelRecipe("mobilenetv2_035", weights="/nowhere/never-read.safetensors")
 

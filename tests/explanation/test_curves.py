@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from lesionlens.bundle.overlay import enlarge
 from lesionlens.explanation.curves import area, blur, curves, pixel_ranks, random_ranks
-from lesionlens.explanation.overlay import enlarge
 
 SIZE = 16
 

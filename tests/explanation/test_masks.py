@@ -109,8 +109,8 @@ def test_no_mask_at_all_is_an_error_before_anything_runs(tmp_path):
 
 
 def test_masks_of_ham10000_cover_what_is_darker(ham10000_root):
-    from lesionlens.data.ham10000 import read_ham10000
     from lesionlens.data.image import open_image, prepare
+    from lesionlens.data.sources.ham10000 import read_ham10000
 
     index = read_ham10000(ham10000_root)
     records, count = index.records[::400], MaskCount()

@@ -4,7 +4,7 @@ import pytest
 
 from lesionlens.core.artifact import read_json, write_json
 from lesionlens.core.errors import ArtifactError
-from lesionlens.data.audit import Audit, SuspectedPair
+from lesionlens.data.audit.audit import Audit, SuspectedPair
 from lesionlens.reporting.audit_summary import LISTED, audit_summary
 from lesionlens.reporting.report import build_report
 from lesionlens.reporting.run_folder import read_run

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lesionlens.deployment.runtime import Predictor
+from lesionlens.bundle.runtime import Predictor
 from lesionlens.serving.schemas import Answer, Health, ModelFacts, Page, ProblemDetails
 
 HTML = "<img src=x onerror=alert(1)>.jpg"

@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from lesionlens.bundle.runtime import Predictor
 from lesionlens.core.errors import BundleError
-from lesionlens.deployment.runtime import Predictor
 from lesionlens.serving.answers import Asked
 from lesionlens.serving.decoding import DecodeLimits, Decoders
 from lesionlens.serving.identifiers import Identifiers

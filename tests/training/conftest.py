@@ -9,7 +9,7 @@ import torch
 from lesionlens.augment.offline import plan_training
 from lesionlens.core.recipe import AugmentationRecipe, InputRecipe, ModelRecipe, Recipe, SplitRecipe, TrainingRecipe
 from lesionlens.data.image import input_spec
-from lesionlens.data.sources import read_source
+from lesionlens.data.sources.source import read_source
 from lesionlens.data.split import make_split
 from lesionlens.data.store import pack
 from lesionlens.training.distributed import World

@@ -9,7 +9,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from conftest import by_size, changed
 from lesionlens.augment.offline import plan_training
-from lesionlens.data.sources import read_source
+from lesionlens.data.sources.source import read_source
 from lesionlens.data.split import make_split
 from lesionlens.data.store import Store
 from lesionlens.training.distributed import join_world

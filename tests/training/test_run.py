@@ -85,7 +85,7 @@ SCRIPT = """
     from pathlib import Path
     from conftest import RECIPE, by_size
     from lesionlens.augment.offline import plan_training
-    from lesionlens.data.sources import read_source
+    from lesionlens.data.sources.source import read_source
     from lesionlens.data.split import make_split
     from lesionlens.data.store import Store
     from lesionlens.training.distributed import World

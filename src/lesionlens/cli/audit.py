@@ -18,8 +18,8 @@ def audit(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Find unreadable files, duplicates, missing fields and labels that disagree."""
-    from lesionlens.data.audit import audit_index, read_pairs, write_audit
-    from lesionlens.data.corrections import listed_pairs
+    from lesionlens.data.audit.audit import audit_index, read_pairs, write_audit
+    from lesionlens.data.audit.corrections import listed_pairs
     from lesionlens.data.index import read_index
     from lesionlens.data.split import read_split
 

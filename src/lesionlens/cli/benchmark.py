@@ -20,9 +20,9 @@ def benchmark(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Compare variants and runtimes on this machine: time, images a second, memory, bytes, loading."""
+    from lesionlens.bundle.bundle_benchmark import Settings, find_contenders, text_of
+    from lesionlens.bundle.bundle_benchmark import benchmark as measure_bundles
     from lesionlens.core.errors import RecipeError
-    from lesionlens.deployment.bundle_benchmark import Settings, find_contenders, text_of
-    from lesionlens.deployment.bundle_benchmark import benchmark as measure_bundles
 
     try:
         sizes = tuple(int(word) for word in batch.split(","))

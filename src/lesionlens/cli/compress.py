@@ -36,7 +36,7 @@ def compress(
     from lesionlens.data.index import read_index
     from lesionlens.data.split import read_split
     from lesionlens.data.store import Store
-    from lesionlens.deployment.export import Material
+    from lesionlens.export.export import Material
 
     settings = CompressionSettings(rounds=rounds, threads=threads, batch_size=batch_size, compared_images=compared_images)
     recipe = compression_recipe(checkpoint, changes or ())

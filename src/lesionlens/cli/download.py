@@ -19,8 +19,8 @@ def download(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Fetch a public data set; a download that broke off goes on where it stopped."""
-    from lesionlens.data.download import DATASETS
-    from lesionlens.data.download import download as download_files
+    from lesionlens.data.sources.download import DATASETS
+    from lesionlens.data.sources.download import download as download_files
 
     folder = root or Path("data") / name
     if name in DATASETS:

@@ -27,14 +27,14 @@ def export(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Write a bundle: a graph that explains itself, temperature, scores, card, self-test; compared with torch."""
+    from lesionlens.bundle.inspection import export_text
     from lesionlens.core.errors import CheckpointError
     from lesionlens.data.index import read_index
     from lesionlens.data.split import read_split
     from lesionlens.data.store import Store
-    from lesionlens.deployment.export import ExportSettings, Material, images_to_look_at
-    from lesionlens.deployment.export import export as export_checkpoint
-    from lesionlens.deployment.inspection import export_text
     from lesionlens.evaluation.predictions import read_predictions
+    from lesionlens.export.export import ExportSettings, Material, images_to_look_at
+    from lesionlens.export.export import export as export_checkpoint
 
     if not checkpoint.is_file():
         raise CheckpointError(f"{checkpoint} is no file; give the checkpoint of a run, such as run/train/best.safetensors")

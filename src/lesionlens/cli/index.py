@@ -34,9 +34,9 @@ def index(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """List the images of a folder: diagnosis, lesion, age, sex, site, mask."""
-    from lesionlens.data.broken import find_broken, without_broken
+    from lesionlens.data.audit.broken import find_broken, without_broken
     from lesionlens.data.index import write_index
-    from lesionlens.data.sources import read_source
+    from lesionlens.data.sources.source import read_source
 
     columns = {
         "image": image_column,

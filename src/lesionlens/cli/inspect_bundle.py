@@ -15,8 +15,8 @@ def inspect(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Say what is in a bundle, check every file, and run the whole self-test of every variant that runs here."""
+    from lesionlens.bundle.inspection import inspect_bundle
     from lesionlens.core.errors import BundleError
-    from lesionlens.deployment.inspection import inspect_bundle
 
     found = inspect_bundle(bundle)
     emit(found.to_json(), as_json, found.text())

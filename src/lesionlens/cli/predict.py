@@ -14,9 +14,9 @@ from lesionlens.cli.console import note, put
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from lesionlens.deployment.archive import Overlays
-    from lesionlens.deployment.results import Lines
-    from lesionlens.deployment.runtime import Predictor
+    from lesionlens.bundle.archive import Overlays
+    from lesionlens.bundle.results import Lines
+    from lesionlens.bundle.runtime import Predictor
 
 NOTE_EVERY = 1000
 
@@ -36,11 +36,11 @@ def predict(
     as_json: Annotated[bool, typer.Option("--json", help="JSON lines: the same as --format jsonl.")] = False,
 ) -> None:
     """Predict images: probabilities, malignant share, heat maps. Broken images are named and give exit code 3."""
+    from lesionlens.bundle.archive import Overlays
+    from lesionlens.bundle.results import LINES
+    from lesionlens.bundle.runtime import Predictor
+    from lesionlens.bundle.sources import image_paths
     from lesionlens.core.errors import DataError
-    from lesionlens.deployment.archive import Overlays
-    from lesionlens.deployment.results import LINES
-    from lesionlens.deployment.runtime import Predictor
-    from lesionlens.deployment.sources import image_paths
 
     form = _format("jsonl" if as_json else form, out)
     predictor = Predictor(bundle, runtime=runtime, variant=variant, threads=threads, batch_size=batch_size, workers=workers)
@@ -64,7 +64,7 @@ def predict(
 def _tell_frames(paths: Iterable[Path]) -> Iterator[Path]:
     """Pass paths on, and say of a DICOM file with several frames that only its first is looked at."""
     from lesionlens.core.errors import ImageError
-    from lesionlens.data.dicom import count_frames
+    from lesionlens.data.dicom.reader import count_frames
 
     for path in paths:
         with contextlib.suppress(ImageError, OSError):  # whoever opens it says what is wrong
@@ -74,8 +74,8 @@ def _tell_frames(paths: Iterable[Path]) -> Iterator[Path]:
 
 
 def _format(form: str, out: Path | None) -> str:
+    from lesionlens.bundle.results import LINES
     from lesionlens.core.errors import RecipeError
-    from lesionlens.deployment.results import LINES
 
     if form == "auto":
         form = "table" if out is None else "csv" if out.suffix.lower() == ".csv" else "jsonl"
@@ -88,9 +88,9 @@ def _format(form: str, out: Path | None) -> str:
 
 def _print_all(predictor: Predictor, paths: Iterable[Path], lines: Lines, drawn: Overlays | None) -> tuple[int, int]:
     """Print every result; how many images were done and how many failed."""
-    from lesionlens.deployment.archive import predict_archive
-    from lesionlens.deployment.results import row_of
-    from lesionlens.deployment.runtime import Failure
+    from lesionlens.bundle.archive import predict_archive
+    from lesionlens.bundle.results import row_of
+    from lesionlens.bundle.runtime import Failure
 
     counts = [0, 0]
     for result in predict_archive(predictor, paths, drawn, lambda failure: note(f"lesionlens: {failure.error}")):
@@ -103,9 +103,9 @@ def _print_all(predictor: Predictor, paths: Iterable[Path], lines: Lines, drawn:
 
 def _write_all(predictor: Predictor, paths: Iterable[Path], lines: Lines, drawn: Overlays | None, out: Path) -> tuple[int, int]:
     """Write what is not written yet; how many images are done in all and how many failed."""
-    from lesionlens.deployment.archive import predict_archive
-    from lesionlens.deployment.results import ResultFile, row_of
-    from lesionlens.deployment.runtime import Failure
+    from lesionlens.bundle.archive import predict_archive
+    from lesionlens.bundle.results import ResultFile, row_of
+    from lesionlens.bundle.runtime import Failure
 
     failed = 0
     with ResultFile(out, lines, predictor.bundle.id) as file:

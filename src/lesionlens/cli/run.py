@@ -33,9 +33,9 @@ def run(
     """
     from lesionlens.core.artifact import read_json
     from lesionlens.core.recipe_file import load_recipe
-    from lesionlens.road.artifacts import BUNDLE, EXAMPLE, REPORT, SCORES
-    from lesionlens.road.journey import Journey, plan, travel
-    from lesionlens.road.stages import STAGES
+    from lesionlens.pipeline.artifacts import BUNDLE, EXAMPLE, REPORT, SCORES
+    from lesionlens.pipeline.execution import Journey, plan, travel
+    from lesionlens.pipeline.stages import STAGES
 
     resolved = load_recipe(recipe, overrides or ())
     root = None if data == SYNTHETIC else Path(data).expanduser()

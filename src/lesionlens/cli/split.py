@@ -30,8 +30,8 @@ def split(
 ) -> None:
     """Part the images of an index, so that images of one lesion stay together."""
     from lesionlens.core.recipe_file import recipe_from
-    from lesionlens.data.audit import read_pairs
-    from lesionlens.data.corrections import listed_pairs
+    from lesionlens.data.audit.audit import read_pairs
+    from lesionlens.data.audit.corrections import listed_pairs
     from lesionlens.data.index import read_index
     from lesionlens.data.split import make_split, write_split
 

@@ -19,7 +19,7 @@ def synthetic(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Draw the embedded synthetic data set, in HAM10000's layout: no patient stands behind it."""
-    from lesionlens.data.synthetic import METADATA, write_synthetic
+    from lesionlens.synthetic.dataset import METADATA, write_synthetic
 
     with progress_bar("drawing synthetic images", n_images) as advance:
         write_synthetic(root, n_images, seed, width, height, progress=advance)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from lesionlens.bundle.engines import version_of
 from lesionlens.compression import measure
 from lesionlens.compression.contenders import PYTORCH, Form
 from lesionlens.compression.source import Source
 from lesionlens.core.artifact import hash_file, hash_value, is_current, write_stamp
-from lesionlens.deployment.engines import version_of
 from lesionlens.evaluation.predictions import Predictions, read_predictions, write_predictions
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from lesionlens.bundle import benchmark
+from lesionlens.bundle.engines import fast_int8, version_of
 from lesionlens.compression import measure
 from lesionlens.compression.answers import library_of, predicted
 from lesionlens.compression.contenders import Form
@@ -20,8 +22,6 @@ from lesionlens.compression.table import text
 from lesionlens.core.artifact import hash_file, hash_value, write_json, write_text
 from lesionlens.core.errors import ModelError
 from lesionlens.core.machine import processor
-from lesionlens.deployment import benchmark
-from lesionlens.deployment.engines import fast_int8, version_of
 from lesionlens.evaluation.predictions import Predictions
 
 TABLE_FILE, TEXT_FILE = "compression.json", "compression.txt"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lesionlens.deployment.engines import Limits, load_engine
+from lesionlens.bundle.engines import Limits, load_engine
 
 
 def load_graph(

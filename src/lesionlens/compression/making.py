@@ -12,6 +12,9 @@ import safetensors.torch
 from torch import nn
 
 from lesionlens import __version__
+from lesionlens.bundle.bundle import RUNTIMES
+from lesionlens.bundle.engines import EITHER, Limits, installed, load_engine, version_of
+from lesionlens.bundle.outputs import Outputs, Tolerance
 from lesionlens.compression.answers import predicted
 from lesionlens.compression.contenders import PYTORCH, Form
 from lesionlens.compression.count import Counts, count
@@ -29,11 +32,8 @@ from lesionlens.compression.source import Source
 from lesionlens.core.artifact import atomic_file, hash_file, hash_value, is_current, write_stamp
 from lesionlens.core.errors import BundleError, ModelError
 from lesionlens.core.seeds import generator
-from lesionlens.deployment.bundle import RUNTIMES
-from lesionlens.deployment.engines import EITHER, Limits, installed, load_engine, version_of
-from lesionlens.deployment.export import compare
-from lesionlens.deployment.graph import GraphNetwork, run_graph
-from lesionlens.deployment.outputs import Outputs, Tolerance
+from lesionlens.export.export import compare
+from lesionlens.export.graph import GraphNetwork, run_graph
 
 INT8_FILE = "model.int8.onnx"
 PACKED_FILE = "weights.safetensors"
@@ -52,7 +52,7 @@ class Made:
     Attributes:
         forms: one for each runtime that runs it here; none if it cannot be had here.
         counts: parameters, zeros and products; None where nothing could be made.
-        comparison: of its graph with torch, see `deployment.export.compare`; empty if there is no graph.
+        comparison: of its graph with torch, see `export.export.compare`; empty if there is no graph.
         bundle: the bundle it belongs to, or joins; None if it has no graph.
         reason: why it cannot be had here.
         failed: whether that is a fault of the network, not of this machine.

@@ -9,19 +9,19 @@ from typing import Any
 
 import numpy as np
 
+from lesionlens.bundle.engines import Limits, load_engine
 from lesionlens.compression.contenders import Form
 from lesionlens.compression.table import COLUMNS
 from lesionlens.core.artifact import hash_file
 from lesionlens.core.errors import ModelError, RecipeError
 from lesionlens.data.image import InputSpec, centre_crop
-from lesionlens.deployment.engines import Limits, load_engine
-from lesionlens.deployment.export import Material
+from lesionlens.evaluation.cases import Cases
 from lesionlens.evaluation.compare import compare
 from lesionlens.evaluation.evaluate import with_truth
-from lesionlens.evaluation.figures import Cases
 from lesionlens.evaluation.intervals import lesion_bootstrap
 from lesionlens.evaluation.metrics import balanced_accuracy
 from lesionlens.evaluation.predictions import Origin, Predictions
+from lesionlens.export.export import Material
 
 LEAST_PROBABILITY = 1e-30  # a softmax in float32 may give 0, whose logarithm is no number
 POINTING_CELLS = 1.5  # a maximum that moved by a diagonal neighbour is still the same place

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from torch import nn
 
+from lesionlens.bundle.bundle import FACTS_FILE, Bundle, open_bundle, read_bundle
 from lesionlens.compression.distill import distill
 from lesionlens.compression.prune import pruned, slim
 from lesionlens.compression.source import Source
 from lesionlens.core.artifact import hash_file, hash_value, is_current, stamp_path, write_stamp, write_text
-from lesionlens.deployment.bundle import FACTS_FILE, Bundle, open_bundle, read_bundle
-from lesionlens.deployment.export import ExportSettings, export
 from lesionlens.evaluation.evaluate import PredictionSettings, predict_part
+from lesionlens.export.export import ExportSettings, export
 from lesionlens.training.checkpoint import load_network
 from lesionlens.training.run import BEST_FILE, HISTORY_FILE, LAST_FILE, Inputs
 

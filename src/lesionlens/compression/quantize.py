@@ -16,10 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lesionlens.bundle import telemetry
+from lesionlens.bundle.outputs import FEATURES, INPUT, PROBABILITIES
 from lesionlens.core.artifact import atomic_file
 from lesionlens.core.errors import ModelError, RecipeError
-from lesionlens.deployment import telemetry
-from lesionlens.deployment.outputs import FEATURES, INPUT, PROBABILITIES
 from lesionlens.evaluation.metrics import balanced_accuracy
 
 LEAST_PROBABILITY = 1e-30

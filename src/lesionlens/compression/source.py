@@ -11,15 +11,15 @@ from typing import Any
 from torch import nn
 
 from lesionlens.augment.offline import Plan
+from lesionlens.bundle.bundle import Bundle, open_bundle
 from lesionlens.compression.measure import Part
 from lesionlens.compression.quantize import check_installed
 from lesionlens.core.artifact import hash_file, is_current, read_json, write_json, write_stamp
 from lesionlens.core.errors import ArtifactError, CheckpointError, RecipeError, StorageError
 from lesionlens.core.recipe import CompressionRecipe
 from lesionlens.core.recipe_file import recipe_from
-from lesionlens.deployment.bundle import Bundle, open_bundle
-from lesionlens.deployment.export import Material
 from lesionlens.evaluation.evaluate import check_belongs
+from lesionlens.export.export import Material
 from lesionlens.training.checkpoint import CheckpointInfo, load_network
 
 TRAINED = ("slim", "slim-int8", "distilled", "distilled-int8")

@@ -17,8 +17,8 @@ from lesionlens.core.artifact import hash_value
 from lesionlens.core.errors import ArtifactError, DataError, ImageError, RecipeError
 from lesionlens.core.recipe import InputRecipe
 from lesionlens.data.decoding_rules import DECODE_ERRORS, MAX_PIXELS, check_scans, check_size
-from lesionlens.data.dicom import open_dicom
-from lesionlens.data.dicom_elements import is_dicom
+from lesionlens.data.dicom.elements import is_dicom
+from lesionlens.data.dicom.reader import open_dicom
 
 FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP", "GIF")
 KNOWN_FORMATS = ", ".join((*FORMATS, "DICOM"))

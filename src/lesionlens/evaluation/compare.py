@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from lesionlens.core.errors import DataError
-from lesionlens.evaluation.figures import OVERALL, PER_CLASS, Cases
+from lesionlens.evaluation.cases import OVERALL, PER_CLASS, Cases
 from lesionlens.evaluation.intervals import bounds, resample_figures
 from lesionlens.evaluation.predictions import Predictions
 

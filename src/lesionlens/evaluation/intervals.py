@@ -16,7 +16,7 @@ import numpy as np
 
 from lesionlens.core.errors import DataError
 from lesionlens.core.seeds import generator
-from lesionlens.evaluation.figures import Cases
+from lesionlens.evaluation.cases import Cases
 
 CHUNK_ELEMENTS = 1 << 19
 

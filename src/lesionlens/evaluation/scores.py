@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from lesionlens.evaluation.figures import OVERALL, PER_CLASS, Cases
+from lesionlens.evaluation.cases import OVERALL, PER_CLASS, Cases
 from lesionlens.evaluation.intervals import lesion_bootstrap
 from lesionlens.evaluation.metrics import confusion_matrix, present
 from lesionlens.evaluation.predictions import Predictions

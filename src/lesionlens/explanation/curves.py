@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lesionlens.bundle.overlay import enlarge
 from lesionlens.core.seeds import generator
-from lesionlens.explanation.overlay import enlarge
 
 STEPS = 10
 BLUR_SHARE = 1 / 16  # standard deviation of the blur that insertion starts from, of the image's side

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw
 
+from lesionlens.bundle.overlay import INK, PAPER, blend, colour_bar, enlarge, font
 from lesionlens.core.labels import LabelSet
 from lesionlens.core.seeds import generator
 from lesionlens.data.image import InputSpec, centre_crop
 from lesionlens.evaluation.calibration import softmax
 from lesionlens.explanation.findings import Findings, Part
 from lesionlens.explanation.masks import MaskCount, read_masks
-from lesionlens.explanation.overlay import INK, PAPER, blend, colour_bar, enlarge, font
 
 PANEL, GAP, LINE, BAR_SPACE = 208, 8, 20, 84
 HEADING, TITLE, TEXT = 20, 15, 13

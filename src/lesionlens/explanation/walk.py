@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lesionlens.bundle.overlay import enlarge
 from lesionlens.core.errors import ModelError
 from lesionlens.core.seeds import generator
 from lesionlens.data.image import centre_crop
@@ -18,7 +19,6 @@ from lesionlens.explanation.curves import curves, pixel_ranks, random_ranks
 from lesionlens.explanation.findings import CURVES, ORDERS, Extent, Findings, Part, Subject
 from lesionlens.explanation.localisation import FIGURES, localise
 from lesionlens.explanation.masks import read_masks
-from lesionlens.explanation.overlay import enlarge
 from lesionlens.models.build import Normalise
 
 

@@ -20,7 +20,7 @@ from lesionlens.core.recipe_file import load_recipe, recipe_from
 from lesionlens.data.index import Index, read_index
 from lesionlens.data.split import Split, read_split
 from lesionlens.data.store import Store
-from lesionlens.evaluation.figures import OVERALL, PER_CLASS
+from lesionlens.evaluation.cases import OVERALL, PER_CLASS
 from lesionlens.evaluation.metrics import confusion_matrix
 from lesionlens.evaluation.predictions import Predictions, read_predictions
 from lesionlens.training.history import Epoch, read_history

@@ -11,10 +11,10 @@ from markupsafe import Markup
 from lesionlens.core.labels import HAM10000
 from lesionlens.evaluation.calibration import reliability_bins
 from lesionlens.evaluation.ranking import average_precision, precision_recall_curve, roc_curve
-from lesionlens.reporting import figures, paper
-from lesionlens.reporting.figures import IntervalRow
+from lesionlens.reporting import paper, plots
 from lesionlens.reporting.formats import OVERALL, PER_CLASS, PLAIN, defined, figure_text, figure_unit, interval_text, percent
 from lesionlens.reporting.palette import class_names
+from lesionlens.reporting.plots import IntervalRow
 from lesionlens.reporting.run_folder import Run
 
 Rows = list[dict[str, Any]]
@@ -105,7 +105,7 @@ def _interval_plot(run: Run, name: str, label: str, compare: bool) -> Markup:
         low, high = (figure[end] if defined(figure[end]) else figure["value"] for end in ("low", "high"))
         printed = paper.per_class(code, name) if compare else None
         rows.append(IntervalRow(code, css[code], figure["value"], low, high, None if printed is None else printed.value))
-    return figures.interval_plot(rows, label, "paper" if compare else "")
+    return plots.interval_plot(rows, label, "paper" if compare else "")
 
 
 OURS = ("accuracy", "macro_precision", "macro_recall", "macro_specificity", "macro_f1", "macro_auc")  # as paper.FIGURES
@@ -181,8 +181,8 @@ def curves(run: Run) -> Rows:
                 "auc": figure_text("auc", figure["value"]),
                 "interval": interval_text("auc", figure),
                 "average_precision": f"{average_precision(truth, scores):.3f}",
-                "roc": figures.roc_panel(roc.false_positive_rate, roc.true_positive_rate, css[diagnosis.code], diagnosis.name),
-                "pr": figures.precision_recall_panel(
+                "roc": plots.roc_panel(roc.false_positive_rate, roc.true_positive_rate, css[diagnosis.code], diagnosis.name),
+                "pr": plots.precision_recall_panel(
                     pr.precision, pr.recall, float(truth.mean()), css[diagnosis.code], diagnosis.name
                 ),
             }
@@ -202,8 +202,8 @@ def calibration(run: Run) -> dict[str, Any]:
     confidence = run.probabilities.max(1)
     gap = float(confidence.mean() - (run.probabilities.argmax(1) == run.predictions.labels).mean())
     return {
-        "diagram": figures.reliability_panel(bins),
-        "histogram": figures.confidence_panel(bins),
+        "diagram": plots.reliability_panel(bins),
+        "histogram": plots.confidence_panel(bins),
         "figures": _calibration_figures(run, ("ece", "brier", "nll")),
         "gap": f"{abs(100 * gap):.1f}",
         "leaning": "over-confident" if gap > 0 else "under-confident",

@@ -7,7 +7,7 @@ from typing import Any
 
 from lesionlens.augment.offline import count_by_class
 from lesionlens.data.protocols import PARTS
-from lesionlens.reporting import figures
+from lesionlens.reporting import plots
 from lesionlens.reporting.formats import (
     HEADLINE,
     OVERALL,
@@ -59,7 +59,7 @@ def headline(run: Run) -> list[dict[str, Any]]:
             "value": figure_text(name, figure["value"]),
             "unit": figure_unit(name),
             "interval": interval_text(name, figure),
-            "bar": figures.interval_bar(figure) if name != "ece" else "",
+            "bar": plots.interval_bar(figure) if name != "ece" else "",
         }
         for name, label, figure in chosen
     ]
@@ -80,7 +80,7 @@ def data(run: Run) -> dict[str, Any]:
                 "css": css[diagnosis.code],
                 "counts": in_parts,
                 "total": sum(in_parts),
-                "bar": figures.stacked_bar([(css[diagnosis.code], sum(in_parts) / max(largest, 1))]),
+                "bar": plots.stacked_bar([(css[diagnosis.code], sum(in_parts) / max(largest, 1))]),
                 "leak": percent(rate.get("by_class", {}).get(diagnosis.code)),
             }
         )
@@ -122,7 +122,7 @@ def _copies(run: Run) -> list[dict[str, Any]]:
     for diagnosis in run.labels.diagnoses:
         originals, copies = counts[diagnosis.code]["originals"], counts[diagnosis.code]["copies"]
         name = css[diagnosis.code]
-        bar = figures.stacked_bar([(name, originals / largest), (f"{name} faint", copies / largest)])
+        bar = plots.stacked_bar([(name, originals / largest), (f"{name} faint", copies / largest)])
         rows.append({"diagnosis": diagnosis, "css": name, "originals": originals, "copies": copies, "bar": bar})
     return rows
 
@@ -133,7 +133,7 @@ def training(run: Run) -> dict[str, Any] | None:
         return None
     history, monitor = run.history, run.recipe.training.monitor
     best = max((epoch.epoch for epoch in history if epoch.best), default=None)
-    epochs, curves = [epoch.epoch for epoch in history], figures.history_curves(history)
+    epochs, curves = [epoch.epoch for epoch in history], plots.history_curves(history)
     chosen = next((epoch for epoch in history if epoch.epoch == best), history[-1])
     value = chosen.validation.get(monitor)
     monitored = f"{value:.3f}" if monitor == "loss" and value is not None else percent(value)
@@ -147,9 +147,9 @@ def training(run: Run) -> dict[str, Any] | None:
         "speed": f"{speeds[len(speeds) // 2]:.0f}",
         "duration": duration_text(sum(epoch.seconds for epoch in history)),
         "waiting": percent(sum(epoch.waiting_share for epoch in history) / len(history)),
-        "loss": figures.training_panel(epochs, curves["loss"], "loss", best),
-        "accuracy": figures.training_panel(epochs, curves["accuracy"], "right, %", best, shares=True),
-        "rate": figures.training_panel(epochs, curves["learning_rate"], "learning rate", None),
+        "loss": plots.training_panel(epochs, curves["loss"], "loss", best),
+        "accuracy": plots.training_panel(epochs, curves["accuracy"], "right, %", best, shares=True),
+        "rate": plots.training_panel(epochs, curves["learning_rate"], "learning rate", None),
     }
 
 

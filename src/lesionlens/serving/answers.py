@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from lesionlens.deployment.bundle import Bundle
-from lesionlens.deployment.runtime import Prediction
+from lesionlens.bundle.bundle import Bundle
+from lesionlens.bundle.runtime import Prediction
 from lesionlens.serving.decoding import Decoded
 from lesionlens.serving.messages import Buffer
 from lesionlens.serving.record import Entry, timestamp

@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image
 
 from lesionlens.core.errors import ImageError
-from lesionlens.data.dicom import count_frames
+from lesionlens.data.dicom.reader import count_frames
 from lesionlens.data.image import InputSpec, centre_crop, open_image, prepare
 from lesionlens.serving.messages import Buffer, receive, send
 from lesionlens.serving.pictures import map_png, overlay_png, png

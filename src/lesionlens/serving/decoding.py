@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from lesionlens.bundle.runtime import Prepared
 from lesionlens.core.errors import BundleError
 from lesionlens.data.image import InputSpec
-from lesionlens.deployment.runtime import Prepared
 from lesionlens.serving.messages import Buffer, Owned, receive, send
 from lesionlens.serving.problems import Problem
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lesionlens.deployment.bundle import CARD_FILE
+from lesionlens.bundle.bundle import CARD_FILE
 from lesionlens.serving.access import Caller
 from lesionlens.serving.metrics import resident_bytes
 

@@ -7,9 +7,9 @@ import io
 import numpy as np
 from PIL import Image
 
+from lesionlens.bundle.colours import colourise
+from lesionlens.bundle.overlay import FADE, overlay, spread
 from lesionlens.data.image import InputSpec
-from lesionlens.explanation.colours import colourise
-from lesionlens.explanation.overlay import FADE, overlay, spread
 
 LONGEST_SIDE = 1024
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from starlette.requests import Request
 
+from lesionlens.bundle.runtime import Predictor
 from lesionlens.core.errors import StorageError
-from lesionlens.deployment.runtime import Predictor
 from lesionlens.serving.access import Access, Caller
 from lesionlens.serving.answers import Asked, expiry
 from lesionlens.serving.decoding import DecodeLimits, Decoders

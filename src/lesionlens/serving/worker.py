@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from typing import NamedTuple, TypeVar
 
-from lesionlens.deployment.runtime import Prediction, Predictor
+from lesionlens.bundle.runtime import Prediction, Predictor
 from lesionlens.serving.answers import Asked, entry_of
 from lesionlens.serving.decoding import Decoded, Decoders, Reply, decoded
 from lesionlens.serving.record import Entry, Record, insert_answer

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lesionlens.deployment.bundle import write_facts
+from lesionlens.bundle.bundle import write_facts
 from lesionlens.serving.access import create_token, revoke_token
 
 STORED = "return sessionStorage.getItem('lesionlens-token')"

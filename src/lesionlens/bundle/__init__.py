@@ -1,0 +1,1 @@
+"""Run, check and describe a bundle; nothing here loads torch."""

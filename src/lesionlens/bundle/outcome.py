@@ -1,0 +1,68 @@
+"""The answer for one image: a diagnosis, "not sure", or "not usable", and one sentence that says why."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lesionlens.bundle.decision import Decision
+from lesionlens.bundle.gate import Verdict
+from lesionlens.core.labels import LabelSet
+
+DIAGNOSIS, NOT_SURE, NOT_USABLE = OUTCOMES = ("diagnosis", "not_sure", "not_usable")
+NOT_CHECKED = "This bundle has no gate, so whether the image is usable at all was not checked."
+
+
+def outcome_of(probabilities: np.ndarray, labels: LabelSet, verdict: Verdict | None, decision: Decision | None) -> str:
+    """Which of the three answers it is.
+
+    Args:
+        probabilities: calibrated, (K,).
+        labels: the diagnoses.
+        verdict: of the gate; None if the bundle has none, then nothing is "not usable".
+        decision: the third answer; None if the bundle has none, then nothing is "not sure".
+    """
+    if verdict is not None and not verdict.usable:
+        return NOT_USABLE
+    if decision is not None and decision.unsure(probabilities[None], labels)[0]:
+        return NOT_SURE
+    return DIAGNOSIS
+
+
+def explain(probabilities: np.ndarray, labels: LabelSet, verdict: Verdict | None, decision: Decision | None) -> str:
+    """The answer in words, for people; arguments as for `outcome_of`."""
+    outcome = outcome_of(probabilities, labels, verdict, decision)
+    if outcome == NOT_USABLE:
+        assert verdict is not None
+        return f"Not usable, so there is no diagnosis: {'; '.join(verdict.texts)}."
+    number = int(probabilities.argmax())
+    first = f"{labels.names[number]} ({labels.codes[number]}) with probability {_words(float(probabilities[number]))}"
+    notes = "" if verdict is not None else f" {NOT_CHECKED}"
+    if outcome == NOT_SURE:
+        assert decision is not None
+        watched = float(decision.watched_probability(probabilities[None], labels)[0])
+        return (
+            f"Not sure: have a person look. The first choice is {first}, but the probability of {decision.name} "
+            f"is {watched:.3f}, not below the threshold {decision.threshold:.4f}.{notes}"
+        )
+    share = malignant_share(probabilities, labels)
+    return f"Most probable is {first}; malignant diagnoses together {_words(share)}.{_caution(decision)}{notes}"
+
+
+def malignant_share(probabilities: np.ndarray, labels: LabelSet) -> float:
+    """Sum of the probabilities (K,) of the malignant diagnoses, in [0, 1]."""
+    return float(min(1.0, probabilities[np.array(labels.malignant)].sum()))
+
+
+def _caution(decision: Decision | None) -> str:
+    """What a diagnosis lacks where nothing can be "not sure"."""
+    if decision is not None and decision.threshold is not None:
+        return ""
+    why = "it was exported without one" if decision is None else decision.reason
+    return f' This bundle has no calibrated answer "not sure": {why}.'
+
+
+def _words(probability: float) -> str:
+    """Two decimals, but never a certainty that nobody has."""
+    if probability > 0.995:
+        return "above 0.99"
+    return "below 0.01" if probability < 0.005 else f"{probability:.2f}"

@@ -1,0 +1,40 @@
+"""A prediction's heat map over its image."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from lesionlens.bundle.outcome import DIAGNOSIS, NOT_SURE, NOT_USABLE
+from lesionlens.bundle.overlay import overlay, spread
+from lesionlens.bundle.runtime import Prediction
+from lesionlens.core.errors import BundleError
+from lesionlens.data.image import open_image
+
+TITLES = {DIAGNOSIS: "", NOT_SURE: "NOT SURE: ", NOT_USABLE: "NOT USABLE: "}
+
+
+def heat_map(prediction: Prediction, source: Path | bytes, code: str = "") -> Image.Image:
+    """Draw where the evidence for one diagnosis lies.
+
+    Args:
+        prediction: of this image.
+        source: the image, opened again at its full size.
+        code: the diagnosis; the most probable one if empty.
+
+    Raises:
+        BundleError: if the bundle gives no maps.
+        DataError: if the bundle does not know `code`.
+        ImageError: if the image cannot be read any more.
+    """
+    if prediction.maps is None:
+        raise BundleError("this bundle gives no heat maps: its network has no closed form of Grad-CAM")
+    labels = prediction.labels
+    number = labels.index(code or prediction.first.code)
+    image = np.asarray(open_image(source))
+    values = spread(prediction.maps[number], prediction.spec, image.shape[1], image.shape[0])
+    diagnosis = labels.diagnoses[number]
+    title = f"{TITLES[prediction.outcome]}{diagnosis.name} ({diagnosis.code}), probability {prediction.probabilities[number]:.2f}"
+    return overlay(image, values, title)

@@ -1,0 +1,316 @@
+"""Run a bundle: images in, predictions with heat maps out. No torch is loaded."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from lesionlens.bundle.bundle import RUNTIMES, Bundle, FileChecks, Variant, graph_files, read_bundle
+from lesionlens.bundle.decision import Decision
+from lesionlens.bundle.engines import Limits, computes_in, fast_int8, import_runtime, installed
+from lesionlens.bundle.gate import Gate, Verdict
+from lesionlens.bundle.outcome import DIAGNOSIS, NOT_USABLE, explain, malignant_share, outcome_of
+from lesionlens.bundle.outputs import Outputs
+from lesionlens.bundle.selftest import load_variant, run_selftest
+from lesionlens.core.errors import BundleError, ImageError, RecipeError
+from lesionlens.core.labels import Diagnosis, LabelSet
+from lesionlens.data.image import InputSpec, centre_crop, open_image, prepare
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What a bundle says about one image.
+
+    Attributes:
+        source: path of the image; empty for bytes.
+        labels: the diagnoses.
+        probabilities: calibrated, float32 (K,), in the order of `labels`.
+        features: pooled features, float32 (C,).
+        maps: raw Grad-CAM of every diagnosis, float32 (K, h, w); None where the bundle has none.
+        spec: how the image was prepared.
+        timings_ms: milliseconds by step: `decode`, `resize`, `network` (its share of the batch).
+        bundle_id: of the bundle that said it.
+        verdict: of the gate; None where the bundle has none.
+        decision: when it is "not sure"; None where the bundle does not say.
+    """
+
+    source: str
+    labels: LabelSet
+    probabilities: np.ndarray
+    features: np.ndarray
+    maps: np.ndarray | None
+    spec: InputSpec
+    timings_ms: dict[str, float]
+    bundle_id: str
+    verdict: Verdict | None = None
+    decision: Decision | None = None
+
+    @property
+    def outcome(self) -> str:
+        """`diagnosis`, `not_sure` (a person has to look) or `not_usable` (the verdict says why)."""
+        return outcome_of(self.probabilities, self.labels, self.verdict, self.decision)
+
+    @property
+    def explanation(self) -> str:
+        """The answer in one or two sentences, for people."""
+        return explain(self.probabilities, self.labels, self.verdict, self.decision)
+
+    @property
+    def first(self) -> Diagnosis:
+        """The most probable diagnosis."""
+        return self.labels.diagnoses[int(self.probabilities.argmax())]
+
+    @property
+    def by_code(self) -> dict[str, float]:
+        """Probability of each diagnosis."""
+        return {code: float(value) for code, value in zip(self.labels.codes, self.probabilities, strict=True)}
+
+    @property
+    def malignant_share(self) -> float:
+        """Sum of the probabilities of the malignant diagnoses, in [0, 1]."""
+        return malignant_share(self.probabilities, self.labels)
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON-ready form, without features and maps; only a diagnosis has one, an unusable image has no probabilities."""
+        outcome, by_code = self.outcome, {} if self.outcome == NOT_USABLE else self.by_code
+        return {
+            "image": self.source,
+            "outcome": outcome,
+            "explanation": self.explanation,
+            "diagnosis": self.first.code if outcome == DIAGNOSIS else None,
+            "malignant_share": round(self.malignant_share, 6) if by_code else None,
+            "probabilities": {code: round(value, 6) for code, value in by_code.items()},
+            "gate": None if self.verdict is None else self.verdict.to_json(),
+            "timings_ms": {step: round(value, 2) for step, value in self.timings_ms.items()},
+            "bundle": self.bundle_id,
+        }
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An image that could not be used.
+
+    Attributes:
+        source: its path; empty for bytes.
+        error: why.
+    """
+
+    source: str
+    error: ImageError
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """An image as the network takes it.
+
+    Attributes:
+        source: path of the image; empty for bytes.
+        pixels: uint8 (S, S, 3), contiguous.
+        image_size: width and height of the upright original, pixels.
+        timings_ms: milliseconds by step: `decode`, `resize`.
+    """
+
+    source: str
+    pixels: np.ndarray
+    image_size: tuple[int, int]
+    timings_ms: dict[str, float]
+
+
+class Predictor:
+    """A bundle, opened, checked and loaded.
+
+    Args:
+        path: the bundle's folder.
+        runtime: `openvino`, `onnxruntime`, or `auto`: OpenVINO where it is installed and the
+            variant has a graph for it, else ONNX Runtime.
+        variant: its name, or `auto`: the bundle's default; if that cannot be run here, fp32.
+        threads: of computation; 0 leaves it to the runtime.
+        batch_size: most images in one pass.
+        workers: threads that read and decode ahead. Memory holds at most workers decoded images
+            and 2 * batch_size + workers prepared ones.
+        streams: passes at one time, if as many threads call `answer` or `run`; see `Limits`.
+
+    Raises:
+        BundleError: if the bundle is damaged, cannot be run here, or fails its self-test.
+        RecipeError: if an argument is out of range.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        runtime: str = "auto",
+        variant: str = "auto",
+        threads: int = 0,
+        batch_size: int = 1,
+        workers: int = 1,
+        streams: int = 1,
+    ) -> None:
+        if runtime not in ("auto", *RUNTIMES):
+            raise RecipeError(f"runtime {runtime!r}; it must be auto, {' or '.join(RUNTIMES)}")
+        for name, value, least in (
+            ("threads", threads, 0),
+            ("batch size", batch_size, 1),
+            ("workers", workers, 1),
+            ("streams", streams, 1),
+        ):
+            if not least <= value <= 4096:
+                raise RecipeError(f"{name} = {value}; it must be from {least} to 4096")
+        self.bundle = read_bundle(path)
+        self.variant, self.runtime, self.notes = choose(self.bundle, runtime, variant)
+        self.workers = workers
+        self.limits = Limits(threads, batch_size, streams)
+        graphs = graph_files(self.variant.graphs[self.runtime], self.bundle.files)
+        with FileChecks(self.bundle, first=graphs) as checks:
+            import_runtime(self.runtime)
+            checks.wait(graphs)
+            self._engine = load_variant(self.bundle, self.variant, self.runtime, self.limits)
+            checks.wait()  # the rest was hashed while the graph was compiled
+        self.gate = Gate.from_bundle(self.bundle)
+        self.decision = Decision.from_bundle(self.bundle)
+        self.selftest = run_selftest(self.bundle, self.variant, self.runtime, self._engine, self.limits)
+
+    def predict(self, sources: Iterable[Path | bytes]) -> Iterator[Prediction]:
+        """Predict images one after the other, in their order.
+
+        Args:
+            sources: paths or file contents; taken only as fast as they are worked off.
+
+        Raises:
+            ImageError: at the first image that cannot be used; see `attempt` to go on.
+        """
+        for result in self.attempt(sources):
+            if isinstance(result, Failure):
+                raise result.error
+            yield result
+
+    def attempt(self, sources: Iterable[Path | bytes]) -> Iterator[Prediction | Failure]:
+        """Predict images in their order; one that cannot be used gives a Failure and the rest goes on.
+
+        Args:
+            sources: paths or file contents; taken only as fast as they are worked off.
+        """
+        waiting: list[Prepared | Failure] = []
+        n_images = 0
+        for item in self._prepared(sources):
+            waiting.append(item)
+            n_images += isinstance(item, Prepared)
+            if n_images == self.limits.batch_size or not n_images:
+                yield from self._answer(waiting)
+                waiting, n_images = [], 0
+        yield from self._answer(waiting)
+
+    def answer(self, images: Sequence[Prepared]) -> list[Prediction]:
+        """Predict images that are decoded and scaled already, in one pass.
+
+        Args:
+            images: at most the batch size of them, prepared with the bundle's InputSpec.
+        """
+        return [found for found in self._answer(list(images)) if isinstance(found, Prediction)]
+
+    def run(self, images: np.ndarray) -> Outputs:
+        """Results for prepared images, uint8 (N, S, S, 3) with N at most the batch size."""
+        return self._engine.run(images)
+
+    def _answer(self, items: Sequence[Prepared | Failure]) -> Iterator[Prediction | Failure]:
+        images = [item.pixels for item in items if isinstance(item, Prepared)]
+        started = time.perf_counter()
+        outputs = self._engine.run(np.stack(images)) if images else None
+        network_ms = 1000 * (time.perf_counter() - started) / max(1, len(images))
+        row = 0
+        for item in items:
+            if isinstance(item, Failure):
+                yield item
+                continue
+            assert outputs is not None
+            yield self._prediction(item, outputs, row, network_ms)
+            row += 1
+
+    def _prediction(self, item: Prepared, outputs: Outputs, row: int, network_ms: float) -> Prediction:
+        probabilities = outputs.probabilities[row]
+        if not np.isfinite(probabilities).all():
+            raise BundleError(
+                f"bundle {self.bundle.path} gives NaN for {item.source or 'an image'}; do not use it on this machine"
+            )
+        return Prediction(
+            source=item.source,
+            labels=self.bundle.labels,
+            probabilities=probabilities,
+            features=outputs.features[row],
+            maps=None if outputs.maps is None else outputs.maps[row],
+            spec=self.bundle.spec,
+            timings_ms={**item.timings_ms, "network": network_ms},
+            bundle_id=self.bundle.id,
+            verdict=None if self.gate is None else self.gate.check(item.image_size, item.pixels, outputs.features[row]),
+            decision=self.decision,
+        )
+
+    def _prepared(self, sources: Iterable[Path | bytes]) -> Iterator[Prepared | Failure]:
+        """Images decoded and scaled ahead of the network, in order, few at a time."""
+        Image.preinit()  # Pillow registers its readers on first use, which threads would race for
+        left = iter(sources)
+        pool = ThreadPoolExecutor(self.workers)
+        try:
+            ahead = islice(left, self.workers + self.limits.batch_size)
+            queue: deque[Future[Prepared | Failure]] = deque(pool.submit(_prepare, source, self.bundle.spec) for source in ahead)
+            while queue:
+                yield queue.popleft().result()
+                queue.extend(pool.submit(_prepare, source, self.bundle.spec) for source in islice(left, 1))
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def choose(bundle: Bundle, runtime: str = "auto", variant: str = "auto") -> tuple[Variant, str, tuple[str, ...]]:
+    """Which variant to run with which runtime, and what the user should know about the choice.
+
+    Raises:
+        BundleError: if what was asked for is not in the bundle or not installed here.
+    """
+    chosen = bundle.variant(variant)
+    found = _runtime_for(chosen, runtime)
+    notes: list[str] = []
+    usable = found is not None and computes_in(found, chosen.precision)
+    if not usable and variant == "auto" and chosen.name != "fp32" and "fp32" in bundle.variants:
+        needed = " or ".join(chosen.graphs) + ("" if found is None else f" on a processor with {chosen.precision}")
+        notes.append(f"variant {chosen.name!r} needs {needed}, which is not here; running fp32 instead")
+        chosen = bundle.variant("fp32")
+        found = _runtime_for(chosen, runtime)
+    if found is None:
+        wanted = " or ".join(chosen.graphs) if runtime == "auto" else runtime
+        have = ", ".join(name for name in RUNTIMES if installed(name)) or "none"
+        raise BundleError(
+            f"variant {chosen.name!r} of bundle {bundle.path} is for {' and '.join(chosen.graphs)}; {wanted} was asked for and "
+            f"installed here is {have}. Install it with pip, or choose another --variant"
+        )
+    if "int8" in chosen.name and fast_int8() is False:
+        notes.append(
+            "this processor has no int8 products (VNNI); the int8 variant is right here but perhaps not faster than fp32"
+        )
+    return chosen, found, tuple(notes)
+
+
+def _runtime_for(variant: Variant, runtime: str) -> str | None:
+    wanted = RUNTIMES if runtime == "auto" else (runtime,)
+    return next((name for name in wanted if name in variant.graphs and installed(name)), None)
+
+
+def _prepare(source: Path | bytes, spec: InputSpec) -> Prepared | Failure:
+    name = str(source) if isinstance(source, Path) else ""
+    started = time.perf_counter()
+    try:
+        image = open_image(source)
+    except ImageError as error:
+        return Failure(name, error)
+    decoded = time.perf_counter()
+    pixels = np.ascontiguousarray(centre_crop(prepare(image, spec), spec.size))
+    done = time.perf_counter()
+    return Prepared(name, pixels, image.size, {"decode": 1000 * (decoded - started), "resize": 1000 * (done - decoded)})

@@ -1,0 +1,162 @@
+"""The self-test that travels in a bundle: a few prepared images and what the network must say of them."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lesionlens.bundle.bundle import SELFTEST_FILE, Bundle, Variant
+from lesionlens.bundle.engines import Engine, Limits, Port, load_engine
+from lesionlens.bundle.outputs import INPUT, MAPS, Outputs, differences, join, summary
+from lesionlens.core.errors import BundleError
+
+ON_OPENING = 2  # images checked whenever a bundle is opened; `inspect` checks all of them
+IMAGES_KEY = "images"
+
+
+@dataclass(frozen=True, eq=False)
+class SelfTest:
+    """Content of selftest.npz.
+
+    Attributes:
+        images: prepared, uint8 (N, S, S, 3).
+        expected: results by variant.
+    """
+
+    images: np.ndarray
+    expected: dict[str, Outputs]
+
+
+def write_selftest(selftest: SelfTest, folder: Path) -> None:
+    """Write selftest.npz into a bundle that is being made."""
+    arrays: dict[str, Any] = {IMAGES_KEY: selftest.images}
+    for variant, outputs in selftest.expected.items():
+        arrays |= {f"{variant}/{name}": value for name, value in outputs._asdict().items() if value is not None}
+    with (folder / SELFTEST_FILE).open("wb") as stream:
+        np.savez_compressed(stream, **arrays)
+
+
+def read_selftest(bundle: Bundle) -> SelfTest:
+    """Read selftest.npz; nothing in the file is ever executed.
+
+    Raises:
+        BundleError: if it is damaged or does not fit the bundle.
+    """
+    path = bundle.path / SELFTEST_FILE
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        images = arrays.pop(IMAGES_KEY)
+        expected = {name: _expected(arrays, name) for name in bundle.variants}
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        raise BundleError(f"{path} cannot be read ({error}); copy or export the bundle again") from error
+    side = bundle.spec.size
+    if images.dtype != np.uint8 or images.shape[1:] != (side, side, 3) or not len(images):
+        raise BundleError(f"{path} holds {images.dtype} {images.shape}, not images of {side}x{side}; export the bundle again")
+    return SelfTest(images, expected)
+
+
+def load_variant(bundle: Bundle, variant: Variant, runtime: str, limits: Limits) -> Engine:
+    """Load one variant of a bundle, and check that its graph takes and gives what the bundle says.
+
+    Raises:
+        BundleError: if the runtime cannot load it, or its inputs or outputs are others.
+    """
+    if runtime not in variant.graphs:
+        raise BundleError(
+            f"variant {variant.name!r} of bundle {bundle.path} is for {' and '.join(variant.graphs)}, not for {runtime}; "
+            "choose another --runtime or --variant"
+        )
+    graph = bundle.path / variant.graphs[runtime]
+    engine = load_engine(runtime, graph, bundle.spec.size, variant.precision, limits)
+    check_ports(engine, bundle, graph)
+    return engine
+
+
+def check_ports(engine: Engine, bundle: Bundle, graph: Path) -> None:
+    """Refuse a graph whose inputs or outputs are not those of the bundle.
+
+    Raises:
+        BundleError: naming the first that is wrong.
+    """
+    side = bundle.spec.size
+    shapes = {name: Port("float32", (None, *shape)) for name, shape in bundle.outputs.items() if shape is not None}
+    for what, found, wanted in (
+        ("inputs", engine.inputs, {INPUT: Port("uint8", (None, side, side, 3))}),
+        ("outputs", engine.outputs, shapes),
+    ):
+        if found.keys() != wanted.keys() or any(not _fits(found[name], wanted[name]) for name in wanted):
+            raise BundleError(f"{graph} has the {what} {_ports(found)}; this bundle needs {_ports(wanted)}. Export it again")
+
+
+def run_selftest(
+    bundle: Bundle, variant: Variant, runtime: str, engine: Engine, limits: Limits, n_images: int = ON_OPENING
+) -> str:
+    """Run some images of the self-test and compare with what is expected.
+
+    Args:
+        bundle: an open bundle.
+        variant: which of its variants `engine` has loaded.
+        runtime: that runs it.
+        engine: the loaded variant.
+        limits: that it was loaded with.
+        n_images: how many; 0 means all.
+
+    Returns:
+        The largest differences, for people.
+
+    Raises:
+        BundleError: if a difference is beyond the variant's tolerance.
+    """
+    selftest = read_selftest(bundle)
+    n_images = min(n_images or len(selftest.images), len(selftest.images))
+    found = run_batches(engine, selftest.images[:n_images], limits.batch_size)
+    return check_outputs(bundle, variant, runtime, found, selftest.expected[variant.name].rows(0, n_images))
+
+
+def check_outputs(bundle: Bundle, variant: Variant, runtime: str, found: Outputs, wanted: Outputs) -> str:
+    """Compare results with the expected ones.
+
+    Returns:
+        The largest differences, for people.
+
+    Raises:
+        BundleError: if one is beyond the variant's tolerance.
+    """
+    measured = differences(found, wanted)
+    broken = variant.tolerance.broken_by(measured)
+    if broken:
+        raise BundleError(
+            f"bundle {bundle.path}: variant {variant.name!r} fails its self-test on {runtime}: differences {summary(broken)}, "
+            f"allowed {summary(variant.tolerance.to_json())}. Do not use it here; try another --runtime or --variant"
+        )
+    return summary(measured)
+
+
+def run_batches(engine: Engine, images: np.ndarray, batch_size: int) -> Outputs:
+    """Results for any number of images, at least one, in batches."""
+    starts = range(0, len(images), batch_size)
+    return join([engine.run(np.ascontiguousarray(images[start : start + batch_size])) for start in starts])
+
+
+def _expected(arrays: dict[str, np.ndarray], variant: str) -> Outputs:
+    return Outputs(arrays[f"{variant}/probabilities"], arrays[f"{variant}/features"], arrays.get(f"{variant}/{MAPS}"))
+
+
+def _fits(found: Port, wanted: Port) -> bool:
+    sides = zip(found.shape, wanted.shape, strict=False)
+    return (
+        found.kind == wanted.kind
+        and len(found.shape) == len(wanted.shape)
+        and all(one is None or other is None or one == other for one, other in sides)
+    )
+
+
+def _ports(ports: Any) -> str:
+    texts = (f"{name} {port.kind} ({', '.join(str(side or 'N') for side in port.shape)})" for name, port in ports.items())
+    return ", ".join(texts) or "none"

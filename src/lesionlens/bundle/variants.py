@@ -1,0 +1,103 @@
+"""Variants of a bundle: the same network in other forms, each checked before it may join."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lesionlens.bundle.bundle import CARD_FILE, FACTS_FILE, Bundle, Variant, open_bundle, write_facts
+from lesionlens.bundle.card import card
+from lesionlens.bundle.engines import Limits, installed
+from lesionlens.bundle.outputs import Outputs, Tolerance
+from lesionlens.bundle.selftest import SelfTest, check_outputs, load_variant, read_selftest, run_batches, write_selftest
+from lesionlens.core.artifact import atomic_folder
+from lesionlens.core.errors import BundleError
+
+
+@dataclass(frozen=True)
+class NewVariant:
+    """What `add_variant` puts into a bundle.
+
+    Attributes:
+        name: `int8`, `bf16`, ...; one that is there already is replaced.
+        files: paths to copy in; may be empty if the graphs are there already (bf16 uses the file of fp32).
+        graphs: name of the file to load, by runtime.
+        precision: number format of what is not quantised.
+        tolerance: of the self-test.
+        comparison: measured against torch on real images; see `export.compare`.
+        figures: accuracy, latency and whatever else was measured.
+        default: whether it becomes the variant that runs unless another is asked for; one that was and
+            should not be any more gives way to fp32.
+    """
+
+    name: str
+    files: Sequence[Path]
+    graphs: Mapping[str, str]
+    precision: str = "fp32"
+    tolerance: Tolerance = field(default_factory=Tolerance)
+    comparison: Mapping[str, Any] = field(default_factory=dict)
+    figures: Mapping[str, Any] = field(default_factory=dict)
+    default: bool = False
+
+
+def add_variant(path: Path, new: NewVariant) -> Bundle:
+    """Put one more variant into a bundle; the bundle gets another id.
+
+    The variant is run on the self-test's images by every runtime that is both installed and
+    named. What the first of them gives is what the self-test expects from then on; the others
+    must agree within the tolerance. The bundle is replaced only when all of this succeeded.
+
+    Args:
+        path: the bundle's folder.
+        new: the variant and its files.
+
+    Raises:
+        BundleError: if the bundle is damaged, no named runtime is installed, a graph has the wrong
+            inputs or outputs, or the runtimes do not agree.
+        StorageError: if the disk is full or may not be written; the bundle stays as it was.
+    """
+    bundle = open_bundle(path)
+    variant = Variant(new.name, dict(new.graphs), new.precision, new.tolerance, dict(new.comparison), dict(new.figures))
+    with atomic_folder(path, mark=FACTS_FILE) as folder:
+        for name in bundle.files:
+            shutil.copyfile(path / name, folder / name)
+        for file in new.files:
+            shutil.copyfile(file, folder / file.name)
+        facts = {key: value for key, value in bundle.facts.items() if key not in ("format", "id", "files")}
+        facts["variants"] = {**facts["variants"], new.name: variant.to_json()}
+        before = facts["default_variant"]
+        facts["default_variant"] = new.name if new.default else "fp32" if before == new.name else before
+        _remove_unused(folder, facts)
+        _extend_selftest(bundle, variant, folder)
+        (folder / CARD_FILE).write_text(card(facts), encoding="utf-8")
+        write_facts(folder, facts)
+    return open_bundle(path)
+
+
+def _remove_unused(folder: Path, facts: dict[str, Any]) -> None:
+    """Take out graphs that a replaced variant leaves behind."""
+    used = {name for variant in facts["variants"].values() for name in variant["graphs"].values()}
+    for path in folder.iterdir():
+        stem = path.name.removesuffix(".data")
+        graph = path.with_suffix(".xml").name if path.suffix == ".bin" else stem
+        if path.suffix in (".onnx", ".xml", ".bin", ".data") and graph not in used:
+            path.unlink()
+
+
+def _extend_selftest(bundle: Bundle, variant: Variant, folder: Path) -> None:
+    selftest = read_selftest(bundle)
+    runtimes = [runtime for runtime in variant.graphs if installed(runtime)]
+    if not runtimes:
+        raise BundleError(f"variant {variant.name!r} is for {', '.join(variant.graphs)}; install one of them to add it")
+    here = Bundle(**{**vars(bundle), "path": folder})
+    expected: Outputs | None = None
+    for runtime in runtimes:
+        found = run_batches(load_variant(here, variant, runtime, Limits()), selftest.images, 1)
+        if expected is not None:
+            check_outputs(bundle, variant, runtime, found, expected)
+        expected = expected or found
+    assert expected is not None
+    write_selftest(SelfTest(selftest.images, {**selftest.expected, variant.name: expected}), folder)

@@ -1,0 +1,1 @@
+"""Readers of the layouts that public and private image collections come in."""

@@ -1,1 +1,0 @@
-"""The bundle: written with torch, run without it."""

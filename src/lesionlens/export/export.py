@@ -1,0 +1,327 @@
+"""A checkpoint becomes a bundle: graph, temperature, scores, card and self-test, compared with torch."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from lesionlens import __version__
+from lesionlens.bundle.bundle import (
+    CARD_FILE,
+    FACTS_FILE,
+    GRAPH_FILE,
+    RUNTIMES,
+    WEIGHTS_FILE,
+    Bundle,
+    Variant,
+    check_replaceable,
+    open_bundle,
+    write_facts,
+)
+from lesionlens.bundle.card import card
+from lesionlens.bundle.engines import Limits, installed, load_engine, version_of
+from lesionlens.bundle.outputs import Outputs, Tolerance, differences, shapes, summary
+from lesionlens.bundle.selftest import SelfTest, run_batches, write_selftest
+from lesionlens.core.artifact import atomic_folder, hash_file
+from lesionlens.core.errors import CheckpointError, ModelError, RecipeError
+from lesionlens.data.image import InputSpec, centre_crop
+from lesionlens.data.index import Index
+from lesionlens.data.split import Split
+from lesionlens.data.store import Store
+from lesionlens.evaluation.calibration import expected_calibration_error, softmax
+from lesionlens.evaluation.evaluate import PredictionSettings, predict_part
+from lesionlens.evaluation.predictions import Predictions
+from lesionlens.evaluation.scores import score
+from lesionlens.evaluation.temperature import fit_temperature, scaled_loss
+from lesionlens.export.decision_fit import SENSITIVITY, check_sensitivity, fit_decision
+from lesionlens.export.gate_fit import REJECTION_RATE, check_rate, write_gate
+from lesionlens.export.gate_material import BATCH as GATE_BATCH
+from lesionlens.export.gate_material import gate_for
+from lesionlens.export.graph import OPSET, GraphNetwork, run_graph, write_graph
+from lesionlens.export.provenance import INTENDED_USE, leak_statement, licences
+from lesionlens.training.checkpoint import CheckpointInfo, load_network
+
+EXPORTED_WITH = ("torch", "onnx", "onnxscript", "onnxruntime")
+PART = "validation"
+BATCH = 3  # of the comparison: neither 1 nor the batch that was traced
+
+
+@dataclass(frozen=True)
+class ExportSettings:
+    """How a bundle is made.
+
+    Attributes:
+        compared_images: real images of the validation part on which every runtime is compared with torch.
+        selftest_images: how many of them travel in the bundle.
+        tolerance: beyond which the export fails.
+        data_licence: of the images, if the source does not tell.
+        batch_size: images in one pass while the temperature is fitted.
+        gate_images: images of the training part, and of the validation part, that the gate is fitted on; 0 leaves it out.
+        rejection_rate: share of good images that the gate may reject.
+        sensitivity: for melanoma, with "not sure" counted as found.
+    """
+
+    compared_images: int = 32
+    selftest_images: int = 4
+    tolerance: Tolerance = field(default_factory=Tolerance)
+    data_licence: str = ""
+    batch_size: int = 32
+    gate_images: int = 2000
+    rejection_rate: float = REJECTION_RATE
+    sensitivity: float = SENSITIVITY
+
+    def __post_init__(self) -> None:
+        check_rate(self.rejection_rate)
+        check_sensitivity(self.sensitivity)
+        if not 0 <= self.gate_images <= 1_000_000:
+            raise RecipeError(f"{self.gate_images} images for the gate; it must be from 0 (no gate) to 1000000")
+        if not 1 <= self.selftest_images <= self.compared_images:
+            raise RecipeError(
+                f"{self.selftest_images} images for the self-test and {self.compared_images} to compare; "
+                "it must be at least 1, and at most as many as are compared"
+            )
+        if not 1 <= self.batch_size <= 100_000:
+            raise RecipeError(f"batch size {self.batch_size}; it must be from 1 to 100000")
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a checkpoint was trained with.
+
+    Attributes:
+        index: its images.
+        split: its split.
+        store: its pixels.
+    """
+
+    index: Index
+    split: Split
+    store: Store
+
+
+def export(
+    checkpoint: Path,
+    material: Material,
+    out: Path,
+    predictions: Predictions | None = None,
+    settings: ExportSettings | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Bundle:
+    """Write the bundle of a checkpoint; nothing is left behind if any step fails.
+
+    Args:
+        checkpoint: best.safetensors of a run.
+        material: index, split and store of that run.
+        out: folder to write; a bundle that lies there is replaced.
+        predictions: of the test part by this checkpoint, for the figures in the card; None leaves
+            them out, and the card says so.
+        settings: how.
+        progress: told how many images were looked at: `images_to_look_at` in all.
+
+    Raises:
+        CheckpointError: if the checkpoint, the material and the predictions do not belong together.
+        ModelError: if the network cannot be exported, or computes something else than torch does.
+        BundleError: if `out` holds something that is no bundle.
+        RecipeError: if there are no validation images.
+        StorageError: if the disk is full or may not be written.
+    """
+    settings = settings or ExportSettings()
+    check_replaceable(out)
+    trained = _Trained(checkpoint, hash_file(checkpoint) if checkpoint.is_file() else "", *load_network(checkpoint))
+    _check_predictions(predictions, trained)
+    wanted = PredictionSettings(part=PART, views=1, batch_size=settings.batch_size)
+    validation = predict_part(checkpoint, material.index, material.split, material.store, wanted, progress)
+    fitted = _fit(validation)
+    images = comparison_images(validation.image_ids, material.store, trained.info.spec, settings.compared_images)
+    graph = GraphNetwork(trained.network, trained.info.spec, fitted["value"])
+    reference = run_graph(graph, images)
+    facts = _facts(trained, material, settings.data_licence)
+    facts |= {"outputs": shapes(reference), "temperature": fitted, "scores": _scores(predictions, fitted["value"], trained.info)}
+    facts["decision"] = _decision(validation, fitted["value"], settings.sensitivity)
+    with atomic_folder(out, mark=FACTS_FILE) as folder:
+        write_graph(graph, folder / GRAPH_FILE)
+        compared = compare(folder / GRAPH_FILE, images, reference, settings.tolerance)
+        fp32 = Variant("fp32", dict.fromkeys(RUNTIMES, GRAPH_FILE), tolerance=settings.tolerance, comparison=compared)
+        facts |= {"default_variant": "fp32", "variants": {"fp32": fp32.to_json()}}
+        facts["gate"] = _write_gate(folder, material, trained.info.spec, settings, progress)
+        count = settings.selftest_images
+        write_selftest(SelfTest(images[:count], {"fp32": reference.rows(0, count)}), folder)
+        shutil.copyfile(checkpoint, folder / WEIGHTS_FILE)
+        (folder / CARD_FILE).write_text(card(facts), encoding="utf-8")
+        write_facts(folder, facts)
+    return open_bundle(out)
+
+
+def images_to_look_at(split: Split, settings: ExportSettings) -> int:
+    """How many images `export` tells its progress of, those that are not in the store included."""
+    sizes = {part: len(split.parts[part]) for part in ("training", PART)}
+    return sizes[PART] + sum(min(size, settings.gate_images) for size in sizes.values())
+
+
+@dataclass(frozen=True)
+class _Trained:
+    checkpoint: Path
+    hash: str
+    network: nn.Module
+    info: CheckpointInfo
+
+
+def comparison_images(ids: np.ndarray, store: Store, spec: InputSpec, count: int) -> np.ndarray:
+    """Prepared images, uint8 (n, S, S, 3), spread evenly over `ids`; all of them if they are fewer than `count`."""
+    chosen = np.unique(np.linspace(0, len(ids) - 1, min(count, len(ids))).round().astype(int))
+    frames = store.images[np.sort(store.rows([str(ids[number]) for number in chosen]))]
+    return np.ascontiguousarray(centre_crop(frames, spec.size))
+
+
+def compare(
+    graph: Path,
+    images: np.ndarray,
+    reference: Outputs,
+    tolerance: Tolerance,
+    precision: str = "fp32",
+    runtimes: Sequence[str] = RUNTIMES,
+) -> dict[str, Any]:
+    """Run a graph with every runtime that is installed, and compare with torch, one by one and in batches.
+
+    Args:
+        graph: ONNX, or OpenVINO's XML.
+        images: prepared, uint8 (N, S, S, 3).
+        reference: what torch gives for them.
+        tolerance: beyond which it is an error.
+        precision: number format of what is not quantised.
+        runtimes: of which those that are installed are asked.
+
+    Returns:
+        `n_images`, `tolerance`, and by runtime the largest differences and the share of images whose
+        first choice is the same.
+
+    Raises:
+        ModelError: if a difference is beyond the tolerance, or no runtime is installed.
+    """
+    chosen = [name for name in runtimes if installed(name) and (name == "openvino" or graph.suffix == ".onnx")]
+    if not chosen:
+        raise ModelError("no runtime is installed to compare the export with; install one with: pip install onnxruntime")
+    found: dict[str, Any] = {"n_images": len(images), "tolerance": tolerance.to_json(), "runtimes": {}}
+    for runtime in chosen:
+        measured, same = _measure(runtime, graph, images, reference, precision)
+        broken = tolerance.broken_by(measured)
+        if broken:
+            raise ModelError(
+                f"{graph.name} computes something else than torch on {runtime} over {len(images)} images: differences "
+                f"{summary(broken)}, allowed {summary(tolerance.to_json())}. Nothing was written; choose another network"
+            )
+        found["runtimes"][runtime] = {"version": version_of(runtime), "largest_difference": measured, "same_first": same}
+    return found
+
+
+def _measure(runtime: str, graph: Path, images: np.ndarray, reference: Outputs, precision: str) -> tuple[dict[str, float], float]:
+    """Largest differences one by one and in batches, and the share of images with the same first choice."""
+    found: list[dict[str, float]] = []
+    for batch_size in (1, BATCH):
+        engine = load_engine(runtime, graph, images.shape[1], precision, Limits(batch_size=batch_size))
+        outputs = run_batches(engine, images, batch_size)
+        found.append(differences(outputs, reference))
+    same = outputs.probabilities.argmax(axis=1) == reference.probabilities.argmax(axis=1)
+    return {name: float(np.max([each[name] for each in found])) for name in found[0]}, float(same.mean())
+
+
+def _fit(validation: Predictions) -> dict[str, Any]:
+    """The temperature and what it does to the calibration of the part it was fitted on."""
+    logits, labels = validation.logits.astype(np.float64), validation.labels
+    value = fit_temperature(logits, labels)
+    errors = [expected_calibration_error(softmax(logits / t), labels) for t in (1.0, value)]
+    return {
+        "value": value,
+        "fitted_on": validation.part,
+        "n_images": len(validation),
+        "nll_before": scaled_loss(logits, labels, 1.0),
+        "nll_after": scaled_loss(logits, labels, value),
+        "ece_before": errors[0],
+        "ece_after": errors[1],
+    }
+
+
+def _decision(validation: Predictions, temperature: float, sensitivity: float) -> dict[str, Any]:
+    """The third answer's threshold, on what the bundle will say of the validation part."""
+    probabilities = softmax(validation.logits / temperature)
+    fitted = fit_decision(probabilities, validation.labels, validation.lesion_ids, validation.label_set, sensitivity)
+    return fitted.to_json()
+
+
+def _write_gate(
+    folder: Path, material: Material, spec: InputSpec, settings: ExportSettings, progress: Callable[[int], None] | None
+) -> dict[str, Any] | None:
+    """Fit the gate with the graph that was written, by the runtime that will be preferred; its facts, or None if left out."""
+    if not settings.gate_images:
+        return None
+    runtime = next(name for name in RUNTIMES if installed(name))
+    engine = load_engine(runtime, folder / GRAPH_FILE, spec.size, "fp32", Limits(batch_size=GATE_BATCH))
+    told = progress or (lambda count: None)
+    parts = (material.index, material.split, material.store)
+    fitted = gate_for(engine.run, *parts, spec, settings.gate_images, settings.rejection_rate, told)
+    write_gate(fitted, folder)
+    return fitted.facts
+
+
+def _scores(predictions: Predictions | None, temperature: float, info: CheckpointInfo) -> dict[str, Any] | None:
+    """Figures of what the bundle answers: with the temperature applied."""
+    if predictions is None:
+        return None
+    recipe = info.recipe.evaluation
+    calibrated = dataclasses.replace(predictions, logits=(predictions.logits / temperature).astype(np.float32))
+    return {**score(calibrated, recipe.resamples, recipe.confidence), "temperature": temperature}
+
+
+def _check_predictions(predictions: Predictions | None, trained: _Trained) -> None:
+    if predictions is not None and predictions.origin.hashes.get("checkpoint") != trained.hash:
+        raise CheckpointError(
+            f"the predictions are of another checkpoint than {trained.checkpoint}; make them again with: lesionlens evaluate, "
+            "or leave the figures out with --no-scores"
+        )
+
+
+def _facts(trained: _Trained, material: Material, data_licence: str) -> dict[str, Any]:
+    info = trained.info
+    source, model = material.index.source, info.recipe.model
+    return {
+        "name": info.recipe.name,
+        "labels": info.labels.to_json(),
+        "input": info.spec.to_json(),
+        "input_hash": info.spec.hash,
+        "opset": OPSET,
+        "origin": _origin(trained, material, source),
+        "versions": {"training": info.versions, "export": _versions()},
+        "intended_use": INTENDED_USE,
+        "licences": licences(source, model.name, model.weights, data_licence),
+    }
+
+
+def _origin(trained: _Trained, material: Material, source: str) -> dict[str, Any]:
+    info, split, index = trained.info, material.split, material.index
+    rate = split.leak_rate.get("test")
+    recipe = info.recipe.to_json()
+    recipe["model"]["weights"] = Path(recipe["model"]["weights"]).name  # a user's folders are nobody's business
+    return {
+        "recipe": recipe,
+        "epoch": info.epoch,
+        "averaged": info.averaged,
+        "source": source,
+        "images": {part: len(ids) for part, ids in split.parts.items()},
+        "protocol": split.protocol,
+        "leaks": split.leaks,
+        "leak_rate": rate,
+        "leak_statement": leak_statement(split.protocol, split.leaks, rate),
+        "hashes": {"checkpoint": trained.hash, "index": index.hash, "split": split.hash, "store": material.store.hash},
+    }
+
+
+def _versions() -> dict[str, str]:
+    return {"lesionlens": __version__, **{name: version(name) for name in EXPORTED_WITH}}

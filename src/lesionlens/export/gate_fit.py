@@ -1,0 +1,232 @@
+"""Fit a gate: the features' distribution on training images, the thresholds on validation images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lesionlens.bundle.gate import CHECKS, DISTANCE, GATE_FILE, FeatureGaussian, unit_length
+from lesionlens.bundle.quality import SHARPNESS
+from lesionlens.core.errors import DataError, RecipeError
+
+METHOD = "Mahalanobis distance of length-1 features, one mean, shrunk covariance (Ledoit & Wolf 2004)"
+DIRECTIONS = 256
+REJECTION_RATE = 0.02
+SHARES = {"not_dermoscopic": 0.5, "blurred": 0.125, "too_dark": 0.125, "too_bright": 0.125, "clipped": 0.125}
+MARGIN = 0.5  # where no image may be rejected: so much further out than the worst one, seen from the median
+SMALLEST_SPREAD = 1e-5  # of features of length 1
+RATES = (0.0001, 0.2)
+ROUNDING = 1e-9  # of logarithms
+LOGARITHMIC = (SHARPNESS, DISTANCE)
+
+
+@dataclass(frozen=True, eq=False)
+class FittedGate:
+    """A gate that was fitted.
+
+    Attributes:
+        gaussian: of the training features.
+        facts: for `bundle.json`, see docs/gate.md.
+    """
+
+    gaussian: FeatureGaussian
+    facts: dict[str, Any]
+
+
+def check_rate(rate: float) -> None:
+    """Refuse a rejection rate that makes no sense.
+
+    Raises:
+        RecipeError: if it is out of range.
+    """
+    if not RATES[0] <= rate <= RATES[1]:
+        raise RecipeError(f"rejection rate {rate}; it must be from {RATES[0]} to {RATES[1]} (0.02 rejects 2 % of good images)")
+
+
+def fit_gate(
+    features: np.ndarray,
+    validation: Mapping[str, np.ndarray],
+    validation_features: np.ndarray,
+    smallest_side_px: float,
+    rate: float = REJECTION_RATE,
+) -> FittedGate:
+    """Fit the distribution and choose the thresholds.
+
+    Args:
+        features: of training images, (N, C).
+        validation: measures of `quality.measure_quality` by name, each (M,).
+        validation_features: of the same validation images, (M, C).
+        smallest_side_px: shorter sides below this are too small.
+        rate: share of the validation images that all checks together may reject.
+
+    Raises:
+        DataError: if there are no images, or features are not finite.
+        RecipeError: if the rate is out of range.
+    """
+    check_rate(rate)
+    gaussian, shrinkage = fit_gaussian(features)
+    if not len(validation_features) or not np.isfinite(validation_features).all():
+        raise DataError(f"{len(validation_features)} validation images with finite features are not enough to set thresholds")
+    measures = {**validation, DISTANCE: gaussian.distance(validation_features)}
+    thresholds, allowed = choose_thresholds(measures, rate)
+    thresholds["too_small"] = float(smallest_side_px)
+    facts = {
+        "file": GATE_FILE,
+        "method": METHOD,
+        "fitted": {"part": "training", "n_images": len(features), "directions": len(gaussian.spreads), "shrinkage": shrinkage},
+        "rejection_rate": rate,
+        "shares": SHARES,
+        "thresholds": {code: thresholds[code] for code in CHECKS},
+        "validation": _outcome(measures, thresholds, allowed),
+    }
+    return FittedGate(gaussian, facts)
+
+
+def write_gate(fitted: FittedGate, folder: Path) -> None:
+    """Write gate.npz into a bundle that is being made."""
+    gaussian = fitted.gaussian
+    arrays = {name: np.asarray(getattr(gaussian, name), dtype=np.float32) for name in ("mean", "directions", "spreads", "rest")}
+    with (folder / GATE_FILE).open("wb") as stream:
+        np.savez(stream, **arrays)  # type: ignore[arg-type]  # allow_pickle is no array
+
+
+def fit_gaussian(features: np.ndarray, directions: int = DIRECTIONS) -> tuple[FeatureGaussian, float]:
+    """The distribution of features of length 1, and by how much its covariance was shrunk.
+
+    The covariance is that of Ledoit & Wolf (2004), which stands firm with fewer images than
+    features; of its eigenvectors the widest are kept and the rest share their mean variance.
+
+    Args:
+        features: (N, C), any N of at least 1.
+        directions: most to keep.
+
+    Returns:
+        The distribution, and the shrinkage in [0, 1].
+
+    Raises:
+        DataError: if there are no features, or some are not finite.
+    """
+    if features.ndim != 2 or not len(features) or not np.isfinite(features).all():
+        raise DataError(f"features of shape {features.shape}; a gate needs (N, C), at least one image, no NaN")
+    unit = unit_length(features).astype(np.float64)
+    mean = unit.mean(axis=0)
+    centred = unit - mean
+    variances, vectors = _eigen(centred)
+    width, total = centred.shape[1], float(variances.sum())
+    shrinkage = ledoit_wolf_shrinkage(centred, variances)
+    shrunk = (1 - shrinkage) * variances + shrinkage * total / width
+    kept = min(directions, len(variances), width)
+    left = (1 - shrinkage) * variances[kept:].sum() / max(1, width - kept) + shrinkage * total / width
+    spreads = np.sqrt(np.maximum(shrunk[:kept], SMALLEST_SPREAD**2))
+    rest = max(float(np.sqrt(left)), SMALLEST_SPREAD)
+    stored = [array.astype(np.float32) for array in (mean, vectors[:, :kept], spreads)]
+    return FeatureGaussian(stored[0], stored[1], stored[2], float(np.float32(rest))), shrinkage
+
+
+def ledoit_wolf_shrinkage(centred: np.ndarray, variances: np.ndarray) -> float:
+    """How far the covariance is moved towards a multiple of the identity, in [0, 1].
+
+    Ledoit & Wolf, J. Multivariate Analysis 88:365 (2004), section 3.2, with known mean.
+
+    Args:
+        centred: features minus their mean, (N, C).
+        variances: eigenvalues of their covariance, those that are 0 may be missing.
+    """
+    count, width = centred.shape
+    mean_variance = variances.sum() / width
+    spread = np.square(variances).sum() / width - mean_variance**2  # d^2
+    fourth = np.square(np.square(centred).sum(axis=1)).sum() / count
+    error = (fourth - np.square(variances).sum()) / (width * count)  # b-bar^2
+    if spread <= 0:
+        return 1.0
+    return float(np.clip(error / spread, 0, 1))
+
+
+def choose_thresholds(measures: Mapping[str, np.ndarray], rate: float) -> tuple[dict[str, float], dict[str, int]]:
+    """Thresholds at which all checks together reject at most `rate` of the images, shared out as `SHARES` says.
+
+    Every check may reject its worst images, as many as its share of one common level; the level is
+    raised until the images that any check rejects would be more than `rate` of them. A check that may
+    reject none gets a threshold beyond the worst image, see `MARGIN`.
+
+    Args:
+        measures: by name, each (M,).
+        rate: share of the images, in (0, 1).
+
+    Returns:
+        Thresholds by code, and how many images each check may reject.
+    """
+    badness = {code: _badness(code, measures[CHECKS[code].measure]) for code in SHARES}
+    count = len(next(iter(badness.values())))
+    order = {code: np.argsort(-values, kind="stable") for code, values in badness.items()}
+    levels = np.full(count, np.inf)  # at which an image is rejected, by any check
+    for code, share in SHARES.items():
+        rank = np.empty(count)
+        rank[order[code]] = np.arange(1, count + 1)
+        levels = np.minimum(levels, rank / (share * count))
+    most = int(np.floor(rate * count + 1e-9))
+    level = np.sort(levels)[most] if most < count else np.inf  # of the first image that must stay
+    allowed = {code: max(0, int(np.ceil(share * count * level - 1e-9)) - 1) for code, share in SHARES.items()}
+    return {code: _threshold(code, badness[code][order[code]], allowed[code]) for code in SHARES}, allowed
+
+
+def smallest_side(size: int, sides_px: np.ndarray | None) -> float:
+    """Shortest side of an image that is not too small, pixels.
+
+    Half the side that the network sees, so that nothing is blown up more than twice; less if
+    images of the validation part are smaller themselves; 0 if their sizes are not known.
+
+    Args:
+        size: side of the network's input, pixels.
+        sides_px: shorter sides of the validation images as they were sent, or None.
+    """
+    return 0.0 if sides_px is None or not len(sides_px) else float(min(np.ceil(size / 2), sides_px.min()))
+
+
+def _eigen(centred: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Eigenvalues (R,), falling, and eigenvectors (C, R) of the covariance, R = min(N, C)."""
+    count, width = centred.shape
+    if width <= count:
+        values, vectors = np.linalg.eigh(centred.T @ centred / count)
+        return np.maximum(values[::-1], 0), vectors[:, ::-1]
+    _, singular, rows = np.linalg.svd(centred, full_matrices=False)
+    return np.square(singular) / count, rows.T
+
+
+def _badness(code: str, values: np.ndarray) -> np.ndarray:
+    """The larger the worse; on a logarithmic scale where values spread over decades."""
+    scaled = np.log(np.maximum(values, 1e-12)) if CHECKS[code].measure in LOGARITHMIC else np.asarray(values, dtype=np.float64)
+    return -scaled if CHECKS[code].below else scaled
+
+
+def _threshold(code: str, falling: np.ndarray, allowed: int) -> float:
+    """Threshold that rejects the `allowed` worst images (fewer, where several are equally bad), or none of those seen."""
+    kept = float(falling[min(allowed, len(falling) - 1)])
+    edge = (kept + float(falling[allowed - 1])) / 2 if allowed else kept + MARGIN * (kept - float(np.median(falling)))
+    if CHECKS[code].measure not in LOGARITHMIC:
+        return -edge if CHECKS[code].below else edge
+    edge += ROUNDING
+    return float(np.exp(-edge if CHECKS[code].below else edge))
+
+
+def _outcome(measures: Mapping[str, np.ndarray], thresholds: dict[str, float], allowed: dict[str, int]) -> dict[str, Any]:
+    """What the thresholds do to the images that they were chosen on."""
+    rejected = {}
+    for code, check in CHECKS.items():
+        values = measures.get(check.measure, np.empty(0))
+        rejected[code] = np.array([check.fails(float(value), thresholds[code]) for value in values], dtype=bool)
+    count = len(measures[DISTANCE])
+    any_check = np.any([mask for mask in rejected.values() if len(mask)], axis=0)
+    expected = sum((number + 1) / (count + 1) for number in allowed.values())
+    return {
+        "part": "validation",
+        "n_images": count,
+        "rejected": {code: int(mask.sum()) for code, mask in rejected.items()},
+        "rejected_by_any": int(any_check.sum()),
+        "share_rejected": float(any_check.mean()),
+        "expected_at_most": float(min(1.0, expected)),
+    }

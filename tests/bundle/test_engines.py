@@ -1,0 +1,155 @@
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from lesionlens.bundle import engines
+from lesionlens.bundle.engines import EITHER, Limits, Port, computes_in, fast_int8, installed, load_engine
+from lesionlens.bundle.outputs import differences
+from lesionlens.core.errors import BundleError
+
+RUNTIMES = [
+    pytest.param(name, marks=pytest.mark.skipif(not installed(name), reason=f"{name} is not installed"))
+    for name in ("openvino", "onnxruntime")
+]
+
+
+def write_toy(path: Path, size: int = 4) -> Path:
+    """Features are the mean colours, probabilities their softmax, maps the pixels by colour."""
+    nodes = [
+        helper.make_node("Cast", ["images"], ["floats"], to=TensorProto.FLOAT),
+        helper.make_node("Transpose", ["floats"], ["maps"], perm=[0, 3, 1, 2]),
+        helper.make_node("ReduceMean", ["maps", "axes"], ["features"], keepdims=0),
+        helper.make_node("Softmax", ["features"], ["probabilities"], axis=1),
+    ]
+    images = helper.make_tensor_value_info("images", TensorProto.UINT8, ["batch", size, size, 3])
+    outputs = [
+        helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", 3]),
+        helper.make_tensor_value_info("features", TensorProto.FLOAT, ["batch", 3]),
+        helper.make_tensor_value_info("maps", TensorProto.FLOAT, ["batch", 3, size, size]),
+    ]
+    axes = helper.make_tensor("axes", TensorProto.INT64, [2], [2, 3])
+    graph = helper.make_graph(nodes, "toy", [images], outputs, [axes])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10), str(path))
+    return path
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_by_hand(runtime, batch_size, tmp_path):
+    engine = load_engine(runtime, write_toy(tmp_path / "toy.onnx"), 4, "fp32", Limits(1, batch_size))
+    assert engine.inputs == {"images": Port("uint8", (None, 4, 4, 3))}
+    assert engine.outputs["maps"] == Port("float32", (None, 3, 4, 4))
+    images = np.zeros((batch_size, 4, 4, 3), np.uint8)
+    images[0, 0, 0] = (16, 32, 48)
+    found = engine.run(images)
+    assert found.features[0].tolist() == [1, 2, 3]
+    np.testing.assert_allclose(found.probabilities[0], np.exp([1, 2, 3]) / np.exp([1, 2, 3]).sum(), rtol=1e-6)
+    assert found.maps is not None
+    assert found.maps[0, :, 0, 0].tolist() == [16, 32, 48]
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_results_are_not_overwritten_by_the_next_call(runtime, tmp_path):
+    engine = load_engine(runtime, write_toy(tmp_path / "toy.onnx"), 4, "fp32", Limits(1))
+    first = engine.run(np.full((1, 4, 4, 3), 16, np.uint8))
+    engine.run(np.full((1, 4, 4, 3), 99, np.uint8))
+    assert first.features.tolist() == [[16, 16, 16]]
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_a_short_last_batch(runtime, tmp_path):
+    engine = load_engine(runtime, write_toy(tmp_path / "toy.onnx"), 4, "fp32", Limits(1, 8))
+    images = np.random.default_rng(0).integers(0, 256, (5, 4, 4, 3), dtype=np.uint8)
+    whole = engine.run(images)
+    assert not any(differences(engine.run(images[3:]), whole.rows(3, 5)).values())
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_a_file_that_is_no_graph(runtime, tmp_path):
+    (tmp_path / "model.onnx").write_bytes(b"no graph")
+    with pytest.raises(BundleError, match=f"{runtime} cannot load .*model.onnx"):
+        load_engine(runtime, tmp_path / "model.onnx", 4, "fp32", Limits())
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_images_of_another_size_are_one_line(runtime, tmp_path):
+    engine = load_engine(runtime, write_toy(tmp_path / "toy.onnx"), 4, "fp32", Limits(1))
+    with pytest.raises(BundleError, match=f"{runtime} failed on 1 images"):
+        engine.run(np.zeros((1, 5, 5, 3), np.uint8))
+
+
+def test_an_absent_runtime(tmp_path, monkeypatch):
+    monkeypatch.setattr(engines, "installed", lambda runtime: False)
+    with pytest.raises(BundleError, match="openvino is not installed; install it with: pip install openvino"):
+        load_engine("openvino", tmp_path / "model.onnx", 4, "fp32", Limits())
+
+
+def test_a_runtime_that_cannot_be_imported(tmp_path, monkeypatch):
+    def broken(name):
+        raise ImportError("libtbb.so.12: cannot open shared object file")
+
+    monkeypatch.setattr(engines.importlib, "import_module", broken)
+    monkeypatch.setattr(engines, "installed", lambda runtime: True)
+    with pytest.raises(BundleError, match="openvino is installed and cannot be imported .*libtbb.*choose another --runtime"):
+        load_engine("openvino", tmp_path / "model.onnx", 4, "fp32", Limits())
+
+
+def test_precisions(monkeypatch):
+    assert computes_in("onnxruntime", "fp32")
+    assert not computes_in("onnxruntime", "bf16")
+    openvino = pytest.importorskip("openvino")
+    for capabilities in (["FP32"], ["FP32", "BF16"]):
+        monkeypatch.setattr(openvino.Core, "get_property", lambda core, device, name, found=capabilities: found)
+        assert computes_in("openvino", "bf16") is ("BF16" in capabilities)
+        assert computes_in("openvino", EITHER)
+
+
+@pytest.mark.parametrize(("runtime", "has", "expected"), [("openvino", True, "bf16"), ("openvino", False, "fp32")])
+def test_bf16_where_it_is_to_be_had(runtime, has, expected, tmp_path, monkeypatch):
+    pytest.importorskip(runtime)
+    asked: list[str] = []
+    monkeypatch.setitem(engines.ENGINES, runtime, lambda graph, size, precision, limits: asked.append(precision))
+    monkeypatch.setattr(engines, "computes_in", lambda runtime, precision: has)
+    load_engine(runtime, tmp_path / "model.onnx", 4, EITHER, Limits())
+    assert asked == [expected]
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_bf16_or_fp32_runs_everywhere(runtime, tmp_path):
+    engine = load_engine(runtime, write_toy(tmp_path / "toy.onnx"), 4, EITHER, Limits(1))
+    wanted = load_engine(runtime, write_toy(tmp_path / "toy.onnx"), 4, "fp32", Limits(1))
+    image = np.full((1, 4, 4, 3), 100, np.uint8)
+    np.testing.assert_allclose(engine.run(image).probabilities, wanted.run(image).probabilities, atol=0.01)
+
+
+def test_bf16_is_for_openvino(tmp_path):
+    with pytest.raises(BundleError, match="onnxruntime has no bf16"):
+        load_engine("onnxruntime", write_toy(tmp_path / "toy.onnx"), 4, "bf16", Limits())
+
+
+def test_a_processor_without_bf16(tmp_path, monkeypatch):
+    openvino = pytest.importorskip("openvino")
+    monkeypatch.setattr(openvino.Core, "get_property", lambda core, device, name: ["FP32", "INT8"])
+    with pytest.raises(BundleError, match="no bf16 arithmetic"):
+        load_engine("openvino", write_toy(tmp_path / "toy.onnx"), 4, "bf16", Limits())
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("processor : 0\nflags : fpu sse avx2 avx512_vnni\n", True),
+        ("processor : 0\nflags : fpu sse avx2\n", False),
+        ("processor : 0\nFeatures : fp asimd asimddp\n", True),
+        ("nothing here\n", None),
+    ],
+)
+def test_int8_instructions(tmp_path, text, expected):
+    (tmp_path / "cpuinfo").write_text(text)
+    assert fast_int8(tmp_path / "cpuinfo") is expected
+
+
+def test_int8_instructions_are_unknown_without_cpuinfo(tmp_path):
+    assert fast_int8(tmp_path / "none") is None

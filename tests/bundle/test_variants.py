@@ -1,0 +1,120 @@
+import shutil
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from lesionlens.bundle.bundle import open_bundle
+from lesionlens.bundle.engines import fast_int8, installed
+from lesionlens.bundle.outputs import Tolerance
+from lesionlens.bundle.runtime import Predictor, choose
+from lesionlens.bundle.selftest import read_selftest
+from lesionlens.bundle.telemetry import switch_off
+from lesionlens.bundle.variants import NewVariant, add_variant
+from lesionlens.core.errors import BundleError
+
+BOTH = {"openvino": "model.rough.onnx", "onnxruntime": "model.rough.onnx"}
+LOOSE = Tolerance(0.2, 0.5, 0.5)
+
+
+@pytest.fixture
+def copy(small_bundle: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(small_bundle, tmp_path / "bundle"))
+
+
+@pytest.fixture
+def rough(small_bundle: Path, tmp_path: Path) -> Path:
+    """The graph with weights rounded to three bits, as if it had been compressed."""
+    model = onnx.load(small_bundle / "model.onnx")
+    for value in model.graph.initializer:
+        array = onnx.numpy_helper.to_array(value)
+        if array.ndim >= 2:
+            step = np.abs(array).max() / 4
+            value.CopyFrom(onnx.numpy_helper.from_array((np.round(array / step) * step).astype(array.dtype), value.name))
+    onnx.save(model, str(tmp_path / "model.rough.onnx"))
+    return tmp_path / "model.rough.onnx"
+
+
+def test_a_variant_joins(copy, rough):
+    before = open_bundle(copy)
+    figures = {"balanced_accuracy": 0.7}
+    after = add_variant(copy, NewVariant("rough", [rough], BOTH, tolerance=LOOSE, figures=figures, default=True))
+    assert after.id != before.id
+    assert (after.default_variant, after.variant().figures) == ("rough", figures)
+    assert after.variants["fp32"] == before.variants["fp32"]
+    assert {"model.onnx", "model.rough.onnx"} <= {path.name for path in copy.iterdir()}
+    assert "rough (default)" in (copy / "card.md").read_text()
+    expected = read_selftest(after).expected
+    assert not np.allclose(expected["rough"].probabilities, expected["fp32"].probabilities, atol=1e-3)
+    assert Predictor(copy).variant.name == "rough"
+    assert Predictor(copy, variant="fp32").variant.name == "fp32"
+
+
+def test_replacing_a_variant_takes_its_old_file_away(copy, rough, tmp_path):
+    add_variant(copy, NewVariant("rough", [rough], BOTH, tolerance=LOOSE))
+    other = tmp_path / "model.other.onnx"
+    shutil.copyfile(rough, other)
+    bundle = add_variant(copy, NewVariant("rough", [other], {"onnxruntime": other.name}, tolerance=LOOSE))
+    assert "model.rough.onnx" not in bundle.files
+    assert "model.onnx" in bundle.files
+
+
+def has_bf16() -> bool:
+    """Whether OpenVINO is here and has bf16 on this processor."""
+    if not installed("openvino"):
+        return False
+    switch_off()
+    import openvino
+
+    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+def test_bf16_uses_the_file_of_fp32(copy):
+    if not has_bf16():
+        pytest.skip("no openvino, or a processor without bf16")
+    new = NewVariant("bf16", [], {"openvino": "model.onnx"}, precision="bf16", tolerance=Tolerance(0.05, 0.1, 0.1))
+    bundle = add_variant(copy, new)
+    assert set(bundle.files) == set(open_bundle(copy).files)
+    predictor = Predictor(copy, variant="bf16")
+    found = predictor.run(read_selftest(bundle).images[:1])
+    wanted = read_selftest(bundle).expected["fp32"].probabilities[:1]
+    assert 0 < np.abs(found.probabilities - wanted).max() < 0.05
+
+
+def test_runtimes_that_do_not_agree_are_refused(copy, rough):
+    if not installed("openvino"):
+        pytest.skip("openvino is not installed")
+    before = open_bundle(copy).id
+    graphs = {"openvino": "model.onnx", "onnxruntime": "model.rough.onnx"}
+    with pytest.raises(BundleError, match="fails its self-test on onnxruntime"):
+        add_variant(copy, NewVariant("rough", [rough], graphs))
+    assert open_bundle(copy).id == before
+    assert [path.name for path in copy.parent.iterdir() if path.name.startswith(".")] == []
+
+
+def test_a_file_that_is_not_there(copy):
+    with pytest.raises(BundleError, match="cannot load"):
+        add_variant(copy, NewVariant("x", [], {"onnxruntime": "nothing.onnx"}))
+
+
+def test_a_default_that_cannot_run_here_gives_way_to_fp32_and_says_so(copy, monkeypatch):
+    if not installed("openvino"):
+        pytest.skip("openvino is not installed")
+    bundle = add_variant(copy, NewVariant("only", [], {"openvino": "model.onnx"}, default=True))
+    monkeypatch.setattr("lesionlens.bundle.runtime.installed", lambda name: name == "onnxruntime")
+    variant, runtime, notes = choose(bundle)
+    assert (variant.name, runtime) == ("fp32", "onnxruntime")
+    assert notes == ("variant 'only' needs openvino, which is not here; running fp32 instead",)
+    with pytest.raises(BundleError, match="variant 'only' of bundle .* is for openvino"):
+        choose(bundle, variant="only")
+
+
+def test_a_processor_without_vnni_is_told(copy, rough, monkeypatch):
+    bundle = add_variant(copy, NewVariant("int8", [rough], BOTH, tolerance=LOOSE))
+    monkeypatch.setattr("lesionlens.bundle.runtime.fast_int8", lambda: False)
+    assert "no int8 products" in choose(bundle, variant="int8")[2][0]
+    assert choose(bundle, variant="fp32")[2] == ()
+    monkeypatch.setattr("lesionlens.bundle.runtime.fast_int8", lambda: None)
+    assert choose(bundle, variant="int8")[2] == ()
+    assert fast_int8() in (True, False, None)

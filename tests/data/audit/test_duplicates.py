@@ -1,0 +1,142 @@
+"""Duplicates: found whatever was done to the copy, and strangers left alone."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageEnhance
+
+from lesionlens.core.labels import HAM10000
+from lesionlens.data.audit.candidates import candidates, polar_spectra
+from lesionlens.data.audit.duplicates import CERTAIN, SUSPECT, exact_duplicates, is_certain, near_duplicates
+from lesionlens.data.audit.fingerprint import fingerprints
+from lesionlens.data.index import Index, Record
+
+COUNT = 30
+
+
+def picture(seed: int) -> Image.Image:
+    """A colour picture with detail of all sizes and a dark spot, 200x150."""
+    random = np.random.default_rng(seed)
+    frequency = np.hypot(np.fft.fftfreq(150)[:, None], np.fft.rfftfreq(200)[None])
+    noise = np.fft.irfft2(np.fft.rfft2(random.normal(size=(150, 200))) / (frequency + 0.02), s=(150, 200))
+    y, x = np.mgrid[:150, :200] - np.array([75, 100])[:, None, None] + random.normal(0, 6, (2, 1, 1))
+    spot = 80 / (1 + np.exp((np.hypot(y, x * random.uniform(0.7, 1.3)) - random.uniform(20, 40)) / 2))
+    grey = 180 + 9 * noise / noise.std() - spot
+    colours = np.stack([grey, grey - 30 - spot / 4, grey - 40 - spot / 3], axis=-1)
+    return Image.fromarray(np.clip(colours, 0, 255).astype(np.uint8))
+
+
+def index_of(root: Path, images: dict[str, Image.Image], lesions: dict[str, str] | None = None) -> Index:
+    records = []
+    for name, image in images.items():
+        image.save(root / name)
+        stem = Path(name).stem
+        records.append(Record(stem, name, "nv", (lesions or {}).get(stem, stem)))
+    return Index(tuple(records), HAM10000, root, "table")
+
+
+CHANGES = {
+    "compressed": lambda image: image,
+    "brighter": lambda image: ImageEnhance.Brightness(image).enhance(1.2),
+    "smaller": lambda image: image.resize((160, 120)),
+    "mirrored": lambda image: image.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
+    "upside_down": lambda image: image.transpose(Image.Transpose.ROTATE_180),
+    "turned": lambda image: image.rotate(17, Image.Resampling.BICUBIC, fillcolor=(185, 150, 140)),
+    "cut": lambda image: image.crop((12, 8, 196, 146)).resize((200, 150)),
+}
+
+
+@pytest.fixture(scope="module")
+def changed(tmp_path_factory) -> Index:
+    images = {f"a{seed:02}.png": picture(seed) for seed in range(COUNT)}
+    for seed, (name, change) in enumerate(CHANGES.items()):
+        images[f"{name}.jpg"] = change(picture(seed))
+    return index_of(tmp_path_factory.mktemp("changed"), images)
+
+
+def found_pairs(index: Index, lesions: np.ndarray | None = None) -> dict[tuple[str, str], float]:
+    lesions = np.arange(len(index)) if lesions is None else lesions
+    found = near_duplicates(fingerprints(index), lesions)
+    return {(index.ids[pair.first], index.ids[pair.second]): pair.correlation for pair in found}
+
+
+def test_every_changed_copy_is_found_and_no_stranger_is_certain(changed):
+    found = found_pairs(changed)
+    copies = {(f"a{seed:02}", name) for seed, name in enumerate(CHANGES)}
+    assert copies <= set(found)
+    assert min(found.values()) >= SUSPECT
+    assert sum(found[pair] >= CERTAIN for pair in copies) >= 5
+    strangers = [value for pair, value in found.items() if pair not in copies]
+    assert len(strangers) <= 2  # of 659 pairs
+    assert all(value < CERTAIN for value in strangers)
+
+
+def test_pairs_within_a_lesion_are_not_listed(changed):
+    lesions = np.arange(len(changed))
+    lesions[changed.ids.index("mirrored")] = lesions[changed.ids.index("a03")]
+    assert ("a03", "mirrored") not in found_pairs(changed, lesions)
+    assert ("a02", "smaller") in found_pairs(changed, lesions)
+
+
+def test_the_answer_is_the_same_on_one_thread_and_on_three(changed):
+    prints, lesions = fingerprints(changed), np.arange(len(changed))
+    assert near_duplicates(prints, lesions, workers=1) == near_duplicates(prints, lesions, workers=3)
+
+
+def test_exact_duplicates_by_bytes_and_by_pixels(tmp_path):
+    images = {"a.png": picture(0), "b.png": picture(1), "c.png": picture(0), "d.bmp": picture(0)}
+    found = exact_duplicates(fingerprints(index_of(tmp_path, images)))
+    assert [(pair.first, pair.second, pair.kind, pair.correlation) for pair in found] == [(0, 2, "exact", 1), (0, 3, "exact", 1)]
+
+
+def test_certain_needs_more_where_nothing_else_speaks_for_it():
+    assert [is_certain(value, same_patient=False) for value in (0.44, 0.46, 0.61, 0.62, 1.0)] == [False, False, False, True, True]
+    assert [is_certain(value, same_patient=True) for value in (0.44, 0.46, 0.61, 0.62, 1.0)] == [False, True, True, True, True]
+
+
+def test_unreadable_images_are_noted_and_left_out(tmp_path):
+    index = index_of(tmp_path, {"a.png": picture(0), "b.png": picture(0), "c.png": picture(0), "d.jpg": picture(0)})
+    (tmp_path / "b.png").write_bytes(b"")
+    (tmp_path / "c.png").unlink()
+    whole = (tmp_path / "d.jpg").read_bytes()
+    (tmp_path / "d.jpg").write_bytes(whole[: len(whole) // 2])
+    prints = fingerprints(index)
+    assert sorted(prints.unreadable) == [1, 2, 3]
+    assert "empty (0 bytes)" in prints.unreadable[1]
+    assert prints.pixel_hashes[0]
+    assert not any(prints.pixel_hashes[1:])
+    assert near_duplicates(prints, np.arange(4)) == []
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_very_few_images(tmp_path, count):
+    index = index_of(tmp_path, {f"{n}.png": picture(n) for n in range(count)})
+    assert found_pairs(index) == {}
+
+
+def test_one_lesion_only_has_no_candidates():
+    grey = np.random.default_rng(0).integers(0, 255, (5, 128, 128), dtype=np.uint8)
+    colour = grey[:, ::16, ::16, None].repeat(3, axis=3)
+    assert len(candidates(grey, colour, np.zeros(5, dtype=np.int64)).pairs) == 0
+
+
+def test_a_spectrum_is_that_of_numpy_along_the_axes():
+    image = np.random.default_rng(0).integers(0, 255, (2, 128, 128), dtype=np.uint8)
+    found = polar_spectra(image)
+    window = np.hanning(128)[:, None] * np.hanning(128)
+    expected = [np.log1p(np.abs(np.fft.fft2((each - each.mean()) * window))) for each in image]
+    difference = (expected[0] - expected[1]) / 2  # the mean over both is taken off
+    assert found[0, 0, 0] == pytest.approx(difference[0, 2], abs=1e-3)  # radius 2 along x
+    assert found[0, 9, 0] == pytest.approx(difference[2, 0], abs=1e-3)  # and along y
+
+
+def test_candidates_find_the_pose():
+    grey = np.stack([np.asarray(picture(n).convert("L").resize((128, 128))) for n in range(6)])
+    turned = np.rot90(grey[2][:, ::-1], -1)
+    stack = np.concatenate([grey, turned[None]])
+    colour = np.repeat(stack[:, 8::16, 8::16, None], 3, axis=3)
+    found = candidates(stack, colour, np.arange(7))
+    mine = (found.pairs == (2, 6)).all(axis=1)
+    assert (True, 90.0) in set(zip(found.mirror[mine].tolist(), found.angle_deg[mine].tolist(), strict=True))
+    assert found.likeness[mine].max() > 0.7

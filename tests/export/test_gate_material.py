@@ -1,0 +1,87 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from lesionlens.bundle.bundle import open_bundle
+from lesionlens.bundle.gate import Gate
+from lesionlens.bundle.quality import SIDE, measure_quality
+from lesionlens.bundle.runtime import Predictor
+from lesionlens.data.index import Index, Record, read_index
+from lesionlens.data.split import read_split
+from lesionlens.data.store import Store
+from lesionlens.export.gate_material import BATCH, gate_for, look_at, shorter_sides, spread_over
+
+
+@pytest.fixture(scope="module")
+def parts(small_run):
+    index = read_index(small_run / "index.csv")
+    return index, read_split(small_run / "split.json", index), Store.open(small_run / "store")
+
+
+@pytest.fixture(scope="module")
+def predictor(small_bundle):
+    return Predictor(small_bundle, threads=1, batch_size=BATCH)
+
+
+def test_every_diagnosis_has_its_share(parts):
+    index = parts[0]
+    chosen = spread_over(index.ids, index, 60)
+    by_id = index.by_id()
+    assert len(chosen) == len(set(chosen)) == 60
+    for code in index.labels.codes:
+        whole, some = (sum(by_id[image_id].dx == code for image_id in ids) for ids in (index.ids, chosen))
+        assert abs(some - whole / 2) <= 1
+    assert spread_over(tuple(reversed(index.ids)), index, 60) == chosen
+    assert sorted(spread_over(index.ids, index, 10_000)) == sorted(index.ids)
+    assert len(spread_over(index.ids, index, 1)) == 1
+
+
+def test_what_is_looked_at_is_what_the_runtime_sees(parts, predictor):
+    index, split, store = parts
+    ids, told = split.parts["validation"][:11], []
+    features, measures = look_at(predictor.run, ids, store, predictor.bundle.spec, told.append)
+    rows = np.sort(store.rows(ids))
+    paths = [index.image_path(index.by_id()[store.ids[row]]) for row in rows]
+    found = list(predictor.predict(paths))
+    np.testing.assert_allclose(features, [p.features for p in found], rtol=1e-4, atol=1e-5)
+    for name, values in measures.items():
+        if name != SIDE:
+            assert [p.verdict.measures[name] for p in found] == pytest.approx(values.tolist())
+    assert told == [8, 3]
+
+
+def test_the_gate_of_the_bundle_is_fitted_on_these(parts, predictor, small_bundle):
+    bundle = open_bundle(small_bundle)
+    fitted = gate_for(predictor.run, *parts, bundle.spec, 2000, 0.02, lambda done: None)
+    gate = Gate.from_bundle(bundle)
+    assert fitted.facts == bundle.facts["gate"]
+    np.testing.assert_array_equal(fitted.gaussian.mean, gate.gaussian.mean)
+    assert fitted.facts["fitted"]["n_images"] == len(parts[1].parts["training"])
+
+
+def test_fewer_images_may_be_asked_for(parts, predictor):
+    fitted = gate_for(predictor.run, *parts, predictor.bundle.spec, 10, 0.02, lambda done: None)
+    assert fitted.facts["fitted"]["n_images"] == fitted.facts["validation"]["n_images"] == 10
+
+
+def test_sizes_of_the_originals(tmp_path):
+    Image.new("RGB", (60, 45)).save(tmp_path / "a.png")
+    Image.new("RGB", (30, 90)).save(tmp_path / "b.png")
+    (tmp_path / "c.png").write_bytes(b"broken")
+    names = ("a", "b", "c", "gone")
+    records = tuple(Record(name, f"{name}.png", "mel", name) for name in names)
+    index = Index.__new__(Index)
+    object.__setattr__(index, "records", records)
+    object.__setattr__(index, "root", tmp_path)
+    assert shorter_sides(index, names).tolist() == [45, 30]
+    assert shorter_sides(index, ("c", "gone")) is None
+
+
+def test_quality_of_a_frame_is_that_of_the_crop(parts, predictor):
+    _, split, store = parts
+    spec = predictor.bundle.spec
+    assert spec.frame > spec.size
+    _, measures = look_at(predictor.run, split.parts["validation"][:1], store, spec, lambda done: None)
+    edge = (spec.frame - spec.size) // 2
+    frame = store.images[store.rows(split.parts["validation"][:1])[0]][edge:-edge, edge:-edge]
+    assert measures["brightness"][0] == measure_quality((1, 1), np.ascontiguousarray(frame))["brightness"]
