@@ -1,12 +1,12 @@
-"""Closed-form Grad-CAM against captum's, and whether a trained network's maps are true, on its test part.
+"""Closed-form Grad-CAM against captum's, and whether a trained network's maps are true, on its test split.
 
     python benchmarks/explanation.py CHECKPOINT --index FILE --split FILE --store FOLDER
         [--parity-images 100] [--curve-images 200] [--random-networks 3] [--rounds 20] [--out FILE]
 
-`parity` compares the maps of all classes on images of the test part, as a share of each image's
+`parity` compares the maps of all classes on images of the test split, as a share of each image's
 largest value. `timing` alternates the network alone, the network with the maps of all classes, and
 captum's LayerGradCam for one class, batch 1. `faithfulness` is the command `explain` on the whole
-test part: energy inside the lesion mask and pointing game with intervals by lesion, beside networks
+test split: energy inside the lesion mask and pointing game with intervals by lesion, beside networks
 with random weights, a blob at the centre, and another image's map.
 """
 

@@ -1,10 +1,10 @@
-"""What the gate and the answer "not sure" do: the choice of the distance, and the figures on real images.
+"""What the gate and the answer "not sure" do: the choice of the distance, and the metrics on real images.
 
     python benchmarks/gate.py RUN [--bundle BUNDLE] [--data ../shared/data] [--count 150] [--out benchmarks/results/gate.json]
 
 RUN is a finished run of HAM10000 (`lesionlens run`). The bundle is exported anew unless one is given; every variant in it
 is measured. The distance is chosen on outliers that `outliers.py` makes from training images, never on the photographs
-in `ood/` or on the test part: those are only reported.
+in `ood/` or on the test split: those are only reported.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ from lesionlens.data.image import centre_crop
 from lesionlens.data.index import read_index
 from lesionlens.data.split import groups_of, read_split
 from lesionlens.data.store import Store
-from lesionlens.evaluation.evaluate import PredictionSettings, predict_part
+from lesionlens.evaluation.evaluate import PredictionSettings, predict_split
 from lesionlens.evaluation.intervals import bounds, lesion_weights
 from lesionlens.evaluation.predict import predict_logits
-from lesionlens.export.decision_fit import figures_of
+from lesionlens.export.decision_fit import metrics_of
 from lesionlens.export.export import Material, export
 from lesionlens.export.gate_material import look_at, spread_over
 from lesionlens.training.checkpoint import load_network
@@ -55,10 +55,10 @@ def material_of(run: Path) -> Material:
 
 
 def chosen_on(material: Material, bundle: Bundle, count: int) -> dict[str, Any]:
-    """The methods compared on made outliers; thresholds from the validation part."""
+    """The methods compared on made outliers; thresholds from the validation split."""
     network, info = load_network(bundle.path / WEIGHTS_FILE)
     index, store, spec = material.index, material.store, bundle.spec
-    training = material.split.parts["training"]
+    training = material.split.ids["train"]
     altered = sorted(generator("altered").choice(sorted(training), count, replace=False).tolist())
     known = spread_over(sorted(set(training) - set(altered)), index, KNOWN)
     engine = Predictor(bundle.path, variant="fp32", batch_size=8)
@@ -68,15 +68,15 @@ def chosen_on(material: Material, bundle: Bundle, count: int) -> dict[str, Any]:
         return Looked(features, predict_logits(network, store.images, spec, rows=np.sort(store.rows(ids))))
 
     def of_pixels(images: np.ndarray) -> Looked:
-        parts = [engine.run(images[start : start + 8]).features for start in range(0, len(images), 8)]
+        splits = [engine.run(images[start : start + 8]).features for start in range(0, len(images), 8)]
         frames = np.pad(images, ((0, 0), *2 * (((spec.frame - spec.size) // 2, -(-(spec.frame - spec.size) // 2)),), (0, 0)))
-        return Looked(np.concatenate(parts), predict_logits(network, frames, spec))
+        return Looked(np.concatenate(splits), predict_logits(network, frames, spec))
 
     ordered = tuple(store.ids[row] for row in np.sort(store.rows(known)))
     labels = np.array([index.labels.index(index.by_id()[image_id].dx) for image_id in ordered])
     made = draw_outliers(np.ascontiguousarray(centre_crop(store.images[store.rows(altered)], spec.size)), count)
     looked = {kind: of_pixels(images) for kind, images in made.items()}
-    validation = of_store(material.split.parts["validation"])
+    validation = of_store(material.split.ids["validation"])
     foreign = (*FOREIGN, *ALTERED)
     gate = Gate.from_bundle(bundle)
     assert gate is not None
@@ -96,10 +96,10 @@ def _rejected_pixels(gate: Gate, images: np.ndarray, features: np.ndarray) -> di
 
 
 def reported_on(material: Material, bundle: Bundle, variant: str, data: Path) -> dict[str, Any]:
-    """The figures on real images: the test part, photographs, clinical close-ups, another source."""
+    """The metrics on real images: the test split, photographs, clinical close-ups, another source."""
     predictor = Predictor(bundle.path, variant=variant, batch_size=8, workers=2)
     index, split = material.index, material.split
-    by_id, test = index.by_id(), split.parts["test"]
+    by_id, test = index.by_id(), split.ids["test"]
     group = dict(zip(index.ids, groups_of(index, split.pairs).astype(str), strict=True))
     good = _answers(predictor, [index.image_path(by_id[image_id]) for image_id in test])
     found: dict[str, Any] = {"test": {**_counts(good), "kept": _kept(good, np.array([group[i] for i in test]))}}
@@ -173,7 +173,7 @@ def _other_source(predictor: Predictor, folder: Path) -> dict[str, Any]:
 def _not_sure(
     answers: list[Prediction], ids: tuple[str, ...], material: Material, decision: Decision | None, group: dict[str, str]
 ) -> dict[str, Any]:
-    """Figures of the third answer on the test images that the gate lets through."""
+    """Metrics of the third answer on the test images that the gate lets through."""
     if decision is None or decision.threshold is None:
         return {}
     kept = np.array([answer.outcome != NOT_USABLE for answer in answers])
@@ -181,21 +181,21 @@ def _not_sure(
     probabilities = np.stack([answer.probabilities for answer in answers])
     truth = np.array([labels.index(by_id[image_id].dx) for image_id in ids])
     lesions = np.array([group[image_id] for image_id in ids])
-    usable = figures_of(decision, probabilities[kept], truth[kept], lesions[kept], labels)
+    usable = metrics_of(decision, probabilities[kept], truth[kept], lesions[kept], labels)
     melanomas = truth == labels.index("mel") if "mel" in labels else np.zeros(len(truth), dtype=bool)
     return {
         "threshold": decision.threshold,
         "usable_images": usable,
-        "all_images_as_if_usable": figures_of(decision, probabilities, truth, lesions, labels),
+        "all_images_as_if_usable": metrics_of(decision, probabilities, truth, lesions, labels),
         "melanomas_not_usable": int((melanomas & ~kept).sum()),
         "accuracy_of_all_without_a_third_answer": float((probabilities.argmax(axis=1) == truth).mean()),
     }
 
 
 def rules_compared(material: Material, bundle: Bundle, checkpoint: Path) -> dict[str, Any]:
-    """Other one-threshold rules at the same sensitivity, on the validation part that the threshold is chosen on."""
-    wanted = PredictionSettings(part="validation", views=1)
-    predictions = predict_part(checkpoint, material.index, material.split, material.store, wanted)
+    """Other one-threshold rules at the same sensitivity, on the validation split that the threshold is chosen on."""
+    wanted = PredictionSettings(split="validation", views=1)
+    predictions = predict_split(checkpoint, material.index, material.split, material.store, wanted)
     logits = predictions.logits / bundle.facts["temperature"]["value"]
     p = np.exp(logits - logits.max(axis=1, keepdims=True))
     p /= p.sum(axis=1, keepdims=True)

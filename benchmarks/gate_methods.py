@@ -105,7 +105,7 @@ def methods(known: Looked, labels: np.ndarray) -> dict[str, Score]:
 def compare(
     known: Looked, labels: np.ndarray, validation: Looked, outliers: dict[str, Looked], foreign: tuple[str, ...]
 ) -> dict[str, Any]:
-    """Detection of each kind of outlier by each method, at thresholds from the validation part.
+    """Detection of each kind of outlier by each method, at thresholds from the validation split.
 
     Args:
         known: training images that no outlier was made from.

@@ -1,4 +1,4 @@
-"""Puts the figures of `benchmarks/results/gate.json` into docs/gate.md, between `<!-- figures -->` and `<!-- end -->`.
+"""Puts the metrics of `benchmarks/results/gate.json` into docs/gate.md, between `<!-- metrics -->` and `<!-- end -->`.
 
     python benchmarks/gate_tables.py [--check]
 
@@ -17,9 +17,9 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 DOCUMENT = ROOT / "docs" / "gate.md"
 RESULTS = ROOT / "benchmarks" / "results" / "gate.json"
-BLOCK = re.compile(r"(<!-- figures -->\n).*?(<!-- end -->)", re.DOTALL)
+BLOCK = re.compile(r"(<!-- metrics -->\n).*?(<!-- end -->)", re.DOTALL)
 IMAGES = {
-    "test": "HAM10000, test part: good images",
+    "test": "HAM10000, test split: good images",
     "ood/cutlery": "photographs of cutlery",
     "ood/clinical": "clinical close-ups (skin, no dermatoscope)",
     "isic2017": "ISIC 2017: dermoscopic, another source",
@@ -30,8 +30,8 @@ def table(head: list[str], rows: list[list[str]]) -> str:
     return "\n".join("| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *rows))
 
 
-def interval(figure: dict[str, float]) -> str:
-    return f"{figure['value']:.1%} ({figure['low']:.1%} to {figure['high']:.1%})"
+def interval(metric: dict[str, float]) -> str:
+    return f"{metric['value']:.1%} ({metric['low']:.1%} to {metric['high']:.1%})"
 
 
 def methods(result: dict[str, Any]) -> str:
@@ -66,7 +66,7 @@ def real(result: dict[str, Any]) -> str:
 
 
 def unsure(result: dict[str, Any]) -> str:
-    """The third answer on the test part."""
+    """The third answer on the test split."""
     names = {
         "sensitivity": "melanomas called melanoma or not sure",
         "called": "melanomas called melanoma",
@@ -87,23 +87,23 @@ def unsure(result: dict[str, Any]) -> str:
     other = first["isic2017"]["melanoma_sensitivity_of_usable"]
     rules = ", ".join(f"{name} {found['not_sure']:.1%}" for name, found in result["rules_on_validation"].items())
     return (
-        f"{table(['usable images of the test part', *usable], rows)}\n\n"
-        f"Melanomas of the test part that the gate rejects, and that therefore reach a person another way: {lost}. "
+        f"{table(['usable images of the test split', *usable], rows)}\n\n"
+        f"Melanomas of the test split that the gate rejects, and that therefore reach a person another way: {lost}. "
         f"Accuracy of all test images if nothing were not sure: {whole:.1%}. "
-        f"Images left to a person at the same sensitivity, by rule, on the validation part: {rules}.\n\n"
+        f"Images left to a person at the same sensitivity, by rule, on the validation split: {rules}.\n\n"
         f"**On another source the sensitivity is not reached**: of {other['n_images']} usable melanomas of ISIC 2017, "
         f"{interval(other)} are called melanoma or not sure, where 95 % were asked for of images like HAM10000's. "
         "Choose the threshold on images of the place where the bundle will work."
     )
 
 
-def figures(result: dict[str, Any]) -> str:
+def metrics(result: dict[str, Any]) -> str:
     cost = result["cost_ms"]
     return "\n\n".join(
         [
             f"### Which distance\n{methods(result)}",
             f"### Real images\n{real(result)}",
-            f"### Not sure, on the test part\n{unsure(result)}",
+            f"### Not sure, on the test split\n{unsure(result)}",
             f"### Cost\nOne check takes {cost['check_median']:.2f} ms of one core (p95 {cost['check_p95']:.2f}), "
             f"{cost['quality_median']:.2f} ms of it for the quality.",
         ]
@@ -115,7 +115,7 @@ def main() -> None:
     parser.add_argument("--check", action="store_true")
     given = parser.parse_args()
     text = DOCUMENT.read_text(encoding="utf-8")
-    content = figures(json.loads(RESULTS.read_text(encoding="utf-8")))
+    content = metrics(json.loads(RESULTS.read_text(encoding="utf-8")))
     wanted = BLOCK.sub(lambda found: f"{found[1]}{content}\n{found[2]}", text)
     if given.check:
         sys.exit(int(wanted != text))

@@ -1,4 +1,4 @@
-"""Seconds for 95 % intervals of every figure by lesion bootstrap, against a plain loop over scikit-learn.
+"""Seconds for 95 % intervals of every metric by lesion bootstrap, against a plain loop over scikit-learn.
 
     python benchmarks/intervals.py [--images 1000] [--resamples 2000] [--rounds 7] [--out FILE]
 

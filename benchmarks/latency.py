@@ -5,7 +5,7 @@
 Time does not depend on the weights, so they are random. All contenders take one uint8 image and
 give probabilities; they alternate within one run. In each turn a contender is called twice and the
 second call is timed, as in a service that is asked again and again. Beside the network itself
-stand, as int8 bundles, the same with a share of its channels removed (`slim`) and the smaller
+stand, as int8 bundles, the same with a share of its channels removed (`channel-pruned`) and the smaller
 networks that it could be distilled into. Every bundle is a whole one (synthetic images), so that
 the cold start of `lesionlens predict` can be timed on it too; `--work` keeps them for the next
 call. Needs the extras train, export and compress.
@@ -46,7 +46,7 @@ from lesionlens.data.image import InputSpec, open_image, prepare  # noqa: E402
 from lesionlens.export.graph import GraphNetwork  # noqa: E402
 from lesionlens.models.build import Normalise  # noqa: E402
 from lesionlens.training.checkpoint import load_network  # noqa: E402
-from workshop import SLIM, Workshop  # noqa: E402  beside this file
+from workshop import CHANNEL_PRUNED, Workshop  # noqa: E402  beside this file
 
 BASELINE, PAPER, BEST = "pytorch fp32", "pytorch dynamic int8 (the paper's)", "openvino int8"
 TARGETS = {  # what the project promises: name, at least or at most
@@ -229,7 +229,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--network", default="convnext_tiny")
     parser.add_argument("--size", type=int, default=384)
     parser.add_argument("--students", default="convnext_nano,convnext_pico,convnext_atto", help="with commas; may be empty")
-    parser.add_argument("--channels-removed", type=float, default=0.3, help="of the slim network; 0 leaves it out")
+    parser.add_argument("--channels-removed", type=float, default=0.3, help="of the channel-pruned network; 0 leaves it out")
     parser.add_argument("--rounds", type=int, default=40)
     parser.add_argument("--cold-rounds", type=int, default=5)
     parser.add_argument("--calibration", type=int, default=60, help="images that int8 is calibrated on")
@@ -243,7 +243,7 @@ def measure(options: argparse.Namespace, work: Path) -> dict[str, Any]:
     torch.set_num_threads(options.threads)
     shop = Workshop(work, options.network, options.size, options.calibration, options.channels_removed)
     bundle, photo = shop.bundle(options.network, bf16=True), shop.photo()
-    names = [*([SLIM] if options.channels_removed else []), *filter(None, options.students.split(","))]
+    names = [*([CHANNEL_PRUNED] if options.channels_removed else []), *filter(None, options.students.split(","))]
     smaller = {name: shop.bundle(name) for name in names}
     times = alternate(dict(contenders(bundle, smaller, options.threads, work)), read_selftest(bundle).images, 1, options.rounds)
     forms = [(runtime, variant) for runtime in ("openvino", "onnxruntime") for variant in ("int8", "fp32")]
@@ -256,7 +256,7 @@ def measure(options: argparse.Namespace, work: Path) -> dict[str, Any]:
         "batch_size": 1,
         "threads": options.threads,
         "channels_removed": options.channels_removed,
-        "weights": "random: this is about time; figures of trained networks are in compression.json",
+        "weights": "random: this is about time; metrics of trained networks are in compression.json",
         "latency": {name: spread(values) for name, values in times.items()},
         **comparisons(times, smaller),
         "preparation of a 600x450 JPEG": preparation(photo, shop.spec, max(20, options.rounds)),

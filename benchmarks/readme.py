@@ -18,7 +18,7 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 BLOCK = re.compile(r"(<!-- table: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
-FIGURES = {
+METRICS = {
     "accuracy": "accuracy",
     "balanced_accuracy": "balanced accuracy",
     "macro_f1": "macro F1",
@@ -35,8 +35,8 @@ def table(head: list[str], rows: list[list[str]]) -> str:
     return "\n".join("| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *rows))
 
 
-def interval(figure: dict[str, float]) -> str:
-    return f"{figure['value']:.3f} ({figure['low']:.3f} to {figure['high']:.3f})"
+def interval(metric: dict[str, float]) -> str:
+    return f"{metric['value']:.3f} ({metric['low']:.3f} to {metric['high']:.3f})"
 
 
 def leak() -> str:
@@ -44,10 +44,10 @@ def leak() -> str:
     heads = {"light-lesion": "split by lesion", "light-paper": "the paper's split over images (leaks)"}
     rows = [["test images", *(f"{run['n_images']} of {run['n_lesions']} lesions" for run in runs.values())]]
     rows += [["test images whose lesion was trained on", *(f"{run['leak_rate']:.1%}" for run in runs.values())]]
-    rows += [[words, *(interval(run["figures"][name]) for run in runs.values())] for name, words in FIGURES.items()]
+    rows += [[words, *(interval(run["metrics"][name]) for run in runs.values())] for name, words in METRICS.items()]
     rows += [["melanoma: sensitivity", *(interval(run["per_class"]["mel"]["recall"]) for run in runs.values())]]
     commands = "\n".join(read(f"{name}/run.json")["command"] for name in runs)
-    return table(["figure", *heads.values()], rows) + f"\n\n```text\n{commands}\n```"
+    return table(["metric", *heads.values()], rows) + f"\n\n```text\n{commands}\n```"
 
 
 def tried() -> str:
@@ -58,9 +58,9 @@ def tried() -> str:
         "light-paper": "the paper's: 192 px, epoch 9 (validation loss)",
     }
     names = ("accuracy", "balanced_accuracy", "macro_auc", "ece")
-    found = {name: read(f"{name}/scores.json")["figures"] for name in runs}
-    rows = [[words, *(interval(found[name][figure]) for figure in names)] for name, words in runs.items()]
-    return table(["split and settings", *(FIGURES[name] for name in names)], rows)
+    found = {name: read(f"{name}/scores.json")["metrics"] for name in runs}
+    rows = [[words, *(interval(found[name][metric]) for metric in names)] for name, words in runs.items()]
+    return table(["split and settings", *(METRICS[name] for name in names)], rows)
 
 
 def times() -> str:
@@ -75,7 +75,7 @@ def intervals() -> str:
         ["ours", f"{found['ours']['median_s']:.2f} s"],
         ["a loop over scikit-learn (scaled up)", f"{found['scikit_learn_loop_scaled']['median_s']:.0f} s"],
     ]
-    what = f"{found['resamples']} resamples of {found['images']} cases, every figure, 1 thread"
+    what = f"{found['resamples']} resamples of {found['images']} cases, every metric, 1 thread"
     return table([what, "median"], rows) + "\n\n`python benchmarks/intervals.py`"
 
 
@@ -136,8 +136,8 @@ def compression() -> str:
 
 
 def compressed(row: dict[str, Any]) -> list[str]:
-    figures, times = row["figures"], row["times"] or {}
-    balanced = figures["balanced_accuracy"]
+    metrics, times = row["metrics"], row["times"] or {}
+    balanced = metrics["balanced_accuracy"]
     gap = f"{balanced['value']:.3f}"
     if row["variant"] != "fp32":
         low, high = balanced["difference_low"], balanced["difference_high"]
@@ -146,7 +146,7 @@ def compressed(row: dict[str, Any]) -> list[str]:
     speed = [f"{found['median_ms']:.2f} ({found['p95_ms']:.2f})" if found else "" for found in each]
     peak = row["peak_memory_bytes"]
     plain = [f"{row['size_bytes'] / 1e6:.2f}", f"{row['nonzero_parameters']:,}", *speed, f"{peak / 1e6:.0f}" if peak else ""]
-    return [row["variant"], row["runtime"], f"{figures['accuracy']['value']:.3f}", gap, f"{figures['ece']['value']:.3f}", *plain]
+    return [row["variant"], row["runtime"], f"{metrics['accuracy']['value']:.3f}", gap, f"{metrics['ece']['value']:.3f}", *plain]
 
 
 def paper_footnote(found: dict[str, Any]) -> str:
@@ -200,13 +200,13 @@ def explanation() -> str:
         "best_iou": "best IoU",
     }
     subjects = {
-        "this network": located["figures"],
+        "this network": located["metrics"],
         "networks with random weights": located["controls"]["random_weights"],
         "this network's map of another image": located["controls"]["other_image"],
         "a fixed blob in the centre": located["controls"]["centre"],
     }
     rows = [[words, *(interval(row[name]) for name in names)] for words, row in subjects.items()]
-    what = f"{found['model']}, {found['input_size']} px, {located['figures']['n']} test images: map of"
+    what = f"{found['model']}, {found['input_size']} px, {located['metrics']['n']} test images: map of"
     parity = found["parity"]
     same = (
         f"Closed form against captum's LayerGradCam, {parity['classes']} diagnoses of {parity['images']} images: "

@@ -7,7 +7,7 @@
 uint8 batches, take turns within one run, and end with the mean loss of their last rounds. The
 waiting is measured over an epoch of our loop in which every image passes through table 3 on the
 thread beside. Keeping memory between steps and flushing denormals, which a process can do only as
-a whole, help the plain loop too. Figures by CPU time hold also where other programs take turns.
+a whole, help the plain loop too. Metrics by CPU time hold also where other programs take turns.
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ def spread(rates: list[float], cpu_rates: list[float], losses: list[float]) -> d
     }
 
 
-def figures_of(name: str, options: argparse.Namespace, device: torch.device) -> dict[str, Any]:
+def metrics_of(name: str, options: argparse.Namespace, device: torch.device) -> dict[str, Any]:
     bench = bench_of(name, options, device)
     found, learner = measure(bench, options.rounds)
     epoch = learner.train(2)
@@ -204,7 +204,7 @@ def main() -> None:
     torch.set_flush_denormal(True)
     keep_memory()
     device = choose_device(options.device)
-    result = {**facts(options, device), "networks": {name: figures_of(name, options, device) for name in options.models}}
+    result = {**facts(options, device), "networks": {name: metrics_of(name, options, device) for name in options.models}}
     print(json.dumps(result, indent=2))
     if options.out:
         write_json(options.out, result)

@@ -30,7 +30,7 @@ from lesionlens.training.checkpoint import CheckpointInfo, save_network, version
 WIDTH, HEIGHT = 600, 450  # of HAM10000's photographs
 PHOTO_NOISE, PHOTO_QUALITY = 10.0, 98  # gives about as many bytes as HAM10000's photographs have
 LOOSE = Tolerance(0.5, 1.0, 1.0)  # random weights put no image far from any other class
-SLIM = "slim"
+CHANNEL_PRUNED = "channel-pruned"
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Workshop:
         name: of the network in timm.
         size: side of its images, pixels.
         calibration: images that int8 is calibrated on.
-        channels_removed: share of the slim network.
+        channels_removed: share of the channel-pruned network.
     """
 
     folder: Path
@@ -98,12 +98,12 @@ class Workshop:
         return made
 
     def _save(self, name: str, path: Path) -> None:
-        recipe = self.recipe(self.name if name == SLIM else name)
+        recipe = self.recipe(self.name if name == CHANNEL_PRUNED else name)
         index, split = self.material.index, self.material.split
         torch.manual_seed(0)
         network = build_network(recipe.model, len(index.labels), self.size)
-        if name == SLIM:
+        if name == CHANNEL_PRUNED:
             network = prune_structured(network, self.size, self.channels_removed)
         facts = (split.hash, "none", index.hash, split.protocol, split.leaks)
         info = CheckpointInfo(index.labels, self.spec, recipe, *facts, versions=versions())
-        save_network(network, replace(info, slim=name == SLIM), path)
+        save_network(network, replace(info, channel_pruned=name == CHANNEL_PRUNED), path)

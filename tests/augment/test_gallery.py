@@ -52,14 +52,14 @@ def test_sheet_holds_each_panel_in_its_place(pictures: np.ndarray) -> None:
 
 
 def test_lesion_and_partner_differ(index: Index, split: Split) -> None:
-    lesion, partner = choose_lesions(index, split.parts["training"])
+    lesion, partner = choose_lesions(index, split.ids["train"])
     assert lesion.dx == "mel" != partner.dx
-    assert {lesion.image_id, partner.image_id} <= set(split.parts["training"])
-    wanted = split.parts["test"][0]
-    lesion, partner = choose_lesions(index, split.parts["training"], wanted)
+    assert {lesion.image_id, partner.image_id} <= set(split.ids["train"])
+    wanted = split.ids["test"][0]
+    lesion, partner = choose_lesions(index, split.ids["train"], wanted)
     assert lesion.image_id == wanted
     with pytest.raises(DataError, match="'nobody' is not in the index"):
-        choose_lesions(index, split.parts["training"], "nobody")
+        choose_lesions(index, split.ids["train"], "nobody")
     one = [record.image_id for record in index.records if record.dx == "nv"]
     with pytest.raises(DataError, match="two diagnoses"):
         choose_lesions(index, tuple(one))

@@ -99,21 +99,21 @@ def test_wrong_input_is_refused() -> None:
 
 def test_only_training_images_are_planned(index: Index, split: Split) -> None:
     plan = plan_training(index, split, Recipe())
-    assert set(plan.originals) == set(split.parts["training"])
+    assert set(plan.originals) == set(split.ids["train"])
     counts = count_by_class(plan, index)
     largest = max(row["originals"] for row in counts.values())
     assert {row["originals"] + row["copies"] for row in counts.values()} == {largest}
-    assert sum(row["originals"] for row in counts.values()) == len(split.parts["training"])
+    assert sum(row["originals"] for row in counts.values()) == len(split.ids["train"])
 
 
 def test_a_plan_with_another_parts_image_is_refused(index: Index, split: Split, tmp_path: Path) -> None:
-    for part in ("validation", "test"):
-        stray = split.parts[part][0]
-        plan = make_plan([*split.parts["training"], stray], [0] * (len(split.parts["training"]) + 1), 0, 0)
-        with pytest.raises(SplitError, match=f"{stray}, which is in {part}"):
+    for split_name in ("validation", "test"):
+        stray = split.ids[split_name][0]
+        plan = make_plan([*split.ids["train"], stray], [0] * (len(split.ids["train"]) + 1), 0, 0)
+        with pytest.raises(SplitError, match=f"{stray}, which is in {split_name}"):
             write_plan(plan, tmp_path / "plan.csv", split, Recipe())
     assert list(tmp_path.iterdir()) == []
-    few = make_plan(split.parts["training"][1:], [0] * (len(split.parts["training"]) - 1), 0, 0)
+    few = make_plan(split.ids["train"][1:], [0] * (len(split.ids["train"]) - 1), 0, 0)
     with pytest.raises(ArtifactError, match="lacks 1 training images"):
         check_plan(few, split)
 
@@ -153,7 +153,7 @@ def test_an_edited_plan_with_a_test_image_never_trains(index: Index, split: Spli
     path = tmp_path / "plan.csv"
     write_plan(plan_training(index, split, Recipe()), path, split, Recipe())
     with path.open("a") as stream:
-        stream.write(f"{split.parts['test'][0]},0,1\n")
+        stream.write(f"{split.ids['test'][0]},0,1\n")
     write_stamp(path, plan_inputs(split, Recipe()))  # even if somebody forges the stamp
     with pytest.raises(SplitError, match="only training images"):
         read_plan(path, split)

@@ -18,7 +18,7 @@ RUNTIMES = [name for name in ("openvino", "onnxruntime") if installed(name)]
 def two(small_bundle, tmp_path_factory):
     """Two bundles, one of them with a variant that only ONNX Runtime has a graph for."""
     other = shutil.copytree(small_bundle, tmp_path_factory.mktemp("other") / "bundle")
-    add_variant(other, NewVariant("again", [], {"onnxruntime": "model.onnx"}, figures={"accuracy": 0.5}, default=True))
+    add_variant(other, NewVariant("again", [], {"onnxruntime": "model.onnx"}, metrics={"accuracy": 0.5}, default=True))
     return [small_bundle, other]
 
 
@@ -37,7 +37,7 @@ def test_a_row_for_every_variant_and_runtime(result, two):
     rows = [(row["bundle"], row["variant"], row["runtime"]) for row in result["rows"]]
     expected = [(str(two[0]), "fp32", name) for name in RUNTIMES] + [(str(two[1]), "fp32", name) for name in RUNTIMES]
     assert rows == [*expected, (str(two[1]), "again", "onnxruntime")]
-    assert result["rows"][-1]["figures"] == {"accuracy": 0.5}
+    assert result["rows"][-1]["metrics"] == {"accuracy": 0.5}
     assert [row["default"] for row in result["rows"][-2:]] == [False, True]
 
 
@@ -53,7 +53,7 @@ def test_every_row_is_whole(result, two):
     assert {"python", "onnxruntime"} <= result["versions"].keys()
 
 
-def test_the_table_has_every_figure(result):
+def test_the_table_has_every_metric(result):
     lines = text_of(result).splitlines()
     assert len(lines) == 1 + len(result["rows"]) + 2
     assert len({len(line) for line in lines[: 1 + len(result["rows"])]}) == 1  # aligned
@@ -62,7 +62,7 @@ def test_the_table_has_every_figure(result):
         assert f"{row['latency']['3']['median_ms']:.2f}" in line.split()
 
 
-def test_no_figure_of_memory_is_no_end(result):
+def test_no_metric_of_memory_is_no_end(result):
     rows = [{**row, "memory": {}, "load_s": None} for row in result["rows"]]
     assert " - " in text_of({**result, "rows": rows}).splitlines()[1]
 

@@ -19,8 +19,8 @@ def test_it_says_what_a_reader_must_know(facts):
     text = card(facts)
     for needed in ("not a medical device", "Not for:", "| mel | Melanoma | yes |", "95% interval", "Licences", "Temperature"):
         assert needed in text
-    figure = facts["scores"]["figures"]["accuracy"]
-    assert f"| Accuracy | {figure['value']:.3f} [{figure['low']:.3f}, {figure['high']:.3f}] |" in text
+    metric = facts["scores"]["metrics"]["accuracy"]
+    assert f"| Accuracy | {metric['value']:.3f} [{metric['low']:.3f}, {metric['high']:.3f}] |" in text
 
 
 def test_a_leaking_split_shouts(facts):
@@ -28,16 +28,16 @@ def test_a_leaking_split_shouts(facts):
     assert card(facts).count("THIS SPLIT LEAKS") == 2
 
 
-def test_figures_that_are_not_there(facts):
-    facts["scores"]["figures"]["macro_auc"] = {"value": None, "low": None, "high": None}
-    facts["scores"]["figures"]["ece"] = {"value": 0.5, "low": None, "high": None}
+def test_metrics_that_are_not_there(facts):
+    facts["scores"]["metrics"]["macro_auc"] = {"value": None, "low": None, "high": None}
+    facts["scores"]["metrics"]["ece"] = {"value": 0.5, "low": None, "high": None}
     assert "| Macro AUC | - |" in card(facts)
     assert "| Calibration error (ECE) | 0.500 |" in card(facts)
     facts["scores"] = None
     assert NOT_MEASURED in card(facts)
 
 
-def test_figures_over_several_views_say_so(facts):
+def test_metrics_over_several_views_say_so(facts):
     assert "the bundle looks once" not in card(facts)
     facts["scores"]["views"] = 8
     assert "Measured over 8 views; the bundle looks once." in card(facts)
@@ -52,7 +52,7 @@ def test_the_gate_is_told_with_its_limits(facts):
     text = card(facts)
     gate = facts["gate"]
     assert f"| too_dark | mean luma (0 to 255) below {gate['thresholds']['too_dark']:.4g} | 0 |" in text
-    assert f"of the {gate['validation']['n_images']} images of the validation part" in text
+    assert f"of the {gate['validation']['n_images']} images of the validation split" in text
     assert "With so few images" in text
     facts["gate"] = None
     assert "## Gate\nNone" in card(facts)
@@ -61,9 +61,9 @@ def test_the_gate_is_told_with_its_limits(facts):
 def test_the_third_answer_is_told_or_its_absence(facts):
     assert "no calibrated third answer" in card(facts)
     assert "too few" in card(facts)
-    figure = {"value": 0.96, "low": 0.9, "high": 1.0}
-    shares = dict.fromkeys(("sensitivity", "called", "not_sure", "accuracy_answered"), figure)
-    counts = {"part": "validation", "n_images": 1000, "n_watched": 111, "n_lesions": 61}
+    metric = {"value": 0.96, "low": 0.9, "high": 1.0}
+    shares = dict.fromkeys(("sensitivity", "called", "not_sure", "accuracy_answered"), metric)
+    counts = {"split": "validation", "n_images": 1000, "n_watched": 111, "n_lesions": 61}
     facts["decision"] = {
         "watched": ["mel"],
         "sensitivity": 0.95,

@@ -38,10 +38,10 @@ def rough(small_bundle: Path, tmp_path: Path) -> Path:
 
 def test_a_variant_joins(copy, rough):
     before = open_bundle(copy)
-    figures = {"balanced_accuracy": 0.7}
-    after = add_variant(copy, NewVariant("rough", [rough], BOTH, tolerance=LOOSE, figures=figures, default=True))
+    metrics = {"balanced_accuracy": 0.7}
+    after = add_variant(copy, NewVariant("rough", [rough], BOTH, tolerance=LOOSE, metrics=metrics, default=True))
     assert after.id != before.id
-    assert (after.default_variant, after.variant().figures) == ("rough", figures)
+    assert (after.default_variant, after.variant().metrics) == ("rough", metrics)
     assert after.variants["fp32"] == before.variants["fp32"]
     assert {"model.onnx", "model.rough.onnx"} <= {path.name for path in copy.iterdir()}
     assert "rough (default)" in (copy / "card.md").read_text()

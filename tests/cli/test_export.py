@@ -41,7 +41,7 @@ def test_a_run_folder_is_all_that_export_needs(run):
     assert err == ""
     bundle = open_bundle(run / "bundle")
     assert bundle.facts["licences"]["data"] == "CC0"
-    assert bundle.facts["scores"]["part"] == "test"
+    assert bundle.facts["scores"]["split"] == "test"
 
 
 def test_without_scores(run, small_bundle, tmp_path, monkeypatch):
@@ -51,7 +51,7 @@ def test_without_scores(run, small_bundle, tmp_path, monkeypatch):
     arguments = ("--no-scores", "--compared-images", 1, "--out", tmp_path / "bundle", "--json")
     out, err = call("export", run / "train" / "best.safetensors", *arguments)
     assert json.loads(out)["scores"] is None
-    assert "no figures of the test part" in err
+    assert "no metrics of the test split" in err
 
 
 def test_a_checkpoint_that_is_not_there(tmp_path):

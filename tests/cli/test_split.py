@@ -61,7 +61,7 @@ def test_split_says_leaking_under_paper(index):
     facts = json.loads(call("split", index, "--protocol", "paper", "--seed", 1, "--json")[0])
     assert facts["leaks"]
     assert facts["leak_rate"]["test"] > 0
-    assert facts["counts"] == {"training": 48, "validation": 6, "test": 6}
+    assert facts["counts"] == {"train": 48, "validation": 6, "test": 6}
 
 
 def test_pairs_of_files_are_united(index):
@@ -83,7 +83,7 @@ def test_wrong_options_are_recipe_errors(index):
         call("split", index, "--protocol", "lesions")
     with pytest.raises(RecipeError, match="split.test"):
         call("split", index, "--test", "1.5")
-    with pytest.raises(SplitError, match="names no training part"):
+    with pytest.raises(SplitError, match="names no training split"):
         call("split", index, "--protocol", "official")
     with pytest.raises(ArtifactError, match="does not exist"):
         call("split", "nowhere.csv")
@@ -102,4 +102,4 @@ def test_audit_writes_json_and_picture_and_checks_a_split(index):
     assert "i59.png is empty (0 bytes)" in said
     with Image.open(index.parent / "deep" / "audit.jpg") as sheet:
         assert sheet.format == "JPEG"
-    assert "lesions cross parts" in call("audit", index, "--split", "split.json")[0]
+    assert "lesions cross splits" in call("audit", index, "--split", "split.json")[0]

@@ -85,7 +85,7 @@ def test_an_unknown_key_is_refused(run_folder: Path, tmp_path: Path) -> None:
 
 
 def test_a_plan_with_test_images_is_refused(run_folder: Path, tmp_path: Path) -> None:
-    plan, test_ids = run_folder / "plan.csv", read_split(run_folder / "split.json").parts["test"]
+    plan, test_ids = run_folder / "plan.csv", read_split(run_folder / "split.json").ids["test"]
     content = plan.read_text()
     try:
         plan.write_text(content + f"{test_ids[0]},0,1\n")

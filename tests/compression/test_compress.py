@@ -76,12 +76,12 @@ def test_one_table_of_all_variants(whole):
 def test_fp32_is_what_every_row_is_compared_with(whole):
     _, content, _ = whole
     first = rows_of(content, "fp32")[0]
-    assert all(figure["difference"] == 0 for figure in first["figures"].values())
+    assert all(metric["difference"] == 0 for metric in first["metrics"].values())
     for row in rows_of(content, "fp32")[1:]:
         assert row["agreement"]["largest_difference"] < 1e-4  # one network, other orders of sums
     for row in content["rows"]:
-        for name, figure in row["figures"].items():
-            assert figure["difference"] == pytest.approx(figure["value"] - first["figures"][name]["value"], abs=1e-12)
+        for name, metric in row["metrics"].items():
+            assert metric["difference"] == pytest.approx(metric["value"] - first["metrics"][name]["value"], abs=1e-12)
 
 
 def test_sizes_are_bytes_on_disk_and_zeros_are_counted(whole):
@@ -113,7 +113,7 @@ def test_int8_joins_the_bundle_and_is_sound_there(whole):
     assert set(bundle.variants) == {"fp32", "int8"}, "networks with other weights have bundles of their own"
     assert set(int8.graphs) == {"openvino", "onnxruntime"}
     assert set(int8.comparison["runtimes"]) == {"openvino", "onnxruntime"}
-    assert int8.figures["test"]["openvino"] == rows_of(content, "int8")[0]["figures"]
+    assert int8.metrics["test"]["openvino"] == rows_of(content, "int8")[0]["metrics"]
     assert bundle.default_variant == content["default"]["variant"] == "int8"
     assert "validation images" in content["default"]["why"]
     assert not inspect_bundle(scene.bundle).failed
@@ -186,7 +186,7 @@ def test_calibration_sees_training_images_only(scene, monkeypatch):
     source = scene.source(dataclasses.replace(RECIPE, variants=("int8",)))
     with pytest.raises(StorageError, match="stop"):
         compress(source)
-    training = source.part("training")
+    training = source.part("train")
     known = {image.tobytes() for image in training.pixels(training.ids)}
     assert len(seen[0]) == 12
     assert {image.tobytes() for image in seen[0]} <= known
@@ -238,22 +238,26 @@ def test_a_graph_beyond_its_tolerance_fails_and_joins_nothing(scene, monkeypatch
 
 
 def test_a_slim_network_gets_a_bundle_with_int8(scene):
-    recipe = dataclasses.replace(RECIPE, variants=("slim", "slim-int8"), fine_tune_epochs=0)
+    recipe = dataclasses.replace(RECIPE, variants=("channel-pruned", "channel-pruned-int8"), fine_tune_epochs=0)
     content = compress(scene.source(recipe, plan=scene.parent.inputs.plan))
-    (slim,), (int8,) = rows_of(content, "slim"), rows_of(content, "slim-int8")
+    (channel_pruned,), (int8,) = rows_of(content, "channel-pruned"), rows_of(content, "channel-pruned-int8")
     fp32 = rows_of(content, "fp32")[0]
-    assert slim["parameters"] == int8["parameters"] < fp32["parameters"]
-    assert slim["macs"] < fp32["macs"]
-    bundle = open_bundle(scene.out / "slim" / "bundle")
+    assert channel_pruned["parameters"] == int8["parameters"] < fp32["parameters"]
+    assert channel_pruned["macs"] < fp32["macs"]
+    bundle = open_bundle(scene.out / "channel-pruned" / "bundle")
     assert set(bundle.variants) == {"fp32", "int8"}
-    assert content["verdicts"]["slim-int8"]["default"]
+    assert content["verdicts"]["channel-pruned-int8"]["default"]
     assert set(open_bundle(scene.bundle).variants) == {"fp32"}
 
 
 @pytest.mark.parametrize(
     ("changes", "kind", "message"),
     [
-        ({"recipe": dataclasses.replace(RECIPE, variants=("slim",))}, ArtifactError, "variant 'slim' is trained, .*--plan"),
+        (
+            {"recipe": dataclasses.replace(RECIPE, variants=("channel-pruned",))},
+            ArtifactError,
+            "variant 'channel-pruned' is trained, .*--plan",
+        ),
         ({"bundle": Path("nowhere")}, BundleError, "nowhere is not a bundle"),
     ],
 )
@@ -272,10 +276,10 @@ def test_checkpoint_and_bundle_belong_together(scene, tmp_path):
 
 def test_no_training_images(scene):
     inputs = scene.parent.inputs
-    split = dataclasses.replace(inputs.split, parts={**inputs.split.parts, "training": ()})
+    split = dataclasses.replace(inputs.split, ids={**inputs.split.ids, "train": ()})
     source = scene.source(dataclasses.replace(RECIPE, variants=("int8",)))
     empty = dataclasses.replace(source, material=Material(inputs.index, split, inputs.store))
-    with pytest.raises(RecipeError, match="the training part .* holds no images"):
+    with pytest.raises(RecipeError, match="the training split .* holds no images"):
         compress(empty)
 
 

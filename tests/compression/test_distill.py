@@ -32,7 +32,7 @@ def test_a_student_is_a_normal_checkpoint(parent, taught):
     assert type(network).__name__ == "ResNet"
     assert info.recipe.model == ModelRecipe("test_resnet", "none")
     assert info.spec == parent.info.spec
-    assert (info.slim, info.split_hash) == (False, parent.info.split_hash)
+    assert (info.channel_pruned, info.split_hash) == (False, parent.info.split_hash)
     assert info.derived["by"] == "distilled"
     assert info.derived["parent"] == hash_file(parent.checkpoint)
     assert len(epochs) == 2

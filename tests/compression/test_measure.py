@@ -46,16 +46,16 @@ def test_the_graph_holds_the_temperature_and_torch_is_told(parent, small_bundle,
     np.testing.assert_allclose(measure.predict(form, part).probabilities, answers["openvino"].probabilities, atol=1e-4)
 
 
-def test_figures_are_those_of_compare(answers):
-    found = measure.figures(answers["dynamic"], answers["torch"], 100, 0.95)
-    wanted = compare(answers["dynamic"], answers["torch"], 100, 0.95)["figures"]
+def test_metrics_are_those_of_compare(answers):
+    found = measure.metrics(answers["dynamic"], answers["torch"], 100, 0.95)
+    wanted = compare(answers["dynamic"], answers["torch"], 100, 0.95)["metrics"]
     assert set(found) == {"accuracy", "balanced_accuracy", "macro_f1", "macro_auc", "ece"}
-    for name, figure in found.items():
-        assert figure["value"] == pytest.approx(wanted[name]["first"])
-        assert [figure[f"difference{end}"] for end in ("", "_low", "_high")] == [
+    for name, metric in found.items():
+        assert metric["value"] == pytest.approx(wanted[name]["first"])
+        assert [metric[f"difference{end}"] for end in ("", "_low", "_high")] == [
             wanted[name][key] for key in ("difference", "low", "high")
         ]
-        assert figure["low"] <= figure["value"] <= figure["high"] or name == "ece"
+        assert metric["low"] <= metric["value"] <= metric["high"] or name == "ece"
 
 
 def test_agreement_by_hand(answers):
@@ -101,6 +101,6 @@ def test_a_part_is_a_sequence_of_single_images(part):
 
 
 def test_an_empty_part_is_an_error(part):
-    empty = replace(part.material.split, parts={**part.material.split.parts, "training": ()})
-    with pytest.raises(RecipeError, match=r"training part of this 'lesion' split holds no images"):
-        measure.Part.of("training", replace(part.material, split=empty), part.spec)
+    empty = replace(part.material.split, ids={**part.material.split.ids, "train": ()})
+    with pytest.raises(RecipeError, match=r"training split of this 'lesion' split holds no images"):
+        measure.Part.of("train", replace(part.material, split=empty), part.spec)

@@ -13,7 +13,7 @@ from torch.nn.utils import prune as reference
 
 from lesionlens.bundle.telemetry import switch_off
 from lesionlens.compression.distill import distill
-from lesionlens.compression.prune import prune_structured, prune_unstructured, pruned, slim
+from lesionlens.compression.prune import channel_pruned, prune_structured, prune_unstructured, pruned
 from lesionlens.core.artifact import hash_file
 from lesionlens.core.errors import CheckpointError, ModelError, RecipeError
 from lesionlens.core.recipe import CompressionRecipe, ModelRecipe
@@ -196,15 +196,17 @@ def test_a_pruned_checkpoint_is_a_normal_one(parent, tmp_path):
     zeros = sum(int((weight == 0).sum()) for weight in weights(network))
     assert zeros / sum(weight.numel() for weight in weights(network)) == pytest.approx(0.4, abs=1e-3)
     assert info.derived == {"by": "pruned", "parent": hash_file(parent.checkpoint), "sparsity": 0.4}
-    assert (info.figures, info.slim, info.split_hash) == ({}, False, parent.info.split_hash)
+    assert (info.metrics, info.channel_pruned, info.split_hash) == ({}, False, parent.info.split_hash)
     assert info.recipe.name == "small pruned"
 
 
 @pytest.fixture(scope="module")
 def slimmed(parent, tmp_path_factory):
-    """A folder of a slim network, fine-tuned for two epochs, and what was told of it."""
-    out, epochs, fed = tmp_path_factory.mktemp("slim"), [], []
-    path = slim(parent.checkpoint, parent.inputs, QUICK, out, fed.append, told=epochs.append, world=World(torch.device("cpu")))
+    """A folder of a channel-pruned network, fine-tuned for two epochs, and what was told of it."""
+    out, epochs, fed = tmp_path_factory.mktemp("channel-pruned"), [], []
+    path = channel_pruned(
+        parent.checkpoint, parent.inputs, QUICK, out, fed.append, told=epochs.append, world=World(torch.device("cpu"))
+    )
     assert path == out / "best.safetensors"
     assert sum(fed) == 2 * len(parent.inputs.plan)
     return out, epochs
@@ -215,13 +217,13 @@ def test_a_slim_checkpoint_is_small_and_says_what_it_is(parent, slimmed):
     network, info = load_network(out / "best.safetensors")
     assert count(network) < 0.6 * count(parent.network)
     assert (out / "best.safetensors").stat().st_size < 0.75 * parent.checkpoint.stat().st_size
-    assert info.slim
-    assert info.derived["by"] == "slim"
+    assert info.channel_pruned
+    assert info.derived["by"] == "channel-pruned"
     assert info.derived["parent"] == hash_file(parent.checkpoint)
     assert info.recipe.training.epochs == 2
     assert info.recipe.training.learning_rate == 1e-3
     best = best_epoch(epochs, info.recipe.training.monitor)
-    assert (info.epoch, info.figures) == (best.epoch, best.validation)
+    assert (info.epoch, info.metrics) == (best.epoch, best.validation)
     assert read_history(out / "history.jsonl") == tuple(epochs)
     assert epochs[1].training_loss < epochs[0].training_loss
 
@@ -234,7 +236,7 @@ def test_the_teacher_is_not_changed(parent, slimmed):
 def test_a_finished_run_is_not_done_again(parent, slimmed):
     out, _ = slimmed
     before, told = hash_file(out / "last.safetensors"), []
-    slim(parent.checkpoint, parent.inputs, QUICK, out, told=told.append, world=World(torch.device("cpu")))
+    channel_pruned(parent.checkpoint, parent.inputs, QUICK, out, told=told.append, world=World(torch.device("cpu")))
     assert told == []
     assert hash_file(out / "last.safetensors") == before
 
@@ -248,8 +250,8 @@ def test_a_run_that_was_stopped_goes_on(parent, slimmed, tmp_path):
 
     epochs = []
     with pytest.raises(Stopped):
-        slim(parent.checkpoint, parent.inputs, QUICK, tmp_path, told=stop, world=World(torch.device("cpu")))
-    path = slim(parent.checkpoint, parent.inputs, QUICK, tmp_path, told=epochs.append, world=World(torch.device("cpu")))
+        channel_pruned(parent.checkpoint, parent.inputs, QUICK, tmp_path, told=stop, world=World(torch.device("cpu")))
+    path = channel_pruned(parent.checkpoint, parent.inputs, QUICK, tmp_path, told=epochs.append, world=World(torch.device("cpu")))
     assert [epoch.epoch for epoch in epochs] == [2]
     ours, theirs = load_network(path)[0].state_dict(), load_network(slimmed[0] / "best.safetensors")[0].state_dict()
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
@@ -258,14 +260,14 @@ def test_a_run_that_was_stopped_goes_on(parent, slimmed, tmp_path):
 def test_other_settings_do_not_go_on_there(parent, slimmed):
     other = replace(QUICK, channels_removed=0.5)
     with pytest.raises(CheckpointError, match=r"channels_removed is 0.3 there and 0.5 here"):
-        slim(parent.checkpoint, parent.inputs, other, slimmed[0], world=World(torch.device("cpu")))
+        channel_pruned(parent.checkpoint, parent.inputs, other, slimmed[0], world=World(torch.device("cpu")))
 
 
 def test_without_fine_tuning_the_cut_network_is_kept(parent, tmp_path):
-    path = slim(parent.checkpoint, parent.inputs, replace(QUICK, fine_tune_epochs=0), tmp_path)
+    path = channel_pruned(parent.checkpoint, parent.inputs, replace(QUICK, fine_tune_epochs=0), tmp_path)
     network, info = load_network(path)
-    assert info.slim
-    assert info.figures == {}
+    assert info.channel_pruned
+    assert info.metrics == {}
     assert count(network) < count(parent.network)
     assert [file.name for file in tmp_path.iterdir()] == ["best.safetensors"]
 
@@ -274,7 +276,7 @@ def test_without_fine_tuning_the_cut_network_is_kept(parent, tmp_path):
     "compress",
     [
         lambda parent, out: pruned(parent.checkpoint, out, QUICK),
-        lambda parent, out: slim(parent.checkpoint, parent.inputs, QUICK, out),
+        lambda parent, out: channel_pruned(parent.checkpoint, parent.inputs, QUICK, out),
         lambda parent, out: distill(parent.checkpoint, parent.inputs, QUICK, out),
     ],
 )
@@ -288,5 +290,5 @@ def test_the_parent_is_never_written_over(parent, compress):
 def test_images_of_another_split_are_refused(parent, tmp_path):
     other = replace(parent.inputs, split=replace(parent.inputs.split, seed=5))
     with pytest.raises(CheckpointError, match="trained with another split"):
-        slim(parent.checkpoint, other, QUICK, tmp_path)
+        channel_pruned(parent.checkpoint, other, QUICK, tmp_path)
     assert list(tmp_path.iterdir()) == []

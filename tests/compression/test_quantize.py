@@ -27,7 +27,7 @@ SIZE = 64
 
 @pytest.fixture(scope="module")
 def images(parent):
-    rows = parent.inputs.store.rows(parent.inputs.split.parts["training"][:12])
+    rows = parent.inputs.store.rows(parent.inputs.split.ids["train"][:12])
     return np.ascontiguousarray(parent.inputs.store.images[rows][:, 4:68, 4:68])
 
 
@@ -82,7 +82,7 @@ def test_the_same_images_give_the_same_file(small_bundle, int8, images, tmp_path
     assert (tmp_path / "again.onnx").read_bytes() == int8.read_bytes()
 
 
-def test_the_accuracy_aware_mode_gives_layers_back_until_the_figure_is_good(
+def test_the_accuracy_aware_mode_gives_layers_back_until_the_metric_is_good(
     small_bundle, int8, images, tmp_path, capfd, monkeypatch
 ):
     seen = []

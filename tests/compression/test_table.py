@@ -20,14 +20,14 @@ def content():
     row = {
         **{"variant": "fp32", "runtime": "openvino", "available": True, "size_bytes": 8_897_031},
         **{"parameters": 2_232_839, "nonzero_parameters": 2_232_000, "macs": 220_500_000, "batch_sizes": [1, 64]},
-        "figures": dict.fromkeys(("accuracy", "balanced_accuracy", "macro_f1", "macro_auc", "ece"), FIGURE),
+        "metrics": dict.fromkeys(("accuracy", "balanced_accuracy", "macro_f1", "macro_auc", "ece"), FIGURE),
         "times": {"1": {"median_ms": 2.5, "p95_ms": 3.25}, "64": {"median_ms": 1.5, "p95_ms": 1.75}},
         "peak_memory_bytes": 123_456_789,
     }
     int8 = {**copy.deepcopy(row), "variant": "int8", "times": None, "peak_memory_bytes": None}
     bf16 = {"variant": "bf16", "runtime": "openvino", "available": False, "reason": "this processor has no bf16 arithmetic"}
     return {
-        **{"name": "light", "part": "test", "n_images": 2003, "n_lesions": 1494, "protocol": "lesion"},
+        **{"name": "light", "split": "test", "n_images": 2003, "n_lesions": 1494, "protocol": "lesion"},
         **{"confidence": 0.95, "resamples": 2000, "batch_sizes": [1, 64], "rows": [row, bf16, int8]},
         **{"paper_count": COUNTED, "notes": ["A note."], "default": {"variant": "int8", "why": "it loses 0.20 points."}},
     }
@@ -55,14 +55,14 @@ def test_what_cannot_be_had_here_is_said(content):
 
 def test_head_default_and_notes(content):
     whole = text(content)
-    assert "test part, 2003 images of 1494 lesions, protocol lesion" in whole
+    assert "test split, 2003 images of 1494 lesions, protocol lesion" in whole
     assert "95 % interval, 2000 resamples" in whole
     assert "The bundle runs int8 unless asked otherwise: it loses 0.20 points." in whole
     assert whole.endswith("A note.")
 
 
-def test_an_undefined_figure_is_a_dash(content):
-    content["rows"][2]["figures"] = {name: dict.fromkeys(FIGURE) for name in content["rows"][2]["figures"]}
+def test_an_undefined_metric_is_a_dash(content):
+    content["rows"][2]["metrics"] = {name: dict.fromkeys(FIGURE) for name in content["rows"][2]["metrics"]}
     assert lines_of(content, "int8")[0].count("- (-: - to -)") == 5
 
 

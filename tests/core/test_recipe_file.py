@@ -96,7 +96,7 @@ def test_the_resolved_recipe_reads_back(tmp_path):
             "name": 'a "quoted" näme\\',
             "augmentation": {"probabilities": {"gaussian_blur": 0.25}},
             "training": {"learning_rate": 1e-4},
-            "compression": {"variants": ["int8", "slim"]},
+            "compression": {"variants": ["int8", "channel-pruned"]},
         }
     )
     path = tmp_path / "recipe.toml"

@@ -30,7 +30,7 @@ RECORDS = st.lists(
         sex=TEXTS,
         site=TEXTS,
         mask=TEXTS,
-        part=st.sampled_from(("", "training", "validation", "test")),
+        split=st.sampled_from(("", "train", "validation", "test")),
     ),
     min_size=1,
     max_size=6,
@@ -71,10 +71,10 @@ def test_lookups() -> None:
 def test_summary_counts() -> None:
     summary = INDEX.summary()
     assert (summary["images"], summary["lesions"], summary["masks"]) == (2, 2, 1)
-    assert (summary["by_dx"]["mel"], summary["by_dx"]["df"], summary["by_part"]) == (1, 0, {"test": 1})
+    assert (summary["by_dx"]["mel"], summary["by_dx"]["df"], summary["by_split"]) == (1, 0, {"test": 1})
 
 
-@pytest.mark.parametrize("change", [{name.name: "c"} for name in fields(Record) if name.name not in ("age", "dx", "part")])
+@pytest.mark.parametrize("change", [{name.name: "c"} for name in fields(Record) if name.name not in ("age", "dx", "split")])
 def test_every_field_counts_in_the_hash(change: dict[str, str]) -> None:
     assert replace(INDEX, records=(replace(RECORD, **change), INDEX.records[1])).hash != INDEX.hash
 
@@ -92,7 +92,7 @@ def test_root_and_notes_do_not_count_in_the_hash_but_labels_do() -> None:
         ((RECORD, RECORD), "'a' is empty or stands twice"),
         ((replace(RECORD, image_id=""),), "'' is empty"),
         ((replace(RECORD, dx="scc"),), "image a: unknown diagnosis 'scc'.*akiec, bcc, bkl, df, mel, nv, vasc"),
-        ((replace(RECORD, part="exam"),), "unknown part 'exam'; known are training"),
+        ((replace(RECORD, split="exam"),), "unknown split 'exam'; known are train"),
     ],
 )
 def test_wrong_records(records: tuple[Record, ...], words: str) -> None:

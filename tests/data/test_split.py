@@ -17,7 +17,7 @@ from lesionlens.core.labels import HAM10000
 from lesionlens.core.recipe import SplitRecipe
 from lesionlens.data.index import Index, Record
 from lesionlens.data.split import (
-    PARTS,
+    SPLITS,
     check_leaks,
     groups_of,
     leak_rate,
@@ -39,10 +39,10 @@ TABLE_2 = {
 }
 
 
-def index_of(lesions: list[tuple[str, int]], part: str = "") -> Index:
+def index_of(lesions: list[tuple[str, int]], split_name: str = "") -> Index:
     """An index of lesions given as (diagnosis, number of images)."""
     records = [
-        Record(f"image_{n}_{m}", f"image_{n}_{m}.jpg", dx, f"lesion_{n}", part=part)
+        Record(f"image_{n}_{m}", f"image_{n}_{m}.jpg", dx, f"lesion_{n}", split=split_name)
         for n, (dx, images) in enumerate(lesions)
         for m in range(images)
     ]
@@ -51,8 +51,8 @@ def index_of(lesions: list[tuple[str, int]], part: str = "") -> Index:
 
 def counts(index: Index, split) -> dict[str, tuple[int, ...]]:
     dx_of = {record.image_id: record.dx for record in index.records}
-    found = {part: Counter(dx_of[image_id] for image_id in split.parts[part]) for part in PARTS}
-    return {code: tuple(found[part][code] for part in PARTS) for code in index.labels.codes}
+    found = {split_name: Counter(dx_of[image_id] for image_id in split.ids[split_name]) for split_name in SPLITS}
+    return {code: tuple(found[split_name][code] for split_name in SPLITS) for code in index.labels.codes}
 
 
 def ham10000_metadata(root: Path) -> Index:
@@ -84,9 +84,9 @@ def test_groups_are_the_union_find_of_lesions_and_pairs():
 def test_parts_are_disjoint_by_lesion_and_hold_every_diagnosis(lesions, seed, protocol):
     index = index_of(lesions)
     split = make_split(index, SplitRecipe(protocol=protocol, seed=seed, folds=3, fold=seed % 3))
-    assert sorted(image_id for part in PARTS for image_id in split.parts[part]) == sorted(index.ids)
+    assert sorted(image_id for split_name in SPLITS for image_id in split.ids[split_name]) == sorted(index.ids)
     lesion_of = {record.image_id: record.lesion_id for record in index.records}
-    seen = [{lesion_of[image_id] for image_id in split.parts[part]} for part in PARTS]
+    seen = [{lesion_of[image_id] for image_id in split.ids[split_name]} for split_name in SPLITS]
     assert not seen[0] & seen[1]
     assert not seen[0] & seen[2]
     assert not seen[1] & seen[2]
@@ -102,7 +102,7 @@ def test_the_order_of_records_and_pairs_does_not_matter(lesions, protocol, rando
     records, pairs = list(index.records), [("image_0_0", "image_1_0"), ("image_2_0", "elsewhere")]
     random.shuffle(records)
     shuffled = replace(index, records=tuple(records))
-    assert make_split(index, recipe, pairs).parts == make_split(shuffled, recipe, pairs[::-1]).parts
+    assert make_split(index, recipe, pairs).ids == make_split(shuffled, recipe, pairs[::-1]).ids
 
 
 def test_seeds_differ_and_repeat():
@@ -110,7 +110,7 @@ def test_seeds_differ_and_repeat():
     first, again, other = (make_split(index, SplitRecipe(seed=seed)) for seed in (1, 1, 2))
     assert first == again
     assert first.hash == again.hash
-    assert first.parts != other.parts
+    assert first.ids != other.ids
 
 
 def test_shares_hold_for_every_diagnosis_and_every_size_of_lesion():
@@ -118,14 +118,14 @@ def test_shares_hold_for_every_diagnosis_and_every_size_of_lesion():
     split = make_split(index, SplitRecipe(validation=0.1, test=0.2))
     assert counts(index, split)["nv"] == (140, 20, 40)
     assert np.abs(np.array(counts(index, split)["mel"]) - (112, 16, 32)).max() <= 1
-    per_lesion = Counter(image_id.rsplit("_", 1)[0] for image_id in split.parts["test"])
+    per_lesion = Counter(image_id.rsplit("_", 1)[0] for image_id in split.ids["test"])
     assert 5 <= sum(n == 3 for n in per_lesion.values()) <= 7
 
 
 def test_folds_test_every_image_once():
     index = index_of([("mel", 2), ("nv", 1), ("nv", 3)] * 10)
-    tested = [make_split(index, SplitRecipe(protocol="lesion-kfold", folds=4, fold=fold)).parts["test"] for fold in range(4)]
-    assert sorted(image_id for part in tested for image_id in part) == sorted(index.ids)
+    tested = [make_split(index, SplitRecipe(protocol="lesion-kfold", folds=4, fold=fold)).ids["test"] for fold in range(4)]
+    assert sorted(image_id for split_name in tested for image_id in split_name) == sorted(index.ids)
 
 
 def test_paper_has_table_2_to_the_image():
@@ -165,20 +165,20 @@ def test_lesion_split_of_real_lesions_does_not_leak_and_is_within_an_image(ham10
 
 def test_leak_rate_by_hand():
     index = index_of([("mel", 3), ("nv", 2), ("nv", 1)])
-    parts = {
-        "training": ("image_0_0", "image_1_0"),
+    splits = {
+        "train": ("image_0_0", "image_1_0"),
         "validation": ("image_0_1",),
         "test": ("image_0_2", "image_1_1", "image_2_0"),
     }
-    rate = leak_rate(index, parts)
+    rate = leak_rate(index, splits)
     assert rate["test"] == pytest.approx(2 / 3)
     assert rate["validation"] == 1
     assert rate["by_class"]["mel"] == 1
     assert rate["by_class"]["nv"] == 0.5
     assert rate["by_class"]["df"] is None
-    assert rate["groups_by_part"] == {"training": 2, "validation": 1, "test": 3}
+    assert rate["groups_by_split"] == {"train": 2, "validation": 1, "test": 3}
     assert rate["left_out"] == 0
-    assert leak_rate(index, parts, [("image_2_0", "image_1_0")])["test"] == 1
+    assert leak_rate(index, splits, [("image_2_0", "image_1_0")])["test"] == 1
 
 
 def test_one_lesion_of_a_diagnosis_is_an_error_that_names_it():
@@ -211,38 +211,38 @@ def test_folds_that_leave_nothing_to_train_on():
 
 
 def official_index() -> Index:
-    training = index_of([("mel", 2), ("nv", 1)] * 10, part="training").records
-    test = tuple(Record(f"test_{n}", "", "mel", f"test_{n}", part="test") for n in range(4))
+    training = index_of([("mel", 2), ("nv", 1)] * 10, split_name="train").records
+    test = tuple(Record(f"test_{n}", "", "mel", f"test_{n}", split="test") for n in range(4))
     return Index((*training, *test), HAM10000, Path("images"), "isic")
 
 
 def test_official_takes_the_parts_of_the_source():
     split = make_split(official_index(), SplitRecipe(protocol="official"))
-    assert split.parts["test"] == ("test_0", "test_1", "test_2", "test_3")
-    assert len(split.parts["validation"]) == 3
-    assert len(split.parts["training"]) == 27
+    assert split.ids["test"] == ("test_0", "test_1", "test_2", "test_3")
+    assert len(split.ids["validation"]) == 3
+    assert len(split.ids["train"]) == 27
     assert not split.leaks
     assert split.leak_rate["test"] == 0
 
 
 def test_official_leaves_out_training_lesions_that_are_tested():
     split = make_split(official_index(), SplitRecipe(protocol="official"), [("image_0_0", "test_0")])
-    assert "test_0" in split.parts["test"]
+    assert "test_0" in split.ids["test"]
     assert split.leak_rate["left_out"] == 2  # both images of lesion 0
     assert split.leak_rate["test"] == 0
 
 
 def test_official_uses_the_validation_part_of_the_source():
     index = official_index()
-    named = replace(index, records=(*index.records, Record("val_0", "", "nv", "val_0", part="validation")))
+    named = replace(index, records=(*index.records, Record("val_0", "", "nv", "val_0", split="validation")))
     split = make_split(named, SplitRecipe(protocol="official"))
-    assert split.parts["validation"] == ("val_0",)
-    assert len(split.parts["training"]) == 30
+    assert split.ids["validation"] == ("val_0",)
+    assert len(split.ids["train"]) == 30
 
 
 def test_official_needs_a_test_part():
-    with pytest.raises(SplitError, match="names no test part.*--protocol lesion"):
-        make_split(index_of([("mel", 1), ("nv", 1)] * 5, part="training"), SplitRecipe(protocol="official"))
+    with pytest.raises(SplitError, match="names no test split.*--protocol lesion"):
+        make_split(index_of([("mel", 1), ("nv", 1)] * 5, split_name="train"), SplitRecipe(protocol="official"))
 
 
 def test_write_then_read_is_equal_and_stamped(tmp_path):
@@ -276,10 +276,10 @@ def written(tmp_path):
 
 def test_a_leak_edited_into_the_file_raises(written):
     index, split, path = written
-    moved, *kept = split.parts["training"]
-    parts = {**split.parts, "training": kept, "test": [*split.parts["test"], moved]}
+    moved, *kept = split.ids["train"]
+    splits = {**split.ids, "train": kept, "test": [*split.ids["test"], moved]}
     with pytest.raises(SplitError, match="is in .* must stay together"):
-        read_split(edited(path, parts=parts, forge_hash=True), index)
+        read_split(edited(path, ids=splits, forge_hash=True), index)
     with pytest.raises(ArtifactError, match="changed after it was made"):
         read_split(edited(path, forge_hash=False, hash=split.hash))
 
@@ -288,7 +288,7 @@ def test_a_leak_through_a_pair_found_later_raises(written):
     index, split, _ = written
     check_leaks(split, index)
     with pytest.raises(SplitError, match="must stay together"):
-        check_leaks(split, index, [(split.parts["training"][0], split.parts["test"][0])])
+        check_leaks(split, index, [(split.ids["train"][0], split.ids["test"][0])])
 
 
 def test_a_split_marked_as_another_protocol_raises(written):
@@ -301,9 +301,9 @@ def test_a_split_marked_as_another_protocol_raises(written):
 
 def test_an_image_in_two_parts_raises(written):
     _, split, path = written
-    parts = {**split.parts, "test": [*split.parts["test"], split.parts["training"][0]]}
-    with pytest.raises(SplitError, match="is in training and test; an image belongs to one part"):
-        read_split(edited(path, parts=parts))
+    splits = {**split.ids, "test": [*split.ids["test"], split.ids["train"][0]]}
+    with pytest.raises(SplitError, match="is in train and test; an image belongs to one split"):
+        read_split(edited(path, ids=splits))
 
 
 def test_an_image_that_the_index_does_not_know_raises(written):
@@ -319,7 +319,7 @@ def test_a_split_of_another_index_raises(written):
         read_split(path, replace(index, records=more))
 
 
-@pytest.mark.parametrize("text", ["{}", "[]", '{"hash": 1, "parts": {}}', '"split"'])
+@pytest.mark.parametrize("text", ["{}", "[]", '{"hash": 1, "splits": {}}', '"split"'])
 def test_a_file_that_is_no_split_raises(tmp_path, text):
     (tmp_path / "split.json").write_text(text)
     with pytest.raises(ArtifactError, match="is not a split"):

@@ -22,10 +22,10 @@ def drawn(seed, n=50, k=5):
 @given(SEEDS)
 def test_auc_equals_scikit_learn(seed):
     logits, labels = drawn(seed, n=80)
-    figures = Cases.of(logits, labels).figures()
+    metrics = Cases.of(logits, labels).metrics()
     expected = reference.roc_auc_score(labels, softmax(logits), multi_class="ovr", average=None, labels=range(5))
-    np.testing.assert_allclose(figures["auc"][0], expected, atol=1e-12)
-    assert figures["macro_auc"][0] == pytest.approx(np.mean(expected), abs=1e-12)
+    np.testing.assert_allclose(metrics["auc"][0], expected, atol=1e-12)
+    assert metrics["macro_auc"][0] == pytest.approx(np.mean(expected), abs=1e-12)
 
 
 @settings(deadline=None, max_examples=50)
@@ -33,9 +33,9 @@ def test_auc_equals_scikit_learn(seed):
 def test_weights_are_repeated_cases(seed):
     logits, labels = drawn(seed)
     weights = np.random.default_rng(seed).integers(0, 3, (4, len(labels)))
-    weighted = Cases.of(logits, labels).figures(weights.astype(float))
+    weighted = Cases.of(logits, labels).metrics(weights.astype(float))
     for b, row in enumerate(weights):
-        repeated = Cases.of(np.repeat(logits, row, axis=0), np.repeat(labels, row)).figures()
+        repeated = Cases.of(np.repeat(logits, row, axis=0), np.repeat(labels, row)).metrics()
         for name, value in repeated.items():
             np.testing.assert_allclose(weighted[name][b], value[0], atol=1e-12, err_msg=name)
 
@@ -45,7 +45,7 @@ def test_weights_are_repeated_cases(seed):
 def test_order_does_not_matter(seed):
     logits, labels = drawn(seed)
     order = np.random.default_rng(seed).permutation(len(labels))
-    before, after = Cases.of(logits, labels).figures(), Cases.of(logits[order], labels[order]).figures()
+    before, after = Cases.of(logits, labels).metrics(), Cases.of(logits[order], labels[order]).metrics()
     for name in before:
         np.testing.assert_allclose(after[name], before[name], atol=1e-12, err_msg=name)
 
@@ -55,7 +55,7 @@ def test_order_does_not_matter(seed):
 def test_relabelling_commutes(seed):
     logits, labels = drawn(seed)
     order = np.random.default_rng(seed).permutation(5)  # class order[j] becomes class j
-    before, after = Cases.of(logits, labels).figures(), Cases.of(logits[:, order], np.argsort(order)[labels]).figures()
+    before, after = Cases.of(logits, labels).metrics(), Cases.of(logits[:, order], np.argsort(order)[labels]).metrics()
     for name in OVERALL:
         np.testing.assert_allclose(after[name], before[name], atol=1e-12, err_msg=name)
     for name in PER_CLASS:
@@ -64,11 +64,11 @@ def test_relabelling_commutes(seed):
 
 @settings(deadline=None, max_examples=50)
 @given(SEEDS, st.integers(1, 30))
-def test_figures_lie_in_their_range(seed, n):
+def test_metrics_lie_in_their_range(seed, n):
     logits, labels = drawn(seed, n=n)
-    figures = Cases.of(logits, labels).figures()
-    assert figures.keys() == {*OVERALL, *PER_CLASS}
-    for name, values in figures.items():
+    metrics = Cases.of(logits, labels).metrics()
+    assert metrics.keys() == {*OVERALL, *PER_CLASS}
+    for name, values in metrics.items():
         top = {"brier": 2, "nll": np.inf}.get(name, 1)
         defined = values[~np.isnan(values)]
         assert ((defined >= 0) & (defined <= top)).all(), name
@@ -76,15 +76,15 @@ def test_figures_lie_in_their_range(seed, n):
 
 def test_calibration_error_is_the_published_one():
     logits, labels = drawn(7, n=300)
-    assert Cases.of(logits, labels).figures()["ece"][0] == pytest.approx(expected_calibration_error(softmax(logits), labels))
+    assert Cases.of(logits, labels).metrics()["ece"][0] == pytest.approx(expected_calibration_error(softmax(logits), labels))
 
 
 def test_absent_class_has_no_auc_and_is_left_out():
     logits, labels = drawn(1)
     labels = np.where(labels == 4, 0, labels)
-    figures = Cases.of(logits, labels).figures()
-    assert np.isnan(figures["auc"][0, 4])
-    assert figures["macro_auc"][0] == pytest.approx(figures["auc"][0, :4].mean())
+    metrics = Cases.of(logits, labels).metrics()
+    assert np.isnan(metrics["auc"][0, 4])
+    assert metrics["macro_auc"][0] == pytest.approx(metrics["auc"][0, :4].mean())
 
 
 @pytest.mark.parametrize(

@@ -19,13 +19,13 @@ def test_differences_are_those_of_the_scores(draw):
     json.dumps(comparison, allow_nan=False)
     for each, key in ((first, "first"), (second, "second")):
         scores = score(each, resamples=100)
-        for name, row in comparison["figures"].items():
-            assert row[key] == scores["figures"][name]["value"]
-    row = comparison["figures"]["accuracy"]
+        for name, row in comparison["metrics"].items():
+            assert row[key] == scores["metrics"][name]["value"]
+    row = comparison["metrics"]["accuracy"]
     assert row["difference"] == row["first"] - row["second"]
     assert 0 < row["low"] < row["difference"] < row["high"]
     assert row["p"] < 0.05
-    assert comparison["figures"]["nll"]["difference"] < 0
+    assert comparison["metrics"]["nll"]["difference"] < 0
     assert comparison["mcnemar"]["p"] < 0.001
 
 
@@ -38,15 +38,15 @@ def test_order_of_the_second_file_does_not_matter(draw):
 def test_swapping_turns_the_signs(draw):
     first, second = draw(100, seed=1), draw(100, seed=2, skill=1.0)
     there, back = compare(first, second, resamples=200), compare(second, first, resamples=200)
-    for name, row in there["figures"].items():
-        assert row["difference"] == -back["figures"][name]["difference"]
-        assert row["low"] == pytest.approx(-back["figures"][name]["high"])
-        assert row["p"] == back["figures"][name]["p"]
+    for name, row in there["metrics"].items():
+        assert row["difference"] == -back["metrics"][name]["difference"]
+        assert row["low"] == pytest.approx(-back["metrics"][name]["high"])
+        assert row["p"] == back["metrics"][name]["p"]
 
 
 def test_a_model_equals_itself(draw):
     comparison = compare(draw(100), draw(100), resamples=100)
-    assert all(row["difference"] == row["low"] == row["high"] == 0 and row["p"] == 1 for row in comparison["figures"].values())
+    assert all(row["difference"] == row["low"] == row["high"] == 0 and row["p"] == 1 for row in comparison["metrics"].values())
     assert comparison["mcnemar"]["p"] == 1
 
 
@@ -54,15 +54,15 @@ def test_pairing_narrows_the_interval(draw):
     first = draw(300, seed=1)
     logits = first.logits + 0.3 * np.random.default_rng(5).normal(size=first.logits.shape).astype(np.float32)
     similar = dataclasses.replace(first, logits=logits)
-    row = compare(first, similar, resamples=300)["figures"]["accuracy"]
-    alone = score(first, resamples=300)["figures"]["accuracy"]
+    row = compare(first, similar, resamples=300)["metrics"]["accuracy"]
+    alone = score(first, resamples=300)["metrics"]["accuracy"]
     assert row["high"] - row["low"] < 0.7 * (alone["high"] - alone["low"])
 
 
 def test_p_is_uniform_where_models_are_alike(draw):
     """Under the null hypothesis about one in twenty comparisons falls below 0.05."""
     found = [
-        compare(draw(120, seed=2 * trial + 1), draw(120, seed=2 * trial + 2), resamples=100)["figures"]["accuracy"]["p"]
+        compare(draw(120, seed=2 * trial + 1), draw(120, seed=2 * trial + 2), resamples=100)["metrics"]["accuracy"]["p"]
         for trial in range(60)
     ]
     assert np.mean(np.array(found) < 0.05) < 0.15
@@ -102,7 +102,7 @@ def changed(predictions, **values):
         (lambda p: p.take(np.arange(19)), "1 images are in one file only"),
         (lambda p: changed(p, labels=(p.labels + 1) % 7), "labels of 20 images differ"),
         (lambda p: changed(p, lesion_ids=p.image_ids), "lesion_ids of 20 images differ"),
-        (lambda p: changed(p, origin=dataclasses.replace(p.origin, part="validation")), "one part"),
+        (lambda p: changed(p, origin=dataclasses.replace(p.origin, split="validation")), "one split"),
         (
             lambda p: changed(p, label_set=dataclasses.replace(p.label_set, diagnoses=p.label_set.diagnoses[::-1])),
             "diagnoses differ",

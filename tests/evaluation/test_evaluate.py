@@ -17,7 +17,7 @@ from lesionlens.data.index import write_index
 from lesionlens.data.sources.source import read_source
 from lesionlens.data.split import make_split, write_split
 from lesionlens.data.store import Store, pack
-from lesionlens.evaluation.evaluate import PredictionSettings, predict_part
+from lesionlens.evaluation.evaluate import PredictionSettings, predict_split
 from lesionlens.evaluation.evaluate import evaluate as evaluate_checkpoint
 from lesionlens.evaluation.predictions import read_predictions
 from lesionlens.models.build import build_network
@@ -69,23 +69,23 @@ def command():
 
 def test_predictions_hold_the_truth_of_the_index(run):
     checkpoint, index, split, store = inputs(run)
-    predictions = predict_part(checkpoint, index, split, store)
-    assert tuple(predictions.image_ids) == split.parts["test"]
+    predictions = predict_split(checkpoint, index, split, store)
+    assert tuple(predictions.image_ids) == split.ids["test"]
     records = [index.by_id()[image_id] for image_id in predictions.image_ids]
     assert [predictions.codes[label] for label in predictions.labels] == [record.dx for record in records]
     assert predictions.lesion_ids.tolist() == [record.lesion_id for record in records]
     assert predictions.site.tolist() == [record.site for record in records]
     assert [None if np.isnan(age) else float(age) for age in predictions.age] == [record.age for record in records]
     origin = predictions.origin
-    assert (origin.name, origin.seed, origin.protocol, origin.part, origin.views) == ("small", 7, "lesion", "test", 1)
+    assert (origin.name, origin.seed, origin.protocol, origin.split, origin.views) == ("small", 7, "lesion", "test", 1)
     assert (origin.leaks, origin.leak_rate) == (False, 0.0)
     assert origin.hashes["split"] == split.hash
 
 
 def test_pixels_are_those_of_the_store(run):
     checkpoint, index, split, store = inputs(run)
-    predictions = predict_part(checkpoint, index, split, store, PredictionSettings(part="validation", batch_size=5))
-    images = store.images[store.rows(split.parts["validation"])][:, 4:36, 4:36]
+    predictions = predict_split(checkpoint, index, split, store, PredictionSettings(split="validation", batch_size=5))
+    images = store.images[store.rows(split.ids["validation"])][:, 4:36, 4:36]
     mean, std = (torch.tensor(value).view(1, 3, 1, 1) for value in (SPEC.mean, SPEC.std))
     with torch.no_grad():
         logits = run[4].eval()((torch.from_numpy(images).permute(0, 3, 1, 2) / 255 - mean) / std)
@@ -95,21 +95,21 @@ def test_pixels_are_those_of_the_store(run):
 
 def test_known_pairs_unite_lesions(run):
     checkpoint, index, split, store = inputs(run)
-    first, second = (image_id for image_id in split.parts["test"][:2])
+    first, second = (image_id for image_id in split.ids["test"][:2])
     by_id = index.by_id()
     paired = dataclasses.replace(split, pairs=((first, second),))
     info = dataclasses.replace(run[3], split_hash=paired.hash)
     path = checkpoint.with_name("paired.safetensors")
     save_network(run[4], info, path)
-    predictions = predict_part(path, index, paired, store)
+    predictions = predict_split(path, index, paired, store)
     assert set(predictions.lesion_ids[:2]) == {min(by_id[first].lesion_id, by_id[second].lesion_id)}
 
 
 def test_images_left_out_of_the_store_are_counted(run):
     checkpoint, index, split, store = inputs(run)
-    store.dropped = {split.parts["test"][0]: "is damaged"}
-    predictions = predict_part(checkpoint, index, split, store)
-    assert tuple(predictions.image_ids) == split.parts["test"][1:]
+    store.dropped = {split.ids["test"][0]: "is damaged"}
+    predictions = predict_split(checkpoint, index, split, store)
+    assert tuple(predictions.image_ids) == split.ids["test"][1:]
     assert predictions.origin.n_dropped == 1
 
 
@@ -134,12 +134,12 @@ def test_other_diagnoses_are_refused(run, tmp_path):
     turned = dataclasses.replace(index.labels, diagnoses=index.labels.diagnoses[::-1])
     save_network(run[4], dataclasses.replace(run[3], labels=turned), tmp_path / "best.safetensors")
     with pytest.raises(CheckpointError, match="the diagnoses must be the same"):
-        predict_part(tmp_path / "best.safetensors", index, split, store)
+        predict_split(tmp_path / "best.safetensors", index, split, store)
 
 
 @pytest.mark.parametrize(
     "options",
-    [{"part": "tests"}, {"views": 4}, {"batch_size": 0}, {"resamples": 10}, {"confidence": 95.0}],
+    [{"split": "tests"}, {"views": 4}, {"batch_size": 0}, {"resamples": 10}, {"confidence": 95.0}],
     ids=lambda options: next(iter(options)),
 )
 def test_bad_settings_are_refused(options):
@@ -149,10 +149,10 @@ def test_bad_settings_are_refused(options):
 
 def test_empty_part_is_refused(run, tmp_path):
     _, index, split, store = inputs(run)
-    empty = dataclasses.replace(split, parts={**split.parts, "test": ()})
+    empty = dataclasses.replace(split, ids={**split.ids, "test": ()})
     save_network(run[4], dataclasses.replace(run[3], split_hash=empty.hash), tmp_path / "best.safetensors")
     with pytest.raises(RecipeError, match="holds no images"):
-        predict_part(tmp_path / "best.safetensors", index, empty, store)
+        predict_split(tmp_path / "best.safetensors", index, empty, store)
 
 
 def test_command_writes_and_prints(run, command):

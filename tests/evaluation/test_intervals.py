@@ -6,7 +6,7 @@ import pytest
 from lesionlens.core.errors import DataError
 from lesionlens.evaluation import intervals
 from lesionlens.evaluation.cases import Cases
-from lesionlens.evaluation.intervals import Interval, bounds, lesion_bootstrap, lesion_weights, resample_figures
+from lesionlens.evaluation.intervals import Interval, bounds, lesion_bootstrap, lesion_weights, resample_metrics
 
 
 def test_images_of_one_lesion_are_drawn_together():
@@ -53,7 +53,7 @@ def test_values_lie_within_their_intervals(draw):
 def test_resample_without_a_class_leaves_it_out():
     labels = np.array([0] * 6 + [1] * 6 + [2])
     logits = 3.0 * np.eye(3)[[0] * 6 + [1] * 6 + [0]]  # the one case of class 2 is wrong
-    (drawn,) = resample_figures([Cases.of(logits, labels)], np.arange(13).astype(str), resamples=200)
+    (drawn,) = resample_metrics([Cases.of(logits, labels)], np.arange(13).astype(str), resamples=200)
     without = np.isnan(drawn["recall"][:, 2])
     assert 0.2 < without.mean() < 0.5  # (12/13)^13 = 0.35
     assert (drawn["macro_recall"][without] == 1).all()

@@ -30,16 +30,16 @@ def inputs(tmp_path, dropped=()):
     images = np.zeros((4, 32, 32, 3), np.uint8)
     images[[0, 2], ..., 0] = 255  # a and c are red, d is a nevus that is not
     store = SimpleNamespace(images=images, dropped=dropped, rows=lambda ids: np.array(["abcd".index(name) for name in ids]))
-    split = SimpleNamespace(parts={"training": (), "validation": ("b", "c", "d"), "test": ("a",)})
+    split = SimpleNamespace(ids={"train": (), "validation": ("b", "c", "d"), "test": ("a",)})
     return SimpleNamespace(index=Index(records, HAM10000, tmp_path, "test"), split=split, store=store)
 
 
 def test_scores_the_validation_part(tmp_path):
-    figures = validator(inputs(tmp_path))(RedSaysNevus(), SPEC)
-    assert figures["accuracy"] == pytest.approx(2 / 3)
-    assert figures["balanced_accuracy"] == pytest.approx(3 / 4)
+    metrics = validator(inputs(tmp_path))(RedSaysNevus(), SPEC)
+    assert metrics["accuracy"] == pytest.approx(2 / 3)
+    assert metrics["balanced_accuracy"] == pytest.approx(3 / 4)
     wrong, right = (np.log(np.e + 6) - own for own in (0, 1))  # one logit of 1 among seven
-    assert figures["loss"] == pytest.approx((2 * right + wrong) / 3, abs=1e-3)
+    assert metrics["loss"] == pytest.approx((2 * right + wrong) / 3, abs=1e-3)
 
 
 def test_dropped_images_are_left_out(tmp_path):
@@ -47,5 +47,5 @@ def test_dropped_images_are_left_out(tmp_path):
 
 
 def test_no_images_are_refused(tmp_path):
-    with pytest.raises(DataError, match="validation part holds no images"):
+    with pytest.raises(DataError, match="validation split holds no images"):
         validator(inputs(tmp_path, dropped=("b", "c", "d")))(RedSaysNevus(), SPEC)

@@ -12,7 +12,7 @@ from lesionlens.core.artifact import hash_file
 from lesionlens.core.errors import CheckpointError, DataError, RecipeError
 from lesionlens.data.index import Index
 from lesionlens.explanation.explain import ExplainSettings, build_part, explain
-from lesionlens.explanation.localisation import FIGURES
+from lesionlens.explanation.localisation import METRICS
 
 QUICK = ExplainSettings(limit=14, random_networks=1, curve_images=2, curve_steps=2, images_per_pass=8, device="cpu")
 
@@ -31,14 +31,14 @@ def test_report_is_what_was_written(written, explained_run):
     out, report = written
     assert json.loads((out / "faithfulness.json").read_text()) == report
     assert report["n_images"] == 14
-    assert report["n_left_out"] == len(explained_run.split.parts["test"]) - 14
+    assert report["n_left_out"] == len(explained_run.split.ids["test"]) - 14
     assert report["method"] == "grad-cam (closed form)"
     assert report["made_from"]["checkpoint"] == hash_file(explained_run.checkpoints["test_resnet"])
     assert report["masks"]["used"] == 14
     assert report["curves"]["n"] == 2
-    for name in FIGURES:
-        figure = report["localisation"]["figures"][name]
-        assert 0 <= figure["low"] <= figure["value"] <= figure["high"] <= 1
+    for name in METRICS:
+        metric = report["localisation"]["metrics"][name]
+        assert 0 <= metric["low"] <= metric["value"] <= metric["high"] <= 1
 
 
 def test_maps_are_kept_raw_and_without_pickle(written):
@@ -47,7 +47,7 @@ def test_maps_are_kept_raw_and_without_pickle(written):
         assert maps["maps"].shape == (14, 7, *report["map_shape"])
         assert maps["classes"].tolist() == [list(range(7))] * 14
         assert maps["image_ids"].dtype.kind == "U"
-        assert np.nanmean(maps["energy_inside"]) == pytest.approx(report["localisation"]["figures"]["energy_inside"]["value"])
+        assert np.nanmean(maps["energy_inside"]) == pytest.approx(report["localisation"]["metrics"]["energy_inside"]["value"])
 
 
 def test_gallery_is_a_picture(written):
@@ -110,7 +110,7 @@ def test_some_missing_masks_are_counted(explained_run, tmp_path):
     given = (explained_run.checkpoints["test_resnet"], index, explained_run.split, explained_run.store)
     report = explain(*given, tmp_path, dataclasses.replace(QUICK, random_networks=0, curve_images=0))
     assert report["masks"]["missing"] == 4
-    assert report["localisation"]["figures"]["n"] == report["masks"]["used"] == 10
+    assert report["localisation"]["metrics"]["n"] == report["masks"]["used"] == 10
     assert report["curves"] is None
 
 
@@ -122,7 +122,7 @@ def test_another_split_is_refused(explained_run, tmp_path):
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"part": "exam"}, {"images_per_pass": 0}, {"curve_steps": 0}, {"limit": -1}, {"resamples": 7}, {"random_networks": -1}],
+    [{"split": "exam"}, {"images_per_pass": 0}, {"curve_steps": 0}, {"limit": -1}, {"resamples": 7}, {"random_networks": -1}],
 )
 def test_wrong_settings(wrong):
     with pytest.raises(RecipeError, match=r"must be"):
@@ -137,7 +137,7 @@ def test_limit_draws_by_seed(explained_run):
 
     assert ids() == ids()
     assert ids() != ids(seed=1)
-    assert ids(limit=0) == list(explained_run.split.parts["test"])
+    assert ids(limit=0) == list(explained_run.split.ids["test"])
     assert set(ids()) <= set(ids(limit=10_000))
 
 
@@ -159,4 +159,4 @@ def test_command_prints_json_or_a_table(explained_run, tmp_path):
     table = run_command(*options).stdout
     assert "pointing game" in table
     assert "random weights" in table
-    assert f"{report['localisation']['figures']['energy_inside']['value']:.3f}" in table
+    assert f"{report['localisation']['metrics']['energy_inside']['value']:.3f}" in table

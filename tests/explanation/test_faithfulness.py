@@ -9,7 +9,7 @@ from lesionlens.core.labels import HAM10000
 from lesionlens.evaluation.intervals import lesion_weights
 from lesionlens.explanation.faithfulness import Summary, mean_intervals
 from lesionlens.explanation.findings import CONTROLS, CURVES, SOURCES, Findings
-from lesionlens.explanation.localisation import FIGURES
+from lesionlens.explanation.localisation import METRICS
 
 N = 60
 
@@ -35,9 +35,9 @@ def findings(labels):
     found.maps[3] = 0.0
     levels = {"predicted_class": 0.6, "true_class": 0.5, "random_weights": 0.2, "centre": 0.9, "other_image": 0.4}
     for source in SOURCES:
-        for name in FIGURES:
-            found.figures[source][name][:] = levels[source] + 0.02 * random.standard_normal(N)
-    found.figures["other_image"]["best_iou"][5] = np.nan
+        for name in METRICS:
+            found.metrics[source][name][:] = levels[source] + 0.02 * random.standard_normal(N)
+    found.metrics["other_image"]["best_iou"][5] = np.nan
     found.mask_share[:] = 0.25
     found.curves["deletion"]["map"][:8] = [0.8, 0.2, 0.0]
     found.curves["deletion"]["random"][:8] = [0.8, 0.4, 0.0]
@@ -88,18 +88,18 @@ def test_order_of_images_does_not_matter(order):
 
 def test_summary_parts_the_images(findings, labels, lesion_ids):
     found = Summary(findings, labels, lesion_ids, 200).localisation(HAM10000)
-    energy = findings.figures["predicted_class"]["energy_inside"]
-    assert found["figures"]["n"] == N
-    assert found["figures"]["energy_inside"]["value"] == pytest.approx(energy.mean())
+    energy = findings.metrics["predicted_class"]["energy_inside"]
+    assert found["metrics"]["n"] == N
+    assert found["metrics"]["energy_inside"]["value"] == pytest.approx(energy.mean())
     assert found["wrong"]["energy_inside"]["value"] == pytest.approx(energy[:10].mean())
     assert found["correct"]["n"] == N - 10
     assert found["per_class"]["bcc"]["n"] == 20
     assert found["per_class"]["bcc"]["energy_inside"]["value"] == pytest.approx(energy[1::3].mean())
     assert found["per_class"]["vasc"] == {
         "n": 0,
-        **{name: {"value": None, "low": None, "high": None} for name in (*FIGURES, "chance")},
+        **{name: {"value": None, "low": None, "high": None} for name in (*METRICS, "chance")},
     }
-    assert found["figures"]["chance"]["value"] == 0.25
+    assert found["metrics"]["chance"]["value"] == 0.25
     assert set(found["controls"]) == set(CONTROLS)
     json.dumps(found, allow_nan=False)
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from lesionlens.core.errors import DataError
-from lesionlens.explanation.localisation import FIGURES, best_iou, energy_inside, localise, pointing_game
+from lesionlens.explanation.localisation import METRICS, best_iou, energy_inside, localise, pointing_game
 
 MAP = np.array([[[0.0, 1.0, 2.0], [0.0, 4.0, 1.0]]])
 LEFT = np.array([[[True, True, False], [True, True, False]]])
@@ -25,17 +25,17 @@ def test_several_highest_pixels_share_the_hit():
     assert pointing_game(tied, np.array([[[True, False, False, True]]])).tolist() == pytest.approx([1 / 3])
 
 
-def test_an_empty_map_scores_chance_in_every_figure():
+def test_an_empty_map_scores_chance_in_every_metric():
     found = localise(np.zeros((1, 2, 3)), np.array([[[True, False, False], [False, False, True]]]))
     assert found.empty.tolist() == [True]
-    for name in (*FIGURES, "mask_share"):
+    for name in (*METRICS, "mask_share"):
         assert getattr(found, name).tolist() == pytest.approx([1 / 3]), name
 
 
 def test_the_mask_itself_scores_one():
     masks = np.random.default_rng(0).random((4, 9, 7)) < 0.3
     found = localise(masks * 0.02, masks)
-    assert all((getattr(found, name) == 1).all() for name in FIGURES)
+    assert all((getattr(found, name) == 1).all() for name in METRICS)
 
 
 @st.composite
@@ -48,10 +48,10 @@ def maps_and_masks(draw):
 
 
 @given(maps_and_masks(), st.sampled_from([1e-6, 0.25, 1024.0]))
-def test_figures_are_shares_and_the_scale_does_not_matter(given_, factor):
+def test_metrics_are_shares_and_the_scale_does_not_matter(given_, factor):
     maps, masks = given_
     first, second = localise(maps, masks), localise(maps * factor, masks)
-    for name in FIGURES:
+    for name in METRICS:
         values = getattr(first, name)
         assert ((values >= 0) & (values <= 1 + 1e-12)).all()
         if factor != 1e-6:  # powers of two keep every threshold on the same side

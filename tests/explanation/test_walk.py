@@ -10,7 +10,7 @@ from lesionlens.core.errors import ModelError
 from lesionlens.evaluation.predict import predict_logits
 from lesionlens.explanation.attribution import build_explainer
 from lesionlens.explanation.findings import CONTROLS, CURVES, ORDERS, SOURCES, Extent, Subject
-from lesionlens.explanation.localisation import FIGURES, localise
+from lesionlens.explanation.localisation import METRICS, localise
 from lesionlens.explanation.masks import MaskCount, read_masks
 from lesionlens.explanation.walk import load_images, random_order, walk
 
@@ -36,13 +36,13 @@ def test_logits_are_those_of_evaluation(findings, subject, explained_part, expla
     np.testing.assert_allclose(findings.logits, wanted, rtol=1e-4, atol=1e-5)
 
 
-def test_figures_are_those_of_each_image_alone(findings, subject, explained_part):
+def test_metrics_are_those_of_each_image_alone(findings, subject, explained_part):
     for row in (0, len(explained_part) - 1):
         (mask,) = read_masks(explained_part.index, explained_part.records[row : row + 1], subject.spec, MaskCount())
         map_ = findings.map_of(row, int(findings.predicted[row]))
         alone = localise(enlarge(map_, 64, 64)[None], mask[None])
-        for name in FIGURES:
-            assert findings.figures["predicted_class"][name][row] == pytest.approx(getattr(alone, name)[0], rel=1e-5)
+        for name in METRICS:
+            assert findings.metrics["predicted_class"][name][row] == pytest.approx(getattr(alone, name)[0], rel=1e-5)
         assert findings.mask_share[row] == mask.mean()
 
 
@@ -50,8 +50,8 @@ def test_the_size_of_a_batch_changes_nothing_but_the_neighbours(findings, subjec
     small = walk(subject, explained_part, dataclasses.replace(EXTENT, images_per_pass=5))
     np.testing.assert_allclose(small.maps, findings.maps, rtol=1e-3, atol=1e-5 * findings.maps.max())
     for source in set(SOURCES) - {"other_image"}:
-        for name in FIGURES:
-            np.testing.assert_allclose(small.figures[source][name], findings.figures[source][name], atol=0.02)
+        for name in METRICS:
+            np.testing.assert_allclose(small.metrics[source][name], findings.metrics[source][name], atol=0.02)
     for name in CURVES:
         for order in ORDERS:
             np.testing.assert_allclose(small.curves[name][order], findings.curves[name][order], atol=1e-3)
@@ -85,7 +85,7 @@ def test_curves_can_span_batches(findings, subject, explained_part):
 
 def test_true_and_predicted_maps_agree_where_the_prediction_is_right(findings, explained_part):
     right = findings.predicted == explained_part.labels
-    ours, true = (findings.figures[source]["energy_inside"] for source in ("predicted_class", "true_class"))
+    ours, true = (findings.metrics[source]["energy_inside"] for source in ("predicted_class", "true_class"))
     assert right.any()
     assert (ours[right] == true[right]).all()
     assert (ours[~right] != true[~right]).any()
@@ -94,20 +94,20 @@ def test_true_and_predicted_maps_agree_where_the_prediction_is_right(findings, e
 def test_another_images_map_is_never_of_the_same_lesion(subject, explained_part):
     one_lesion = dataclasses.replace(explained_part, lesion_ids=np.zeros(len(explained_part)))
     found = walk(subject, one_lesion, EXTENT)
-    assert np.isnan(found.figures["other_image"]["best_iou"]).all()
+    assert np.isnan(found.metrics["other_image"]["best_iou"]).all()
     alone = walk(subject, explained_part, dataclasses.replace(EXTENT, images_per_pass=1, curve_images=0))
-    assert np.isnan(alone.figures["other_image"]["best_iou"]).all()
+    assert np.isnan(alone.metrics["other_image"]["best_iou"]).all()
 
 
 def test_without_masks_nothing_is_compared(subject, explained_part):
     found = walk(subject, explained_part, dataclasses.replace(EXTENT, masks=False, curve_images=0))
-    assert all(np.isnan(found.figures[source][name]).all() for source in SOURCES for name in FIGURES)
+    assert all(np.isnan(found.metrics[source][name]).all() for source in SOURCES for name in METRICS)
     assert found.masks.used == 0
 
 
-def test_without_random_networks_their_figures_are_missing(subject, explained_part):
+def test_without_random_networks_their_metrics_are_missing(subject, explained_part):
     found = walk(dataclasses.replace(subject, controls=()), explained_part, EXTENT)
-    assert [bool(np.isnan(found.figures[source]["best_iou"]).all()) for source in CONTROLS] == [True, False, False]
+    assert [bool(np.isnan(found.metrics[source]["best_iou"]).all()) for source in CONTROLS] == [True, False, False]
 
 
 def test_images_are_normalised(subject, explained_part):

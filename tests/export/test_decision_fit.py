@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from lesionlens.bundle.decision import Decision
 from lesionlens.core.errors import RecipeError
 from lesionlens.core.labels import HAM10000, Diagnosis, LabelSet
-from lesionlens.export.decision_fit import allowed_misses, fewest, figures_of, fit_decision
+from lesionlens.export.decision_fit import allowed_misses, fewest, fit_decision, metrics_of
 
 MEL, NV = HAM10000.index("mel"), HAM10000.index("nv")
 TWO = LabelSet("two", (Diagnosis("benign", "Benign", False), Diagnosis("cancer", "Cancer", True)))
@@ -73,7 +73,7 @@ def test_it_is_the_largest_threshold_that_will_do(seed, count, sensitivity):
 
 
 def test_the_expected_sensitivity_of_new_melanomas_is_reached():
-    """Over many draws of a validation part, new melanomas of the same source are found at least as often as asked for."""
+    """Over many draws of a validation split, new melanomas of the same source are found at least as often as asked for."""
     random = np.random.default_rng(0)
     reached = []
     for _ in range(150):
@@ -87,13 +87,15 @@ def test_the_expected_sensitivity_of_new_melanomas_is_reached():
 def test_too_few_melanomas_give_no_threshold():
     decision = fit_decision(of_melanoma(np.full(18, 0.3)), np.full(18, MEL), lesions(18), HAM10000)
     assert decision.threshold is None
-    assert decision.reason == "18 lesions with melanoma in the validation part are too few for a sensitivity of 0.95; it takes 19"
+    assert (
+        decision.reason == "18 lesions with melanoma in the validation split are too few for a sensitivity of 0.95; it takes 19"
+    )
 
 
 def test_lesions_count_not_images():
     decision = fit_decision(of_melanoma(np.full(40, 0.3)), np.full(40, MEL), np.repeat(lesions(10), 4), HAM10000)
     assert decision.threshold is None
-    assert decision.validation == {"part": "validation", "n_watched": 40, "n_lesions": 10}
+    assert decision.validation == {"split": "validation", "n_watched": 40, "n_lesions": 10}
 
 
 def test_no_melanoma_at_all():
@@ -125,8 +127,8 @@ def test_float32_of_the_runtime_stays_on_the_same_side():
     assert decision.unsure(of_melanoma(shares).astype(np.float32) - np.float32(5e-6), HAM10000).all()
 
 
-def test_figures_of_images_with_nothing_answered():
-    found = figures_of(Decision(("mel",), 0.95, 0.0), of_melanoma(np.full(4, 0.1)), np.full(4, NV), lesions(4), HAM10000)
+def test_metrics_of_images_with_nothing_answered():
+    found = metrics_of(Decision(("mel",), 0.95, 0.0), of_melanoma(np.full(4, 0.1)), np.full(4, NV), lesions(4), HAM10000)
     assert found["not_sure"]["value"] == 1
     assert found["accuracy_answered"] == {"value": None, "low": None, "high": None}
     assert found["sensitivity"]["value"] is None

@@ -14,7 +14,7 @@ from lesionlens.core.errors import BundleError, CheckpointError, ModelError, Rec
 from lesionlens.data.index import read_index
 from lesionlens.data.split import read_split
 from lesionlens.data.store import Store
-from lesionlens.evaluation.evaluate import PredictionSettings, predict_part
+from lesionlens.evaluation.evaluate import PredictionSettings, predict_split
 from lesionlens.evaluation.predictions import read_predictions
 from lesionlens.evaluation.temperature import fit_temperature
 from lesionlens.export import export as export_module
@@ -49,18 +49,18 @@ def test_facts_say_where_the_network_comes_from(small_bundle, small_run, materia
 def test_temperature_is_the_best_one_of_the_validation_part(small_bundle, small_run, material):
     fitted = open_bundle(small_bundle).facts["temperature"]
     checkpoint = small_run / "train" / "best.safetensors"
-    settings = PredictionSettings(part="validation", views=1)
-    validation = predict_part(checkpoint, material.index, material.split, material.store, settings)
+    settings = PredictionSettings(split="validation", views=1)
+    validation = predict_split(checkpoint, material.index, material.split, material.store, settings)
     assert fitted["value"] == pytest.approx(fit_temperature(validation.logits.astype(float), validation.labels))
-    assert fitted["n_images"] == len(material.split.parts["validation"])
+    assert fitted["n_images"] == len(material.split.ids["validation"])
     assert fitted["nll_after"] <= fitted["nll_before"]
 
 
 def test_scores_are_of_what_the_bundle_answers(small_bundle, small_run):
     facts = open_bundle(small_bundle).facts
     plain = json.loads((small_run / "scores.json").read_text())
-    assert facts["scores"]["figures"]["accuracy"] == plain["figures"]["accuracy"]
-    assert facts["scores"]["figures"]["nll"] != plain["figures"]["nll"]
+    assert facts["scores"]["metrics"]["accuracy"] == plain["metrics"]["accuracy"]
+    assert facts["scores"]["metrics"]["nll"] != plain["metrics"]["nll"]
 
 
 def test_weights_are_the_checkpoint(small_bundle, small_run):
@@ -138,7 +138,7 @@ def test_no_gate_on_request(small_bundle, small_run, material, tmp_path, monkeyp
     assert made.facts["gate"] is None
     assert not (made.path / "gate.npz").exists()
     assert "is not checked" in (made.path / "card.md").read_text()
-    assert sum(told) == images_to_look_at(material.split, settings) == len(material.split.parts["validation"])
+    assert sum(told) == images_to_look_at(material.split, settings) == len(material.split.ids["validation"])
 
 
 def test_progress_adds_up(small_bundle, small_run, material, tmp_path, monkeypatch):
@@ -153,8 +153,8 @@ def test_progress_adds_up(small_bundle, small_run, material, tmp_path, monkeypat
 
 def test_the_third_answer_is_chosen_on_what_the_bundle_says(small_bundle, small_run, material):
     facts = open_bundle(small_bundle).facts
-    settings = PredictionSettings(part="validation", views=1)
-    found = predict_part(small_run / "train" / "best.safetensors", material.index, material.split, material.store, settings)
+    settings = PredictionSettings(split="validation", views=1)
+    found = predict_split(small_run / "train" / "best.safetensors", material.index, material.split, material.store, settings)
     melanomas = found.labels == found.label_set.index("mel")
     assert facts["decision"]["threshold"] is None
     assert facts["decision"]["validation"]["n_watched"] == melanomas.sum()
@@ -163,7 +163,7 @@ def test_the_third_answer_is_chosen_on_what_the_bundle_says(small_bundle, small_
 
 def test_comparison_images_are_spread_over_the_part(material, small_run):
     _, info = load_network(small_run / "train" / "best.safetensors")
-    ids = np.array(material.split.parts["validation"])
+    ids = np.array(material.split.ids["validation"])
     images = comparison_images(ids, material.store, info.spec, 4)
     assert images.shape == (4, 64, 64, 3)
     frames = material.store.images[np.sort(material.store.rows([ids[0], ids[-1]]))]

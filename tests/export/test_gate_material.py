@@ -13,7 +13,7 @@ from lesionlens.export.gate_material import BATCH, gate_for, look_at, shorter_si
 
 
 @pytest.fixture(scope="module")
-def parts(small_run):
+def splits(small_run):
     index = read_index(small_run / "index.csv")
     return index, read_split(small_run / "split.json", index), Store.open(small_run / "store")
 
@@ -23,8 +23,8 @@ def predictor(small_bundle):
     return Predictor(small_bundle, threads=1, batch_size=BATCH)
 
 
-def test_every_diagnosis_has_its_share(parts):
-    index = parts[0]
+def test_every_diagnosis_has_its_share(splits):
+    index = splits[0]
     chosen = spread_over(index.ids, index, 60)
     by_id = index.by_id()
     assert len(chosen) == len(set(chosen)) == 60
@@ -36,9 +36,9 @@ def test_every_diagnosis_has_its_share(parts):
     assert len(spread_over(index.ids, index, 1)) == 1
 
 
-def test_what_is_looked_at_is_what_the_runtime_sees(parts, predictor):
-    index, split, store = parts
-    ids, told = split.parts["validation"][:11], []
+def test_what_is_looked_at_is_what_the_runtime_sees(splits, predictor):
+    index, split, store = splits
+    ids, told = split.ids["validation"][:11], []
     features, measures = look_at(predictor.run, ids, store, predictor.bundle.spec, told.append)
     rows = np.sort(store.rows(ids))
     paths = [index.image_path(index.by_id()[store.ids[row]]) for row in rows]
@@ -50,17 +50,17 @@ def test_what_is_looked_at_is_what_the_runtime_sees(parts, predictor):
     assert told == [8, 3]
 
 
-def test_the_gate_of_the_bundle_is_fitted_on_these(parts, predictor, small_bundle):
+def test_the_gate_of_the_bundle_is_fitted_on_these(splits, predictor, small_bundle):
     bundle = open_bundle(small_bundle)
-    fitted = gate_for(predictor.run, *parts, bundle.spec, 2000, 0.02, lambda done: None)
+    fitted = gate_for(predictor.run, *splits, bundle.spec, 2000, 0.02, lambda done: None)
     gate = Gate.from_bundle(bundle)
     assert fitted.facts == bundle.facts["gate"]
     np.testing.assert_array_equal(fitted.gaussian.mean, gate.gaussian.mean)
-    assert fitted.facts["fitted"]["n_images"] == len(parts[1].parts["training"])
+    assert fitted.facts["fitted"]["n_images"] == len(splits[1].parts["training"])
 
 
-def test_fewer_images_may_be_asked_for(parts, predictor):
-    fitted = gate_for(predictor.run, *parts, predictor.bundle.spec, 10, 0.02, lambda done: None)
+def test_fewer_images_may_be_asked_for(splits, predictor):
+    fitted = gate_for(predictor.run, *splits, predictor.bundle.spec, 10, 0.02, lambda done: None)
     assert fitted.facts["fitted"]["n_images"] == fitted.facts["validation"]["n_images"] == 10
 
 
@@ -77,11 +77,11 @@ def test_sizes_of_the_originals(tmp_path):
     assert shorter_sides(index, ("c", "gone")) is None
 
 
-def test_quality_of_a_frame_is_that_of_the_crop(parts, predictor):
-    _, split, store = parts
+def test_quality_of_a_frame_is_that_of_the_crop(splits, predictor):
+    _, split, store = splits
     spec = predictor.bundle.spec
     assert spec.frame > spec.size
-    _, measures = look_at(predictor.run, split.parts["validation"][:1], store, spec, lambda done: None)
+    _, measures = look_at(predictor.run, split.ids["validation"][:1], store, spec, lambda done: None)
     edge = (spec.frame - spec.size) // 2
-    frame = store.images[store.rows(split.parts["validation"][:1])[0]][edge:-edge, edge:-edge]
+    frame = store.images[store.rows(split.ids["validation"][:1])[0]][edge:-edge, edge:-edge]
     assert measures["brightness"][0] == measure_quality((1, 1), np.ascontiguousarray(frame))["brightness"]

@@ -7,7 +7,7 @@ def test_a_leak_is_said_first():
     assert leak_statement("paper", True, 0.386).startswith("THE FIGURES ARE TOO HIGH BECAUSE THIS SPLIT LEAKS")
     assert "38.6%" in leak_statement("paper", True, 0.386)
     assert leak_statement("lesion", False, 0.0) == (
-        "Protocol 'lesion' (images of one lesion never part): the share of test images whose lesion is also in training is 0.0%."
+        "Protocol 'lesion' (images of one lesion never split): the share of test images whose lesion is also in training is 0.0%."
     )
     assert leak_statement("official", False, None).endswith("was not measured.")
 

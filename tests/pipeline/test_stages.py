@@ -63,7 +63,7 @@ def test_scores_are_of_the_test_part_and_nothing_else(walked):
     split = read_split(walked / "split.json")
     with np.load(walked / "predictions.npz") as predictions:
         ids = set(predictions["image_ids"].tolist())
-    assert ids == set(split.parts["test"])
+    assert ids == set(split.ids["test"])
     assert scores["n_images"] == len(ids)
     assert (scores["protocol"], scores["leaks"], scores["leak_rate"]) == ("lesion", False, 0.0)
 
@@ -75,7 +75,7 @@ def test_a_second_walk_does_nothing(walked, synthetic_root):
 def test_the_same_run_elsewhere_gives_the_same_scores(walked, synthetic_root, tmp_path):
     walk(tmp_path / "again", synthetic_root)
     first, second = (json.loads((folder / "scores.json").read_text()) for folder in (walked, tmp_path / "again"))
-    assert first["figures"] == second["figures"]
+    assert first["metrics"] == second["metrics"]
 
 
 @pytest.mark.parametrize(

@@ -37,16 +37,16 @@ def write_images(folder: Path, labels: LabelSet = HAM10000, lesion_prefix: str =
     return Index(tuple(records), labels, folder, "folder")
 
 
-def made_up_predictions(index: Index, split: Split, recipe: Recipe, seed: int = 0, part: str = "test") -> Predictions:
+def made_up_predictions(index: Index, split: Split, recipe: Recipe, seed: int = 0, split_name: str = "test") -> Predictions:
     """Logits that are right about eight times in ten."""
     rng, by_id = np.random.default_rng(seed), index.by_id()
-    ids = split.parts[part]
+    ids = split.ids[split_name]
     labels = np.array([index.labels.index(by_id[image_id].dx) for image_id in ids])
     logits = rng.normal(0, 1.2, (len(ids), len(index.labels)))
     logits[np.arange(len(ids)), labels] += 2.5
     hashes = {"checkpoint": "c" * 64, "split": split.hash, "store": "s" * 64, "index": index.hash}
-    rate = split.leak_rate[part]
-    origin = Origin(recipe.name, recipe.seed, split.protocol, split.leaks, rate, part, hashes=hashes)
+    rate = split.leak_rate[split_name]
+    origin = Origin(recipe.name, recipe.seed, split.protocol, split.leaks, rate, split_name, hashes=hashes)
     return Predictions(
         image_ids=np.array(ids),
         lesion_ids=np.array([by_id[image_id].lesion_id for image_id in ids]),

@@ -13,8 +13,8 @@ from lesionlens.reporting import formats
         ("ece", float("nan"), "–"),
     ],
 )
-def test_figures(name, value, text):
-    assert formats.figure_text(name, value) == text
+def test_metrics(name, value, text):
+    assert formats.metric_text(name, value) == text
 
 
 def test_intervals():

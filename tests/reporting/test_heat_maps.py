@@ -24,11 +24,11 @@ def explained_run(trained_run: Path) -> Path:
     return trained_run
 
 
-def test_every_row_has_its_figures(explained_run):
+def test_every_row_has_its_metrics(explained_run):
     report = json.loads((explained_run / "explain" / "faithfulness.json").read_text())
     shown = heat_maps(read_run(explained_run))
     assert [row["label"] for row in shown["rows"]][:2] == ["this network", "networks with random weights"]
-    own = report["localisation"]["figures"]
+    own = report["localisation"]["metrics"]
     assert [cell["value"] for cell in shown["rows"][0]["cells"]] == [f"{100 * own[name]['value']:.1f}" for name in LOCATION]
     assert [row["area"] for row in shown["curves"]] == [
         f"{report['curves'][name]['area']['value']:.3f}" for name in ("deletion", "insertion")

@@ -57,9 +57,9 @@ def test_corrected_f1_follows_from_precision_and_recall(code):
 
 
 def test_overall_is_the_mean_of_the_corrected_classes():
-    for figure in ("precision", "recall", "f1"):
-        mean = sum(paper.per_class(code, figure).value for code in paper.TABLE_8) / 7
-        assert mean == pytest.approx(paper.TABLE_7[figure] / 100, abs=1e-4)
+    for metric in ("precision", "recall", "f1"):
+        mean = sum(paper.per_class(code, metric).value for code in paper.TABLE_8) / 7
+        assert mean == pytest.approx(paper.TABLE_7[metric] / 100, abs=1e-4)
 
 
 def test_corrections_keep_what_was_printed():

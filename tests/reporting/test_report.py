@@ -128,8 +128,8 @@ def test_every_section_is_there(page):
 
 def test_scores_stand_with_interval_and_paper(page, finished_run):
     scores = json.loads((finished_run / "scores.json").read_text())
-    figure = scores["figures"]["macro_auc"]
-    assert f"{figure['value']:.3f} {figure['low']:.3f}–{figure['high']:.3f} 0.9898" in page.text
+    metric = scores["metrics"]["macro_auc"]
+    assert f"{metric['value']:.3f} {metric['low']:.3f}–{metric['high']:.3f} 0.9898" in page.text
     assert "table 7, leaking split" in page.text
     assert "96.55 †" in page.text
     assert "the paper prints 99.90" in page.text
@@ -137,7 +137,7 @@ def test_scores_stand_with_interval_and_paper(page, finished_run):
 
 def test_counts_are_those_of_the_split(page, finished_run):
     split = json.loads((finished_run / "split.json").read_text())
-    training, validation, test = (len(split["parts"][part]) for part in ("training", "validation", "test"))
+    training, validation, test = (len(split["ids"][split_name]) for split_name in ("train", "validation", "test"))
     assert f"All images {training} {validation} {test} {training + validation + test}" in page.text
 
 

@@ -106,9 +106,9 @@ def test_predictions_of_another_checkpoint_are_stale(run_folder):
 
 def test_predictions_of_another_part_are_refused(run_folder):
     predictions = read_predictions(run_folder / "predictions.npz")
-    origin = dataclasses.replace(predictions.origin, part="validation")
+    origin = dataclasses.replace(predictions.origin, split="validation")
     write_predictions(dataclasses.replace(predictions, origin=origin), run_folder / "predictions.npz")
-    with pytest.raises(ArtifactError, match="not in the validation part"):
+    with pytest.raises(ArtifactError, match="not in the validation split"):
         read_run(run_folder)
 
 
@@ -127,9 +127,9 @@ def test_a_plan_of_another_recipe_is_stale(run_folder):
         read_run(run_folder)
 
 
-def test_scores_without_a_figure_are_refused(run_folder):
+def test_scores_without_a_metric_are_refused(run_folder):
     scores = read_json(run_folder / "scores.json")
-    del scores["figures"]["ece"]
+    del scores["metrics"]["ece"]
     write_json(run_folder / "scores.json", scores)
     with pytest.raises(ArtifactError, match="lacks ece"):
         read_run(run_folder)

@@ -10,7 +10,7 @@ from lesionlens.reporting.run_folder import read_run
 from lesionlens.reporting.variants import variants
 
 
-def figure(value: float, gap: float) -> dict[str, float]:
+def metric(value: float, gap: float) -> dict[str, float]:
     low, high = value - 0.02, value + 0.02
     return {
         "value": value,
@@ -28,7 +28,7 @@ def row(variant: str, balanced_accuracy: float, gap: float, size_bytes: int) -> 
         "variant": variant,
         "runtime": "openvino",
         "available": True,
-        "figures": {name: figure(balanced_accuracy, gap) for name in names},
+        "metrics": {name: metric(balanced_accuracy, gap) for name in names},
         "size_bytes": size_bytes,
         "parameters": 2_000_000,
         "nonzero_parameters": 1_500_000,

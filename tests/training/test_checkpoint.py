@@ -54,7 +54,7 @@ def same(a: nn.Module, b: nn.Module):
 @pytest.mark.parametrize("name", ["test_convnext", "test_efficientnet", "test_vit"])
 def test_a_network_comes_back(info, tmp_path, name):
     recipe = replace(info.recipe, model=replace(info.recipe.model, name=name))
-    info = replace(info, recipe=recipe, epoch=3, figures={"loss": 0.5, "macro_f1": None}, averaged=True)
+    info = replace(info, recipe=recipe, epoch=3, metrics={"loss": 0.5, "macro_f1": None}, averaged=True)
     written = network(info).to(memory_format=torch.channels_last).eval()
     save_network(written, info, tmp_path / "best.safetensors")
     read, read_info = load_network(tmp_path / "best.safetensors")

@@ -18,7 +18,7 @@ def test_a_loss_is_best_when_small():
     assert best_epoch(epochs(0.5, 0.4, 0.7, name="loss"), "loss").epoch == 2
 
 
-def test_an_undefined_figure_is_never_better():
+def test_an_undefined_metric_is_never_better():
     assert best_epoch(epochs(0.5, None), "balanced_accuracy").epoch == 1
     assert best_epoch(epochs(None, 0.5, 0.4), "balanced_accuracy").epoch == 2
     assert not is_better(float("nan"), 0.1, "loss")

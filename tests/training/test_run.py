@@ -162,15 +162,15 @@ def test_a_nan_loss_stops_the_run_and_keeps_the_last_epoch(artifacts, tmp_path):
 
 
 def test_patience_ends_a_run(artifacts, tmp_path):
-    figures = iter([0.5, 0.6, 0.6, 0.55, 0.9])
+    metrics = iter([0.5, 0.6, 0.6, 0.55, 0.9])
     recipe = artifacts.changed(training={"epochs": 9, "patience": 2})
-    epochs = run(artifacts, tmp_path, recipe, validate=lambda *_: {"balanced_accuracy": next(figures)})
+    epochs = run(artifacts, tmp_path, recipe, validate=lambda *_: {"balanced_accuracy": next(metrics)})
     assert [epoch.best for epoch in epochs] == [True, True, False, False]
     assert load_network(tmp_path / "best.safetensors")[1].epoch == 2
     assert run(artifacts, tmp_path, recipe) == []
 
 
-def test_undefined_figures_are_kept_as_null(artifacts, tmp_path):
+def test_undefined_metrics_are_kept_as_null(artifacts, tmp_path):
     epochs = run(artifacts, tmp_path, stop_after=1, validate=lambda *_: {"balanced_accuracy": 0.5, "macro_f1": float("nan")})
     assert epochs[0].validation["macro_f1"] is None
 
@@ -192,8 +192,8 @@ def test_a_store_of_other_pixels_is_refused(artifacts, tmp_path):
 
 
 def test_test_images_are_never_trained_on(artifacts, tmp_path):
-    parts = artifacts.inputs.split.parts
-    swapped = replace(artifacts.inputs.split, parts={**parts, "training": parts["test"], "test": parts["training"]})
+    splits = artifacts.inputs.split.ids
+    swapped = replace(artifacts.inputs.split, ids={**splits, "train": splits["test"], "test": splits["train"]})
     with pytest.raises(SplitError, match="only training images"):
         inputs = replace(artifacts.inputs, split=swapped)
         next(train_run(inputs, artifacts.recipe, tmp_path, artifacts.validate, world=artifacts.world))

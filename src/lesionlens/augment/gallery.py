@@ -1,4 +1,4 @@
-"""A picture of every augmentation on one lesion (the paper's figure 3)."""
+"""A picture of every augmentation on one lesion (the paper's metric 3)."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def choose_lesions(index: Index, ids: tuple[str, ...], image_id: str = "") -> tu
 
     Args:
         index: the images.
-        ids: which of them may be shown, usually the training part.
+        ids: which of them may be shown, usually the training split.
         image_id: the lesion to show; the first melanoma (or else the first image) of `ids` if empty.
 
     Raises:
@@ -157,7 +157,7 @@ def save_gallery(index: Index, split: Split, recipe: Recipe, path: Path, image_i
 
     Args:
         index: the images.
-        split: only its training part is shown, unless `image_id` says otherwise.
+        split: only its training split is shown, unless `image_id` says otherwise.
         recipe: input, augmentation and seed are used.
         path: file to write.
         image_id: see `choose_lesions`.
@@ -169,7 +169,7 @@ def save_gallery(index: Index, split: Split, recipe: Recipe, path: Path, image_i
         DataError: if there is no such image, none of another diagnosis, or one cannot be read.
         StorageError: if the disk is full or may not be written.
     """
-    records = choose_lesions(index, split.parts["training"], image_id)
+    records = choose_lesions(index, split.ids["train"], image_id)
     spec = frame_spec(recipe.input)
     lesion, partner = (
         np.ascontiguousarray(centre_crop(prepare(open_image(index.image_path(record)), spec), spec.size)) for record in records

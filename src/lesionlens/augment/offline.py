@@ -111,13 +111,13 @@ def make_plan(ids: Sequence[str], class_indices: Sequence[int] | np.ndarray, fil
 
 
 def plan_training(index: Index, split: Split, recipe: Recipe) -> Plan:
-    """The plan for the training part of `split`.
+    """The plan for the training split of `split`.
 
     Raises:
-        DataError: if the training part is empty or names an image that the index does not hold.
+        DataError: if the training split is empty or names an image that the index does not hold.
     """
     class_of = dict(zip(index.ids, index.dx_indices().tolist(), strict=True))
-    ids = split.parts["training"]
+    ids = split.ids["train"]
     missing = [image_id for image_id in ids if image_id not in class_of]
     if missing:
         raise DataError(f"training image {missing[0]!r} is not in the index; split this index with: lesionlens split INDEX")
@@ -125,18 +125,18 @@ def plan_training(index: Index, split: Split, recipe: Recipe) -> Plan:
 
 
 def check_plan(plan: Plan, split: Split) -> None:
-    """Make sure that a plan holds the training part of `split`, all of it and nothing else.
+    """Make sure that a plan holds the training split of `split`, all of it and nothing else.
 
     Raises:
-        SplitError: if an image of another part, or of none, would be trained on.
+        SplitError: if an image of another split, or of none, would be trained on.
         ArtifactError: if a training image is missing.
     """
-    part_of = {image_id: part for part, ids in split.parts.items() for image_id in ids}
+    split_of = {image_id: split_name for split_name, ids in split.ids.items() for image_id in ids}
     for image_id in plan.originals:
-        if part_of.get(image_id) != "training":
-            where = part_of.get(image_id, "no part")
+        if split_of.get(image_id) != "train":
+            where = split_of.get(image_id, "no split")
             raise SplitError(f"the plan holds image {image_id}, which is in {where}; only training images may be in it: {REMEDY}")
-    missing = set(split.parts["training"]).difference(plan.originals)
+    missing = set(split.ids["train"]).difference(plan.originals)
     if missing:
         raise ArtifactError(f"the plan lacks {len(missing)} training images, for example {min(missing)}; {REMEDY}")
 
@@ -180,7 +180,7 @@ def read_plan(path: Path, split: Split | None = None) -> Plan:
 
     Raises:
         ArtifactError: if it or its stamp is missing, damaged, changed by hand, or of another split.
-        SplitError: if it holds an image that is not in the training part.
+        SplitError: if it holds an image that is not in the training split.
     """
     if not path.is_file():
         raise ArtifactError(f"plan {path} does not exist; make it with: lesionlens augment INDEX SPLIT --out {path}")

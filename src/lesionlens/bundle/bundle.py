@@ -13,6 +13,7 @@ from typing import Any
 
 from lesionlens.bundle.engines import PRECISIONS
 from lesionlens.bundle.outputs import Tolerance
+from lesionlens.core import legacy
 from lesionlens.core.artifact import hash_file, hash_value, read_json, storage_errors, write_json
 from lesionlens.core.errors import ArtifactError, BundleError, DataError
 from lesionlens.core.labels import LabelSet
@@ -41,7 +42,7 @@ class Variant:
             bf16 where runtime and processor have it. The tolerance holds for both.
         tolerance: how far its results may differ from the expected ones of the self-test.
         comparison: what was measured against torch when it was made.
-        figures: whatever else is known of it, for example accuracy and latency.
+        metrics: whatever else is known of it, for example accuracy and latency.
     """
 
     name: str
@@ -49,7 +50,7 @@ class Variant:
     precision: str = "fp32"
     tolerance: Tolerance = field(default_factory=Tolerance)
     comparison: dict[str, Any] = field(default_factory=dict)
-    figures: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         unknown = set(self.graphs) - set(RUNTIMES)
@@ -186,7 +187,7 @@ def read_bundle(path: Path) -> Bundle:
         _check_version(path, facts)
         if facts["id"] != _content_hash(facts):
             raise BundleError(f"bundle {path}: {FACTS_FILE} was changed after it was written; copy or export the bundle again")
-        return _bundle(path, facts)
+        return _bundle(path, legacy.current(facts))
     except OSError as error:
         raise BundleError(f"bundle {path} cannot be read ({error.strerror}); check its permissions") from error
     except (ArtifactError, DataError, KeyError, TypeError, ValueError, AttributeError) as error:

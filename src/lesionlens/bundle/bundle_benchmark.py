@@ -106,7 +106,7 @@ def benchmark(
 
     Returns:
         JSON-ready: `rows` with `bundle`, `name`, `id`, `variant`, `runtime`, `size_bytes`, `load_s`, `latency` and
-        `memory` by batch size, and `figures`, all that is known of the variant; beside them what was measured
+        `memory` by batch size, and `metrics`, all that is known of the variant; beside them what was measured
         with: `threads`, `rounds`, `machine`, `versions`.
 
     Raises:
@@ -164,7 +164,7 @@ def _row(contender: Contender, settings: Settings, latency: dict[str, Any]) -> d
         "load_s": None if first is None else first.import_s + first.load_s,
         "latency": latency,
         "memory": {str(size): asdict(found) for size, found in memory.items() if found is not None},
-        "figures": variant.figures,
+        "metrics": variant.metrics,
     }
 
 

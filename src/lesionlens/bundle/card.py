@@ -24,7 +24,7 @@ MEASURES = {
     CLIPPED: "share of pixels at 255 in one colour",
     DISTANCE: "distance from the training images",
 }
-NOT_MEASURED = "Not measured: no predictions of the test part by this checkpoint were given to the export."
+NOT_MEASURED = "Not measured: no predictions of the test split by this checkpoint were given to the export."
 
 
 def card(facts: dict[str, Any]) -> str:
@@ -56,17 +56,17 @@ def _use(facts: dict[str, Any]) -> str:
 
 def _data(facts: dict[str, Any]) -> str:
     origin = facts["origin"]
-    counts = ", ".join(f"{part} {count}" for part, count in origin["images"].items())
+    counts = ", ".join(f"{split_name} {count}" for split_name, count in origin["images"].items())
     return f"## Data\nSource {origin['source']}; images: {counts}.\n\n{origin['leak_statement']}"
 
 
 def _scores(facts: dict[str, Any]) -> str:
     scores = facts["scores"]
     if scores is None:
-        return f"## Figures\n{NOT_MEASURED}"
+        return f"## Metrics\n{NOT_MEASURED}"
     level = f"{scores['confidence']:.0%}"
-    rows = [f"| {title} | {_interval(scores['figures'][name])} |" for name, title in OVERALL.items()]
-    table = "\n".join([f"| figure | value [{level} interval] |", "|---|---|", *rows])
+    rows = [f"| {title} | {_interval(scores['metrics'][name])} |" for name, title in OVERALL.items()]
+    table = "\n".join([f"| metric | value [{level} interval] |", "|---|---|", *rows])
     heads = ["| code | images | " + " | ".join(PER_CLASS) + " |", "|---|---|" + "---|" * len(PER_CLASS)]
     lines = [
         f"| {code} | {row['n']} | " + " | ".join(_interval(row[name]) for name in PER_CLASS) + " |"
@@ -74,8 +74,8 @@ def _scores(facts: dict[str, Any]) -> str:
     ]
     note = f"Means over the {scores['n_classes_averaged']} diagnoses that occur; intervals resampled by lesion."
     views = "" if scores["views"] == 1 else f" Measured over {scores['views']} views; the bundle looks once."
-    where = f"{scores['n_images']} images of {scores['n_lesions']} lesions, {scores['part']} part."
-    return f"## Figures\n{where} {facts['origin']['leak_statement']}\n\n{table}\n\n{note}{views}\n\n" + "\n".join(
+    where = f"{scores['n_images']} images of {scores['n_lesions']} lesions, {scores['split']} part."
+    return f"## Metrics\n{where} {facts['origin']['leak_statement']}\n\n{table}\n\n{note}{views}\n\n" + "\n".join(
         [*heads, *lines]
     )
 
@@ -84,7 +84,7 @@ def _calibration(facts: dict[str, Any]) -> str:
     fitted = facts["temperature"]
     nll, ece = ([f"{fitted[f'{name}_{when}']:.4f}" for when in ("before", "after")] for name in ("nll", "ece"))
     return (
-        f"## Calibration\nTemperature {fitted['value']:.4f}, fitted on the {fitted['fitted_on']} part "
+        f"## Calibration\nTemperature {fitted['value']:.4f}, fitted on the {fitted['fitted_on']} split "
         f"({fitted['n_images']} images): negative log-likelihood {nll[0]} before, {nll[1]} after; ECE {ece[0]} and {ece[1]}. "
         "It is inside the graph. It holds for images like those; elsewhere, or with another mix of diagnoses, measure it again."
     )
@@ -109,9 +109,9 @@ def _gate(facts: dict[str, Any]) -> str:
     )
     return (
         f'## Gate\nAn image that fails a check is "not usable" and gets no diagnosis. The thresholds reject at most '
-        f"{gate['rejection_rate']:.1%} of the {found['n_images']} images of the {found['part']} part, all checks together "
+        f"{gate['rejection_rate']:.1%} of the {found['n_images']} images of the {found['split']} split, all checks together "
         f"({found['rejected_by_any']} images).{few} The distance is that of the network's features from those of "
-        f"{fitted['n_images']} {fitted['part']} images. Images from another device or centre may be rejected more often, "
+        f"{fitted['n_images']} {fitted['split']} images. Images from another device or centre may be rejected more often, "
         f"and a passed gate does not mean that an image is of the kind that the network knows.\n\n{table}"
     )
 
@@ -127,7 +127,7 @@ def _decision(facts: dict[str, Any]) -> str:
     shares = {name: _interval(found[name]) for name in ("sensitivity", "called", "not_sure", "accuracy_answered")}
     return (
         f"{title}\nAn image whose first choice is not {watched}, but whose probability of {watched} is "
-        f'{decision["threshold"]:.4f} or more, is "not sure". The threshold was chosen on the {found["part"]} part '
+        f'{decision["threshold"]:.4f} or more, is "not sure". The threshold was chosen on the {found["split"]} split '
         f"for a sensitivity of at least {decision['sensitivity']:.0%}. There, of {found['n_watched']} images of "
         f'{found["n_lesions"]} lesions with {watched}, {shares["sensitivity"]} were called {watched} or "not sure", '
         f"{shares['called']} called {watched}; of all {found['n_images']} images {shares['not_sure']} were "
@@ -168,8 +168,8 @@ def _made_from(facts: dict[str, Any]) -> str:
     return "\n".join(["## Made from", *hashes, f"- trained with: {trained or 'not recorded'}", f"- exported with: {versions}"])
 
 
-def _interval(figure: dict[str, float | None]) -> str:
-    value, low, high = (figure[name] for name in ("value", "low", "high"))
+def _interval(metric: dict[str, float | None]) -> str:
+    value, low, high = (metric[name] for name in ("value", "low", "high"))
     if value is None:
         return "-"
     return f"{value:.3f}" if low is None or high is None else f"{value:.3f} [{low:.3f}, {high:.3f}]"

@@ -119,7 +119,7 @@ class Gate:
     """The checks of one bundle.
 
     Args:
-        gaussian: of the training part's features.
+        gaussian: of the training split's features.
         thresholds: by code, for every key of `CHECKS`.
     """
 

@@ -12,7 +12,7 @@ from lesionlens.bundle.selftest import load_variant, run_selftest
 from lesionlens.core.errors import BundleError
 
 PASSED, FAILED, ABSENT = "passed", "failed", "not installed"
-FIGURES = ("accuracy", "balanced_accuracy", "macro_f1", "macro_auc", "ece")
+METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "macro_auc", "ece")
 SHORT_ID = 12
 
 
@@ -106,7 +106,7 @@ def _summary(bundle: Bundle) -> str:
         *(f"  variant     {_variant(bundle, name)}" for name in bundle.variants),
         f"  gate        {_gate(facts.get('gate'))}",
         f"  not sure    {_decision(facts.get('decision'))}",
-        f"  figures     {_figures(facts['scores'])}",
+        f"  metrics     {_metrics(facts['scores'])}",
         f"  split       {facts['origin']['leak_statement']}",
         f"  {facts['intended_use']['status']}",
     ]
@@ -127,7 +127,7 @@ def _gate(gate: dict[str, Any] | None) -> str:
     if gate is None:
         return "none: whether an image is usable is not checked"
     found = gate["validation"]
-    return f"rejects {found['rejected_by_any']} of {found['n_images']} good images ({found['part']} part)"
+    return f"rejects {found['rejected_by_any']} of {found['n_images']} good images ({found['split']} split)"
 
 
 def _decision(decision: dict[str, Any] | None) -> str:
@@ -137,16 +137,16 @@ def _decision(decision: dict[str, Any] | None) -> str:
     watched, sensitivity = " + ".join(decision["watched"]), found["sensitivity"]["value"]
     return (
         f"{watched} at {decision['threshold']:.4f} or more: sensitivity {sensitivity:.3f}, "
-        f"{found['not_sure']['value']:.1%} of {found['n_images']} images ({found['part']} part)"
+        f"{found['not_sure']['value']:.1%} of {found['n_images']} images ({found['split']} split)"
     )
 
 
-def _figures(scores: dict[str, Any] | None) -> str:
+def _metrics(scores: dict[str, Any] | None) -> str:
     if scores is None:
         return "not measured"
     texts = []
-    for name in FIGURES:
-        value, low, high = (scores["figures"][name][key] for key in ("value", "low", "high"))
+    for name in METRICS:
+        value, low, high = (scores["metrics"][name][key] for key in ("value", "low", "high"))
         interval = "" if low is None or high is None else f" [{low:.3f}, {high:.3f}]"
         texts.append(f"{name} {'-' if value is None else f'{value:.3f}'}{interval}")
-    return f"{'; '.join(texts)} ({scores['n_images']} {scores['part']} images)"
+    return f"{'; '.join(texts)} ({scores['n_images']} {scores['split']} images)"

@@ -28,7 +28,7 @@ class NewVariant:
         precision: number format of what is not quantised.
         tolerance: of the self-test.
         comparison: measured against torch on real images; see `export.compare`.
-        figures: accuracy, latency and whatever else was measured.
+        metrics: accuracy, latency and whatever else was measured.
         default: whether it becomes the variant that runs unless another is asked for; one that was and
             should not be any more gives way to fp32.
     """
@@ -39,7 +39,7 @@ class NewVariant:
     precision: str = "fp32"
     tolerance: Tolerance = field(default_factory=Tolerance)
     comparison: Mapping[str, Any] = field(default_factory=dict)
-    figures: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, Any] = field(default_factory=dict)
     default: bool = False
 
 
@@ -60,7 +60,7 @@ def add_variant(path: Path, new: NewVariant) -> Bundle:
         StorageError: if the disk is full or may not be written; the bundle stays as it was.
     """
     bundle = open_bundle(path)
-    variant = Variant(new.name, dict(new.graphs), new.precision, new.tolerance, dict(new.comparison), dict(new.figures))
+    variant = Variant(new.name, dict(new.graphs), new.precision, new.tolerance, dict(new.comparison), dict(new.metrics))
     with atomic_folder(path, mark=FACTS_FILE) as folder:
         for name in bundle.files:
             shutil.copyfile(path / name, folder / name)

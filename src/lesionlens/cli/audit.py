@@ -13,7 +13,7 @@ from lesionlens.cli.console import emit, note, progress_bar
 def audit(
     index: Annotated[Path, typer.Argument(help="index.csv, as `lesionlens index` wrote it.")] = Path("index.csv"),
     out: Annotated[Path, typer.Option(help="Audit to write; its contact sheet lies beside it as .jpg.")] = Path("audit.json"),
-    split: Annotated[Path | None, typer.Option(help="split.json whose parts to check for lesions that cross them.")] = None,
+    split: Annotated[Path | None, typer.Option(help="split.json whose splits to check for lesions that cross them.")] = None,
     pairs: Annotated[list[Path] | None, typer.Option(help="CSV with known pairs to compare with; repeatable.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -24,10 +24,10 @@ def audit(
     from lesionlens.data.split import read_split
 
     known = read_index(index)
-    parts = read_split(split) if split else None
+    splits = read_split(split) if split else None
     listed = [*listed_pairs(known), *(pair for path in pairs or () for pair in read_pairs(path))]
     with progress_bar("Auditing", len(known)) as advance:
-        found = audit_index(known, listed, parts, advance)
+        found = audit_index(known, listed, splits, advance)
     write_audit(found, known, out)
     for problem in found.unreadable:
         note(f"unreadable: {problem['reason']}")

@@ -16,9 +16,11 @@ def compress(
     index: Annotated[Path | None, typer.Option(help="index.csv; the one in the run folder if not given.")] = None,
     split: Annotated[Path | None, typer.Option(help="split.json that the checkpoint was trained with; likewise.")] = None,
     store: Annotated[Path | None, typer.Option(help="Packed images; likewise.")] = None,
-    plan: Annotated[Path | None, typer.Option(help="plan.csv, which slim and distilled are trained on; likewise.")] = None,
+    plan: Annotated[
+        Path | None, typer.Option(help="plan.csv, which channel-pruned and distilled are trained on; likewise.")
+    ] = None,
     changes: Annotated[
-        list[str] | None, typer.Option("--set", help="Change a value: compression.variants=int8,slim; may be repeated.")
+        list[str] | None, typer.Option("--set", help="Change a value: compression.variants=int8,channel-pruned; may be repeated.")
     ] = None,
     rounds: Annotated[int, typer.Option(help="Timed calls of each variant; 0 measures no time.", min=0)] = 20,
     threads: Annotated[int, typer.Option(help="Of computation while time is measured; 0: each runtime's choice.", min=0)] = 0,

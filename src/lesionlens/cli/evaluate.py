@@ -15,7 +15,7 @@ def evaluate(
     index: Annotated[Path | None, typer.Option(help="index.csv; the one in the checkpoint's run folder if not given.")] = None,
     split: Annotated[Path | None, typer.Option(help="split.json that the checkpoint was trained with; likewise.")] = None,
     store: Annotated[Path | None, typer.Option(help="Packed images; likewise.")] = None,
-    part: Annotated[str, typer.Option(help="training, validation or test.")] = "test",
+    split_name: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
     views: Annotated[int, typer.Option(help="1, or 8 flips and rotations averaged; 0 asks the recipe.")] = 0,
     resamples: Annotated[int, typer.Option(help="Bootstrap resamples; 0 asks the recipe.", min=0, max=100_000)] = 0,
     confidence: Annotated[float, typer.Option(help="Level of the intervals; 0 asks the recipe.")] = 0.0,
@@ -25,7 +25,7 @@ def evaluate(
     out: Annotated[Path | None, typer.Option(help="Folder for predictions.npz and scores.json; the run folder likewise.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Predict one part of the split and score it, with intervals by lesion."""
+    """Predict one split of the data and score it, with intervals by lesion."""
     from lesionlens.core.errors import CheckpointError
     from lesionlens.data.index import read_index
     from lesionlens.data.split import read_split
@@ -35,7 +35,7 @@ def evaluate(
     from lesionlens.evaluation.tables import scores_table
 
     settings = PredictionSettings(
-        part=part,
+        split=split_name,
         views=views,
         resamples=resamples,
         confidence=confidence,
@@ -47,11 +47,11 @@ def evaluate(
         raise CheckpointError(f"{checkpoint} is no file; give the checkpoint of a run, such as run/train/best.safetensors")
     run = checkpoint.resolve().parent.parent
     known = read_index(index or run / "index.csv")
-    parts = read_split(split or run / "split.json", known)
+    splits = read_split(split or run / "split.json", known)
     images = Store.open(store or run / "store")
     folder = out or run
-    with progress_bar(f"Predicting {part}", len(parts.parts[part])) as advance:
-        scores = evaluate_checkpoint(checkpoint, known, parts, images, folder, settings, advance)
+    with progress_bar(f"Predicting {split_name}", len(splits.ids[split_name])) as advance:
+        scores = evaluate_checkpoint(checkpoint, known, splits, images, folder, settings, advance)
     note(f"wrote {folder / 'predictions.npz'} and {folder / 'scores.json'}")
     emit(scores, as_json, scores_table(scores))
 

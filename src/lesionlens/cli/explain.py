@@ -15,7 +15,7 @@ def explain(
     index: Annotated[Path | None, typer.Option(help="index.csv; the one in the checkpoint's run folder if not given.")] = None,
     split: Annotated[Path | None, typer.Option(help="split.json that the checkpoint was trained with; likewise.")] = None,
     store: Annotated[Path | None, typer.Option(help="Packed images; likewise.")] = None,
-    part: Annotated[str, typer.Option(help="training, validation or test.")] = "test",
+    split_name: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
     method: Annotated[str, typer.Option(help="auto, grad-cam, integrated-gradients or occlusion.")] = "auto",
     limit: Annotated[int, typer.Option(help="Explain so many images, drawn by seed; 0 explains all.", min=0)] = 0,
     masks: Annotated[bool, typer.Option("--masks/--no-masks", help="Compare the maps with lesion masks.")] = True,
@@ -30,7 +30,7 @@ def explain(
     out: Annotated[Path | None, typer.Option(help="Folder to write; explain/ in the run folder if not given.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Draw heat maps of one part, and measure whether they are true: masks, deletion, insertion, controls."""
+    """Draw heat maps of one split, and measure whether they are true: masks, deletion, insertion, controls."""
     from lesionlens.data.index import read_index
     from lesionlens.data.split import read_split
     from lesionlens.data.store import Store
@@ -38,15 +38,15 @@ def explain(
     from lesionlens.explanation.explain import explain as explain_checkpoint
 
     settings = ExplainSettings(
-        part, method, limit, masks, random_networks, curve_images, curve_steps, resamples, batch_size, cases, device, seed
+        split_name, method, limit, masks, random_networks, curve_images, curve_steps, resamples, batch_size, cases, device, seed
     )
     run = checkpoint.resolve().parent.parent
     known = read_index(index or run / "index.csv")
-    parts = read_split(split or run / "split.json", known)
+    splits = read_split(split or run / "split.json", known)
     images = Store.open(store or run / "store")
     folder = out or run / "explain"
-    total = min(limit or len(parts.parts[part]), len(parts.parts[part]))
-    with progress_bar(f"Explaining {part}", total) as advance:
-        report = explain_checkpoint(checkpoint, known, parts, images, folder, settings, advance)
+    total = min(limit or len(splits.ids[split_name]), len(splits.ids[split_name]))
+    with progress_bar(f"Explaining {split_name}", total) as advance:
+        report = explain_checkpoint(checkpoint, known, splits, images, folder, settings, advance)
     note(f"wrote maps.npz, faithfulness.json and gallery.png into {folder}")
     emit(report, as_json, faithfulness_table(report))

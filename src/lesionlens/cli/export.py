@@ -15,8 +15,8 @@ def export(
     index: Annotated[Path | None, typer.Option(help="index.csv; the one in the checkpoint's run folder if not given.")] = None,
     split: Annotated[Path | None, typer.Option(help="split.json that the checkpoint was trained with; likewise.")] = None,
     store: Annotated[Path | None, typer.Option(help="Packed images; likewise.")] = None,
-    predictions: Annotated[Path | None, typer.Option(help="predictions.npz of the test part; likewise.")] = None,
-    no_scores: Annotated[bool, typer.Option("--no-scores", help="Leave the figures of the test part out.")] = False,
+    predictions: Annotated[Path | None, typer.Option(help="predictions.npz of the test split; likewise.")] = None,
+    no_scores: Annotated[bool, typer.Option("--no-scores", help="Leave the metrics of the test split out.")] = False,
     compared_images: Annotated[int, typer.Option(help="Real images on which the export is compared with torch.", min=1)] = 32,
     data_licence: Annotated[str, typer.Option(help="Licence of the training images, if they are your own.")] = "",
     batch_size: Annotated[int, typer.Option(help="Images in one pass.")] = 32,
@@ -53,7 +53,7 @@ def export(
     measured = predictions or run / "predictions.npz"
     found = None if no_scores or (predictions is None and not measured.is_file()) else read_predictions(measured)
     if found is None:
-        note("no figures of the test part go into the bundle; make them with: lesionlens evaluate CHECKPOINT")
+        note("no metrics of the test split go into the bundle; make them with: lesionlens evaluate CHECKPOINT")
     with progress_bar("Calibrating", images_to_look_at(material.split, settings)) as advance:
         made = export_checkpoint(checkpoint, material, out or run / "bundle", found, settings, advance)
     emit(made.facts, as_json, export_text(made))

@@ -46,7 +46,7 @@ def index(
         "sex": sex_column,
         "site": site_column,
         "mask": mask_column,
-        "part": part_column,
+        "split": part_column,
     }
     made = read_source(root, source, "drop" if allow_missing else "error", malignant or (), **columns)
     if skip_broken:

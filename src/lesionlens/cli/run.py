@@ -69,15 +69,15 @@ def _closing(result: dict[str, Any], dry: bool) -> str:
         return "\n".join(f"{name:9} {state}" for name, state in result["stages"].items())
     if "report" not in result:
         return f"{result['run']}: done until {list(result['stages'])[-1]}"
-    figures = result["scores"]["figures"]
-    shown = "\n".join(_figure(name, figures[name]) for name in ("accuracy", "balanced_accuracy", "macro_f1", "macro_auc", "ece"))
+    metrics = result["scores"]["metrics"]
+    shown = "\n".join(_metric(name, metrics[name]) for name in ("accuracy", "balanced_accuracy", "macro_f1", "macro_auc", "ece"))
     marks = " (LEAKING protocol)" if result["scores"]["leaks"] else ""
     made = "\n".join(f"{name + ':':8}{result[name]}" for name in ("bundle", "report"))
-    return f"test part, 95 % intervals by lesion{marks}\n{shown}\n{made}"
+    return f"test split, 95 % intervals by lesion{marks}\n{shown}\n{made}"
 
 
-def _figure(name: str, figure: dict[str, float | None]) -> str:
-    value, low, high = (figure[key] for key in ("value", "low", "high"))
+def _metric(name: str, metric: dict[str, float | None]) -> str:
+    value, low, high = (metric[key] for key in ("value", "low", "high"))
     if value is None or low is None or high is None:
         return f"  {name:18} undefined"
     return f"  {name:18} {value:.3f}  ({low:.3f} to {high:.3f})"

@@ -1,4 +1,4 @@
-"""The command `split`: part the images of an index into training, validation and test."""
+"""The command `split`: split the images of an index into training, validation and test."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ def split(
     index: Annotated[Path, typer.Argument(help="index.csv, as `lesionlens index` wrote it.")] = Path("index.csv"),
     protocol: Annotated[str, typer.Option(help="lesion, lesion-kfold, paper (leaks) or official.")] = "lesion",
     seed: Annotated[int, typer.Option(help="Seed of the split.")] = 0,
-    validation: Annotated[float, typer.Option(help="Share of the validation part.")] = 0.1,
-    test: Annotated[float, typer.Option(help="Share of the test part (lesion).")] = 0.2,
+    validation: Annotated[float, typer.Option(help="Share of the validation split.")] = 0.1,
+    test: Annotated[float, typer.Option(help="Share of the test split (lesion).")] = 0.2,
     folds: Annotated[int, typer.Option(help="Number of folds (lesion-kfold).")] = 5,
-    fold: Annotated[int, typer.Option(help="Which fold is the test part, from 0 (lesion-kfold).")] = 0,
+    fold: Annotated[int, typer.Option(help="Which fold is the test split, from 0 (lesion-kfold).")] = 0,
     pairs: Annotated[
         list[Path] | None, typer.Option(help="audit.json or CSV with images of one lesion under two ids; repeatable.")
     ] = None,
     out: Annotated[Path, typer.Option(help="Split to write.")] = Path("split.json"),
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Part the images of an index, so that images of one lesion stay together."""
+    """Split the images of an index, so that images of one lesion stay together."""
     from lesionlens.core.recipe_file import recipe_from
     from lesionlens.data.audit.audit import read_pairs
     from lesionlens.data.audit.corrections import listed_pairs
@@ -60,7 +60,7 @@ def _facts(made: Split, out: Path) -> dict[str, object]:
         "seed": made.seed,
         "leaks": made.leaks,
         "leak_rate": made.leak_rate,
-        "counts": {part: len(ids) for part, ids in made.parts.items()},
+        "counts": {split_name: len(ids) for split_name, ids in made.ids.items()},
         "pairs": len(made.pairs),
         "hash": made.hash,
     }
@@ -70,26 +70,28 @@ def _table(made: Split, index: Index, out: Path) -> str:
     from collections import Counter
 
     dx_of = {record.image_id: record.dx for record in index.records}
-    counts = {part: Counter(dx_of[image_id] for image_id in ids) for part, ids in made.parts.items()}
+    counts = {split_name: Counter(dx_of[image_id] for image_id in ids) for split_name, ids in made.ids.items()}
     width = max(9, *(len(code) for code in index.labels.codes))
-    lines = [f"{'':{width}}" + "".join(f"{part:>12}" for part in counts)]
+    lines = [f"{'':{width}}" + "".join(f"{split_name:>12}" for split_name in counts)]
     lines += [
-        f"{code:{width}}" + "".join(f"{counts[part][code]:>12}" for part in counts)
+        f"{code:{width}}" + "".join(f"{counts[split_name][code]:>12}" for split_name in counts)
         for code in index.labels.codes
-        if any(counts[part][code] for part in counts)
+        if any(counts[split_name][code] for split_name in counts)
     ]
-    lines.append(f"{'images':{width}}" + "".join(f"{len(made.parts[part]):>12}" for part in counts))
-    lines.append(f"{'lesions':{width}}" + "".join(f"{made.leak_rate['groups_by_part'][part]:>12}" for part in counts))
+    lines.append(f"{'images':{width}}" + "".join(f"{len(made.ids[split_name]):>12}" for split_name in counts))
+    lines.append(
+        f"{'lesions':{width}}" + "".join(f"{made.leak_rate['groups_by_split'][split_name]:>12}" for split_name in counts)
+    )
     if made.leak_rate["left_out"]:
-        lines.append(f"{made.leak_rate['left_out']} images are in no part")
+        lines.append(f"{made.leak_rate['left_out']} images are in no split")
     return "\n".join([*lines, _leak_line(made), f"{out}: protocol {made.protocol}, seed {made.seed}"])
 
 
 def _leak_line(made: Split) -> str:
     rates = [
-        f"{100 * made.leak_rate[part]:.1f} % of {part} images"
-        for part in ("test", "validation")
-        if made.leak_rate[part] is not None
+        f"{100 * made.leak_rate[split_name]:.1f} % of {split_name} images"
+        for split_name in ("test", "validation")
+        if made.leak_rate[split_name] is not None
     ]
     line = f"{' and '.join(rates)} show a lesion that is also in training"
     if not made.leaks:

@@ -81,5 +81,5 @@ def _result(best: Path, last: Path, history: Path, recipe: Recipe) -> dict[str, 
 def text_of(result: dict[str, Any]) -> str:
     """The result of training in one line, for people."""
     chosen = result["best_epoch"]
-    figures = ", ".join(f"{name} {value:.4f}" for name, value in chosen["validation"].items() if value is not None)
-    return f"trained {result['epochs']} epochs; best is epoch {chosen['epoch']} (validation {figures}): {result['best']}"
+    metrics = ", ".join(f"{name} {value:.4f}" for name, value in chosen["validation"].items() if value is not None)
+    return f"trained {result['epochs']} epochs; best is epoch {chosen['epoch']} (validation {metrics}): {result['best']}"

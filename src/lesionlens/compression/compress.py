@@ -33,7 +33,7 @@ def compress(source: Source) -> dict[str, Any]:
     """Make, measure and compare the variants of a recipe.
 
     What was made from the same inputs and settings before is not made again. Nothing is chosen on
-    the test part: whether int8 becomes the default is decided on the validation part.
+    the test split: whether int8 becomes the default is decided on the validation split.
 
     Args:
         source: as `open_source` checked it.
@@ -84,7 +84,7 @@ def _rows(source: Source, name: str, made: Mapping[str, Made], answers: Mapping[
             "variant": name,
             "runtime": form.runtime,
             "available": True,
-            "figures": measure.figures(answers[form.name], answers[reference.name], source.resamples, confidence),
+            "metrics": measure.metrics(answers[form.name], answers[reference.name], source.resamples, confidence),
             "agreement": measure.agreement(answers[form.name], answers[reference.name]),
             "maps": None,
             "comparison": each.comparison,
@@ -171,7 +171,7 @@ def _content(
         "name": info.recipe.name,
         "network": info.recipe.model.name,
         "input_size": source.size,
-        "part": "test",
+        "split": "test",
         "n_images": len(reference),
         "n_lesions": len(np.unique(reference.lesion_ids)),
         "protocol": split.protocol,
@@ -198,7 +198,7 @@ def _notes(source: Source, rows: list[dict[str, Any]]) -> list[str]:
         "The 30 % zeros of pruned are multiplied like any number: neither its file nor its time can be smaller.",
     ]
     if source.material.split.leaks:
-        found.append("LEAKING SPLIT: these figures are too good; do not report them alone.")
+        found.append("LEAKING SPLIT: these metrics are too good; do not report them alone.")
     if fast_int8() is False and any("int8" in row["variant"] for row in rows):
         found.append("This processor has no int8 products (VNNI); int8 is right here but perhaps not faster than fp32.")
     return found if any(row["variant"] == "pruned" for row in rows) else [found[0], *found[2:]]

@@ -44,7 +44,7 @@ def distill(
 
     The loss is (1 - w) times the recipe's own and w times T^2 KL(teacher || student), see
     `training.distill`. Teacher and student see the same augmented and mixed pixels. The best epoch
-    on the validation part is kept; stopped anywhere, the same call goes on after the last whole epoch.
+    on the validation split is kept; stopped anywhere, the same call goes on after the last whole epoch.
 
     Args:
         teacher_checkpoint: best.safetensors of a run.

@@ -21,11 +21,11 @@ INT8_SELFTEST = Tolerance(probabilities=0.1, features=0.1, maps=0.1)  # between 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether int8 is good enough to be the default, judged on the validation part.
+    """Whether int8 is good enough to be the default, judged on the validation split.
 
     Attributes:
         default: whether it is.
-        n_images: of the validation part.
+        n_images: of the validation split.
         fp32: balanced accuracy of the float network there.
         int8: of int8.
         allowed: how much it may lose.
@@ -47,7 +47,7 @@ def join(source: Source, name: str, made: Made, rows: list[dict[str, Any]]) -> V
         source: what it was made from.
         name: of the variant.
         made: what was made.
-        rows: of the table; those of this variant give the figures in the bundle.
+        rows: of the table; those of this variant give the metrics in the bundle.
 
     Returns:
         For int8, how it was judged; None for what joins no bundle or is not judged.
@@ -56,23 +56,23 @@ def join(source: Source, name: str, made: Made, rows: list[dict[str, Any]]) -> V
         BundleError: if the variant fails its self-test.
         StorageError: if the bundle's folder may not be written; the bundle stays as it was.
     """
-    if made.bundle is None or not made.forms or name not in ("bf16", "int8", "slim-int8", "distilled-int8"):
+    if made.bundle is None or not made.forms or name not in ("bf16", "int8", "channel-pruned-int8", "distilled-int8"):
         return None
-    figures = {row["runtime"]: row["figures"] for row in rows if row["variant"] == name}
+    metrics = {row["runtime"]: row["metrics"] for row in rows if row["variant"] == name}
     if name == "bf16":
-        _add(made, NewVariant("bf16", [], _graphs(made), "bf16", BF16_TOLERANCE, made.comparison, {"test": figures}))
+        _add(made, NewVariant("bf16", [], _graphs(made), "bf16", BF16_TOLERANCE, made.comparison, {"test": metrics}))
         return None
     verdict = _judge(source, made)
     judged = {"fp32": verdict.fp32, "int8": verdict.int8, "n_images": verdict.n_images}
     form = made.forms[0]
     graphs = dict.fromkeys(("openvino", "onnxruntime"), form.file.name)
-    facts = {"test": figures, "validation_balanced_accuracy": judged}
+    facts = {"test": metrics, "validation_balanced_accuracy": judged}
     _add(made, NewVariant("int8", [form.file], graphs, form.precision, INT8_SELFTEST, made.comparison, facts, verdict.default))
     return verdict
 
 
 def _judge(source: Source, made: Made) -> Verdict:
-    """Compare int8 with the fp32 of the same bundle on the validation part."""
+    """Compare int8 with the fp32 of the same bundle on the validation split."""
     assert made.bundle is not None, "a static int8 has a bundle"
     form = made.forms[0]
     graph = made.bundle / read_bundle(made.bundle).variants["fp32"].graphs[form.runtime]
@@ -100,7 +100,7 @@ def _add(made: Made, new: NewVariant) -> None:
 
 
 def _is_there(bundle: Bundle, new: NewVariant) -> bool:
-    wanted = Variant(new.name, dict(new.graphs), new.precision, new.tolerance, dict(new.comparison), dict(new.figures))
+    wanted = Variant(new.name, dict(new.graphs), new.precision, new.tolerance, dict(new.comparison), dict(new.metrics))
     present = bundle.variants.get(new.name)
     if present is None or present.to_json() != wanted.to_json() or (bundle.default_variant == new.name) != new.default:
         return False

@@ -42,7 +42,11 @@ COMPARISON_FILE = "comparison.json"
 INT8_TOLERANCE = Tolerance(probabilities=0.25, features=0.25, maps=0.35)
 BF16_GROWTH = 1.1  # how much further from fp32 the probabilities of int8 may move where its float rest is bf16
 BF16_TOLERANCE = Tolerance(probabilities=0.2, features=0.15, maps=0.15)
-NAMES = {"slim-int8": "slim", "distilled-int8": "distilled", "pruned-int8": "pruned"}  # what stands before the hyphen
+NAMES = {
+    "channel-pruned-int8": "channel-pruned",
+    "distilled-int8": "distilled",
+    "pruned-int8": "pruned",
+}  # what stands before the hyphen
 
 
 @dataclass(frozen=True)
@@ -109,8 +113,8 @@ MAKERS: dict[str, Callable[[Source], Made]] = {
     "int8": _int8,
     "pruned": _of_other_weights("pruned"),
     "pruned-int8": _dynamic("pruned-int8", "pruned"),
-    "slim": _of_other_weights("slim"),
-    "slim-int8": _int8_of_other_weights("slim-int8"),
+    "channel-pruned": _of_other_weights("channel-pruned"),
+    "channel-pruned-int8": _int8_of_other_weights("channel-pruned-int8"),
     "distilled": _of_other_weights("distilled"),
     "distilled-int8": _int8_of_other_weights("distilled-int8"),
 }
@@ -154,7 +158,7 @@ def _static(source: Source, name: str, parent: Parent, chosen: Sequence[str]) ->
 def _float_precision(source: Source, name: str, path: Path, parent: Parent) -> str:
     """Whether what int8 leaves in float may be computed in bf16, which is faster.
 
-    It may if int8's probabilities on the validation part move hardly further away from those of fp32.
+    It may if int8's probabilities on the validation split move hardly further away from those of fp32.
     """
     if not installed("openvino") or _without_bf16(source, parent):
         return "fp32"
@@ -189,7 +193,7 @@ def _int8_inputs(source: Source, parent: Parent) -> dict[str, str]:
 
 def _calibration_images(source: Source) -> np.ndarray:
     """Training images as they are, not augmented, drawn by the recipe's seed."""
-    part = source.part("training")
+    part = source.part("train")
     drawn = generator("calibration", source.info.recipe.seed).permutation(len(part.ids))[: source.recipe.calibration_images]
     return part.pixels(tuple(part.ids[number] for number in sorted(drawn.tolist())))
 
@@ -229,7 +233,7 @@ def _new_zeros(network: nn.Module, tensors: dict[str, Any]) -> int:
 def _compared(
     source: Source, parent: Parent, name: str, graph: Path, tolerance: Tolerance, chosen: Sequence[str], precision: str = "fp32"
 ) -> Any:
-    """How far a graph is from torch on real images of the validation part; beyond the tolerance is an error."""
+    """How far a graph is from torch on real images of the validation split; beyond the tolerance is an error."""
     made_from = {
         "graph": hash_file(graph),
         "checkpoint": hash_file(parent.checkpoint),

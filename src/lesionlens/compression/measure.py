@@ -50,7 +50,7 @@ class Part(Sequence[np.ndarray]):
         Raises:
             RecipeError: if it holds no images.
         """
-        ids = tuple(image_id for image_id in material.split.parts[name] if image_id not in material.store.dropped)
+        ids = tuple(image_id for image_id in material.split.ids[name] if image_id not in material.store.dropped)
         if not ids:
             raise RecipeError(
                 f"the {name} part of this {material.split.protocol!r} split holds no images, and compression needs some; "
@@ -98,7 +98,7 @@ def predict(form: Form, part: Part, batch_size: int = 32, progress: Callable[[in
     return with_truth(logits, part.ids, part.material.index, part.material.split, _origin(form, part))
 
 
-def figures(found: Predictions, reference: Predictions, resamples: int, confidence: float) -> dict[str, dict[str, float | None]]:
+def metrics(found: Predictions, reference: Predictions, resamples: int, confidence: float) -> dict[str, dict[str, float | None]]:
     """The columns of the table.
 
     Args:
@@ -111,7 +111,7 @@ def figures(found: Predictions, reference: Predictions, resamples: int, confiden
         For each of `COLUMNS`: `value low high` of the form by itself, and `difference difference_low
         difference_high p` of form minus fp32, from the same resamples of lesions.
     """
-    compared = compare(found, reference, resamples, confidence)["figures"]
+    compared = compare(found, reference, resamples, confidence)["metrics"]
     alone = lesion_bootstrap(Cases.of(found.logits, found.labels), found.lesion_ids, resamples, confidence)
     return {
         name: {
@@ -198,8 +198,8 @@ def _origin(form: Form, part: Part) -> Origin:
         protocol=split.protocol,
         leaks=split.leaks,
         leak_rate=split.leak_rate.get(part.name),
-        part=part.name,
+        split=part.name,
         precision=form.precision,
-        n_dropped=len(split.parts[part.name]) - len(part.ids),
+        n_dropped=len(split.ids[part.name]) - len(part.ids),
         hashes={"file": hash_file(Path(form.file)), "split": split.hash, "store": store.hash, "index": index.hash},
     )

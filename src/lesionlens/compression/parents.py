@@ -9,10 +9,10 @@ from torch import nn
 
 from lesionlens.bundle.bundle import FACTS_FILE, Bundle, open_bundle, read_bundle
 from lesionlens.compression.distill import distill
-from lesionlens.compression.prune import pruned, slim
+from lesionlens.compression.prune import channel_pruned, pruned
 from lesionlens.compression.source import Source
 from lesionlens.core.artifact import hash_file, hash_value, is_current, stamp_path, write_stamp, write_text
-from lesionlens.evaluation.evaluate import PredictionSettings, predict_part
+from lesionlens.evaluation.evaluate import PredictionSettings, predict_split
 from lesionlens.export.export import ExportSettings, export
 from lesionlens.training.checkpoint import load_network
 from lesionlens.training.run import BEST_FILE, HISTORY_FILE, LAST_FILE, Inputs
@@ -26,7 +26,7 @@ class Parent:
     """A network in float with a bundle: the checkpoint itself, or one with other weights.
 
     Attributes:
-        name: `fp32`, `pruned`, `slim` or `distilled`.
+        name: `fp32`, `pruned`, `channel-pruned` or `distilled`.
         checkpoint: its file.
         network: in evaluation mode.
         bundle: of it.
@@ -60,7 +60,7 @@ def parent_of(source: Source, name: str = "fp32") -> Parent:
         wanted = PredictionSettings(views=1, batch_size=source.settings.batch_size)
         material = source.material
         stamp_path(folder).unlink(missing_ok=True)
-        measured = predict_part(checkpoint, material.index, material.split, material.store, wanted)
+        measured = predict_split(checkpoint, material.index, material.split, material.store, wanted)
         export(checkpoint, material, folder, measured, _export_settings(source, name))
         write_stamp(folder, made_from)
     return Parent(name, checkpoint, load_network(checkpoint)[0], open_bundle(folder))
@@ -94,15 +94,15 @@ def _trained(source: Source, name: str, folder: Path) -> Path:
     material, plan, recipe = source.material, source.plan, source.recipe
     assert plan is not None, "open_source asked for it"
     inputs = Inputs(material.index, material.split, plan, material.store)
-    epochs = recipe.fine_tune_epochs if name == "slim" else recipe.student_epochs
+    epochs = recipe.fine_tune_epochs if name == "channel-pruned" else recipe.student_epochs
     source.listener.say(f"{name}: training for {epochs} epochs")
     with source.listener.bar(f"Training {name}", epochs * len(plan)) as advance:
-        return (slim if name == "slim" else distill)(source.checkpoint, inputs, recipe, folder, advance)
+        return (channel_pruned if name == "channel-pruned" else distill)(source.checkpoint, inputs, recipe, folder, advance)
 
 
 USED_BY = {
     "pruned": ("sparsity",),
-    "slim": (
+    "channel-pruned": (
         "channels_removed",
         "fine_tune_epochs",
         "fine_tune_learning_rate",

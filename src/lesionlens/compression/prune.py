@@ -16,7 +16,7 @@ from lesionlens.core.artifact import hash_file
 from lesionlens.core.errors import ModelError, RecipeError
 from lesionlens.core.recipe import CompressionRecipe
 from lesionlens.evaluation.evaluate import check_belongs
-from lesionlens.models.slim import reshape_to
+from lesionlens.models.channel_pruned import reshape_to
 from lesionlens.training.checkpoint import CheckpointInfo, load_network, save_network
 from lesionlens.training.distill import Teacher
 from lesionlens.training.distributed import World
@@ -61,7 +61,7 @@ def pruned(checkpoint: Path, out: Path, recipe: CompressionRecipe) -> Path:
         recipe: sparsity is used.
 
     Returns:
-        The new file. It states no validation figures: nobody has measured it yet.
+        The new file. It states no validation metrics: nobody has measured it yet.
 
     Raises:
         CheckpointError: if `checkpoint` is damaged.
@@ -71,7 +71,7 @@ def pruned(checkpoint: Path, out: Path, recipe: CompressionRecipe) -> Path:
     network, info = load_network(checkpoint)
     settings = {"sparsity": recipe.sparsity}
     info = _renamed(info, "pruned", checkpoint, settings, recipe)
-    save_network(prune_unstructured(network, recipe.sparsity), replace(info, figures={}), out / BEST_FILE)
+    save_network(prune_unstructured(network, recipe.sparsity), replace(info, metrics={}), out / BEST_FILE)
     return out / BEST_FILE
 
 
@@ -112,7 +112,7 @@ def prune_structured(network: nn.Module, size: int, share: float, multiple_of: i
         _check_rereadable(network, cut, size)
     except (ModelError, RuntimeError, ValueError, TypeError, IndexError, KeyError, AttributeError) as error:
         raise ModelError(
-            f"channels of {type(network).__name__} cannot be removed ({' '.join(str(error).split())[:160]}); slim needs a "
+            f"channels of {type(network).__name__} cannot be removed ({' '.join(str(error).split())[:160]}); pruning needs a "
             "convolutional network such as ConvNeXt, MobileNet, EfficientNet or ResNet. Make a smaller one by distillation"
         ) from error
     return cut.train(network.training)
@@ -172,7 +172,7 @@ def _check_rereadable(network: nn.Module, cut: nn.Module, size: int) -> None:
         raise ModelError("its tensors do not say all of its shape")
 
 
-def slim(
+def channel_pruned(
     checkpoint: Path,
     inputs: Inputs,
     recipe: CompressionRecipe,
@@ -185,7 +185,7 @@ def slim(
     """Remove channels of a trained network, and fine-tune what is left with the whole one as its teacher.
 
     Augmentation, loss and optimiser are those of the checkpoint's own recipe; epochs and peak rate
-    are `recipe`'s. The best epoch on the validation part is kept. Stopped anywhere, the same call
+    are `recipe`'s. The best epoch on the validation split is kept. Stopped anywhere, the same call
     goes on after the last whole epoch.
 
     Args:
@@ -212,14 +212,14 @@ def slim(
     network, info = load_network(checkpoint)
     check_belongs(checkpoint, info, inputs.index, inputs.split, inputs.store)
     cut = prune_structured(network, info.spec.size, recipe.channels_removed)
-    info = replace(_renamed(info, "slim", checkpoint, _slim_settings(recipe), recipe), slim=True)
+    info = replace(_renamed(info, "channel-pruned", checkpoint, _slim_settings(recipe), recipe), channel_pruned=True)
     if recipe.fine_tune_epochs == 0:
-        save_network(cut, replace(info, figures={}), out / BEST_FILE)
+        save_network(cut, replace(info, metrics={}), out / BEST_FILE)
         return out / BEST_FILE
     training = rescheduled(info.recipe.training, recipe.fine_tune_epochs, recipe.fine_tune_learning_rate)
     weight = recipe.distillation_weight
     teacher = Teacher(network, recipe.distillation_temperature, weight) if weight > 0 else None
-    descent = Descent(info.derived, info.spec, cut, slim=True, teacher=teacher)
+    descent = Descent(info.derived, info.spec, cut, channel_pruned=True, teacher=teacher)
     return continue_training(inputs, replace(info.recipe, training=training), out, descent, progress, told, world)
 
 

@@ -32,7 +32,7 @@ class AccuracyGoal:
     """What int8 may lose, for NNCF's accuracy-aware mode.
 
     Attributes:
-        images: of the validation part, prepared, each uint8 (1, S, S, 3).
+        images: of the validation split, prepared, each uint8 (1, S, S, 3).
         labels: their true class indices, (N,).
         drop: how far balanced accuracy may fall, above 0.
     """
@@ -205,8 +205,8 @@ def _judge(model: Any, items: Iterable[tuple[np.ndarray, int]]) -> tuple[float, 
         labels.append(label)
         found.append(session.run([PROBABILITIES], _feed(image))[0][0])
     probabilities, truth = np.stack(found), np.array(labels)
-    figure = balanced_accuracy(truth, probabilities.argmax(axis=1), probabilities.shape[1])
-    return figure, np.log(np.maximum(probabilities[np.arange(len(truth)), truth], LEAST_PROBABILITY)).tolist()
+    metric = balanced_accuracy(truth, probabilities.argmax(axis=1), probabilities.shape[1])
+    return metric, np.log(np.maximum(probabilities[np.arange(len(truth)), truth], LEAST_PROBABILITY)).tolist()
 
 
 class _Cases(Sequence[tuple[np.ndarray, int]]):

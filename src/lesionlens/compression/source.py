@@ -22,7 +22,7 @@ from lesionlens.evaluation.evaluate import check_belongs
 from lesionlens.export.export import Material
 from lesionlens.training.checkpoint import CheckpointInfo, load_network
 
-TRAINED = ("slim", "slim-int8", "distilled", "distilled-int8")
+TRAINED = ("channel-pruned", "channel-pruned-int8", "distilled", "distilled-int8")
 Bar = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 
 
@@ -39,7 +39,7 @@ class CompressionSettings:
         batch_sizes: at which time is measured.
         threads: of computation while time is measured; 0 leaves it to each runtime.
         batch_size: images in one pass while predicting.
-        compared_images: real images of the validation part on which every graph is compared with torch.
+        compared_images: real images of the validation split on which every graph is compared with torch.
         resamples: of the bootstrap; 0 takes what the checkpoint's recipe says.
     """
 
@@ -122,11 +122,11 @@ class Source:
         return Part.of(name, self.material, self.info.spec)
 
     def images_hash(self) -> dict[str, str]:
-        """What every figure depends on besides the network."""
+        """What every metric depends on besides the network."""
         return {"split": self.material.split.hash, "store": self.material.store.hash, "index": self.material.index.hash}
 
     def made_from(self) -> dict[str, str]:
-        """The network and what every figure depends on besides it."""
+        """The network and what every metric depends on besides it."""
         return {"checkpoint": self.hash, **self.images_hash()}
 
     def remembered(self, path: Path, made_from: dict[str, str], make: Callable[[], Any]) -> Any:

@@ -25,17 +25,17 @@ def text(content: dict[str, Any]) -> str:
     rows = [row for row in content["rows"] if row["available"]]
     level = f"{100 * content['confidence']:g} %"
     head = (
-        f"{content['name']}: {content['part']} part, {content['n_images']} images of {content['n_lesions']} lesions, "
+        f"{content['name']}: {content['split']} part, {content['n_images']} images of {content['n_lesions']} lesions, "
         f"protocol {content['protocol']}\nin brackets: difference to fp32 with its {level} interval, "
         f"{content['resamples']} resamples of lesions, paired"
     )
-    figures = [("variant", "runs with", *(TITLES[name] for name in COLUMNS)), *(_figures(row) for row in rows)]
+    metrics = [("variant", "runs with", *(TITLES[name] for name in COLUMNS)), *(_metrics(row) for row in rows)]
     costs = [_cost_head(content), *(_costs(row) for row in rows)]
     missing = [f"{row['variant']} on {row['runtime']}: {row['reason']}" for row in content["rows"] if not row["available"]]
     return "\n\n".join(
         [
             head,
-            _aligned(figures),
+            _aligned(metrics),
             _aligned(costs),
             *missing,
             _default(content),
@@ -61,15 +61,15 @@ def footnote(counted: dict[str, Any]) -> str:
     )
 
 
-def _figures(row: dict[str, Any]) -> tuple[str, ...]:
-    return row["variant"], row["runtime"], *(_with_difference(row["figures"][name], row["variant"] == "fp32") for name in COLUMNS)
+def _metrics(row: dict[str, Any]) -> tuple[str, ...]:
+    return row["variant"], row["runtime"], *(_with_difference(row["metrics"][name], row["variant"] == "fp32") for name in COLUMNS)
 
 
-def _with_difference(figure: dict[str, float | None], alone: bool) -> str:
-    value = _number(figure["value"], ".4f")
+def _with_difference(metric: dict[str, float | None], alone: bool) -> str:
+    value = _number(metric["value"], ".4f")
     if alone:
         return value
-    gap, low, high = (_number(figure[key], "+.4f") for key in ("difference", "difference_low", "difference_high"))
+    gap, low, high = (_number(metric[key], "+.4f") for key in ("difference", "difference_low", "difference_high"))
     return f"{value} ({gap}: {low} to {high})"
 
 

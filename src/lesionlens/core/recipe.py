@@ -12,7 +12,7 @@ from lesionlens.core.errors import RecipeError
 
 VARIANTS = (
     *("fp32", "bf16", "dynamic-int8", "int8", "pruned", "pruned-int8"),
-    *("slim", "slim-int8", "distilled", "distilled-int8"),
+    *("channel-pruned", "channel-pruned-int8", "distilled", "distilled-int8"),
 )
 
 
@@ -31,7 +31,7 @@ class InputRecipe:
             cropped to `size`: anywhere while training, in the centre otherwise.
         resize: `squash` the whole image into the frame, or `short_side`: scale the short side to
             the frame and cut its centre.
-        normalise: `training` (mean and std of the training part), `imagenet`, or `half` (0.5).
+        normalise: `training` (mean and std of the training split), `imagenet`, or `half` (0.5).
     """
 
     size: int = 224
@@ -46,14 +46,14 @@ class InputRecipe:
 
 @dataclass(frozen=True)
 class SplitRecipe:
-    """Which protocol parts the images.
+    """Which protocol splits the images.
 
     Attributes:
         protocol: `lesion` (grouped by lesion, stratified), `lesion-kfold`, `paper` (leaks), `official`.
-        validation: share of the validation part (`lesion`).
-        test: share of the test part (`lesion`).
+        validation: share of the validation split (`lesion`).
+        test: share of the test split (`lesion`).
         folds: number of folds (`lesion-kfold`).
-        fold: which fold is the test part, from 0 (`lesion-kfold`).
+        fold: which fold is the test split, from 0 (`lesion-kfold`).
         seed: seed of the split alone, so that training seeds can vary on one split.
     """
 
@@ -166,7 +166,7 @@ class TrainingRecipe:
         compile: run the network through torch.compile.
         clip_norm: largest norm of the gradient; 0 turns clipping off.
         patience: epochs without a better validation before stopping; 0 never stops early.
-        monitor: the validation figure that picks the best epoch.
+        monitor: the validation metric that picks the best epoch.
         tensorboard: also write TensorBoard events.
     """
 
@@ -219,7 +219,7 @@ class TrainingRecipe:
 
 @dataclass(frozen=True)
 class EvaluationRecipe:
-    """How predictions become figures.
+    """How predictions become metrics.
 
     Attributes:
         views: test-time views averaged: 1, or the 8 flips and right-angle rotations.
@@ -245,11 +245,11 @@ class CompressionRecipe:
         variants: which to make, of `VARIANTS`; fp32 is always there.
         calibration_images: training images that static int8 takes the ranges of activations from.
         accuracy_drop: above 0, layers of int8 go back to float until balanced accuracy on the
-            validation part falls by at most that much (NNCF's accuracy-aware mode).
+            validation split falls by at most that much (NNCF's accuracy-aware mode).
         default_drop: int8 becomes the bundle's default if it loses at most that much balanced
-            accuracy on the validation part.
+            accuracy on the validation split.
         sparsity: share of the weights that unstructured pruning sets to zero.
-        channels_removed: share of the channels that structured pruning takes out (`slim`).
+        channels_removed: share of the channels that structured pruning takes out (`channel-pruned`).
         fine_tune_epochs: epochs after structured pruning.
         fine_tune_learning_rate: their peak rate.
         student: network of timm that is taught (`distilled`).

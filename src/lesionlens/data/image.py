@@ -104,7 +104,7 @@ def input_spec(
 
     Args:
         recipe: section `input` of a recipe.
-        mean: of the training part, per channel in [0, 1]; needed if `normalise` is `training`.
+        mean: of the training split, per channel in [0, 1]; needed if `normalise` is `training`.
         std: like `mean`.
 
     Raises:
@@ -114,7 +114,7 @@ def input_spec(
     if recipe.normalise != "training":
         mean, std = NORMALISATIONS[recipe.normalise]
     if mean is None or std is None:
-        raise RecipeError('input.normalise = "training" needs mean and std of the training part; measure them first')
+        raise RecipeError('input.normalise = "training" needs mean and std of the training split; measure them first')
     return InputSpec(recipe.size, recipe.frame or recipe.size, recipe.resize, mean, std)
 
 

@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from lesionlens.core import legacy
 from lesionlens.core.artifact import atomic_file, hash_value, read_stamp, stamp_path, write_stamp
 from lesionlens.core.errors import ArtifactError, DataError, StorageError
 from lesionlens.core.labels import LabelSet
 
-SOURCE_PARTS = ("", "training", "validation", "test")
+SOURCE_SPLITS = ("", "train", "validation", "test")
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Record:
         sex: lower case; empty if unknown.
         site: place on the body, lower case; empty if unknown.
         mask: path of the lesion mask, like `path`; empty if there is none.
-        part: `training`, `validation` or `test` where the source itself says so, else empty.
+        split: `train`, `validation` or `test` where the source itself says so, else empty.
     """
 
     image_id: str
@@ -47,10 +48,11 @@ class Record:
     sex: str = ""
     site: str = ""
     mask: str = ""
-    part: str = ""
+    split: str = ""
 
 
 COLUMNS = tuple(field.name for field in dataclasses.fields(Record))
+OLD_SPLIT = {"train": "training"}  # what 0.1.0 called it, and hashed
 
 
 @dataclass(frozen=True)
@@ -62,10 +64,10 @@ class Index:
         labels: the diagnoses that `Record.dx` may take.
         root: folder that relative paths start from.
         source: name of the reader that made it.
-        notes: what the reader left out or chose, for people; not part of the hash.
+        notes: what the reader left out or chose, for people; not hashed.
 
     Raises:
-        DataError: if it is empty, an id stands twice, or a record's diagnosis or part is unknown.
+        DataError: if it is empty, an id stands twice, or a record's diagnosis or split is unknown.
     """
 
     records: tuple[Record, ...]
@@ -84,8 +86,10 @@ class Index:
                 raise DataError(f"image id {record.image_id!r} is empty or stands twice in the index; ids must be unique")
             if record.dx not in known:
                 raise DataError(f"image {record.image_id}: {unknown_dx(record.dx, self.labels)}")
-            if record.part not in SOURCE_PARTS:
-                raise DataError(f"image {record.image_id}: unknown part {record.part!r}; known are {', '.join(SOURCE_PARTS[1:])}")
+            if record.split not in SOURCE_SPLITS:
+                raise DataError(
+                    f"image {record.image_id}: unknown split {record.split!r}; known are {', '.join(SOURCE_SPLITS[1:])}"
+                )
             seen.add(record.image_id)
 
     def __len__(self) -> int:
@@ -123,16 +127,19 @@ class Index:
             "lesions": len({record.lesion_id for record in self.records}),
             "masks": sum(bool(record.mask) for record in self.records),
             "by_dx": {code: by_dx[code] for code in self.labels.codes},
-            "by_part": dict(Counter(record.part for record in self.records if record.part)),
+            "by_split": dict(Counter(record.split for record in self.records if record.split)),
             "notes": list(self.notes),
             "hash": self.hash,
         }
 
     @cached_property
     def hash(self) -> str:
-        """SHA-256 over records and labels; the root does not count, so a moved folder keeps it."""
-        rows = [[getattr(record, name) for name in COLUMNS] for record in self.records]
-        return hash_value({"columns": COLUMNS, "records": rows, "labels": self.labels.to_json()})
+        """SHA-256 over records and labels, under the names of 0.1.0; the root does not count, so a moved folder keeps it."""
+        rows = [
+            [*(getattr(record, name) for name in COLUMNS[:-1]), OLD_SPLIT.get(record.split, record.split)]
+            for record in self.records
+        ]
+        return hash_value({"columns": (*COLUMNS[:-1], "part"), "records": rows, "labels": self.labels.to_json()})
 
 
 def unknown_dx(dx: str, labels: LabelSet) -> str:
@@ -199,6 +206,8 @@ def _read_records(path: Path) -> tuple[Record, ...]:
 
 
 def _record(row: dict[str, Any]) -> Record:
+    if "part" in row:  # what 0.1.0 called it
+        row["split"] = legacy.current_split(row.pop("part"))
     values = {name: row[name] for name in COLUMNS}
     if None in values.values() or len(row) != len(COLUMNS):
         raise ValueError(f"row of {row['image_id']} does not have {len(COLUMNS)} fields")

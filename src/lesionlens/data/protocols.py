@@ -1,4 +1,4 @@
-"""The protocols that part images into training, validation and test, by name."""
+"""The protocols that split images into training, validation and test, by name."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from lesionlens.core.recipe import SplitRecipe
 from lesionlens.core.seeds import derive_seed
 from lesionlens.data.index import Index
 
-PARTS = ("training", "validation", "test")
-TRAINING, VALIDATION, TEST = range(3)
+SPLITS = ("train", "validation", "test")
+TRAIN, VALIDATION, TEST = range(3)
 LEFT_OUT = -1
 
 # Table 2 of the paper: images of HAM10000 per diagnosis in training, validation and test.
@@ -29,7 +29,7 @@ PAPER_COUNTS = {
 
 
 def by_lesion(index: Index, groups: np.ndarray, recipe: SplitRecipe) -> np.ndarray:
-    """Part groups of images, stratified by diagnosis; images of one group never part.
+    """Split groups of images, stratified by diagnosis; images of one group never part.
 
     Args:
         index: the images.
@@ -37,23 +37,23 @@ def by_lesion(index: Index, groups: np.ndarray, recipe: SplitRecipe) -> np.ndarr
         recipe: `validation` and `test` are the shares of images, per diagnosis.
 
     Returns:
-        Part number of each image, shape (N,), an index into `PARTS`.
+        Split number of each image, shape (N,), an index into `SPLITS`.
 
     Raises:
         SplitError: if a diagnosis has one group only.
     """
     counts, keys = _table(index, groups, recipe.seed)
-    _demand_groups(index, groups, 2, "one part to learn it and one to test it")
+    _demand_groups(index, groups, 2, "one split to learn it and one to test it")
     shares = np.array([1 - recipe.validation - recipe.test, recipe.validation, recipe.test])
-    parts = _fill_empty_parts(allocate(counts, keys, shares), counts, keys, (TRAINING, TEST, VALIDATION))
-    return np.take(parts, groups)
+    splits = _fill_empty_splits(allocate(counts, keys, shares), counts, keys, (TRAIN, TEST, VALIDATION))
+    return np.take(splits, groups)
 
 
 def by_lesion_fold(index: Index, groups: np.ndarray, recipe: SplitRecipe) -> np.ndarray:
-    """Deal groups into `recipe.folds` folds; fold `recipe.fold` is the test part.
+    """Deal groups into `recipe.folds` folds; fold `recipe.fold` is the test split.
 
-    The validation part is carved from the other folds, grouped too. The folds depend on the seed
-    and on `folds` alone, so that the test parts of all folds together are all images, each once.
+    The validation split is carved from the other folds, grouped too. The folds depend on the seed
+    and on `folds` alone, so that the test splits of all folds together are all images, each once.
 
     Raises:
         SplitError: if a diagnosis has fewer groups than there are folds.
@@ -68,16 +68,16 @@ def by_lesion_fold(index: Index, groups: np.ndarray, recipe: SplitRecipe) -> np.
     counts, keys = _table(index, groups, recipe.seed)
     _demand_groups(index, groups, recipe.folds, f"one for each of the {recipe.folds} folds")
     folds = allocate(counts, keys, np.full(recipe.folds, 1 / recipe.folds))
-    folds = _fill_empty_parts(folds, counts, keys, tuple(range(recipe.folds)))
-    parts = np.full(len(counts), TEST)
-    parts[folds != recipe.fold] = _carve(counts, keys, folds != recipe.fold, recipe.validation / rest)
-    return np.take(parts, groups)
+    folds = _fill_empty_splits(folds, counts, keys, tuple(range(recipe.folds)))
+    splits = np.full(len(counts), TEST)
+    splits[folds != recipe.fold] = _carve(counts, keys, folds != recipe.fold, recipe.validation / rest)
+    return np.take(splits, groups)
 
 
 def as_in_paper(index: Index, groups: np.ndarray, recipe: SplitRecipe) -> np.ndarray:
-    """Part images, not lesions, stratified by diagnosis: the paper's protocol, which leaks.
+    """Split images, not lesions, stratified by diagnosis: the paper's protocol, which leaks.
 
-    On HAM10000 each part holds the counts of the paper's table 2 exactly; on other images
+    On HAM10000 each split holds the counts of the paper's table 2 exactly; on other images
     80 % train, 10 % validate and 10 % test.
 
     Raises:
@@ -87,51 +87,51 @@ def as_in_paper(index: Index, groups: np.ndarray, recipe: SplitRecipe) -> np.nda
     images = Counter(record.dx for record in index.records)
     is_ham10000 = images == {code: sum(counts) for code, counts in PAPER_COUNTS.items()}
     keys = np.array([derive_seed("split", recipe.seed, "image", image_id) for image_id in index.ids])
-    parts = np.full(len(labels), TRAINING)
+    splits = np.full(len(labels), TRAIN)
     for code, n in images.items():
         if n < 2:
             raise SplitError(f"diagnosis {code!r} has one image; a split needs two. {_ADD_OR_LEAVE_OUT}")
         _, validation, test = PAPER_COUNTS[code] if is_ham10000 else _eighty_ten_ten(n)
         rows = np.flatnonzero(labels == index.labels.index(code))
         rows = rows[np.argsort(keys[rows], kind="stable")]
-        parts[rows[:test]] = TEST
-        parts[rows[test : test + validation]] = VALIDATION
-    return parts
+        splits[rows[:test]] = TEST
+        splits[rows[test : test + validation]] = VALIDATION
+    return splits
 
 
 def as_published(index: Index, groups: np.ndarray, recipe: SplitRecipe) -> np.ndarray:
-    """Take the parts that the source itself names (ISIC 2018: train on HAM10000, test on 1,512 others).
+    """Take the splits that the source itself names (ISIC 2018: train on HAM10000, test on 1,512 others).
 
-    Where the source names no validation part, `recipe.validation` of the training part becomes it,
-    grouped. Training images of a group that is also in the test part are left out of training.
+    Where the source names no validation split, `recipe.validation` of the training split becomes it,
+    grouped. Training images of a group that is also in the test split are left out of training.
 
     Returns:
-        Part number of each image, shape (N,); -1 where an image is left out.
+        Split number of each image, shape (N,); -1 where an image is left out.
 
     Raises:
-        SplitError: if the source names no training part or no test part.
+        SplitError: if the source names no training split or no test split.
     """
-    named = np.array([PARTS.index(record.part) if record.part else LEFT_OUT for record in index.records])
-    for part in (TRAINING, TEST):
-        if not (named == part).any():
+    named = np.array([SPLITS.index(record.split) if record.split else LEFT_OUT for record in index.records])
+    for number in (TRAIN, TEST):
+        if not (named == number).any():
             raise SplitError(
-                f"source {index.source!r} names no {PARTS[part]} part, which protocol `official` needs; "
+                f"source {index.source!r} names no {SPLITS[number]} split, which protocol `official` needs; "
                 "index the challenge's training and test images together, or split with --protocol lesion"
             )
-    parts = named.copy()
-    parts[(named != TEST) & np.isin(groups, groups[named == TEST])] = LEFT_OUT
+    splits = named.copy()
+    splits[(named != TEST) & np.isin(groups, groups[named == TEST])] = LEFT_OUT
     if (named == VALIDATION).any():
-        parts[(parts == TRAINING) & np.isin(groups, groups[parts == VALIDATION])] = LEFT_OUT
-        return parts
+        splits[(splits == TRAIN) & np.isin(groups, groups[splits == VALIDATION])] = LEFT_OUT
+        return splits
     counts, keys = _table(index, groups, recipe.seed)
-    trained = np.isin(np.arange(len(counts)), groups[parts == TRAINING])
+    trained = np.isin(np.arange(len(counts)), groups[splits == TRAIN])
     by_group = np.full(len(counts), LEFT_OUT)
     by_group[trained] = _carve(counts, keys, trained, recipe.validation)
-    return np.where(parts == TRAINING, by_group[groups], parts)
+    return np.where(splits == TRAIN, by_group[groups], splits)
 
 
 Protocol = Callable[[Index, np.ndarray, SplitRecipe], np.ndarray]
-SPLITS: dict[str, Protocol] = {
+PROTOCOLS: dict[str, Protocol] = {
     "lesion": by_lesion,
     "lesion-kfold": by_lesion_fold,
     "paper": as_in_paper,
@@ -143,23 +143,23 @@ _ADD_OR_LEAVE_OUT = "Add images of other lesions with this diagnosis, or leave i
 
 
 def allocate(counts: np.ndarray, keys: np.ndarray, shares: np.ndarray) -> np.ndarray:
-    """Deal groups into parts so that each part holds its share of every diagnosis.
+    """Deal groups into splits so that each split holds its share of every diagnosis.
 
     Within a diagnosis (a group's commonest one) large groups come first, those of equal size in
-    the order of `keys`; each goes to the part that lags furthest behind its share of what has been
-    dealt so far. Parts so hold large and small groups alike, and end within about one of the
+    the order of `keys`; each goes to the split that lags furthest behind its share of what has been
+    dealt so far. Splits so hold large and small groups alike, and end within about one of the
     smallest groups of their share.
 
     Args:
         counts: images per group and diagnosis, shape (G, K).
         keys: random key of each group, shape (G,); decides everything that sizes leave open.
-        shares: share of each part, shape (P,), summing to 1.
+        shares: share of each split, shape (P,), summing to 1.
 
     Returns:
-        Part number of each group, shape (G,), each in [0, P).
+        Split number of each group, shape (G,), each in [0, P).
     """
     sizes, strata = counts.sum(axis=1), counts.argmax(axis=1)
-    parts = np.empty(len(counts), dtype=np.int64)
+    splits = np.empty(len(counts), dtype=np.int64)
     held_by_all = np.zeros(len(shares))
     for stratum in range(counts.shape[1]):
         members = np.flatnonzero(strata == stratum)
@@ -168,35 +168,35 @@ def allocate(counts: np.ndarray, keys: np.ndarray, shares: np.ndarray) -> np.nda
             size = sizes[group]
             lag = np.round(shares * (held.sum() + size) - held, 9)
             lag_of_all = shares * (held_by_all.sum() + size) - held_by_all
-            part = np.lexsort((-lag_of_all, -lag))[0]
-            parts[group] = part
-            held[part] += size
-            held_by_all[part] += size
-    return parts
+            number = np.lexsort((-lag_of_all, -lag))[0]
+            splits[group] = number
+            held[number] += size
+            held_by_all[number] += size
+    return splits
 
 
-def _fill_empty_parts(parts: np.ndarray, counts: np.ndarray, keys: np.ndarray, wanted: tuple[int, ...]) -> np.ndarray:
-    """Give each part in `wanted` a group of every diagnosis that has groups enough, rarest diagnosis last."""
-    parts = parts.copy()
+def _fill_empty_splits(splits: np.ndarray, counts: np.ndarray, keys: np.ndarray, wanted: tuple[int, ...]) -> np.ndarray:
+    """Give each split in `wanted` a group of every diagnosis that has groups enough, rarest diagnosis last."""
+    splits = splits.copy()
     for dx in np.argsort(-(counts > 0).sum(axis=0), kind="stable"):
         members = np.flatnonzero(counts[:, dx] > 0)
         needed = wanted[: len(members)]
-        for part in needed:
-            if (parts[members] == part).any():
+        for number in needed:
+            if (splits[members] == number).any():
                 continue
-            held = np.bincount(parts[members], minlength=max(wanted) + 1)
+            held = np.bincount(splits[members], minlength=max(wanted) + 1)
             spare = [0 if other in needed else len(members) for other in range(len(held))]
-            donors = members[parts[members] == np.where(held > 0, held + spare, 0).argmax()]
+            donors = members[splits[members] == np.where(held > 0, held + spare, 0).argmax()]
             mixed = (counts[donors] > 0).sum(axis=1)
-            parts[donors[np.lexsort((keys[donors], counts[donors, dx], mixed))[0]]] = part
-    return parts
+            splits[donors[np.lexsort((keys[donors], counts[donors, dx], mixed))[0]]] = number
+    return splits
 
 
 def _carve(counts: np.ndarray, keys: np.ndarray, chosen: np.ndarray, validation: float) -> np.ndarray:
-    """Part the chosen groups into training and validation; returns part numbers of the chosen."""
+    """Split the chosen groups into training and validation; returns split numbers of the chosen."""
     shares = np.array([1 - validation, validation])
-    parts = allocate(counts[chosen], keys[chosen], shares)
-    return _fill_empty_parts(parts, counts[chosen], keys[chosen], (TRAINING, VALIDATION))
+    splits = allocate(counts[chosen], keys[chosen], shares)
+    return _fill_empty_splits(splits, counts[chosen], keys[chosen], (TRAIN, VALIDATION))
 
 
 def _table(index: Index, groups: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -221,7 +221,7 @@ def _demand_groups(index: Index, groups: np.ndarray, needed: int, reason: str) -
 
 
 def _eighty_ten_ten(n: int) -> tuple[int, int, int]:
-    """80/10/10 of `n` >= 2 images; test gets the odd one, and no part is empty from 3 images on."""
+    """80/10/10 of `n` >= 2 images; test gets the odd one, and no split is empty from 3 images on."""
     training = max(1, min(round(0.8 * n), n - 2))
     validation = (n - training) // 2
     return training, validation, n - training - validation

@@ -1,4 +1,4 @@
-"""A split: which image trains, validates and tests, and how much of a lesion leaks between parts."""
+"""A split: which image trains, validates and tests, and how much of a lesion leaks between splits."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from lesionlens.core import legacy
 from lesionlens.core.artifact import hash_value, read_json, write_json, write_stamp
 from lesionlens.core.errors import ArtifactError, SplitError
 from lesionlens.core.recipe import SplitRecipe
 from lesionlens.data.index import Index
-from lesionlens.data.protocols import LEAKING, PARTS, SPLITS
+from lesionlens.data.protocols import LEAKING, PROTOCOLS, SPLITS
 
 Pair = tuple[str, str]
 
@@ -24,10 +25,10 @@ class Split:
     """Image ids by part.
 
     Attributes:
-        protocol: name of the protocol that made it, a key of `SPLITS`.
+        protocol: name of the protocol that made it, a key of `PROTOCOLS`.
         seed: seed of the split.
-        parts: image ids by part name, sorted; an image in no part is left out.
-        leaks: whether the protocol is known to leak lesions between parts.
+        ids: image ids by split name, sorted; an image in no split is left out.
+        leaks: whether the protocol is known to leak lesions between splits.
         leak_rate: see `leak_rate`.
         index_hash: hash of the index it was made from.
         pairs: images known to show one lesion beyond the lesion ids, sorted.
@@ -36,7 +37,7 @@ class Split:
 
     protocol: str
     seed: int
-    parts: dict[str, tuple[str, ...]]
+    ids: dict[str, tuple[str, ...]]
     leaks: bool
     leak_rate: dict[str, Any]
     index_hash: str
@@ -45,8 +46,11 @@ class Split:
 
     @property
     def hash(self) -> str:
-        """SHA-256 over all fields."""
-        return hash_value(dataclasses.asdict(self))
+        """SHA-256 over all fields, under the names of 0.1.0: checkpoints carry it."""
+        value = dataclasses.asdict(self)
+        rate = dict(value["leak_rate"])
+        rate["groups_by_part"] = legacy.by_old_split(rate.pop("groups_by_split", {}))
+        return hash_value({**value, "leak_rate": rate, "parts": legacy.by_old_split(value.pop("ids"))})
 
 
 def groups_of(index: Index, pairs: Iterable[Pair] = ()) -> np.ndarray:
@@ -85,7 +89,7 @@ def _known(index: Index, pairs: Iterable[Pair]) -> tuple[Pair, ...]:
 
 
 def make_split(index: Index, recipe: SplitRecipe, pairs: Sequence[Pair] = ()) -> Split:
-    """Part the images of `index` by the recipe's protocol.
+    """Split the images of `index` by the recipe's protocol.
 
     The result depends on the records, the recipe and the pairs, not on their order.
 
@@ -95,21 +99,21 @@ def make_split(index: Index, recipe: SplitRecipe, pairs: Sequence[Pair] = ()) ->
         pairs: pairs of image ids known to show one lesion; they stay together.
 
     Raises:
-        SplitError: if a diagnosis has too few lesions for the protocol, the source lacks the parts
+        SplitError: if a diagnosis has too few lesions for the protocol, the source lacks the splits
             that `official` needs, or the result leaks under a protocol that must not.
         RecipeError: if the shares leave nothing to train on.
     """
     groups = groups_of(index, pairs)
-    numbers = SPLITS[recipe.protocol](index, groups, recipe)
+    numbers = PROTOCOLS[recipe.protocol](index, groups, recipe)
     ids = np.array(index.ids)
-    parts = {part: tuple(sorted(ids[numbers == n].tolist())) for n, part in enumerate(PARTS)}
+    splits = {split_name: tuple(sorted(ids[numbers == n].tolist())) for n, split_name in enumerate(SPLITS)}
     settings = {key: value for key, value in dataclasses.asdict(recipe).items() if key not in ("protocol", "seed")}
     split = Split(
         protocol=recipe.protocol,
         seed=recipe.seed,
-        parts=parts,
+        ids=splits,
         leaks=recipe.protocol in LEAKING,
-        leak_rate=leak_rate(index, parts, pairs),
+        leak_rate=leak_rate(index, splits, pairs),
         index_hash=index.hash,
         pairs=_known(index, pairs),
         settings=settings,
@@ -118,32 +122,32 @@ def make_split(index: Index, recipe: SplitRecipe, pairs: Sequence[Pair] = ()) ->
     return split
 
 
-def leak_rate(index: Index, parts: dict[str, tuple[str, ...]], pairs: Iterable[Pair] = ()) -> dict[str, Any]:
+def leak_rate(index: Index, splits: dict[str, tuple[str, ...]], pairs: Iterable[Pair] = ()) -> dict[str, Any]:
     """How many test and validation images show a lesion that is also in training.
 
     Args:
         index: the images.
-        parts: image ids by part name.
+        splits: image ids by split name.
         pairs: pairs of image ids known to show one lesion.
 
     Returns:
-        `test` and `validation`: shares of images in [0, 1], None for an empty part; `by_class` and
-        `validation_by_class`: the same by diagnosis; `n_groups`: groups in all parts;
-        `groups_by_part`: groups in each; `left_out`: images of the index in no part.
+        `test` and `validation`: shares of images in [0, 1], None for an empty split; `by_class` and
+        `validation_by_class`: the same by diagnosis; `n_groups`: groups in all splits;
+        `groups_by_split`: groups in each; `left_out`: images of the index in no split.
     """
     group_of = dict(zip(index.ids, groups_of(index, pairs).tolist(), strict=True))
     dx_of = {record.image_id: record.dx for record in index.records}
-    groups = {part: {group_of[image_id] for image_id in parts[part]} for part in PARTS}
+    groups = {split_name: {group_of[image_id] for image_id in splits[split_name]} for split_name in SPLITS}
     result: dict[str, Any] = {}
-    for part, by_class in (("test", "by_class"), ("validation", "validation_by_class")):
-        leaked = {image_id: group_of[image_id] in groups["training"] for image_id in parts[part]}
-        result[part] = _share(leaked.values())
+    for split_name, by_class in (("test", "by_class"), ("validation", "validation_by_class")):
+        leaked = {image_id: group_of[image_id] in groups["train"] for image_id in splits[split_name]}
+        result[split_name] = _share(leaked.values())
         result[by_class] = {
             code: _share(hit for image_id, hit in leaked.items() if dx_of[image_id] == code) for code in index.labels.codes
         }
     result["n_groups"] = len(set().union(*groups.values()))
-    result["groups_by_part"] = {part: len(groups[part]) for part in PARTS}
-    result["left_out"] = len(index.ids) - sum(len(parts[part]) for part in PARTS)
+    result["groups_by_split"] = {split_name: len(groups[split_name]) for split_name in SPLITS}
+    result["left_out"] = len(index.ids) - sum(len(splits[split_name]) for split_name in SPLITS)
     return result
 
 
@@ -153,7 +157,7 @@ def _share(hits: Iterable[bool]) -> float | None:
 
 
 def check_leaks(split: Split, index: Index, pairs: Iterable[Pair] = ()) -> None:
-    """Make sure that no lesion is in two parts, unless the split's protocol is known to leak.
+    """Make sure that no lesion is in two splits, unless the split's protocol is known to leak.
 
     Args:
         split: the split; its own pairs count too.
@@ -161,36 +165,36 @@ def check_leaks(split: Split, index: Index, pairs: Iterable[Pair] = ()) -> None:
         pairs: further pairs of image ids known to show one lesion.
 
     Raises:
-        SplitError: if an image or a lesion is in two parts.
+        SplitError: if an image or a lesion is in two splits.
     """
-    part_of_image = _part_of_image(split.parts)
+    split_of_image = _split_of_image(split.ids)
     if split.protocol in LEAKING:
         return
-    part_of_group: dict[int, str] = {}
+    split_of_group: dict[int, str] = {}
     groups = groups_of(index, (*split.pairs, *pairs))
     for record, group in zip(index.records, groups.tolist(), strict=True):
-        part = part_of_image.get(record.image_id)
-        if part is None:
+        split_name = split_of_image.get(record.image_id)
+        if split_name is None:
             continue
-        other = part_of_group.setdefault(group, part)
-        if other != part:
+        other = split_of_group.setdefault(group, split_name)
+        if other != split_name:
             raise SplitError(
-                f"lesion {record.lesion_id} (image {record.image_id}) is in {other} and {part}; images of one lesion must "
+                f"lesion {record.lesion_id} (image {record.image_id}) is in {other} and {split_name}; images of one lesion must "
                 f"stay together under protocol {split.protocol!r}. Make a new split with: lesionlens split index.csv"
             )
 
 
-def _part_of_image(parts: dict[str, tuple[str, ...]]) -> dict[str, str]:
-    part_of: dict[str, str] = {}
-    for part in PARTS:
-        for image_id in parts[part]:
-            if image_id in part_of:
+def _split_of_image(splits: dict[str, tuple[str, ...]]) -> dict[str, str]:
+    split_of: dict[str, str] = {}
+    for split_name in SPLITS:
+        for image_id in splits[split_name]:
+            if image_id in split_of:
                 raise SplitError(
-                    f"image {image_id} is in {part_of[image_id]} and {part}; an image belongs to one part. "
+                    f"image {image_id} is in {split_of[image_id]} and {split_name}; an image belongs to one split. "
                     "Make a new split with: lesionlens split index.csv"
                 )
-            part_of[image_id] = part
-    return part_of
+            split_of[image_id] = split_name
+    return split_of
 
 
 def split_inputs(index: Index, recipe: SplitRecipe, pairs: Iterable[Pair] = ()) -> dict[str, str]:
@@ -206,7 +210,7 @@ def write_split(split: Split, path: Path) -> None:
     """Write `split` as JSON with its own hash, and the stamp beside it."""
     write_json(path, {**dataclasses.asdict(split), "hash": split.hash})
     recipe = {**split.settings, "protocol": split.protocol, "seed": split.seed}
-    counts = {part: len(split.parts[part]) for part in PARTS}
+    counts = {split_name: len(split.ids[split_name]) for split_name in SPLITS}
     facts = {"protocol": split.protocol, "leaks": split.leaks, "leak_rate": split.leak_rate["test"], "counts": counts}
     write_stamp(path, _inputs(split.index_hash, recipe, split.pairs), facts)
 
@@ -221,20 +225,21 @@ def read_split(path: Path, index: Index | None = None) -> Split:
     Raises:
         ArtifactError: if the file is missing, is no split, was changed by hand, or belongs to
             another index.
-        SplitError: if an image is in two parts, is not in the index, or a lesion leaks under a
+        SplitError: if an image is in two splits, is not in the index, or a lesion leaks under a
             protocol that must not.
     """
     value = read_json(path)
     try:
         stated = value.pop("hash")
-        parts = {part: tuple(value["parts"][part]) for part in PARTS}
+        value = _current(value)
+        ids = {split_name: tuple(value["ids"][split_name]) for split_name in SPLITS}
         pairs = tuple((a, b) for a, b in value["pairs"])
-        if value["protocol"] not in SPLITS:
+        if value["protocol"] not in PROTOCOLS:
             raise ValueError(f"protocol {value['protocol']!r}")
-        split = Split(**{**value, "parts": parts, "pairs": pairs})
+        split = Split(**{**value, "ids": ids, "pairs": pairs})
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ArtifactError(f"{path} is not a split ({error!s}); make one with: lesionlens split index.csv") from error
-    _part_of_image(split.parts)
+    _split_of_image(split.ids)
     if index is not None:
         _check_belongs(split, index, path)
     if stated != split.hash:
@@ -244,9 +249,17 @@ def read_split(path: Path, index: Index | None = None) -> Split:
     return split
 
 
+def _current(value: dict[str, Any]) -> dict[str, Any]:
+    """The content of a split.json under today's names; 0.1.0 wrote `parts`."""
+    if "parts" not in value:
+        return value
+    ids = legacy.by_current_split(value.pop("parts"))
+    return {**value, "ids": ids, "leak_rate": legacy.current(value["leak_rate"])}
+
+
 def _check_belongs(split: Split, index: Index, path: Path) -> None:
     ids = set(index.ids)
-    unknown = [image_id for part in PARTS for image_id in split.parts[part] if image_id not in ids]
+    unknown = [image_id for split_name in SPLITS for image_id in split.ids[split_name] if image_id not in ids]
     if unknown:
         raise SplitError(
             f"{path}: image {unknown[0]} (and {len(unknown) - 1} more) is not in the index; a split belongs to the index it "

@@ -16,7 +16,7 @@ def channel_statistics(store: Store, rows: Sequence[int] | np.ndarray, chunk: in
     """Mean and standard deviation of each channel over all pixels of the given rows.
 
     Sums are whole numbers, so neither the order of the rows nor the chunk changes the result.
-    Give it the training part alone: statistics over all parts would leak.
+    Give it the training split alone: statistics over all splits would leak.
 
     Args:
         store: packed images.

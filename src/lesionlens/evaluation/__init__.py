@@ -1,1 +1,1 @@
-"""Predictions become figures."""
+"""Predictions become metrics."""

@@ -1,4 +1,4 @@
-"""All figures of one set of predictions, under any weighting of its cases."""
+"""All metrics of one set of predictions, under any weighting of its cases."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from lesionlens.core.errors import DataError
 from lesionlens.evaluation.calibration import ECE_BINS, brier_scores, confidence_bins, log_softmax
-from lesionlens.evaluation.metrics import check_classes, count_figures, macro, present
+from lesionlens.evaluation.metrics import check_classes, count_metrics, macro, present
 from lesionlens.evaluation.ranking import Ranking
 
 OVERALL = (
@@ -28,10 +28,10 @@ PER_CLASS = ("precision", "recall", "specificity", "f1", "auc")
 
 @dataclass(frozen=True)
 class Cases:
-    """Predictions taken apart once: what each case adds to each figure.
+    """Predictions taken apart once: what each case adds to each metric.
 
     A weight per case makes a resample: a case drawn twice weighs 2, one not drawn 0. So the
-    figures of thousands of resamples are sums over one array of weights.
+    metrics of thousands of resamples are sums over one array of weights.
 
     Attributes:
         n_classes: K.
@@ -88,8 +88,8 @@ class Cases:
         """Weighted confusion matrices (B, K, K), true class in rows, for `weights` (B, N)."""
         return _sums_by_key(self.cells, weights, self.n_classes**2).reshape(-1, self.n_classes, self.n_classes)
 
-    def figures(self, weights: np.ndarray | None = None) -> dict[str, np.ndarray]:
-        """Every figure for each weighting.
+    def metrics(self, weights: np.ndarray | None = None) -> dict[str, np.ndarray]:
+        """Every metric for each weighting.
 
         Args:
             weights: how often each case counts, float (B, N), each row with a positive sum; one
@@ -97,17 +97,17 @@ class Cases:
 
         Returns:
             Each name of `OVERALL` with shape (B,), each of `PER_CLASS` with shape (B, K). NaN where
-            a figure is undefined; see `metrics`.
+            a metric is undefined; see `metrics`.
         """
         weights = np.ones((1, len(self))) if weights is None else weights
         confusion, total = self.confusion(weights), weights.sum(1)
-        figures = count_figures(confusion)
-        figures["auc"] = np.stack([ranking.auc(weights) for ranking in self.rankings], axis=1)
-        figures["macro_auc"] = macro(figures["auc"], present(confusion))
-        figures["ece"] = np.abs(_sums_by_key(self.bins, weights * self.gaps, ECE_BINS)).sum(1) / total
-        figures["brier"] = weights @ self.brier / total
-        figures["nll"] = weights @ self.nll / total
-        return figures
+        metrics = count_metrics(confusion)
+        metrics["auc"] = np.stack([ranking.auc(weights) for ranking in self.rankings], axis=1)
+        metrics["macro_auc"] = macro(metrics["auc"], present(confusion))
+        metrics["ece"] = np.abs(_sums_by_key(self.bins, weights * self.gaps, ECE_BINS)).sum(1) / total
+        metrics["brier"] = weights @ self.brier / total
+        metrics["nll"] = weights @ self.nll / total
+        return metrics
 
 
 def _sums_by_key(keys: np.ndarray, weights: np.ndarray, n_keys: int) -> np.ndarray:

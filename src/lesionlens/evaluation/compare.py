@@ -9,7 +9,7 @@ import numpy as np
 
 from lesionlens.core.errors import DataError
 from lesionlens.evaluation.cases import OVERALL, PER_CLASS, Cases
-from lesionlens.evaluation.intervals import bounds, resample_figures
+from lesionlens.evaluation.intervals import bounds, resample_metrics
 from lesionlens.evaluation.predictions import Predictions
 
 CAUTION = (
@@ -22,10 +22,10 @@ def align(first: Predictions, second: Predictions) -> Predictions:
     """`second` in the order of `first`, after a check that both speak of the same images.
 
     Raises:
-        DataError: if the parts, diagnoses, images, labels or lesions differ.
+        DataError: if the splits, diagnoses, images, labels or lesions differ.
     """
-    if first.part != second.part:
-        raise DataError(f"one file predicts the {first.part} part, the other {second.part}; compare predictions of one part")
+    if first.split != second.split:
+        raise DataError(f"one file predicts the {first.split} split, the other {second.split}; compare predictions of one split")
     if first.codes != second.codes:
         raise DataError(f"diagnoses differ: {' '.join(first.codes)} against {' '.join(second.codes)}; they must be the same")
     only = np.setxor1d(first.image_ids, second.image_ids)
@@ -50,7 +50,7 @@ def align(first: Predictions, second: Predictions) -> Predictions:
 def compare(
     first: Predictions, second: Predictions, resamples: int = 2000, confidence: float = 0.95, seed: int = 0
 ) -> dict[str, Any]:
-    """Differences (first minus second) of every figure, from the same resamples of lesions.
+    """Differences (first minus second) of every metric, from the same resamples of lesions.
 
     Args:
         first: predictions of one part.
@@ -60,29 +60,29 @@ def compare(
         seed: of the resamples.
 
     Returns:
-        JSON-ready: `first` and `second` (name, protocol, leaks), `part n_images n_lesions resamples
-        confidence resample_seed`, `figures` and `per_class` (by code) with `first second difference
+        JSON-ready: `first` and `second` (name, protocol, leaks), `split n_images n_lesions resamples
+        confidence resample_seed`, `metrics` and `per_class` (by code) with `first second difference
         low high p` for each, `mcnemar`, and `notes` for people. p is two-sided; for `ece`, `brier`
-        and `nll` less is better. None stands where a figure is undefined.
+        and `nll` less is better. None stands where a metric is undefined.
 
     Raises:
         DataError: see `align`.
     """
     second = align(first, second)
     cases = [Cases.of(each.logits, each.labels) for each in (first, second)]
-    drawn = resample_figures(cases, first.lesion_ids, resamples, seed)
-    points = [each.figures() for each in cases]
+    drawn = resample_metrics(cases, first.lesion_ids, resamples, seed)
+    points = [each.metrics() for each in cases]
     rows = {name: _differences(name, points, drawn, confidence) for name in (*OVERALL, *PER_CLASS)}
     right = [each.predicted == each.labels for each in (first, second)]
     return {
         **{key: _side(each) for key, each in (("first", first), ("second", second))},
-        "part": first.part,
+        "split": first.split,
         "n_images": len(first),
         "n_lesions": len(np.unique(first.lesion_ids)),
         "resamples": resamples,
         "confidence": confidence,
         "resample_seed": seed,
-        "figures": {name: rows[name][0] for name in OVERALL},
+        "metrics": {name: rows[name][0] for name in OVERALL},
         "per_class": {code: {name: rows[name][c] for name in PER_CLASS} for c, code in enumerate(first.codes)},
         "mcnemar": {**mcnemar(*right), "caution": CAUTION},
         "notes": notes(first, second),
@@ -146,7 +146,7 @@ def notes(first: Predictions, second: Predictions) -> list[str]:
         if each.origin.leaks:
             found.append(
                 f"The {name} ({each.origin.name}) was trained under protocol {each.origin.protocol!r}, which leaks lesions "
-                "into training: its figures are too good."
+                "into training: its metrics are too good."
             )
     splits = [each.origin.hashes.get("split", "") for each in (first, second)]
     if splits[0] != splits[1]:

@@ -1,4 +1,4 @@
-"""A checkpoint predicts one part of the split that it was trained with, and is scored."""
+"""A checkpoint predicts one split of the data that it was trained with, and is scored."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch import nn
 from lesionlens.core.artifact import hash_file, write_json
 from lesionlens.core.errors import CheckpointError, RecipeError
 from lesionlens.data.index import Index
-from lesionlens.data.protocols import PARTS
+from lesionlens.data.protocols import SPLITS
 from lesionlens.data.split import Split, groups_of
 from lesionlens.data.store import Store
 from lesionlens.evaluation.predict import predict_logits
@@ -27,19 +27,19 @@ from lesionlens.training.precision import resolve_precision
 
 @dataclass(frozen=True)
 class PredictionSettings:
-    """How a part is predicted.
+    """How a split is predicted.
 
     Attributes:
-        part: `training`, `validation` or `test`.
+        split: `train`, `validation` or `test`.
         views: 1 or 8; 0 takes what the checkpoint's recipe says.
         resamples: of the bootstrap; 0 takes what the checkpoint's recipe says.
         confidence: level of the intervals; 0 takes what the checkpoint's recipe says.
         batch_size: images in one pass.
-        precision: `fp32`, so that figures do not depend on the machine, or `bf16`, `fp16`, `auto`.
+        precision: `fp32`, so that metrics do not depend on the machine, or `bf16`, `fp16`, `auto`.
         device: `auto`, `cpu` or `cuda`.
     """
 
-    part: str = "test"
+    split: str = "test"
     views: int = 0
     resamples: int = 0
     confidence: float = 0.0
@@ -48,8 +48,8 @@ class PredictionSettings:
     device: str = "auto"
 
     def __post_init__(self) -> None:
-        if self.part not in PARTS:
-            raise RecipeError(f"part = {self.part!r}; it must be one of {', '.join(PARTS)}")
+        if self.split not in SPLITS:
+            raise RecipeError(f"split = {self.split!r}; it must be one of {', '.join(SPLITS)}")
         if self.views not in (0, 1, 8):
             raise RecipeError(f"views = {self.views!r}; it must be 1, or 8 (all flips and right-angle rotations)")
         if not 1 <= self.batch_size <= 100_000:
@@ -69,9 +69,9 @@ def evaluate(
     settings: PredictionSettings | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> dict[str, Any]:
-    """Predict one part, score it, and write `predictions.npz` and `scores.json` into `out`.
+    """Predict one split, score it, and write `predictions.npz` and `scores.json` into `out`.
 
-    See `predict_part` for the arguments and errors.
+    See `predict_split` for the arguments and errors.
 
     Returns:
         The content of scores.json; see `scores.score`.
@@ -86,7 +86,7 @@ def evaluate(
     return scores
 
 
-def predict_part(
+def predict_split(
     checkpoint: Path,
     index: Index,
     split: Split,
@@ -94,7 +94,7 @@ def predict_part(
     settings: PredictionSettings | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Predictions:
-    """Predict one part of `split`, after a check that everything belongs together.
+    """Predict one split, after a check that everything belongs together.
 
     Images that were left out of the store on request are left out here too, and counted.
 
@@ -103,7 +103,7 @@ def predict_part(
         index: the images and their diagnoses.
         split: the one that the checkpoint was trained with.
         store: the packed images.
-        settings: part, views, batch size, precision, device.
+        settings: split, views, batch size, precision, device.
         progress: told how many images each batch finished.
 
     Raises:
@@ -134,10 +134,10 @@ def _predict(
 ) -> Predictions:
     info = trained.info
     check_belongs(trained.checkpoint, info, index, split, store)
-    whole = split.parts[settings.part]
+    whole = split.ids[settings.split]
     ids = tuple(image_id for image_id in whole if image_id not in store.dropped)
     if not ids:
-        raise RecipeError(f"the {settings.part} part of this {split.protocol!r} split holds no images; choose another part")
+        raise RecipeError(f"the {settings.split} split of this {split.protocol!r} split holds no images; choose another split")
     device = choose_device(settings.device)
     views = settings.views or info.recipe.evaluation.views
     precision = resolve_precision(settings.precision, device)
@@ -152,14 +152,14 @@ def _predict(
         progress=progress,
     )
     hashes = {"checkpoint": hash_file(trained.checkpoint), "split": split.hash, "store": store.hash, "index": index.hash}
-    rate = split.leak_rate.get(settings.part)
+    rate = split.leak_rate.get(settings.split)
     origin = Origin(
         name=info.recipe.name,
         seed=info.recipe.seed,
         protocol=split.protocol,
         leaks=split.leaks,
         leak_rate=rate,
-        part=settings.part,
+        split=settings.split,
         views=views,
         precision=precision,
         n_dropped=len(whole) - len(ids),
@@ -177,7 +177,7 @@ def check_belongs(checkpoint: Path, info: CheckpointInfo, index: Index, split: S
     if info.split_hash != split.hash:
         raise CheckpointError(
             f"{checkpoint} was trained with another split (hash {info.split_hash[:12]}, not {split.hash[:12]}); the images of "
-            "this one's test part may have been trained on. Give the split.json of its own run with --split"
+            "this one's test split may have been trained on. Give the split.json of its own run with --split"
         )
     if info.spec.frame_hash != store.frame_hash:
         raise CheckpointError(

@@ -2,7 +2,7 @@
 
 Images of one lesion resemble each other, so drawing images would count one lesion several times and
 make intervals too narrow. The method is the cluster bootstrap (Davison & Hinkley 1997, section 3.8)
-with percentile intervals. Two limits are inherent: a figure that every resample gives alike (recall
+with percentile intervals. Two limits are inherent: a metric that every resample gives alike (recall
 of a class without a mistake) gets an interval of no width, and the calibration error of a resample
 is biased upwards.
 """
@@ -23,10 +23,10 @@ CHUNK_ELEMENTS = 1 << 19
 
 @dataclass(frozen=True)
 class Interval:
-    """A figure with its interval; all three are NaN where the figure is undefined.
+    """A metric with its interval; all three are NaN where the metric is undefined.
 
     Attributes:
-        value: the figure over all cases.
+        value: the metric over all cases.
         low: lower bound; NaN if there are fewer than two lesions to draw.
         high: upper bound, likewise.
     """
@@ -64,10 +64,10 @@ def lesion_weights(lesion_ids: np.ndarray, resamples: int, seed: int, chunk_rows
         yield counts[:, member].astype(np.float64)
 
 
-def resample_figures(
+def resample_metrics(
     cases: Sequence[Cases], lesion_ids: np.ndarray, resamples: int = 2000, seed: int = 0
 ) -> list[dict[str, np.ndarray]]:
-    """Figures of every resample, the same resamples for each of `cases` (so differences are paired).
+    """Metrics of every resample, the same resamples for each of `cases` (so differences are paired).
 
     Args:
         cases: one or more sets of predictions for the same images in the same order.
@@ -76,7 +76,7 @@ def resample_figures(
         seed: of the draws.
 
     Returns:
-        For each of `cases` what `Cases.figures` gives, with B = resamples.
+        For each of `cases` what `Cases.metrics` gives, with B = resamples.
 
     Raises:
         DataError: if the numbers of images differ.
@@ -88,14 +88,14 @@ def resample_figures(
     chunks: list[list[dict[str, np.ndarray]]] = [[] for _ in cases]
     for weights in lesion_weights(lesion_ids, resamples, seed, chunk_rows):
         for kept, each in zip(chunks, cases, strict=True):
-            kept.append(each.figures(weights))
+            kept.append(each.metrics(weights))
     return [{name: np.concatenate([chunk[name] for chunk in kept]) for name in kept[0]} for kept in chunks]
 
 
 def bounds(drawn: np.ndarray, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
-    """Percentile bounds of resampled figures (B,) or (B, K) along the first axis.
+    """Percentile bounds of resampled metrics (B,) or (B, K) along the first axis.
 
-    Resamples in which a figure is undefined are left out; NaN where all are.
+    Resamples in which a metric is undefined are left out; NaN where all are.
     """
     columns = drawn.reshape(len(drawn), -1).T
     tail = (1 - confidence) / 2
@@ -110,7 +110,7 @@ def intervals_of(
     """Join point values with the bounds of their resamples.
 
     Args:
-        values: name to (1,) or (1, K), as `Cases.figures` gives for one weighting.
+        values: name to (1,) or (1, K), as `Cases.metrics` gives for one weighting.
         drawn: name to (B,) or (B, K).
         confidence: level, in (0, 1).
 
@@ -131,7 +131,7 @@ def intervals_of(
 def lesion_bootstrap(
     cases: Cases, lesion_ids: np.ndarray, resamples: int = 2000, confidence: float = 0.95, seed: int = 0
 ) -> dict[str, tuple[Interval, ...]]:
-    """Every figure of `cases` with its interval: one for an overall figure, K for a per-class figure.
+    """Every metric of `cases` with its interval: one for an overall metric, K for a per-class metric.
 
     Args:
         cases: the predictions.
@@ -143,7 +143,7 @@ def lesion_bootstrap(
     Raises:
         DataError: if the numbers of images differ.
     """
-    (drawn,) = resample_figures([cases], lesion_ids, resamples, seed)
+    (drawn,) = resample_metrics([cases], lesion_ids, resamples, seed)
     if len(np.unique(lesion_ids)) < 2:
         drawn = {name: np.full_like(array, np.nan) for name, array in drawn.items()}
-    return intervals_of(cases.figures(), drawn, confidence)
+    return intervals_of(cases.metrics(), drawn, confidence)

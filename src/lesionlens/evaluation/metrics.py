@@ -1,4 +1,4 @@
-"""Figures of a classifier, from counts: every function takes one confusion matrix or a stack of them.
+"""Metrics of a classifier, from counts: every function takes one confusion matrix or a stack of them.
 
 A diagnosis without cases has no recall, precision, F1 or AUC (NaN) and is left out of macro means.
 A diagnosis with cases that is never predicted has precision and F1 of 0, as with scikit-learn's
@@ -22,7 +22,7 @@ def check_classes(labels: np.ndarray, predicted: np.ndarray, n_classes: int) -> 
     if labels.shape != predicted.shape or labels.ndim != 1:
         raise DataError(f"labels have shape {labels.shape} and predictions {predicted.shape}; both must be (N,)")
     if not len(labels):
-        raise DataError("there are no cases to score; choose a part that holds images")
+        raise DataError("there are no cases to score; choose a split that holds images")
     for name, indices in (("labels", labels), ("predictions", predicted)):
         if indices.min() < 0 or indices.max() >= n_classes:
             raise DataError(f"{name} reach from {indices.min()} to {indices.max()}; they must lie in [0, {n_classes})")
@@ -87,8 +87,8 @@ def macro(values: np.ndarray, classes: np.ndarray) -> np.ndarray:
 PER_CLASS = {"precision": precision, "recall": recall, "specificity": specificity, "f1": f1}
 
 
-def count_figures(confusion: np.ndarray) -> dict[str, np.ndarray]:
-    """All figures that counts alone decide.
+def count_metrics(confusion: np.ndarray) -> dict[str, np.ndarray]:
+    """All metrics that counts alone decide.
 
     Args:
         confusion: counts or weighted counts, (..., K, K), true class in rows.
@@ -99,9 +99,9 @@ def count_figures(confusion: np.ndarray) -> dict[str, np.ndarray]:
         where undefined. Balanced accuracy is macro recall.
     """
     classes = present(confusion)
-    figures = {name: figure(confusion) for name, figure in PER_CLASS.items()}
-    means = {f"macro_{name}": macro(values, classes) for name, values in figures.items()}
-    return {**figures, "accuracy": accuracy(confusion), "balanced_accuracy": means["macro_recall"], **means}
+    metrics = {name: metric(confusion) for name, metric in PER_CLASS.items()}
+    means = {f"macro_{name}": macro(values, classes) for name, values in metrics.items()}
+    return {**metrics, "accuracy": accuracy(confusion), "balanced_accuracy": means["macro_recall"], **means}
 
 
 def balanced_accuracy(labels: np.ndarray, predicted: np.ndarray, n_classes: int) -> float:
@@ -115,11 +115,11 @@ def balanced_accuracy(labels: np.ndarray, predicted: np.ndarray, n_classes: int)
     Raises:
         DataError: if the shapes differ or there are no cases.
     """
-    return float(count_figures(confusion_matrix(labels, predicted, n_classes))["balanced_accuracy"])
+    return float(count_metrics(confusion_matrix(labels, predicted, n_classes))["balanced_accuracy"])
 
 
-def validation_figures(logits: np.ndarray, labels: np.ndarray, n_classes: int) -> dict[str, float]:
-    """The figures that pick the best epoch: `loss` (mean NLL), `accuracy`, `balanced_accuracy`, `macro_f1`.
+def validation_metrics(logits: np.ndarray, labels: np.ndarray, n_classes: int) -> dict[str, float]:
+    """The metrics that pick the best epoch: `loss` (mean NLL), `accuracy`, `balanced_accuracy`, `macro_f1`.
 
     Args:
         logits: (N, K).
@@ -130,11 +130,11 @@ def validation_figures(logits: np.ndarray, labels: np.ndarray, n_classes: int) -
         DataError: if the shapes do not fit or there are no cases.
     """
     if not len(labels):
-        raise DataError("the validation part holds no images, so no epoch can be called the best; make another split")
+        raise DataError("the validation split holds no images, so no epoch can be called the best; make another split")
     if logits.shape != (len(labels), n_classes):
         raise DataError(f"logits have shape {logits.shape}; {len(labels)} labels of {n_classes} classes need another")
-    figures = count_figures(confusion_matrix(labels, logits.argmax(1), n_classes))
-    chosen = {name: float(figures[name]) for name in ("accuracy", "balanced_accuracy", "macro_f1")}
+    metrics = count_metrics(confusion_matrix(labels, logits.argmax(1), n_classes))
+    chosen = {name: float(metrics[name]) for name in ("accuracy", "balanced_accuracy", "macro_f1")}
     return {"loss": float(negative_log_likelihood(logits, labels).mean()), **chosen}
 
 

@@ -1,4 +1,4 @@
-"""Predictions: what a network said about each image of one part, beside the truth."""
+"""Predictions: what a network said about each image of one split, beside the truth."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from lesionlens.core import legacy
 from lesionlens.core.artifact import atomic_file
 from lesionlens.core.errors import ArtifactError, DataError
 from lesionlens.core.labels import LabelSet
@@ -28,12 +29,12 @@ class Origin:
         name: name of the recipe.
         seed: seed of the recipe.
         protocol: of the split.
-        leaks: whether the protocol is known to leak lesions from training into the other parts.
+        leaks: whether the protocol is known to leak lesions from training into the other splits.
         leak_rate: share of the images whose lesion is also in training, None if not measured.
-        part: `training`, `validation` or `test`.
+        split: `train`, `validation` or `test`.
         views: test-time views averaged, 1 or 8.
         precision: number format of the forward pass.
-        n_dropped: images of the part that could not be read and were left out of the store on request.
+        n_dropped: images of the split that could not be read and were left out of the store on request.
         hashes: of what they were made from, by name: `checkpoint split store index`.
     """
 
@@ -42,7 +43,7 @@ class Origin:
     protocol: str
     leaks: bool
     leak_rate: float | None
-    part: str
+    split: str
     views: int = 1
     precision: str = "fp32"
     n_dropped: int = 0
@@ -88,7 +89,7 @@ class Predictions:
         if self.logits.shape != (n_images, n_classes):
             raise DataError(f"logits have shape {self.logits.shape}; they must be ({n_images}, {n_classes})")
         if not n_images:
-            raise DataError("there are no images in these predictions; choose a part that holds some")
+            raise DataError("there are no images in these predictions; choose a split that holds some")
         if not np.isfinite(self.logits).all():
             raise DataError("some logits are NaN or infinite; predict again with a sound checkpoint")
         if self.labels.min() < 0 or self.labels.max() >= n_classes:
@@ -106,9 +107,9 @@ class Predictions:
         return self.label_set.codes
 
     @property
-    def part(self) -> str:
-        """The part of the split that they cover."""
-        return self.origin.part
+    def split(self) -> str:
+        """Name of the split that they cover."""
+        return self.origin.split
 
     @property
     def probabilities(self) -> np.ndarray:
@@ -157,7 +158,7 @@ def read_predictions(path: Path) -> Predictions:
     try:
         arrays = _read_arrays(path)
         meta = json.loads(str(arrays.pop("meta")))
-        origin, label_set = Origin(**meta["origin"]), LabelSet.from_json(meta["label_set"])
+        origin, label_set = Origin(**legacy.current(meta["origin"])), LabelSet.from_json(meta["label_set"])
         return Predictions(**arrays, label_set=label_set, origin=origin)
     except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error, DataError) as error:
         raise ArtifactError(

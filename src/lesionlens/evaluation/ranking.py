@@ -1,4 +1,4 @@
-"""Figures of ranked scores: area under the ROC curve, and the points of ROC and precision-recall curves."""
+"""Metrics of ranked scores: area under the ROC curve, and the points of ROC and precision-recall curves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""scores.json: every figure of one predictions file with its interval."""
+"""scores.json: every metric of one predictions file with its interval."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lesionlens.evaluation.predictions import Predictions
 
 
 def score(predictions: Predictions, resamples: int = 2000, confidence: float = 0.95, seed: int = 0) -> dict[str, Any]:
-    """All figures of `predictions`, JSON-ready.
+    """All metrics of `predictions`, JSON-ready.
 
     Args:
         predictions: of one part.
@@ -22,10 +22,10 @@ def score(predictions: Predictions, resamples: int = 2000, confidence: float = 0
         seed: of the resamples.
 
     Returns:
-        The content of scores.json: where the predictions come from, `figures` (each name of
-        `figures.OVERALL`) and `per_class` by code (`n` and each name of `figures.PER_CLASS`) as
+        The content of scores.json: where the predictions come from, `metrics` (each name of
+        `metrics.OVERALL`) and `per_class` by code (`n` and each name of `metrics.PER_CLASS`) as
         `value low high`, `confusion` with the true diagnosis in rows, and `n_classes_averaged`: over how many
-        diagnoses the macro means are taken. None stands where a figure is undefined.
+        diagnoses the macro means are taken. None stands where a metric is undefined.
     """
     cases = Cases.of(predictions.logits, predictions.labels)
     intervals = lesion_bootstrap(cases, predictions.lesion_ids, resamples, confidence, seed)
@@ -41,7 +41,7 @@ def score(predictions: Predictions, resamples: int = 2000, confidence: float = 0
         "protocol": origin.protocol,
         "leaks": origin.leaks,
         "leak_rate": origin.leak_rate,
-        "part": origin.part,
+        "split": origin.split,
         "n_images": len(predictions),
         "n_lesions": len(np.unique(predictions.lesion_ids)),
         "n_dropped": origin.n_dropped,
@@ -51,7 +51,7 @@ def score(predictions: Predictions, resamples: int = 2000, confidence: float = 0
         "confidence": confidence,
         "resample_seed": seed,
         "labels": predictions.label_set.to_json(),
-        "figures": {name: intervals[name][0].to_json() for name in OVERALL},
+        "metrics": {name: intervals[name][0].to_json() for name in OVERALL},
         "per_class": per_class,
         "confusion": confusion.tolist(),
         "n_classes_averaged": int(present(confusion).sum()),

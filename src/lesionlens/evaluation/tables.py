@@ -11,33 +11,33 @@ Number = dict[str, float | None]
 
 
 def scores_table(scores: dict[str, Any]) -> str:
-    """The content of scores.json as text: a head, the overall figures, one line per diagnosis."""
+    """The content of scores.json as text: a head, the overall metrics, one line per diagnosis."""
     level = f"{100 * scores['confidence']:g} %"
     head = (
-        f"{scores['name']}: {scores['part']} part, {scores['n_images']} images of {scores['n_lesions']} lesions, "
+        f"{scores['name']}: {scores['split']} split, {scores['n_images']} images of {scores['n_lesions']} lesions, "
         f"protocol {scores['protocol']}, {scores['views']} view{'s' if scores['views'] > 1 else ''}\n"
         f"{level} intervals from {scores['resamples']} resamples of lesions; macro means over "
         f"{scores['n_classes_averaged']} of {len(scores['per_class'])} diagnoses"
     )
-    overall = _aligned([("figure", "value", f"{level} interval")] + [_row(name, scores["figures"][name]) for name in OVERALL])
+    overall = _aligned([("metric", "value", f"{level} interval")] + [_row(name, scores["metrics"][name]) for name in OVERALL])
     header = ("diagnosis", "images", *PER_CLASS)
     lines = [(code, str(row["n"]), *(_with_bounds(row[name]) for name in PER_CLASS)) for code, row in scores["per_class"].items()]
     return "\n\n".join([*warnings(scores), head, overall, _aligned([header, *lines])])
 
 
 def warnings(scores: dict[str, Any]) -> list[str]:
-    """Sentences that must stand wherever the scores are shown; empty for a clean split's test part."""
+    """Sentences that must stand wherever the scores are shown; empty for a clean split's test split."""
     found = []
     if scores["leaks"]:
         rate = scores["leak_rate"]
         share = "" if rate is None else f": {100 * rate:.1f} % of these images show a lesion that was also trained on"
         found.append(
-            f"LEAKING SPLIT (protocol {scores['protocol']}){share}. These figures are too good; do not report them alone."
+            f"LEAKING SPLIT (protocol {scores['protocol']}){share}. These metrics are too good; do not report them alone."
         )
     if scores["n_dropped"]:
-        found.append(f"{scores['n_dropped']} images of this part could not be read and are not counted.")
-    if scores["part"] == "training":
-        found.append("These images were trained on; their figures say nothing about new images.")
+        found.append(f"{scores['n_dropped']} images of this split could not be read and are not counted.")
+    if scores["split"] == "train":
+        found.append("These images were trained on; their metrics say nothing about new images.")
     return found
 
 
@@ -48,11 +48,11 @@ def comparison_table(comparison: dict[str, Any]) -> str:
     head = (
         f"first: {first['name']}, seed {first['seed']} ({first['protocol']}); "
         f"second: {second['name']}, seed {second['seed']} ({second['protocol']})\n"
-        f"{comparison['part']} part, {comparison['n_images']} images of {comparison['n_lesions']} lesions; "
+        f"{comparison['split']} split, {comparison['n_images']} images of {comparison['n_lesions']} lesions; "
         f"{level} intervals from {comparison['resamples']} resamples of lesions"
     )
-    header = ("figure", "first", "second", "difference", f"{level} interval", "p")
-    overall = _aligned([header] + [_difference(name, comparison["figures"][name]) for name in OVERALL])
+    header = ("metric", "first", "second", "difference", f"{level} interval", "p")
+    overall = _aligned([header] + [_difference(name, comparison["metrics"][name]) for name in OVERALL])
     per_class = [
         _difference(f"{name} {code}", row[name]) for code, row in comparison["per_class"].items() for name in ("recall", "auc")
     ]

@@ -18,7 +18,7 @@ from lesionlens.core.errors import ModelError, RecipeError
 from lesionlens.explanation.cam import ExplainedNetwork, find_head, heads_agree
 
 GRID = 28
-"""Side of the maps of the methods that work on pixels; a whole test part of them fits in memory."""
+"""Side of the maps of the methods that work on pixels; a whole test split of them fits in memory."""
 
 
 @dataclass(frozen=True)

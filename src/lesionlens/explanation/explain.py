@@ -1,4 +1,4 @@
-"""The stage `explain`: a checkpoint's part of a split becomes maps, faithfulness.json and a gallery."""
+"""The stage `explain`: a checkpoint's split of a split becomes maps, faithfulness.json and a gallery."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lesionlens.core.artifact import atomic_file, hash_file, write_json
 from lesionlens.core.errors import RecipeError
 from lesionlens.core.seeds import generator
 from lesionlens.data.index import Index, select
-from lesionlens.data.protocols import PARTS
+from lesionlens.data.protocols import SPLITS
 from lesionlens.data.split import Split, groups_of
 from lesionlens.data.store import Store
 from lesionlens.evaluation.evaluate import check_belongs
@@ -24,13 +24,13 @@ from lesionlens.explanation.control import random_network
 from lesionlens.explanation.faithfulness import Summary
 from lesionlens.explanation.findings import Extent, Findings, Part, Subject
 from lesionlens.explanation.gallery import Scene, gallery
-from lesionlens.explanation.localisation import FIGURES
+from lesionlens.explanation.localisation import METRICS
 from lesionlens.explanation.masks import check_any_mask, check_any_used
 from lesionlens.explanation.walk import load_images, random_order, walk
 from lesionlens.training.checkpoint import CheckpointInfo, load_network
 from lesionlens.training.distributed import choose_device
 
-MAPS_FILE, FIGURES_FILE, GALLERY_FILE = "maps.npz", "faithfulness.json", "gallery.png"
+MAPS_FILE, METRICS_FILE, GALLERY_FILE = "maps.npz", "faithfulness.json", "gallery.png"
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class ExplainSettings:
     """What is explained, and how thoroughly.
 
     Attributes:
-        part: `training`, `validation` or `test`.
+        split: `training`, `validation` or `test`.
         method: `auto`, `grad-cam`, `integrated-gradients` or `occlusion`; see `build_explainer`.
         limit: images, drawn by seed; 0 takes the whole part.
         masks: whether agreement with lesion masks is measured.
@@ -52,7 +52,7 @@ class ExplainSettings:
         seed: of all draws.
     """
 
-    part: str = "test"
+    split: str = "test"
     method: str = "grad-cam"
     limit: int = 0
     masks: bool = True
@@ -66,8 +66,8 @@ class ExplainSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.part not in PARTS:
-            raise RecipeError(f"part = {self.part!r}; it must be one of {', '.join(PARTS)}")
+        if self.split not in SPLITS:
+            raise RecipeError(f"split = {self.split!r}; it must be one of {', '.join(SPLITS)}")
         if self.resamples and not 100 <= self.resamples <= 100_000:
             raise RecipeError(f"resamples = {self.resamples}; it must be from 100 to 100000, or 0 for the recipe's number")
         bounds = {"limit": 0, "random_networks": 0, "curve_images": 0, "curve_steps": 1, "images_per_pass": 1, "cases": 0}
@@ -85,7 +85,7 @@ def explain(
     settings: ExplainSettings | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> dict[str, Any]:
-    """Explain one part and write `maps.npz`, `faithfulness.json` and `gallery.png` into `out`.
+    """Explain one split and write `maps.npz`, `faithfulness.json` and `gallery.png` into `out`.
 
     Args:
         checkpoint: best.safetensors of a run.
@@ -101,39 +101,39 @@ def explain(
 
     Raises:
         CheckpointError: if the checkpoint is damaged, or does not belong to this split and store.
-        DataError: if masks are wanted and no image of the part has a usable one.
+        DataError: if masks are wanted and no image of the split has a usable one.
         ModelError: if the method cannot be used with this network, or it gives NaN.
     """
     settings = settings or ExplainSettings()
     network, info = load_network(checkpoint)
     check_belongs(checkpoint, info, index, split, store)
-    part = build_part(index, split, store, settings)
+    split_name = build_part(index, split, store, settings)
     if settings.masks:
-        check_any_mask(index, part.records)
+        check_any_mask(index, split_name.records)
     extent = Extent(settings.images_per_pass, settings.masks, settings.curve_images, settings.curve_steps, settings.seed)
-    subject = build_subject(network.to(choose_device(settings.device)), info, part, extent, settings)
-    findings = walk(subject, part, extent, progress)
+    subject = build_subject(network.to(choose_device(settings.device)), info, split_name, extent, settings)
+    findings = walk(subject, split_name, extent, progress)
     if settings.masks:
         check_any_used(findings.masks)
     hashes = {"checkpoint": hash_file(checkpoint), "split": split.hash, "store": store.hash, "index": index.hash}
-    report = _report(findings, part, subject, info, split, settings) | {"made_from": hashes}
-    _write_maps(findings, part, out / MAPS_FILE)
-    picture = gallery(Scene(findings, part, info.spec, info.labels), settings.cases, settings.seed)
+    report = _report(findings, split_name, subject, info, split, settings) | {"made_from": hashes}
+    _write_maps(findings, split_name, out / MAPS_FILE)
+    picture = gallery(Scene(findings, split_name, info.spec, info.labels), settings.cases, settings.seed)
     with atomic_file(out / GALLERY_FILE) as temporary:
         picture.save(temporary, format="PNG")
-    write_json(out / FIGURES_FILE, report)
+    write_json(out / METRICS_FILE, report)
     return report
 
 
 def build_part(index: Index, split: Split, store: Store, settings: ExplainSettings) -> Part:
-    """The images to explain: those of the part that the store holds, or `limit` of them drawn by seed.
+    """The images to explain: those of the split that the store holds, or `limit` of them drawn by seed.
 
     Raises:
         RecipeError: if there are none.
     """
-    ids = [image_id for image_id in split.parts[settings.part] if image_id not in store.dropped]
+    ids = [image_id for image_id in split.ids[settings.split] if image_id not in store.dropped]
     if not ids:
-        raise RecipeError(f"the {settings.part} part of this {split.protocol!r} split holds no images; choose another part")
+        raise RecipeError(f"the {settings.split} split of this {split.protocol!r} split holds no images; choose another split")
     if 0 < settings.limit < len(ids):
         drawn = generator("explained images", settings.seed).choice(len(ids), settings.limit, replace=False)
         ids = [ids[number] for number in sorted(drawn)]
@@ -144,7 +144,7 @@ def build_part(index: Index, split: Split, store: Store, settings: ExplainSettin
 
 
 def build_subject(
-    network: torch.nn.Module, info: CheckpointInfo, part: Part, extent: Extent, settings: ExplainSettings
+    network: torch.nn.Module, info: CheckpointInfo, split_name: Part, extent: Extent, settings: ExplainSettings
 ) -> Subject:
     """Bind the method to the network, and to networks with random weights if there are masks to compare with."""
 
@@ -154,30 +154,30 @@ def build_subject(
     subject = Subject(network, bound(network), info.spec)
     if not settings.masks or not settings.random_networks:
         return subject
-    images = load_images(part, random_order(part, extent)[: settings.images_per_pass], subject)
+    images = load_images(split_name, random_order(split_name, extent)[: settings.images_per_pass], subject)
     seeds = range(settings.seed, settings.seed + settings.random_networks)
     strangers = [random_network(info.recipe.model, len(info.labels), info.spec.size, images, seed) for seed in seeds]
     return Subject(network, subject.explainer, info.spec, tuple(bound(each) for each in strangers))
 
 
 def _report(
-    findings: Findings, part: Part, subject: Subject, info: CheckpointInfo, split: Split, settings: ExplainSettings
+    findings: Findings, split_name: Part, subject: Subject, info: CheckpointInfo, split: Split, settings: ExplainSettings
 ) -> dict[str, Any]:
     recipe = info.recipe
     resamples, confidence = settings.resamples or recipe.evaluation.resamples, recipe.evaluation.confidence
-    summary = Summary(findings, part.labels, part.lesion_ids, resamples, confidence)
+    summary = Summary(findings, split_name.labels, split_name.lesion_ids, resamples, confidence)
     return {
         "name": recipe.name,
         "seed": recipe.seed,
         "protocol": split.protocol,
         "leaks": split.leaks,
-        "part": settings.part,
+        "split": settings.split,
         "method": subject.explainer.name,
         "map_shape": list(findings.maps.shape[2:]),
-        "n_images": len(part),
-        "n_lesions": len(np.unique(part.lesion_ids)),
-        "n_left_out": len(split.parts[settings.part]) - len(part),
-        "accuracy": float((findings.predicted == part.labels).mean()),
+        "n_images": len(split_name),
+        "n_lesions": len(np.unique(split_name.lesion_ids)),
+        "n_left_out": len(split.ids[settings.split]) - len(split_name),
+        "accuracy": float((findings.predicted == split_name.labels).mean()),
         "empty_maps": findings.empty_maps(),
         "random_networks": len(subject.controls),
         "draw_seed": settings.seed,
@@ -190,32 +190,32 @@ def _report(
     }
 
 
-def _write_maps(findings: Findings, part: Part, path: Path) -> None:
+def _write_maps(findings: Findings, split_name: Part, path: Path) -> None:
     arrays = {
-        "image_ids": np.array([record.image_id for record in part.records], dtype=np.str_),
-        "labels": part.labels,
+        "image_ids": np.array([record.image_id for record in split_name.records], dtype=np.str_),
+        "labels": split_name.labels,
         "logits": findings.logits,
         "classes": findings.classes,
         "maps": findings.maps,
         "mask_share": findings.mask_share,
-        **{name: findings.figures["predicted_class"][name] for name in FIGURES},
+        **{name: findings.metrics["predicted_class"][name] for name in METRICS},
     }
     with atomic_file(path) as temporary, temporary.open("wb") as stream:
         np.savez_compressed(stream, allow_pickle=False, **arrays)
 
 
 def faithfulness_table(report: dict[str, Any]) -> str:
-    """The main figures of faithfulness.json, for people."""
-    lines = [f"{report['method']}: {report['n_images']} images of the {report['part']} part, {report['n_lesions']} lesions"]
+    """The main metrics of faithfulness.json, for people."""
+    lines = [f"{report['method']}: {report['n_images']} images of the {report['split']} split, {report['n_lesions']} lesions"]
     located = report["localisation"]
     if located is not None:
         lines.append(
-            f"lesion masks used: {report['masks']['used']}; mean share of the image: {_text(located['figures']['chance'])}"
+            f"lesion masks used: {report['masks']['used']}; mean share of the image: {_text(located['metrics']['chance'])}"
         )
-        lines.append(f"{'':16}" + "".join(f"{name.replace('_', ' '):>26}" for name in FIGURES))
-        rows = {"this network": located["figures"], **{k.replace("_", " "): v for k, v in located["controls"].items()}}
+        lines.append(f"{'':16}" + "".join(f"{name.replace('_', ' '):>26}" for name in METRICS))
+        rows = {"this network": located["metrics"], **{k.replace("_", " "): v for k, v in located["controls"].items()}}
         for title, row in rows.items():
-            lines.append(f"{title:16}" + "".join(f"{_text(row[name]):>26}" for name in FIGURES))
+            lines.append(f"{title:16}" + "".join(f"{_text(row[name]):>26}" for name in METRICS))
     if report["curves"] is not None:
         for name in ("deletion", "insertion"):
             row = report["curves"][name]
@@ -223,6 +223,6 @@ def faithfulness_table(report: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _text(figure: dict[str, float | None]) -> str:
-    value, low, high = (math.nan if figure[key] is None else figure[key] for key in ("value", "low", "high"))
+def _text(metric: dict[str, float | None]) -> str:
+    value, low, high = (math.nan if metric[key] is None else metric[key] for key in ("value", "low", "high"))
     return f"{value:.3f} ({low:.3f} to {high:.3f})"

@@ -1,4 +1,4 @@
-"""Findings become figures with intervals: where the network looked, beside what chance and controls score."""
+"""Findings become metrics with intervals: where the network looked, beside what chance and controls score."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from lesionlens.core.labels import LabelSet
 from lesionlens.evaluation.intervals import intervals_of, lesion_weights
 from lesionlens.explanation.findings import CONTROLS, CURVES, Findings
-from lesionlens.explanation.localisation import FIGURES
+from lesionlens.explanation.localisation import METRICS
 
 CHUNK_ELEMENTS = 1 << 20
 
@@ -54,7 +54,7 @@ def mean_intervals(
 
 
 class Summary:
-    """Figures of subsets of one part, all from the same number of resamples.
+    """Metrics of subsets of one part, all from the same number of resamples.
 
     Args:
         findings: what was found.
@@ -81,21 +81,21 @@ class Summary:
 
     def located(self, source: str, rows: np.ndarray | None = None) -> dict[str, Any]:
         """Localisation of one source's maps over the chosen rows, with its number of images and the level of chance."""
-        measured = ~np.isnan(self.findings.figures[source][FIGURES[0]])
+        measured = ~np.isnan(self.findings.metrics[source][METRICS[0]])
         rows = measured if rows is None else rows & measured
-        values = {**self.findings.figures[source], "chance": self.findings.mask_share}
+        values = {**self.findings.metrics[source], "chance": self.findings.mask_share}
         return {"n": int(rows.sum()), **self.means(values, rows)}
 
     def above(self, source: str) -> dict[str, Any]:
         """How far the predicted class's maps are above a control, or above `chance`: paired differences."""
-        ours, others = self.findings.figures["predicted_class"], self.findings.figures.get(source)
-        return self.means({name: ours[name] - (others[name] if others else self.findings.mask_share) for name in FIGURES})
+        ours, others = self.findings.metrics["predicted_class"], self.findings.metrics.get(source)
+        return self.means({name: ours[name] - (others[name] if others else self.findings.mask_share) for name in METRICS})
 
     def localisation(self, labels: LabelSet) -> dict[str, Any]:
         """Everything about agreement with the masks, JSON-ready."""
         right = self.findings.predicted == self.labels
         return {
-            "figures": self.located("predicted_class"),
+            "metrics": self.located("predicted_class"),
             "true_class": self.located("true_class"),
             "correct": self.located("predicted_class", right),
             "wrong": self.located("predicted_class", ~right),

@@ -12,7 +12,7 @@ from lesionlens.data.index import Index, Record
 from lesionlens.data.store import Store
 from lesionlens.explanation.attribution import Explainer
 from lesionlens.explanation.curves import area
-from lesionlens.explanation.localisation import FIGURES
+from lesionlens.explanation.localisation import METRICS
 from lesionlens.explanation.masks import MaskCount
 
 SOURCES = ("predicted_class", "true_class", "random_weights", "centre", "other_image")
@@ -87,7 +87,7 @@ class Findings:
         logits: (N, K).
         classes: which classes the maps are of, (N, M).
         maps: raw, float32 (N, M, h, w).
-        figures: per source of `SOURCES` and figure of `FIGURES`, (N,); NaN where not measured.
+        metrics: per source of `SOURCES` and metric of `FIGURES`, (N,); NaN where not measured.
         mask_share: (N,), NaN where there is no mask.
         curves: per curve of `CURVES` and order of `ORDERS`, (N, S + 1), NaN where not taken.
         masks: how many masks were used.
@@ -96,7 +96,7 @@ class Findings:
     logits: np.ndarray
     classes: np.ndarray
     maps: np.ndarray
-    figures: dict[str, dict[str, np.ndarray]]
+    metrics: dict[str, dict[str, np.ndarray]]
     mask_share: np.ndarray
     curves: dict[str, dict[str, np.ndarray]]
     masks: MaskCount = field(default_factory=MaskCount)
@@ -108,7 +108,7 @@ class Findings:
             logits=np.zeros((n, n_classes), np.float32),
             classes=np.zeros((n, map_shape[0]), np.int64),
             maps=np.zeros((n, *map_shape), np.float32),
-            figures={source: {name: np.full(n, np.nan) for name in FIGURES} for source in SOURCES},
+            metrics={source: {name: np.full(n, np.nan) for name in METRICS} for source in SOURCES},
             mask_share=np.full(n, np.nan),
             curves={name: {order: np.full((n, steps + 1), np.nan) for order in ORDERS} for name in CURVES},
         )

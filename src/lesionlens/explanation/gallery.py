@@ -1,4 +1,4 @@
-"""A gallery of cases, right and wrong side by side, as in figure 7 of doi:10.25271/sjuoz.2026.14.2.1737.
+"""A gallery of cases, right and wrong side by side, as in metric 7 of doi:10.25271/sjuoz.2026.14.2.1737.
 
 The cases are drawn by seed, not chosen by looks: one diagnosis after the other in a random order.
 """
@@ -33,13 +33,13 @@ class Scene:
 
     Attributes:
         findings: logits and maps.
-        part: images and labels.
+        images: with their labels.
         spec: how the pixels are prepared.
         labels: the diagnoses.
     """
 
     findings: Findings
-    part: Part
+    images: Part
     spec: InputSpec
     labels: LabelSet
 
@@ -79,8 +79,8 @@ def gallery(scene: Scene, per_side: int = 4, seed: int = 0) -> Image.Image:
         per_side: cases on each side at most.
         seed: of the draw.
     """
-    right = scene.findings.predicted == scene.part.labels
-    sides = [choose_cases(scene.part.labels, np.flatnonzero(rows), per_side, seed) for rows in (right, ~right)]
+    right = scene.findings.predicted == scene.images.labels
+    sides = [choose_cases(scene.images.labels, np.flatnonzero(rows), per_side, seed) for rows in (right, ~right)]
     case_width, case_height = 3 * PANEL + 2 * GAP + BAR_SPACE, 2 * LINE + PANEL + 2 * GAP
     n_rows = max(1, *(len(side) for side in sides))
     canvas = Image.new("RGB", (2 * case_width + 3 * GAP, 3 * LINE + GAP + n_rows * case_height), PAPER)
@@ -98,7 +98,7 @@ def gallery(scene: Scene, per_side: int = 4, seed: int = 0) -> Image.Image:
 
 def _case(scene: Scene, row: int) -> Image.Image:
     probabilities = softmax(scene.findings.logits[row : row + 1])[0]
-    predicted, true = int(probabilities.argmax()), int(scene.part.labels[row])
+    predicted, true = int(probabilities.argmax()), int(scene.images.labels[row])
     other = true if true != predicted else int(np.argsort(-probabilities, kind="stable")[1])
     what = "true" if other == true else "second choice"
     pixels = _pixels(scene, row)
@@ -107,7 +107,7 @@ def _case(scene: Scene, row: int) -> Image.Image:
     canvas = Image.new("RGB", (3 * PANEL + 2 * GAP + BAR_SPACE, 2 * LINE + PANEL + GAP), PAPER)
     draw = ImageDraw.Draw(canvas)
     draw.text((0, 0), _title(scene, row, true, predicted), fill=INK, font=font(TITLE))
-    mask = read_masks(scene.part.index, [scene.part.records[row]], scene.spec, MaskCount())[0]
+    mask = read_masks(scene.images.index, [scene.images.records[row]], scene.spec, MaskCount())[0]
     captions = (
         "image, lesion outlined" if mask is not None else "image",
         f"predicted {scene.labels.codes[predicted]}, p = {probabilities[predicted]:.2f}",
@@ -130,12 +130,12 @@ def _maps(scene: Scene, row: int, predicted: int, other: int) -> tuple[np.ndarra
 def _title(scene: Scene, row: int, true: int, predicted: int) -> str:
     names = scene.labels.names
     verdict = f"taken for {names[predicted]}" if predicted != true else "recognised"
-    return f"{scene.part.records[row].image_id}: {names[true]}, {verdict}"
+    return f"{scene.images.records[row].image_id}: {names[true]}, {verdict}"
 
 
 def _pixels(scene: Scene, row: int) -> np.ndarray:
-    place = scene.part.store.rows([scene.part.records[row].image_id])[0]
-    seen = Image.fromarray(np.ascontiguousarray(centre_crop(scene.part.store.images[place], scene.spec.size)))
+    place = scene.images.store.rows([scene.images.records[row].image_id])[0]
+    seen = Image.fromarray(np.ascontiguousarray(centre_crop(scene.images.store.images[place], scene.spec.size)))
     return np.asarray(seen.resize((PANEL, PANEL), Image.Resampling.BICUBIC))
 
 

@@ -13,12 +13,12 @@ import numpy as np
 from lesionlens.core.errors import DataError
 
 LEVELS = 100
-FIGURES = ("pointing_game", "energy_inside", "best_iou")
+METRICS = ("pointing_game", "energy_inside", "best_iou")
 
 
 @dataclass(frozen=True)
 class Localisation:
-    """Figures of N maps, each (N,) and in [0, 1].
+    """Metrics of N maps, each (N,) and in [0, 1].
 
     Attributes:
         pointing_game: see `pointing_game`.
@@ -36,7 +36,7 @@ class Localisation:
 
 
 def localise(maps: np.ndarray, masks: np.ndarray) -> Localisation:
-    """All figures of maps against masks.
+    """All metrics of maps against masks.
 
     Args:
         maps: raw maps of at least 0, (N, H, W).

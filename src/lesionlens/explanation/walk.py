@@ -17,7 +17,7 @@ from lesionlens.explanation.attribution import Explained
 from lesionlens.explanation.control import centre_map
 from lesionlens.explanation.curves import curves, pixel_ranks, random_ranks
 from lesionlens.explanation.findings import CURVES, ORDERS, Extent, Findings, Part, Subject
-from lesionlens.explanation.localisation import FIGURES, localise
+from lesionlens.explanation.localisation import METRICS, localise
 from lesionlens.explanation.masks import read_masks
 from lesionlens.models.build import Normalise
 
@@ -110,11 +110,11 @@ def _localise(findings: Findings, batch: _Batch, explained: Explained, subject: 
     rows, masks = batch.rows[having], np.stack([mask for mask in found if mask is not None])
     findings.mask_share[rows] = masks.mean((1, 2))
     for source, alternatives in _map_sources(batch, explained, subject).items():
-        measured = [_figures(maps[having], masks) for maps in alternatives]
-        for name in FIGURES if measured else ():
-            findings.figures[source][name][rows] = np.mean([each[name] for each in measured], axis=0)
+        measured = [_metrics(maps[having], masks) for maps in alternatives]
+        for name in METRICS if measured else ():
+            findings.metrics[source][name][rows] = np.mean([each[name] for each in measured], axis=0)
     lesions = part.lesion_ids[batch.rows]
-    for values in findings.figures["other_image"].values():
+    for values in findings.metrics["other_image"].values():
         values[batch.rows[lesions == np.roll(lesions, 1)]] = np.nan
 
 
@@ -130,7 +130,7 @@ def _map_sources(batch: _Batch, explained: Explained, subject: Subject) -> dict[
     }
 
 
-def _figures(maps: np.ndarray, masks: np.ndarray) -> dict[str, np.ndarray]:
+def _metrics(maps: np.ndarray, masks: np.ndarray) -> dict[str, np.ndarray]:
     height, width = masks.shape[1:]
     return vars(localise(np.stack([enlarge(map_, width, height) for map_ in maps]), masks))
 

@@ -1,4 +1,4 @@
-"""Choose the threshold of the third answer on the validation part."""
+"""Choose the threshold of the third answer on the validation split."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def fit_decision(
     one lesion; `validation` has its interval by lesion.
 
     Args:
-        probabilities: calibrated, of the validation part, (N, K).
+        probabilities: calibrated, of the validation split, (N, K).
         truth: true class indices, (N,).
         lesion_ids: text, (N,).
         labels: the diagnoses.
@@ -63,16 +63,18 @@ def fit_decision(
     n_images, n_lesions = int(is_watched.sum()), len(np.unique(lesion_ids[is_watched]))
     if allowed_misses(n_lesions, sensitivity) < 0:
         reason = (
-            f"{n_lesions} lesions with {free.name} in the validation part are too few for a sensitivity of {sensitivity:g}; "
+            f"{n_lesions} lesions with {free.name} in the validation split are too few for a sensitivity of {sensitivity:g}; "
             f"it takes {fewest(sensitivity)}"
         )
-        return Decision(watched, sensitivity, None, reason, {"part": "validation", "n_watched": n_images, "n_lesions": n_lesions})
+        return Decision(
+            watched, sensitivity, None, reason, {"split": "validation", "n_watched": n_images, "n_lesions": n_lesions}
+        )
     called = np.isin(probabilities.argmax(axis=1), indices)
     scores = np.where(called, 1.0, free.watched_probability(probabilities, labels))[is_watched]
     statistic = float(np.sort(scores)[allowed_misses(n_images, sensitivity)])
     decision = Decision(watched, sensitivity, round(math.floor(statistic / STEP + 1e-9) * STEP, 4))
-    figures = figures_of(decision, probabilities, truth, lesion_ids, labels)
-    return Decision(watched, sensitivity, decision.threshold, validation={"part": "validation", **figures})
+    metrics = metrics_of(decision, probabilities, truth, lesion_ids, labels)
+    return Decision(watched, sensitivity, decision.threshold, validation={"split": "validation", **metrics})
 
 
 def allowed_misses(count: int, sensitivity: float) -> int:
@@ -85,7 +87,7 @@ def fewest(sensitivity: float) -> int:
     return math.ceil(1 / (1 - sensitivity) - 1e-9) - 1
 
 
-def figures_of(
+def metrics_of(
     decision: Decision, probabilities: np.ndarray, truth: np.ndarray, lesion_ids: np.ndarray, labels: LabelSet
 ) -> dict[str, Any]:
     """What a decision does to images whose truth is known.
@@ -120,10 +122,10 @@ def figures_of(
         }
 
     points = shares(np.ones((1, len(truth))))
-    parts = [shares(weights) for weights in lesion_weights(lesion_ids, RESAMPLES, 0, 100)]
+    splits = [shares(weights) for weights in lesion_weights(lesion_ids, RESAMPLES, 0, 100)]
     found = {}
     for name, point in points.items():
-        low, high = bounds(np.concatenate([part[name] for part in parts]), CONFIDENCE)
+        low, high = bounds(np.concatenate([split_name[name] for split_name in splits]), CONFIDENCE)
         found[name] = {key: _number(value) for key, value in (("value", point[0]), ("low", low), ("high", high))}
     counts = {"n_images": len(truth), "n_watched": int(is_watched.sum()), "n_lesions": len(np.unique(lesion_ids[is_watched]))}
     return {**counts, **found}

@@ -37,7 +37,7 @@ from lesionlens.data.index import Index
 from lesionlens.data.split import Split
 from lesionlens.data.store import Store
 from lesionlens.evaluation.calibration import expected_calibration_error, softmax
-from lesionlens.evaluation.evaluate import PredictionSettings, predict_part
+from lesionlens.evaluation.evaluate import PredictionSettings, predict_split
 from lesionlens.evaluation.predictions import Predictions
 from lesionlens.evaluation.scores import score
 from lesionlens.evaluation.temperature import fit_temperature, scaled_loss
@@ -50,7 +50,7 @@ from lesionlens.export.provenance import INTENDED_USE, leak_statement, licences
 from lesionlens.training.checkpoint import CheckpointInfo, load_network
 
 EXPORTED_WITH = ("torch", "onnx", "onnxscript", "onnxruntime")
-PART = "validation"
+SPLIT = "validation"
 BATCH = 3  # of the comparison: neither 1 nor the batch that was traced
 
 
@@ -59,12 +59,12 @@ class ExportSettings:
     """How a bundle is made.
 
     Attributes:
-        compared_images: real images of the validation part on which every runtime is compared with torch.
+        compared_images: real images of the validation split on which every runtime is compared with torch.
         selftest_images: how many of them travel in the bundle.
         tolerance: beyond which the export fails.
         data_licence: of the images, if the source does not tell.
         batch_size: images in one pass while the temperature is fitted.
-        gate_images: images of the training part, and of the validation part, that the gate is fitted on; 0 leaves it out.
+        gate_images: images of the training split, and of the validation split, that the gate is fitted on; 0 leaves it out.
         rejection_rate: share of good images that the gate may reject.
         sensitivity: for melanoma, with "not sure" counted as found.
     """
@@ -121,7 +121,7 @@ def export(
         checkpoint: best.safetensors of a run.
         material: index, split and store of that run.
         out: folder to write; a bundle that lies there is replaced.
-        predictions: of the test part by this checkpoint, for the figures in the card; None leaves
+        predictions: of the test split by this checkpoint, for the metrics in the card; None leaves
             them out, and the card says so.
         settings: how.
         progress: told how many images were looked at: `images_to_look_at` in all.
@@ -137,8 +137,8 @@ def export(
     check_replaceable(out)
     trained = _Trained(checkpoint, hash_file(checkpoint) if checkpoint.is_file() else "", *load_network(checkpoint))
     _check_predictions(predictions, trained)
-    wanted = PredictionSettings(part=PART, views=1, batch_size=settings.batch_size)
-    validation = predict_part(checkpoint, material.index, material.split, material.store, wanted, progress)
+    wanted = PredictionSettings(split=SPLIT, views=1, batch_size=settings.batch_size)
+    validation = predict_split(checkpoint, material.index, material.split, material.store, wanted, progress)
     fitted = _fit(validation)
     images = comparison_images(validation.image_ids, material.store, trained.info.spec, settings.compared_images)
     graph = GraphNetwork(trained.network, trained.info.spec, fitted["value"])
@@ -162,8 +162,8 @@ def export(
 
 def images_to_look_at(split: Split, settings: ExportSettings) -> int:
     """How many images `export` tells its progress of, those that are not in the store included."""
-    sizes = {part: len(split.parts[part]) for part in ("training", PART)}
-    return sizes[PART] + sum(min(size, settings.gate_images) for size in sizes.values())
+    sizes = {split_name: len(split.ids[split_name]) for split_name in ("train", SPLIT)}
+    return sizes[SPLIT] + sum(min(size, settings.gate_images) for size in sizes.values())
 
 
 @dataclass(frozen=True)
@@ -234,13 +234,13 @@ def _measure(runtime: str, graph: Path, images: np.ndarray, reference: Outputs, 
 
 
 def _fit(validation: Predictions) -> dict[str, Any]:
-    """The temperature and what it does to the calibration of the part it was fitted on."""
+    """The temperature and what it does to the calibration of the split it was fitted on."""
     logits, labels = validation.logits.astype(np.float64), validation.labels
     value = fit_temperature(logits, labels)
     errors = [expected_calibration_error(softmax(logits / t), labels) for t in (1.0, value)]
     return {
         "value": value,
-        "fitted_on": validation.part,
+        "fitted_on": validation.split,
         "n_images": len(validation),
         "nll_before": scaled_loss(logits, labels, 1.0),
         "nll_after": scaled_loss(logits, labels, value),
@@ -250,7 +250,7 @@ def _fit(validation: Predictions) -> dict[str, Any]:
 
 
 def _decision(validation: Predictions, temperature: float, sensitivity: float) -> dict[str, Any]:
-    """The third answer's threshold, on what the bundle will say of the validation part."""
+    """The third answer's threshold, on what the bundle will say of the validation split."""
     probabilities = softmax(validation.logits / temperature)
     fitted = fit_decision(probabilities, validation.labels, validation.lesion_ids, validation.label_set, sensitivity)
     return fitted.to_json()
@@ -265,14 +265,14 @@ def _write_gate(
     runtime = next(name for name in RUNTIMES if installed(name))
     engine = load_engine(runtime, folder / GRAPH_FILE, spec.size, "fp32", Limits(batch_size=GATE_BATCH))
     told = progress or (lambda count: None)
-    parts = (material.index, material.split, material.store)
-    fitted = gate_for(engine.run, *parts, spec, settings.gate_images, settings.rejection_rate, told)
+    splits = (material.index, material.split, material.store)
+    fitted = gate_for(engine.run, *splits, spec, settings.gate_images, settings.rejection_rate, told)
     write_gate(fitted, folder)
     return fitted.facts
 
 
 def _scores(predictions: Predictions | None, temperature: float, info: CheckpointInfo) -> dict[str, Any] | None:
-    """Figures of what the bundle answers: with the temperature applied."""
+    """Metrics of what the bundle answers: with the temperature applied."""
     if predictions is None:
         return None
     recipe = info.recipe.evaluation
@@ -284,7 +284,7 @@ def _check_predictions(predictions: Predictions | None, trained: _Trained) -> No
     if predictions is not None and predictions.origin.hashes.get("checkpoint") != trained.hash:
         raise CheckpointError(
             f"the predictions are of another checkpoint than {trained.checkpoint}; make them again with: lesionlens evaluate, "
-            "or leave the figures out with --no-scores"
+            "or leave the metrics out with --no-scores"
         )
 
 
@@ -314,7 +314,7 @@ def _origin(trained: _Trained, material: Material, source: str) -> dict[str, Any
         "epoch": info.epoch,
         "averaged": info.averaged,
         "source": source,
-        "images": {part: len(ids) for part, ids in split.parts.items()},
+        "images": {split_name: len(ids) for split_name, ids in split.ids.items()},
         "protocol": split.protocol,
         "leaks": split.leaks,
         "leak_rate": rate,

@@ -77,7 +77,7 @@ def fit_gate(
     facts = {
         "file": GATE_FILE,
         "method": METHOD,
-        "fitted": {"part": "training", "n_images": len(features), "directions": len(gaussian.spreads), "shrinkage": shrinkage},
+        "fitted": {"split": "train", "n_images": len(features), "directions": len(gaussian.spreads), "shrinkage": shrinkage},
         "rejection_rate": rate,
         "shares": SHARES,
         "thresholds": {code: thresholds[code] for code in CHECKS},
@@ -178,7 +178,7 @@ def smallest_side(size: int, sides_px: np.ndarray | None) -> float:
     """Shortest side of an image that is not too small, pixels.
 
     Half the side that the network sees, so that nothing is blown up more than twice; less if
-    images of the validation part are smaller themselves; 0 if their sizes are not known.
+    images of the validation split are smaller themselves; 0 if their sizes are not known.
 
     Args:
         size: side of the network's input, pixels.
@@ -223,7 +223,7 @@ def _outcome(measures: Mapping[str, np.ndarray], thresholds: dict[str, float], a
     any_check = np.any([mask for mask in rejected.values() if len(mask)], axis=0)
     expected = sum((number + 1) / (count + 1) for number in allowed.values())
     return {
-        "part": "validation",
+        "split": "validation",
         "n_images": count,
         "rejected": {code: int(mask.sum()) for code, mask in rejected.items()},
         "rejected_by_any": int(any_check.sum()),

@@ -31,15 +31,15 @@ def gate_for(
     Args:
         run: the network: prepared images, uint8 (N, S, S, 3) with N at most `BATCH`, to its outputs.
         index: the images.
-        split: its training part gives the distribution, its validation part the thresholds.
+        split: its training split gives the distribution, its validation split the thresholds.
         store: their pixels.
         spec: how they are prepared.
-        most: images to take of each part, spread over the diagnoses as they occur.
+        most: images to take of each split, spread over the diagnoses as they occur.
         rate: share of the validation images that may be rejected.
         progress: told how many images were looked at.
     """
-    chosen = {part: spread_over(_kept(split.parts[part], store), index, most) for part in ("training", "validation")}
-    features, _ = look_at(run, chosen["training"], store, spec, progress)
+    chosen = {split_name: spread_over(_kept(split.ids[split_name], store), index, most) for split_name in ("train", "validation")}
+    features, _ = look_at(run, chosen["train"], store, spec, progress)
     found, measures = look_at(run, chosen["validation"], store, spec, progress)
     sides_px = shorter_sides(index, chosen["validation"])
     return fit_gate(features, measures, found, smallest_side(spec.size, sides_px), rate)

@@ -86,13 +86,13 @@ def run_graph(
         batch_size: images in one pass.
         progress: told how many images each batch finished.
     """
-    parts: list[list[np.ndarray]] = []
+    splits: list[list[np.ndarray]] = []
     for start in range(0, len(images), batch_size):
         batch = torch.from_numpy(np.ascontiguousarray(images[start : start + batch_size]))
-        parts.append([value.numpy() for value in graph(batch)])
+        splits.append([value.numpy() for value in graph(batch)])
         if progress is not None:
             progress(len(batch))
-    joined = [np.concatenate(values) for values in zip(*parts, strict=True)]
+    joined = [np.concatenate(values) for values in zip(*splits, strict=True)]
     return Outputs(joined[0], joined[1], joined[2] if graph.has_maps else None)
 
 

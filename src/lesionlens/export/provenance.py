@@ -20,10 +20,10 @@ PRETRAINED = {
     "none": "random weights",
 }
 PROTOCOL_TEXTS = {
-    "lesion": "images of one lesion never part",
-    "lesion-kfold": "images of one lesion never part; one of several folds",
+    "lesion": "images of one lesion never split",
+    "lesion-kfold": "images of one lesion never split; one of several folds",
     "paper": "images parted without regard to lesions, as in the paper",
-    "official": "the parts that the publisher of the images made",
+    "official": "the splits that the publisher of the images made",
 }
 
 
@@ -47,7 +47,7 @@ def licences(source: str, network: str, weights: str, data_licence: str = "") ->
 
 
 def leak_statement(protocol: str, leaks: bool, leak_rate: float | None) -> str:
-    """One sentence on whether the figures can be believed."""
+    """One sentence on whether the metrics can be believed."""
     about = PROTOCOL_TEXTS.get(protocol, "")
     share = "was not measured" if leak_rate is None else f"is {leak_rate:.1%}"
     found = f"the share of test images whose lesion is also in training {share}"

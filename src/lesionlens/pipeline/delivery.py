@@ -25,10 +25,10 @@ from lesionlens.pipeline.execution import Journey
 
 
 def make_explanation(journey: Journey) -> str:
-    """Draw the test part's heat maps, and measure whether they are true."""
+    """Draw the test split's heat maps, and measure whether they are true."""
     material = _material(journey)
     settings = explain_settings(journey, material.index, material.split)
-    with journey.bar("explain", len(material.split.parts[settings.part])) as advance:
+    with journey.bar("explain", len(material.split.ids[settings.split])) as advance:
         report = explain_checkpoint(
             journey.path(BEST), material.index, material.split, material.store, journey.path(EXPLAIN), settings, advance
         )
@@ -37,10 +37,10 @@ def make_explanation(journey: Journey) -> str:
 
 
 def explain_settings(journey: Journey, index: Index, split: Split) -> ExplainSettings:
-    """What `explain` does on the road: agreement with masks only where the test part has any."""
+    """What `explain` does on the road: agreement with masks only where the test split has any."""
     records = index.by_id()
-    part = [records[image_id] for image_id in split.parts["test"]]
-    return ExplainSettings(method="auto", masks=has_masks(index, part), seed=journey.recipe.seed)
+    split_name = [records[image_id] for image_id in split.ids["test"]]
+    return ExplainSettings(method="auto", masks=has_masks(index, split_name), seed=journey.recipe.seed)
 
 
 def make_bundle(journey: Journey) -> str:
@@ -71,9 +71,9 @@ def make_variants(journey: Journey) -> str:
 
 
 def make_example(journey: Journey) -> str:
-    """Predict one image of the test part with the bundle, as a clinic would, and draw its heat map."""
+    """Predict one image of the test split with the bundle, as a clinic would, and draw its heat map."""
     index = read_index(journey.path(INDEX))
-    image_id = read_split(journey.path(SPLIT), index).parts["test"][0]
+    image_id = read_split(journey.path(SPLIT), index).ids["test"][0]
     record = index.by_id()[image_id]
     source = index.image_path(record)
     prediction = next(Predictor(journey.path(BUNDLE)).predict([source]))

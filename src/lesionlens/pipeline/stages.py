@@ -73,12 +73,12 @@ def make_audit(journey: Journey) -> str:
 
 
 def make_split_stage(journey: Journey) -> str:
-    """Part the images; lesions that share a listed or a certain pair stay together."""
+    """Split the images; lesions that share a listed or a certain pair stay together."""
     index = read_index(journey.path(INDEX))
     pairs = (*listed_pairs(index), *read_audit_pairs(journey.path(AUDIT)))
     split = make_split(index, journey.recipe.split, pairs)
     write_split(split, journey.path(SPLIT))
-    counts = ", ".join(f"{part} {len(ids)}" for part, ids in split.parts.items())
+    counts = ", ".join(f"{split_name} {len(ids)}" for split_name, ids in split.ids.items())
     leak = f"{split.leak_rate['test']:.1%} of the test images show a lesion that is also in training"
     return f"{split.protocol}: {counts}; {'LEAKS, ' if split.leaks else ''}{leak}"
 
@@ -117,13 +117,13 @@ def make_checkpoint(journey: Journey) -> str:
 
 
 def make_scores(journey: Journey) -> str:
-    """Predict the test part and score it, with intervals by lesion."""
+    """Predict the test split and score it, with intervals by lesion."""
     index = read_index(journey.path(INDEX))
     split = read_split(journey.path(SPLIT), index)
     wanted = journey.recipe.evaluation
     settings = PredictionSettings(views=wanted.views, resamples=wanted.resamples, confidence=wanted.confidence)
     store = Store.open(journey.path(STORE))
-    with journey.bar("evaluate", len(split.parts["test"])) as advance:
+    with journey.bar("evaluate", len(split.ids["test"])) as advance:
         scores = evaluate_checkpoint(journey.path(BEST), index, split, store, journey.folder, settings, advance)
     write_text(journey.path(RECIPE), recipe_to_toml(journey.recipe))
     journey.note(scores_table(scores))

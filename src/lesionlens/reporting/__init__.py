@@ -1,1 +1,1 @@
-"""Figures and the one-file HTML report."""
+"""Metrics and the one-file HTML report."""

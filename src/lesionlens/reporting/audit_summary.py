@@ -47,7 +47,7 @@ def _facts(audit: dict[str, Any]) -> list[tuple[str, str]]:
         words = f"{count(known['found'])} of {plural(known['listed'], 'published pair')} found, {count(known['certain'])} certain"
         facts.insert(2, ("Known pairs", words))
     if audit["split_hash"]:
-        facts.append(("Crossing", f"{plural(len(audit['crossing']), 'lesion')} with images in more than one part"))
+        facts.append(("Crossing", f"{plural(len(audit['crossing']), 'lesion')} with images in more than one split"))
     return facts
 
 
@@ -69,12 +69,12 @@ def _tables(audit: dict[str, Any]) -> list[dict[str, Any]]:
         for pair in audit["pairs"]
     ]
     labels = [(", ".join(row["lesion_ids"]), _counted(row["dx"])) for row in audit["disagreeing"]]
-    crossing = [(", ".join(row["lesion_ids"]), _counted(row["parts"])) for row in audit["crossing"]]
+    crossing = [(", ".join(row["lesion_ids"]), _counted(row["splits"])) for row in audit["crossing"]]
     return [
         _table("Unreadable files", ("Image", "Why"), broken),
         _table("Suspected pairs, most alike first", ("Image", "Image", "Diagnosis", "Agreement", "Verdict"), pairs),
         _table("Lesions with more than one diagnosis", ("Lesion", "Images by diagnosis"), labels),
-        _table("Lesions in more than one part", ("Lesion", "Images by part"), crossing),
+        _table("Lesions in more than one split", ("Lesion", "Images by split"), crossing),
     ]
 
 

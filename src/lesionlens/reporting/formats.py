@@ -33,27 +33,27 @@ PROTOCOLS = {
 
 
 def defined(value: float | None) -> bool:
-    """Whether a figure has a value: not None, not NaN."""
+    """Whether a metric has a value: not None, not NaN."""
     return value is not None and math.isfinite(value)
 
 
-def figure_text(name: str, value: float | None) -> str:
-    """A figure by its name: shares in per cent with one decimal and no unit, AUC and losses with three decimals."""
+def metric_text(name: str, value: float | None) -> str:
+    """A metric by its name: shares in per cent with one decimal and no unit, AUC and losses with three decimals."""
     if value is None or not math.isfinite(value):
         return ABSENT
     return f"{value:.3f}" if name in PLAIN else f"{100 * value:.1f}"
 
 
-def figure_unit(name: str) -> str:
+def metric_unit(name: str) -> str:
     """The unit behind `figure_text`: a per cent sign with its space, or nothing."""
     return "" if name in PLAIN else f"{NARROW}%"
 
 
-def interval_text(name: str, figure: Mapping[str, Any]) -> str:
-    """Both ends of a figure's interval, for example `81.9–85.6`; a dash where it is undefined."""
-    if not defined(figure["low"]) or not defined(figure["high"]):
+def interval_text(name: str, metric: Mapping[str, Any]) -> str:
+    """Both ends of a metric's interval, for example `81.9–85.6`; a dash where it is undefined."""
+    if not defined(metric["low"]) or not defined(metric["high"]):
         return ABSENT
-    return f"{figure_text(name, figure['low'])}–{figure_text(name, figure['high'])}"
+    return f"{metric_text(name, metric['low'])}–{metric_text(name, metric['high'])}"
 
 
 def percent(share: float | None, digits: int = 1) -> str:

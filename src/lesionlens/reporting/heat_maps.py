@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lesionlens.reporting.formats import figure_text, interval_text, percent
+from lesionlens.reporting.formats import interval_text, metric_text, percent
 from lesionlens.reporting.pictures import embed_file
 from lesionlens.reporting.run_folder import EXPLAIN, Run
 
@@ -29,23 +29,23 @@ def heat_maps(run: Run) -> dict[str, Any] | None:
     return {
         "method": report["method"],
         "images": report["n_images"],
-        "part": report["part"],
+        "split": report["split"],
         "gallery": embed_file(run.folder / EXPLAIN / "gallery.png", max_bytes=900_000),
         "heads": list(LOCATION.values()),
         "rows": [] if located is None else _location_rows(located),
-        "chance": None if located is None else percent(located["figures"]["chance"]["value"]),
+        "chance": None if located is None else percent(located["metrics"]["chance"]["value"]),
         "curves": _curve_rows(report["curves"]),
         "confidence": percent(report["confidence"], 0),
     }
 
 
 def _location_rows(located: dict[str, Any]) -> list[dict[str, Any]]:
-    named = {"this network": located["figures"], **{SUBJECTS.get(k, k): row for k, row in located["controls"].items()}}
+    named = {"this network": located["metrics"], **{SUBJECTS.get(k, k): row for k, row in located["controls"].items()}}
     return [{"label": label, "own": label == "this network", "cells": _cells(row)} for label, row in named.items()]
 
 
 def _cells(row: dict[str, Any]) -> list[dict[str, str]]:
-    return [{"value": figure_text(name, row[name]["value"]), "interval": interval_text(name, row[name])} for name in LOCATION]
+    return [{"value": metric_text(name, row[name]["value"]), "interval": interval_text(name, row[name])} for name in LOCATION]
 
 
 def _curve_rows(curves: dict[str, Any] | None) -> list[dict[str, str]]:
@@ -55,10 +55,10 @@ def _curve_rows(curves: dict[str, Any] | None) -> list[dict[str, str]]:
     return [
         {
             "label": label,
-            "area": figure_text("auc", curves[name]["area"]["value"]),
+            "area": metric_text("auc", curves[name]["area"]["value"]),
             "interval": interval_text("auc", curves[name]["area"]),
-            "random": figure_text("auc", curves[name]["random_order_area"]["value"]),
-            "gain": figure_text("auc", curves[name]["gain"]["value"]),
+            "random": metric_text("auc", curves[name]["random_order_area"]["value"]),
+            "gain": metric_text("auc", curves[name]["gain"]["value"]),
             "gain_interval": interval_text("auc", curves[name]["gain"]),
         }
         for name, label in names.items()

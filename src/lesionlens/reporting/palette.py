@@ -1,4 +1,4 @@
-"""One colour for each diagnosis, the same in every figure; warm for malignant, cool for benign."""
+"""One colour for each diagnosis, the same in every metric; warm for malignant, cool for benign."""
 
 from __future__ import annotations
 

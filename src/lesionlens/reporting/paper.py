@@ -1,4 +1,4 @@
-"""Figures that the paper prints, as shares in [0, 1], with its slips put right and marked.
+"""Metrics that the paper prints, as shares in [0, 1], with its slips put right and marked.
 
 Source: Abdulqader & Abraham, "Deep learning-based skin disease detection and classification",
 Science Journal of University of Zakho 14(2), 370-385, 2026, doi:10.25271/sjuoz.2026.14.2.1737.
@@ -19,7 +19,7 @@ LEAK_RATE = 0.386  # share of test images whose lesion is in training, under a r
 
 @dataclass(frozen=True)
 class PaperValue:
-    """One printed figure.
+    """One printed metric.
 
     Attributes:
         value: in [0, 1], corrected where the paper slips.
@@ -30,7 +30,7 @@ class PaperValue:
     printed: float | None = None
 
 
-FIGURES = ("accuracy", "precision", "recall", "specificity", "f1", "auc")
+METRICS = ("accuracy", "precision", "recall", "specificity", "f1", "auc")
 
 TABLE_7 = {"accuracy": 95.21, "precision": 93.89, "recall": 89.87, "specificity": 98.62, "f1": 91.60, "auc": 98.98}
 
@@ -81,28 +81,28 @@ OVERALL_NAMES = {
 }
 
 
-def overall(figure: str) -> PaperValue | None:
-    """Table 7's value for one of our overall figures; None where the paper prints none (ECE, Brier, NLL).
+def overall(metric: str) -> PaperValue | None:
+    """Table 7's value for one of our overall metrics; None where the paper prints none (ECE, Brier, NLL).
 
     The paper's recall is the macro mean, which is also the balanced accuracy.
     """
-    column = OVERALL_NAMES.get(figure)
+    column = OVERALL_NAMES.get(metric)
     return None if column is None else PaperValue(_share(TABLE_7[column]))
 
 
-def per_class(code: str, figure: str) -> PaperValue | None:
-    """Table 8's value for a diagnosis and a figure, corrected; None where the paper has none."""
-    return _cell(TABLE_8, CORRECTIONS_8, code, figure)
+def per_class(code: str, metric: str) -> PaperValue | None:
+    """Table 8's value for a diagnosis and a metric, corrected; None where the paper has none."""
+    return _cell(TABLE_8, CORRECTIONS_8, code, metric)
 
 
-def augmentation_arm(arm: str, figure: str) -> PaperValue | None:
+def augmentation_arm(arm: str, metric: str) -> PaperValue | None:
     """Table 9's value for an arm (`base`, `offline`, `online`, `both`), the swapped columns put right."""
-    return _cell(TABLE_9, CORRECTIONS_9, arm, figure)
+    return _cell(TABLE_9, CORRECTIONS_9, arm, metric)
 
 
-def backbone(name: str, figure: str) -> PaperValue | None:
+def backbone(name: str, metric: str) -> PaperValue | None:
     """Table 12's value for a ConvNeXt."""
-    return _cell(TABLE_12, {}, name, figure)
+    return _cell(TABLE_12, {}, name, metric)
 
 
 def arm_of(offline_fill: float, mixing: float) -> str:
@@ -118,12 +118,12 @@ def arm_of(offline_fill: float, mixing: float) -> str:
 
 
 def _cell(
-    table: dict[str, dict[str, float]], corrections: dict[tuple[str, str], float], row: str, figure: str
+    table: dict[str, dict[str, float]], corrections: dict[tuple[str, str], float], row: str, metric: str
 ) -> PaperValue | None:
-    printed = table.get(row, {}).get(figure)
+    printed = table.get(row, {}).get(metric)
     if printed is None:
         return None
-    corrected = corrections.get((row, figure))
+    corrected = corrections.get((row, metric))
     return PaperValue(_share(printed)) if corrected is None else PaperValue(_share(corrected), printed)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from lesionlens.augment.offline import Plan, plan_inputs, read_plan
+from lesionlens.core import legacy
 from lesionlens.core.artifact import hash_file, read_json, read_stamp
 from lesionlens.core.errors import ArtifactError, CheckpointError
 from lesionlens.core.labels import LabelSet
@@ -48,8 +49,8 @@ LATER = (
     f"{EXPLAIN}/faithfulness.json",
     f"{COMPRESS}/compression.json",
 )  # left out where made from another checkpoint than the one here
-SCORES_KEYS = {"name", "seed", "protocol", "leaks", "leak_rate", "part", "n_images", "n_lesions", "views", "resamples"}
-SCORES_KEYS |= {"confidence", "labels", "figures", "per_class", "confusion", "n_classes_averaged", "made_from"}
+SCORES_KEYS = {"name", "seed", "protocol", "leaks", "leak_rate", "split", "n_images", "n_lesions", "views", "resamples"}
+SCORES_KEYS |= {"confidence", "labels", "metrics", "per_class", "confusion", "n_classes_averaged", "made_from"}
 TRAINED_SECTIONS = ("seed", "input", "augmentation", "model", "training")
 SYNTHETIC_LESION = "SYNL_"
 
@@ -63,7 +64,7 @@ class Run:
         recipe: resolved.
         index: all images.
         split: of the index.
-        predictions: of one part of the split.
+        predictions: of one split of the split.
         scores: content of scores.json.
         audit: content of audit.json; None if there is none.
         plan: the offline copies; None if there is none.
@@ -152,10 +153,10 @@ def _check_needed(folder: Path) -> None:
 
 
 def _read_scores(path: Path) -> dict[str, Any]:
-    scores = read_json(path)
+    scores = legacy.current(read_json(path))
     lacking = SCORES_KEYS - scores.keys() if isinstance(scores, dict) else SCORES_KEYS
     if not lacking:
-        lacking = set(OVERALL) - scores["figures"].keys()
+        lacking = set(OVERALL) - scores["metrics"].keys()
         lacking |= {f"per_class.{code}" for code, row in scores["per_class"].items() if not {"n", *PER_CLASS} <= row.keys()}
     if lacking:
         raise ArtifactError(f"{path} lacks {', '.join(sorted(lacking))}; make it again with: lesionlens evaluate")
@@ -165,7 +166,7 @@ def _read_scores(path: Path) -> dict[str, Any]:
 def _read_audit(path: Path, index: Index, split: Split) -> dict[str, Any] | None:
     if not path.is_file():
         return None
-    audit = read_json(path)
+    audit = legacy.current(read_json(path))
     if not isinstance(audit, dict):
         raise ArtifactError(f"{path} is not an audit; make it again with: lesionlens audit index.csv")
     for name, own in (("index", index.hash), ("split", split.hash)):
@@ -204,7 +205,7 @@ def _read_later(folder: Path, name: str) -> dict[str, Any] | None:
     path, checkpoint = folder / name, folder / CHECKPOINT
     if not path.is_file() or not checkpoint.is_file():
         return None
-    value = read_json(path)
+    value = legacy.current(read_json(path))
     if not isinstance(value, dict) or value.get("made_from", {}).get("checkpoint") != hash_file(checkpoint):
         return None
     return value
@@ -251,15 +252,15 @@ def _flat(recipe: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_scores(run: Run) -> None:
-    """The scores must be of just these predictions, and these of the part they name."""
+    """The scores must be of just these predictions, and these of the split they name."""
     predictions, path = run.predictions, run.folder / "scores.json"
-    unknown = set(predictions.image_ids.tolist()) - set(run.split.parts.get(predictions.part, ()))
+    unknown = set(predictions.image_ids.tolist()) - set(run.split.ids.get(predictions.split, ()))
     if unknown:
         raise ArtifactError(
-            f"{run.folder / 'predictions.npz'} holds {len(unknown)} images that are not in the {predictions.part} part of the "
+            f"{run.folder / 'predictions.npz'} holds {len(unknown)} images that are not in the {predictions.split} split of the "
             f"split, the first is {min(unknown)!r}; predict again with: lesionlens evaluate"
         )
     confusion = confusion_matrix(predictions.labels, predictions.predicted, len(predictions.label_set)).tolist()
     same = run.scores["made_from"] == predictions.origin.hashes and run.scores["confusion"] == confusion
-    if not same or run.scores["part"] != predictions.part:
+    if not same or run.scores["split"] != predictions.split:
         raise ArtifactError(f"{path} was made from other predictions than predictions.npz; score again with: lesionlens evaluate")

@@ -1,4 +1,4 @@
-"""The page's figures: scores beside the paper's, confusion, curves, calibration."""
+"""The page's metrics: scores beside the paper's, confusion, curves, calibration."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lesionlens.core.labels import HAM10000
 from lesionlens.evaluation.calibration import reliability_bins
 from lesionlens.evaluation.ranking import average_precision, precision_recall_curve, roc_curve
 from lesionlens.reporting import paper, plots
-from lesionlens.reporting.formats import OVERALL, PER_CLASS, PLAIN, defined, figure_text, figure_unit, interval_text, percent
+from lesionlens.reporting.formats import OVERALL, PER_CLASS, PLAIN, defined, interval_text, metric_text, metric_unit, percent
 from lesionlens.reporting.palette import class_names
 from lesionlens.reporting.plots import IntervalRow
 from lesionlens.reporting.run_folder import Run
@@ -21,22 +21,22 @@ Rows = list[dict[str, Any]]
 
 
 def compares_with_paper(run: Run) -> bool:
-    """Whether the paper's figures belong beside this run's: real images of HAM10000's seven diagnoses."""
+    """Whether the paper's metrics belong beside this run's: real images of HAM10000's seven diagnoses."""
     return run.labels.codes == HAM10000.codes and not run.synthetic
 
 
 def overall(run: Run) -> dict[str, Any]:
-    """The overall table, one row for each figure."""
+    """The overall table, one row for each metric."""
     compare, scores = compares_with_paper(run), run.scores
     rows = []
     for name, label in OVERALL.items():
-        figure = scores["figures"][name]
+        metric = scores["metrics"][name]
         rows.append(
             {
                 "label": label,
-                "value": figure_text(name, figure["value"]),
-                "unit": figure_unit(name) if defined(figure["value"]) else "",
-                "interval": interval_text(name, figure),
+                "value": metric_text(name, metric["value"]),
+                "unit": metric_unit(name) if defined(metric["value"]) else "",
+                "interval": interval_text(name, metric),
                 "paper": _paper_cell(name, paper.overall(name) if compare else None),
             }
         )
@@ -62,7 +62,7 @@ def per_class(run: Run) -> dict[str, Any]:
         rows.append({"diagnosis": diagnosis, "css": css[diagnosis.code], "n": own["n"], "cells": cells})
     return {
         "rows": rows,
-        "heads": [(label, figure_unit(name).strip()) for name, label in PER_CLASS.items()],
+        "heads": [(label, metric_unit(name).strip()) for name, label in PER_CLASS.items()],
         "corrections": _corrections(rows),
         "recall": _interval_plot(run, "recall", "recall (sensitivity), %", compare),
         "precision": _interval_plot(run, "precision", "precision, %", compare),
@@ -70,11 +70,11 @@ def per_class(run: Run) -> dict[str, Any]:
     }
 
 
-def _class_cell(name: str, code: str, figure: dict[str, Any], compare: bool) -> dict[str, Any]:
+def _class_cell(name: str, code: str, metric: dict[str, Any], compare: bool) -> dict[str, Any]:
     return {
         "head": PER_CLASS[name],
-        "value": figure_text(name, figure["value"]),
-        "interval": interval_text(name, figure),
+        "value": metric_text(name, metric["value"]),
+        "interval": interval_text(name, metric),
         "paper": _paper_cell(name, paper.per_class(code, name) if compare else None),
     }
 
@@ -89,7 +89,7 @@ def _paper_cell(name: str, value: paper.PaperValue | None) -> dict[str, Any] | N
 def _corrections(rows: Rows) -> Rows:
     """Which of the paper's cells were put right, in words."""
     return [
-        {"row": row["diagnosis"].name, "figure": cell["head"], **cell["paper"]}
+        {"row": row["diagnosis"].name, "metric": cell["head"], **cell["paper"]}
         for row in rows
         for cell in row["cells"]
         if cell["paper"] and cell["paper"]["printed"]
@@ -99,12 +99,12 @@ def _corrections(rows: Rows) -> Rows:
 def _interval_plot(run: Run, name: str, label: str, compare: bool) -> Markup:
     css, rows = class_names(run.labels), []
     for code in run.labels.codes:
-        figure = run.scores["per_class"][code][name]
-        if not defined(figure["value"]):
+        metric = run.scores["per_class"][code][name]
+        if not defined(metric["value"]):
             continue
-        low, high = (figure[end] if defined(figure[end]) else figure["value"] for end in ("low", "high"))
+        low, high = (metric[end] if defined(metric[end]) else metric["value"] for end in ("low", "high"))
         printed = paper.per_class(code, name) if compare else None
-        rows.append(IntervalRow(code, css[code], figure["value"], low, high, None if printed is None else printed.value))
+        rows.append(IntervalRow(code, css[code], metric["value"], low, high, None if printed is None else printed.value))
     return plots.interval_plot(rows, label, "paper" if compare else "")
 
 
@@ -117,9 +117,9 @@ def ablations(run: Run) -> dict[str, Any] | None:
         return None
     recipe = run.recipe
     arm = paper.arm_of(recipe.augmentation.offline_fill, recipe.augmentation.mixup_p + recipe.augmentation.cutmix_p)
-    own = [{"text": figure_text(name, run.scores["figures"][name]["value"]), "printed": None} for name in OURS]
+    own = [{"text": metric_text(name, run.scores["metrics"][name]["value"]), "printed": None} for name in OURS]
     return {
-        "heads": [PER_CLASS.get(name, "Accuracy") for name in paper.FIGURES],
+        "heads": [PER_CLASS.get(name, "Accuracy") for name in paper.METRICS],
         "arms": [{"label": words, "cells": _cells(paper.augmentation_arm, name)} for name, words in paper.ARMS.items()],
         "networks": [{"label": name, "cells": _cells(paper.backbone, name)} for name in paper.TABLE_12],
         "own": own,
@@ -129,7 +129,7 @@ def ablations(run: Run) -> dict[str, Any] | None:
 
 
 def _cells(table: Any, row: str) -> list[dict[str, Any] | None]:
-    return [_paper_cell(figure, table(row, figure)) for figure in paper.FIGURES]
+    return [_paper_cell(metric, table(row, metric)) for metric in paper.METRICS]
 
 
 def confusion(run: Run) -> dict[str, Any]:
@@ -170,7 +170,7 @@ def curves(run: Run) -> Rows:
         truth = labels == place
         if not truth.any() or truth.all():
             continue
-        figure = run.scores["per_class"][diagnosis.code]["auc"]
+        metric = run.scores["per_class"][diagnosis.code]["auc"]
         scores = probabilities[:, place]
         roc, pr = roc_curve(truth, scores), precision_recall_curve(truth, scores)
         rows.append(
@@ -178,8 +178,8 @@ def curves(run: Run) -> Rows:
                 "diagnosis": diagnosis,
                 "css": css[diagnosis.code],
                 "n": int(truth.sum()),
-                "auc": figure_text("auc", figure["value"]),
-                "interval": interval_text("auc", figure),
+                "auc": metric_text("auc", metric["value"]),
+                "interval": interval_text("auc", metric),
                 "average_precision": f"{average_precision(truth, scores):.3f}",
                 "roc": plots.roc_panel(roc.false_positive_rate, roc.true_positive_rate, css[diagnosis.code], diagnosis.name),
                 "pr": plots.precision_recall_panel(
@@ -197,28 +197,28 @@ def absent(run: Run) -> list[str]:
 
 
 def calibration(run: Run) -> dict[str, Any]:
-    """Reliability diagram, histogram of confidence, and the three figures of calibration."""
+    """Reliability diagram, histogram of confidence, and the three metrics of calibration."""
     bins = reliability_bins(run.probabilities, run.predictions.labels)
     confidence = run.probabilities.max(1)
     gap = float(confidence.mean() - (run.probabilities.argmax(1) == run.predictions.labels).mean())
     return {
         "diagram": plots.reliability_panel(bins),
         "histogram": plots.confidence_panel(bins),
-        "figures": _calibration_figures(run, ("ece", "brier", "nll")),
+        "metrics": _calibration_metrics(run, ("ece", "brier", "nll")),
         "gap": f"{abs(100 * gap):.1f}",
         "leaning": "over-confident" if gap > 0 else "under-confident",
         "bins": len(bins),
     }
 
 
-def _calibration_figures(run: Run, names: Sequence[str]) -> Rows:
-    figures_of = run.scores["figures"]
+def _calibration_metrics(run: Run, names: Sequence[str]) -> Rows:
+    metrics_of = run.scores["metrics"]
     return [
         {
             "label": OVERALL[name],
-            "value": figure_text(name, figures_of[name]["value"]),
-            "unit": figure_unit(name),
-            "interval": interval_text(name, figures_of[name]),
+            "value": metric_text(name, metrics_of[name]["value"]),
+            "unit": metric_unit(name),
+            "interval": interval_text(name, metrics_of[name]),
         }
         for name in names
     ]

@@ -6,16 +6,16 @@ from collections import Counter
 from typing import Any
 
 from lesionlens.augment.offline import count_by_class
-from lesionlens.data.protocols import PARTS
+from lesionlens.data.protocols import SPLITS
 from lesionlens.reporting import plots
 from lesionlens.reporting.formats import (
     HEADLINE,
     OVERALL,
     PROTOCOLS,
     duration_text,
-    figure_text,
-    figure_unit,
     interval_text,
+    metric_text,
+    metric_unit,
     percent,
     plural,
 )
@@ -27,13 +27,13 @@ from lesionlens.reporting.run_folder import Run
 def title(run: Run) -> dict[str, Any]:
     """Name, one line about what was tested, and the bands that warn."""
     scores, recipe = run.scores, run.recipe
-    rate = run.split.leak_rate.get(scores["part"])
+    rate = run.split.leak_rate.get(scores["split"])
     return {
         "name": recipe.name,
         "network": recipe.model.name,
         "size": recipe.input.size,
         "protocol": PROTOCOLS.get(scores["protocol"], scores["protocol"]),
-        "part": scores["part"],
+        "split": scores["split"],
         "images": plural(scores["n_images"], "image"),
         "lesions": plural(scores["n_lesions"], "lesion"),
         "views": scores["views"],
@@ -46,34 +46,34 @@ def title(run: Run) -> dict[str, Any]:
 
 
 def headline(run: Run) -> list[dict[str, Any]]:
-    """The figures that stand first, each with its interval."""
+    """The metrics that stand first, each with its interval."""
     scores = run.scores
-    chosen = [(name, OVERALL[name].partition(" (")[0], scores["figures"][name]) for name in HEADLINE]
+    chosen = [(name, OVERALL[name].partition(" (")[0], scores["metrics"][name]) for name in HEADLINE]
     melanoma = scores["per_class"].get("mel")
     if melanoma:
         chosen.append(("recall", "Melanoma sensitivity", melanoma["recall"]))
-    chosen.append(("ece", OVERALL["ece"], scores["figures"]["ece"]))
+    chosen.append(("ece", OVERALL["ece"], scores["metrics"]["ece"]))
     return [
         {
             "label": label,
-            "value": figure_text(name, figure["value"]),
-            "unit": figure_unit(name),
-            "interval": interval_text(name, figure),
-            "bar": plots.interval_bar(figure) if name != "ece" else "",
+            "value": metric_text(name, metric["value"]),
+            "unit": metric_unit(name),
+            "interval": interval_text(name, metric),
+            "bar": plots.interval_bar(metric) if name != "ece" else "",
         }
-        for name, label, figure in chosen
+        for name, label, metric in chosen
     ]
 
 
 def data(run: Run) -> dict[str, Any]:
     """Images, lesions and leaks per diagnosis and part."""
     dx_of = {record.image_id: record.dx for record in run.index.records}
-    counts = {part: Counter(dx_of[image_id] for image_id in run.split.parts[part]) for part in PARTS}
+    counts = {split_name: Counter(dx_of[image_id] for image_id in run.split.ids[split_name]) for split_name in SPLITS}
     css, rate = class_names(run.labels), run.split.leak_rate
-    largest = max(sum(counts[part][code] for part in PARTS) for code in run.labels.codes)
+    largest = max(sum(counts[split_name][code] for split_name in SPLITS) for code in run.labels.codes)
     rows = []
     for diagnosis in run.labels.diagnoses:
-        in_parts = [counts[part][diagnosis.code] for part in PARTS]
+        in_parts = [counts[split_name][diagnosis.code] for split_name in SPLITS]
         rows.append(
             {
                 "diagnosis": diagnosis,
@@ -86,9 +86,9 @@ def data(run: Run) -> dict[str, Any]:
         )
     return {
         "rows": rows,
-        "parts": PARTS,
-        "totals": [len(run.split.parts[part]) for part in PARTS],
-        "groups": [rate.get("groups_by_part", {}).get(part) for part in PARTS],
+        "parts": SPLITS,
+        "totals": [len(run.split.ids[split_name]) for split_name in SPLITS],
+        "groups": [rate.get("groups_by_split", {}).get(split_name) for split_name in SPLITS],
         "left_out": rate.get("left_out", 0),
         "images": len(run.index),
         "lesions": len({record.lesion_id for record in run.index.records}),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lesionlens.compression.table import footnote
-from lesionlens.reporting.formats import ABSENT, figure_text, figure_unit, percent, size_text
+from lesionlens.reporting.formats import ABSENT, metric_text, metric_unit, percent, size_text
 from lesionlens.reporting.run_folder import Run
 
 COLUMNS = {"balanced_accuracy": "Balanced accuracy", "macro_auc": "Macro AUC", "ece": "ECE"}
@@ -37,7 +37,7 @@ def _row(row: dict[str, Any], batch_sizes: list[int]) -> dict[str, Any]:
         "variant": row["variant"],
         "runtime": RUNTIMES.get(row["runtime"], row["runtime"]),
         "own": row["variant"] == "fp32",
-        "cells": [_cell(name, row["figures"][name], row["variant"] == "fp32") for name in COLUMNS],
+        "cells": [_cell(name, row["metrics"][name], row["variant"] == "fp32") for name in COLUMNS],
         "size": size_text(row["size_bytes"]),
         "nonzero": f"{row['nonzero_parameters'] / 1e6:.2f}",
         "times": [_milliseconds(times.get(str(size))) for size in batch_sizes],
@@ -45,13 +45,13 @@ def _row(row: dict[str, Any], batch_sizes: list[int]) -> dict[str, Any]:
     }
 
 
-def _cell(name: str, figure: dict[str, float | None], alone: bool) -> dict[str, str]:
-    value = figure_text(name, figure["value"])
-    return {"value": value + figure_unit(name), "difference": "" if alone else _difference(name, figure)}
+def _cell(name: str, metric: dict[str, float | None], alone: bool) -> dict[str, str]:
+    value = metric_text(name, metric["value"])
+    return {"value": value + metric_unit(name), "difference": "" if alone else _difference(name, metric)}
 
 
-def _difference(name: str, figure: dict[str, float | None]) -> str:
-    gap, low, high = (figure[key] for key in ("difference", "difference_low", "difference_high"))
+def _difference(name: str, metric: dict[str, float | None]) -> str:
+    gap, low, high = (metric[key] for key in ("difference", "difference_low", "difference_high"))
     if gap is None or low is None or high is None:
         return ABSENT
     scale, digits = (1, 3) if name == "macro_auc" else (100, 1)

@@ -33,7 +33,7 @@ HAM10000_COUNTS = {"akiec": 327, "bcc": 514, "bkl": 1099, "df": 115, "mel": 1113
 REPEATED = {"akiec": 0.33, "bcc": 0.44, "bkl": 0.40, "df": 0.45, "mel": 0.63, "nv": 0.19, "vasc": 0.35}
 """Share of HAM10000's lesions with more than one photograph."""
 RARE_SHARE = 0.04
-"""Least share of the images that a diagnosis gets; below it a test part would hold one or two lesions."""
+"""Least share of the images that a diagnosis gets; below it a test split would hold one or two lesions."""
 LEAST_LESIONS = 3
 SMALLEST = LEAST_LESIONS * 2 * len(HAM10000.codes)
 JPEG_QUALITY = (82, 96)

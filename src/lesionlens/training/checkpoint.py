@@ -18,6 +18,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from lesionlens.core import legacy
 from lesionlens.core.artifact import atomic_file
 from lesionlens.core.errors import CheckpointError, LesionLensError, ModelError
 from lesionlens.core.labels import LabelSet
@@ -25,7 +26,7 @@ from lesionlens.core.recipe import Recipe
 from lesionlens.core.recipe_file import recipe_from
 from lesionlens.data.image import InputSpec
 from lesionlens.models.build import build_network
-from lesionlens.models.slim import reshape_to
+from lesionlens.models.channel_pruned import reshape_to
 from lesionlens.training.history import Epoch
 from lesionlens.training.state import TrainingState
 
@@ -49,11 +50,11 @@ class CheckpointInfo:
         protocol: name of the split's protocol.
         leaks: whether that protocol is known to leak.
         epoch: the epoch that these weights are from, 0 before the first.
-        figures: validation figures of that epoch.
+        metrics: validation metrics of that epoch.
         averaged: whether these are averaged weights.
         versions: versions of Python and of the libraries that trained it.
-        slim: whether it has fewer channels than its recipe's network, so that the tensors say how many.
-        derived: how it was made from another checkpoint, {} if it was not: `by` (pruned, slim or
+        channel-pruned: whether it has fewer channels than its recipe's network, so that the tensors say how many.
+        derived: how it was made from another checkpoint, {} if it was not: `by` (pruned, channel-pruned or
             distilled), `parent` (SHA-256 of that checkpoint), and the settings.
     """
 
@@ -66,10 +67,10 @@ class CheckpointInfo:
     protocol: str
     leaks: bool
     epoch: int = 0
-    figures: dict[str, float | None] = field(default_factory=dict)
+    metrics: dict[str, float | None] = field(default_factory=dict)
     averaged: bool = False
     versions: dict[str, str] = field(default_factory=dict)
-    slim: bool = False
+    channel_pruned: bool = False
     derived: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
@@ -85,7 +86,7 @@ class CheckpointInfo:
             "spec": InputSpec.from_json(value["spec"]),
             "recipe": recipe_from(value["recipe"], where="the checkpoint's recipe"),
         }
-        return cls(**{**value, **parts})
+        return cls(**{**legacy.current(value), **parts})
 
 
 def versions() -> dict[str, str]:
@@ -116,7 +117,7 @@ def load_network(path: Path, device: torch.device | str = "cpu") -> tuple[nn.Mod
     tensors, value = _read(path, BEST)
     info = _info(value, path)
     network = build_network(info.recipe.model, len(info.labels), info.spec.size, pretrained=False)
-    if info.slim:
+    if info.channel_pruned:
         _reshape(network, tensors, info, path)
     _load(network, tensors, path)
     return network.eval().to(device), info
@@ -235,7 +236,9 @@ def _reshape(network: nn.Module, tensors: dict[str, Tensor], info: CheckpointInf
     try:
         reshape_to(network, tensors, info.spec.size)
     except ModelError as error:
-        raise CheckpointError(f"{path} does not fit a slim {info.recipe.model.name}: {_short(error)}; make it again") from error
+        raise CheckpointError(
+            f"{path} does not fit a channel-pruned {info.recipe.model.name}: {_short(error)}; make it again"
+        ) from error
 
 
 def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

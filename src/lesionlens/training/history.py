@@ -22,7 +22,7 @@ class Epoch:
         learning_rate: of its last step.
         training_loss: mean loss over what was fed, augmentation, smoothing and weights included.
         training_accuracy: share of what was fed whose first choice was the heavier label, in [0, 1].
-        validation: figures of the validation part, at least the one that the recipe monitors.
+        validation: metrics of the validation split, at least the one that the recipe monitors.
         images_per_second: fed in training on all processes, validation not counted.
         seconds: of the whole epoch, validation counted.
         waiting_share: share of the training time spent waiting for images, in [0, 1].
@@ -45,15 +45,15 @@ class Epoch:
 
     def line(self, epochs: int) -> str:
         """The epoch, one of `epochs`, in one line for people."""
-        figures = "  ".join(f"{name} {value:.4f}" for name, value in self.validation.items() if value is not None)
+        metrics = "  ".join(f"{name} {value:.4f}" for name, value in self.validation.items() if value is not None)
         return (
             f"epoch {self.epoch}/{epochs}  rate {self.learning_rate:.2e}  training loss {self.training_loss:.4f}  "
-            f"validation {figures}  {self.images_per_second:.0f} images/s  {self.seconds:.0f} s{'  best' if self.best else ''}"
+            f"validation {metrics}  {self.images_per_second:.0f} images/s  {self.seconds:.0f} s{'  best' if self.best else ''}"
         )
 
 
 def is_better(value: float | None, best: float | None, monitor: str) -> bool:
-    """Whether `value` of the figure `monitor` beats `best`; an undefined one (None or NaN) never does."""
+    """Whether `value` of the metric `monitor` beats `best`; an undefined one (None or NaN) never does."""
     if value is None or math.isnan(value):
         return False
     if best is None:
@@ -62,7 +62,7 @@ def is_better(value: float | None, best: float | None, monitor: str) -> bool:
 
 
 def best_epoch(history: Sequence[Epoch], monitor: str) -> Epoch | None:
-    """The best epoch so far: the first of equals; the first of all while the figure is undefined."""
+    """The best epoch so far: the first of equals; the first of all while the metric is undefined."""
     best = history[0] if history else None
     for epoch in history[1:]:
         if best is None or is_better(epoch.validation[monitor], best.validation[monitor], monitor):

@@ -178,8 +178,8 @@ def fit(state: TrainingState, learner: Learner, validate: Validate, progress: Pr
     Args:
         state: a new state, or a resumed one, which goes on after its last epoch.
         learner: makes the steps.
-        validate: called on rank 0 with the network to use, in evaluation mode; gives the figures of
-            the validation part.
+        validate: called on rank 0 with the network to use, in evaluation mode; gives the metrics of
+            the validation split.
         progress: told how many images each batch fed.
 
     Yields:
@@ -194,21 +194,21 @@ def fit(state: TrainingState, learner: Learner, validate: Validate, progress: Pr
         number = len(state.history) + 1
         sums = learner.train(number, progress)
         with torch.no_grad():
-            figures = world.share(_defined(validate(state.to_use.eval())) if world.writes else None)
-        epoch = _finished(number, sums, figures, learner, time.perf_counter() - start)
+            metrics = world.share(_defined(validate(state.to_use.eval())) if world.writes else None)
+        epoch = _finished(number, sums, metrics, learner, time.perf_counter() - start)
         state.history.append(epoch)
         yield epoch
 
 
-def _defined(figures: dict[str, float]) -> dict[str, float | None]:
-    return {name: float(value) if math.isfinite(value) else None for name, value in figures.items()}
+def _defined(metrics: dict[str, float]) -> dict[str, float | None]:
+    return {name: float(value) if math.isfinite(value) else None for name, value in metrics.items()}
 
 
-def _finished(number: int, sums: Sums, figures: dict[str, float | None], learner: Learner, seconds: float) -> Epoch:
+def _finished(number: int, sums: Sums, metrics: dict[str, float | None], learner: Learner, seconds: float) -> Epoch:
     world, monitor, history = learner.world, learner.recipe.training.monitor, learner.state.history
-    if monitor not in figures:
+    if monitor not in metrics:
         raise TrainingError(
-            f"validation gives no {monitor!r}; it gives {', '.join(figures)}. Set training.monitor to one of them"
+            f"validation gives no {monitor!r}; it gives {', '.join(metrics)}. Set training.monitor to one of them"
         )
     sizes = torch.tensor(sums.sizes, dtype=torch.float64)
     losses = world.sum(torch.stack(sums.losses)).double().cpu() / world.size
@@ -219,9 +219,9 @@ def _finished(number: int, sums: Sums, figures: dict[str, float | None], learner
         learning_rate=learner.last_rate,
         training_loss=float((losses * sizes).sum() / n_images),
         training_accuracy=float(world.sum(sums.hits)) / n_images,
-        validation=figures,
+        validation=metrics,
         images_per_second=n_images / sums.seconds,
         seconds=seconds,
         waiting_share=sums.waited_s / sums.seconds,
-        best=before is None or is_better(figures[monitor], before.validation[monitor], monitor),
+        best=before is None or is_better(metrics[monitor], before.validation[monitor], monitor),
     )

@@ -78,7 +78,7 @@ class Loss(nn.Module):
 
     Logit adjustment adds tau * log(prior) to the logits while training only (Menon 2021, equation
     10). The prior is that of the images really fed: of the plan's rows, and uniform (no shift)
-    under the balanced sampler. Taking the rarer prior of the training part after filling the
+    under the balanced sampler. Taking the rarer prior of the training split after filling the
     classes up would correct for the imbalance twice.
 
     Args:
@@ -92,7 +92,7 @@ class Loss(nn.Module):
     def __init__(self, recipe: TrainingRecipe, counts: np.ndarray) -> None:
         super().__init__()
         if counts.sum() == 0:
-            raise TrainingError("there is no image to train on; make a plan from a split with a training part")
+            raise TrainingError("there is no image to train on; make a plan from a split with a training split")
         weights = CLASS_WEIGHTS[recipe.class_weights](counts) if recipe.class_weights != "none" else np.ones(len(counts))
         self.epsilon = recipe.label_smoothing
         self.gamma = recipe.focal_gamma if recipe.loss == "focal" else 0.0

@@ -46,8 +46,8 @@ class Inputs:
 
     Attributes:
         index: the images and their diagnoses.
-        split: its parts; `training` gives the statistics, `validation` picks the best epoch.
-        plan: what is fed: originals and copies of the training part.
+        split: its splits; `training` gives the statistics, `validation` picks the best epoch.
+        plan: what is fed: originals and copies of the training split.
         store: the decoded images.
     """
 
@@ -65,14 +65,14 @@ class Descent:
         derived: what its own checkpoints say of that; see `CheckpointInfo.derived`.
         spec: how that checkpoint sees its pixels, and so this run; None follows the recipe.
         network: where it starts instead of the recipe's weights; None builds the recipe's network.
-        slim: whether `network` has fewer channels than the recipe's name says.
+        channel-pruned: whether `network` has fewer channels than the recipe's name says.
         teacher: whom it follows besides the labels.
     """
 
     derived: dict[str, Any] = field(default_factory=dict)
     spec: InputSpec | None = None
     network: nn.Module | None = None
-    slim: bool = False
+    channel_pruned: bool = False
     teacher: Teacher | None = None
 
 
@@ -82,7 +82,7 @@ def check_inputs(inputs: Inputs, spec: InputSpec) -> None:
     Raises:
         ArtifactError: if split or store were made from another index, the store for other pixels,
             or the plan lacks a training image.
-        SplitError: if the plan holds an image outside the training part.
+        SplitError: if the plan holds an image outside the training split.
     """
     if inputs.split.index_hash != inputs.index.hash:
         raise ArtifactError("the split was made from another index; make it again with: lesionlens split")
@@ -95,10 +95,10 @@ def check_inputs(inputs: Inputs, spec: InputSpec) -> None:
 
 
 def training_spec(recipe: Recipe, index: Index, split: Split, store: Store) -> InputSpec:
-    """The InputSpec of a run; `normalise = "training"` measures the training part."""
+    """The InputSpec of a run; `normalise = "training"` measures the training split."""
     if recipe.input.normalise != "training":
         return input_spec(recipe.input)
-    kept = [image_id for image_id in split.parts["training"] if image_id not in store.dropped]
+    kept = [image_id for image_id in split.ids["train"] if image_id not in store.dropped]
     return input_spec(recipe.input, *channel_statistics(store, store.rows(kept)))
 
 
@@ -156,7 +156,7 @@ def train_run(
         stack.enter_context(flushed_denormals())
         spec = descent.spec or training_spec(recipe, inputs.index, inputs.split, inputs.store)
         check_inputs(inputs, spec)
-        info = replace(describe(inputs, recipe, spec), derived=descent.derived, slim=descent.slim)
+        info = replace(describe(inputs, recipe, spec), derived=descent.derived, channel_pruned=descent.channel_pruned)
         rows = plan_rows(inputs.plan, inputs.store, inputs.index)
         batches = Batches(rows, inputs.store.images, spec, recipe, world)
         state = _start(info, batches, out, world, restart, descent.network)
@@ -191,7 +191,7 @@ def _start(
 
 
 def _save(state: TrainingState, epoch: Epoch, info: CheckpointInfo, out: Path) -> None:
-    now = replace(info, epoch=epoch.epoch, figures=epoch.validation, averaged=state.averaged is not None)
+    now = replace(info, epoch=epoch.epoch, metrics=epoch.validation, averaged=state.averaged is not None)
     if epoch.best:
         save_network(state.to_use, now, out / BEST_FILE)
     save_state(state, now, out / LAST_FILE)

@@ -85,13 +85,13 @@ def test_equal_images_of_one_lesion_are_counted_not_listed(planted):
 def test_lesions_that_cross_parts_are_found(planted):
     index = replace(planted, records=planted.records[:6])
     split = make_split(replace(index, records=tuple(replace(r, dx="nv") for r in index.records)), SplitRecipe())
-    parts = {"training": ("i0", "i2", "i4"), "validation": ("i3",), "test": ("i1", "i5")}
-    audit = audit_index(index, split=replace(split, parts=parts))
-    crossing = {tuple(row["lesion_ids"]): row["parts"] for row in audit.crossing}
-    assert crossing[("L4",)] == {"test": 1, "training": 1}
-    assert crossing[("L0", "L1")] == {"test": 1, "training": 1}
+    splits = {"train": ("i0", "i2", "i4"), "validation": ("i3",), "test": ("i1", "i5")}
+    audit = audit_index(index, split=replace(split, ids=splits))
+    crossing = {tuple(row["lesion_ids"]): row["splits"] for row in audit.crossing}
+    assert crossing[("L4",)] == {"test": 1, "train": 1}
+    assert crossing[("L0", "L1")] == {"test": 1, "train": 1}
     assert audit.split_hash
-    assert f"{len(crossing)} lesions cross parts" in audit.summary()
+    assert f"{len(crossing)} lesions cross splits" in audit.summary()
 
 
 def test_written_audit_is_stamped_and_its_pairs_are_read_back(planted, tmp_path):
@@ -170,4 +170,4 @@ def test_known_pairs_among_real_images(ham10000_root):
     certain = [(pair.image_id_a, pair.image_id_b) for pair in audit.pairs if pair.certain]
     assert set(certain) <= {tuple(sorted(pair)) for pair in MISSED_DUPLICATES}
     split = make_split(index, SplitRecipe(protocol="paper"), certain)
-    assert leak_rate(index, split.parts, certain)["test"] > 0
+    assert leak_rate(index, split.ids, certain)["test"] > 0

@@ -39,9 +39,9 @@ def test_labels_of_ones_own_and_known_sets(tmp_path: Path) -> None:
 def test_folders_of_parts(tmp_path: Path) -> None:
     add(tmp_path, "train/mel/a.jpg", "train/nv/b.jpg", "Val/mel/c.jpg", "test/nv/d.jpg")
     records = read_folder(tmp_path).by_id()
-    assert {name: (records[name].dx, records[name].part) for name in "abcd"} == {
-        "a": ("mel", "training"),
-        "b": ("nv", "training"),
+    assert {name: (records[name].dx, records[name].split) for name in "abcd"} == {
+        "a": ("mel", "train"),
+        "b": ("nv", "train"),
         "c": ("mel", "validation"),
         "d": ("nv", "test"),
     }
@@ -61,7 +61,7 @@ def test_one_image_under_two_diagnoses(tmp_path: Path) -> None:
 def test_one_image_in_two_parts(tmp_path: Path) -> None:
     add(tmp_path, "train/mel/001.jpg", "test/mel/001.jpg", shade=7)
     add(tmp_path, "train/nv/002.jpg")
-    with pytest.raises(DataError, match="one part"):
+    with pytest.raises(DataError, match="one split"):
         read_folder(tmp_path)
 
 

@@ -109,7 +109,7 @@ def test_with_the_test_images_of_isic_2018(dataverse: Path, part_name: str) -> N
     )
     index = read_ham10000(dataverse)
     assert index.source == "ham10000+isic2018"
-    assert [record.part for record in index.records] == ["training"] * 4 + ["test"] * 2
+    assert [record.split for record in index.records] == ["train"] * 4 + ["test"] * 2
     assert [(r.image_id, r.dx, r.lesion_id) for r in index.records[4:]] == [
         ("ISIC_0000005", "df", "ISIC_0000005"),
         ("ISIC_0000006", "mel", "ISIC_0000006"),
@@ -121,7 +121,7 @@ def test_with_the_test_labels_as_dataverse_has_them(dataverse: Path) -> None:
     row = "ISIC_L5,ISIC_0000005,bcc,histo,55.0,male,back,vidir_modern\n"
     (dataverse / "ISIC2018_Task3_Test_GroundTruth.csv").write_text(HEADER + row)
     record = read_ham10000(dataverse).records[-1]
-    assert (record.dx, record.lesion_id, record.age, record.site, record.part) == ("bcc", "ISIC_L5", 55.0, "back", "test")
+    assert (record.dx, record.lesion_id, record.age, record.site, record.split) == ("bcc", "ISIC_L5", 55.0, "back", "test")
 
 
 def test_a_test_set_that_holds_training_images(dataverse: Path) -> None:

@@ -1,4 +1,4 @@
-"""ISIC 2018 and 2019: one-hot tables become diagnoses, parts and lesions."""
+"""ISIC 2018 and 2019: one-hot tables become diagnoses, splits and lesions."""
 
 from pathlib import Path
 
@@ -27,11 +27,11 @@ def add(root: Path, folder: str, *images: str) -> None:
 
 @pytest.fixture
 def isic2018(tmp_path: Path) -> Path:
-    for part, images in (("Training", {"A1": "MEL", "A2": "NV"}), ("Validation", {"B1": "AKIEC"}), ("Test", {"C1": "DF"})):
-        add(tmp_path, f"ISIC2018_Task3_{part}_Input", *images)
-        folder = tmp_path / f"ISIC2018_Task3_{part}_GroundTruth"
+    for split_name, images in (("Training", {"A1": "MEL", "A2": "NV"}), ("Validation", {"B1": "AKIEC"}), ("Test", {"C1": "DF"})):
+        add(tmp_path, f"ISIC2018_Task3_{split_name}_Input", *images)
+        folder = tmp_path / f"ISIC2018_Task3_{split_name}_GroundTruth"
         folder.mkdir()
-        (folder / f"ISIC2018_Task3_{part}_GroundTruth.csv").write_text(one_hot(CODES_2018, **images))
+        (folder / f"ISIC2018_Task3_{split_name}_GroundTruth.csv").write_text(one_hot(CODES_2018, **images))
     (tmp_path / "ISIC2018_Task3_Training_LesionGroupings.csv").write_text(
         "image,lesion_id,diagnosis_confirm_type\nA1,HAM_1,histopathology\nA2,HAM_2,single image expert consensus\n"
     )
@@ -41,10 +41,10 @@ def isic2018(tmp_path: Path) -> Path:
 def test_2018(isic2018: Path) -> None:
     index = read_isic(isic2018)
     assert index.records == (
-        Record("C1", "ISIC2018_Task3_Test_Input/C1.jpg", "df", "C1", part="test"),
-        Record("A1", "ISIC2018_Task3_Training_Input/A1.jpg", "mel", "HAM_1", part="training"),
-        Record("A2", "ISIC2018_Task3_Training_Input/A2.jpg", "nv", "HAM_2", part="training"),
-        Record("B1", "ISIC2018_Task3_Validation_Input/B1.jpg", "akiec", "B1", part="validation"),
+        Record("C1", "ISIC2018_Task3_Test_Input/C1.jpg", "df", "C1", split="test"),
+        Record("A1", "ISIC2018_Task3_Training_Input/A1.jpg", "mel", "HAM_1", split="train"),
+        Record("A2", "ISIC2018_Task3_Training_Input/A2.jpg", "nv", "HAM_2", split="train"),
+        Record("B1", "ISIC2018_Task3_Validation_Input/B1.jpg", "akiec", "B1", split="validation"),
     )
     assert (index.labels, index.source) == (HAM10000, "isic2018")
 
@@ -64,8 +64,8 @@ def isic2019(tmp_path: Path) -> Path:
 def test_2019(isic2019: Path) -> None:
     index = read_isic(isic2019)
     assert index.records == (
-        Record("A1", "ISIC_2019_Training_Input/A1.jpg", "akiec", "A1", 55.0, "female", "anterior torso", part="training"),
-        Record("A2_downsampled", "ISIC_2019_Training_Input/A2_downsampled.jpg", "scc", "MSK4_1", part="training"),
+        Record("A1", "ISIC_2019_Training_Input/A1.jpg", "akiec", "A1", 55.0, "female", "anterior torso", split="train"),
+        Record("A2_downsampled", "ISIC_2019_Training_Input/A2_downsampled.jpg", "scc", "MSK4_1", split="train"),
     )
     assert (index.labels, index.source) == (ISIC2019, "isic2019")
     assert index.notes[0].startswith("1 images of diagnosis UNK were left out")
@@ -75,7 +75,7 @@ def test_2019_test_labels_have_weights_that_are_no_diagnoses(isic2019: Path) -> 
     add(isic2019, "ISIC_2019_Test_Input", "T1")
     header, row, _ = one_hot(CODES_2019, T1="NV").split("\n")
     (isic2019 / "ISIC_2019_Test_GroundTruth.csv").write_text(f"{header},score_weight,validation_weight\n{row},1.0,0.0\n")
-    assert next(record for record in read_isic(isic2019).records if record.part == "test").dx == "nv"
+    assert next(record for record in read_isic(isic2019).records if record.split == "test").dx == "nv"
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_exactly_one_diagnosis(isic2018: Path, row: str) -> None:
 def test_an_image_in_two_parts(isic2018: Path) -> None:
     path = isic2018 / "ISIC2018_Task3_Test_GroundTruth" / "ISIC2018_Task3_Test_GroundTruth.csv"
     path.write_text(one_hot(CODES_2018, A2="NV"))
-    with pytest.raises(DataError, match="A2 is listed twice, with (lesion|part)"):
+    with pytest.raises(DataError, match="A2 is listed twice, with (lesion|split)"):
         read_isic(isic2018)
 
 

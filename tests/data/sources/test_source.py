@@ -32,7 +32,7 @@ def isic(root: Path) -> Path:
 
 def table(root: Path) -> Path:
     add(root, "images/a.jpg", "images/b.jpg")
-    (root / "metadata.csv").write_text("image_id,dx,part\na,mel,training\nb,nv,test\n")
+    (root / "metadata.csv").write_text("image_id,dx,split\na,mel,training\nb,nv,test\n")
     (root / "pairs.csv").write_text("image_id_a,image_id_b\na,b\n")
     return root
 
@@ -102,7 +102,7 @@ def test_wrong_names(tmp_path: Path) -> None:
 def test_isic_2017_is_recognised_as_a_table(isic2017_root: Path) -> None:
     index = read_source(isic2017_root)
     assert (index.source, index.summary()["by_dx"]) == ("table", {"bkl": 386, "mel": 521, "nv": 1843})
-    assert index.summary()["by_part"].keys() == {"training", "validation", "test"}
+    assert index.summary()["by_split"].keys() == {"train", "validation", "test"}
 
 
 def test_synthetic_images_lie_as_ham10000_does(synthetic_root: Path) -> None:

@@ -222,8 +222,8 @@ class TestReadTable:
 
     def test_an_unknown_part(self, tmp_path: Path) -> None:
         add_images(tmp_path, "a.png", "b.png")
-        with pytest.raises(DataError, match="line 2: part 'exam'; it must be training, validation, test or empty"):
-            read_table(write(tmp_path, "image,dx,part\na,mel,exam\nb,nv,\n"), Columns())
+        with pytest.raises(DataError, match="line 2: split 'exam'; it must be train, validation, test or empty"):
+            read_table(write(tmp_path, "image,dx,split\na,mel,exam\nb,nv,\n"), Columns())
 
     def test_malignant_diagnoses_of_ones_own(self, tmp_path: Path) -> None:
         add_images(tmp_path, "a.png", "b.png")

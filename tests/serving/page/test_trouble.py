@@ -178,7 +178,7 @@ def test_an_answer_that_is_not_sure(at, start_server, unsure_bundle, images):
     page.find("#server-state[data-state=ready]")
     page.shown(images[0])
     assert page.text("#detail .outcome-word") == "Not sure: have a person look"
-    assert not page.visible("#detail .outcome-figure")
+    assert not page.visible("#detail .outcome-metric")
     assert len(page.visible(".probabilities tbody tr")) == 7
     page.go("model")
     assert "0.0001 or more" in page.text("#model-detail")

@@ -56,7 +56,7 @@ class Audit:
 
     Attributes:
         index_hash: of the index it belongs to.
-        split_hash: of the split whose parts were compared; empty if none was given.
+        split_hash: of the split that was compared; empty if none was given.
         n_images: images in the index.
         n_lesions: lesion ids in the index.
         unreadable: `image_id`, `path` and `reason` of each image that cannot be used.
@@ -65,7 +65,7 @@ class Audit:
         known: `listed` pairs known before, `found` and `certain` among them, and those `missed`.
         missing: images without age, sex, site, lesion id or mask.
         disagreeing: lesions, with certain and known pairs united, that carry several diagnoses.
-        crossing: lesions whose images are in several parts of the split.
+        crossing: lesions whose images are in several splits.
     """
 
     index_hash: str
@@ -96,7 +96,7 @@ class Audit:
         if self.known["listed"]:
             text += f", {self.known['found']} of {self.known['listed']} known pairs among them"
         text += f"; {len(self.disagreeing)} lesions with two diagnoses; {missing}"
-        return text + (f"; {len(self.crossing)} lesions cross parts" if self.split_hash else "")
+        return text + (f"; {len(self.crossing)} lesions cross splits" if self.split_hash else "")
 
 
 def audit_index(
@@ -106,14 +106,14 @@ def audit_index(
     progress: Progress | None = None,
     workers: int = 0,
 ) -> Audit:
-    """Look for unusable files, duplicates, missing fields, labels that disagree and lesions that cross parts.
+    """Look for unusable files, duplicates, missing fields, labels that disagree and lesions that cross splits.
 
     Every image is decoded once; memory grows by about 17 kB an image.
 
     Args:
         index: the images.
         known_pairs: pairs of image ids known to show one lesion, to compare with what is found.
-        split: its parts are checked for lesions that cross them.
+        split: its splits are checked for lesions that cross them.
         progress: called with the number of images decoded since the last call.
         workers: threads; 0 means one for each core.
 
@@ -141,7 +141,7 @@ def audit_index(
         known=_compare(index, pairs, known_pairs),
         missing=_missing(index),
         disagreeing=_several(index, groups, {record.image_id: record.dx for record in index.records}, "dx"),
-        crossing=_several(index, groups, _part_of(split), "parts"),
+        crossing=_several(index, groups, _split_of(split), "splits"),
     )
 
 
@@ -199,8 +199,8 @@ def _missing(index: Index) -> dict[str, int]:
     }
 
 
-def _part_of(split: Split | None) -> dict[str, str]:
-    return {image_id: part for part, ids in split.parts.items() for image_id in ids} if split else {}
+def _split_of(split: Split | None) -> dict[str, str]:
+    return {image_id: split_name for split_name, ids in split.ids.items() for image_id in ids} if split else {}
 
 
 def _several(index: Index, groups: np.ndarray, value_of: dict[str, str], name: str) -> tuple[dict[str, Any], ...]:

@@ -9,9 +9,9 @@ from lesionlens.data.files import ImageFiles, same_bytes, scan, stem_of
 from lesionlens.data.index import Index
 from lesionlens.data.sources.listing import STRICT, Row, Rules, make_index
 
-PART_FOLDERS = {
-    "train": "training",
-    "training": "training",
+SPLIT_FOLDERS = {
+    "train": "train",
+    "training": "train",
     "val": "validation",
     "valid": "validation",
     "validation": "validation",
@@ -39,7 +39,7 @@ def read_folder(root: Path, rules: Rules = STRICT, files: ImageFiles | None = No
             f"{len(outside)} images lie in {root} itself, the first is {outside[0]}; "
             "each must lie in a folder named after its diagnosis, or be listed in a table"
         )
-    parted = {PurePosixPath(path).parts[0].lower() for path in files.paths} <= PART_FOLDERS.keys()
+    parted = {PurePosixPath(path).parts[0].lower() for path in files.paths} <= SPLIT_FOLDERS.keys()
     rows = [_row(files.root, path, parted) for path in files.paths]
     kept, copies = _without_copies(files.root, rows)
     notes = [f"{copies} images lie there more than once in one diagnosis; the first of each was taken"] if copies else []
@@ -47,11 +47,13 @@ def read_folder(root: Path, rules: Rules = STRICT, files: ImageFiles | None = No
 
 
 def _row(root: Path, path: str, parted: bool) -> Row:
-    parts = PurePosixPath(path).parts
-    if parted and len(parts) < 3:
-        raise DataError(f"{root / path} lies in no folder of a diagnosis; below {parts[0]} there must be one for each diagnosis")
-    part = PART_FOLDERS[parts[0].lower()] if parted else ""
-    return Row(str(root / path), path, parts[1 if parted else 0], part=part)
+    folders = PurePosixPath(path).parts
+    if parted and len(folders) < 3:
+        raise DataError(
+            f"{root / path} lies in no folder of a diagnosis; below {folders[0]} there must be one for each diagnosis"
+        )
+    split_name = SPLIT_FOLDERS[folders[0].lower()] if parted else ""
+    return Row(str(root / path), path, folders[1 if parted else 0], split=split_name)
 
 
 def _without_copies(root: Path, rows: list[Row]) -> tuple[list[Row], int]:
@@ -61,9 +63,9 @@ def _without_copies(root: Path, rows: list[Row]) -> tuple[list[Row], int]:
         twin = next((other for other in namesakes if same_bytes(root / other.image, root / row.image)), None)
         if twin is None:
             namesakes.append(row)
-        elif (twin.dx, twin.part) != (row.dx, row.part):
+        elif (twin.dx, twin.split) != (row.dx, row.split):
             raise DataError(
-                f"{twin.where} and {row.where} are one image; it can have one diagnosis and one part only, delete one"
+                f"{twin.where} and {row.where} are one image; it can have one diagnosis and one split only, delete one"
             )
     remaining = [row for namesakes in kept.values() for row in namesakes]
     return remaining, len(rows) - len(remaining)

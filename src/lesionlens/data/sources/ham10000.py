@@ -2,7 +2,7 @@
 
 Tschandl, Rosendahl & Kittler, Sci. Data 5:180161 (2018), doi:10.7910/DVN/DBW86T. The images may lie
 in two folders, in one, or anywhere below the root; Kaggle's archive holds them twice and lacks the
-column `dataset`. The test images of ISIC 2018 task 3, whose training part is HAM10000, are read
+column `dataset`. The test images of ISIC 2018 task 3, whose training split is HAM10000, are read
 along where they lie below the same root.
 """
 
@@ -54,8 +54,8 @@ def read_ham10000(root: Path, rules: Rules = STRICT, files: ImageFiles | None = 
     table = load_table(metadata)
     for name in NEEDED:
         table.need(name)
-    others = [truth for truth in find_ground_truths(files) if truth.year == "2018" and truth.part != "training"]
-    rows = list(table_rows(table, COLUMNS, part="training" if others else ""))
+    others = [truth for truth in find_ground_truths(files) if truth.year == "2018" and truth.split != "train"]
+    rows = list(table_rows(table, COLUMNS, split_name="train" if others else ""))
     rows += _other_rows(others, files, {row.image for row in rows})
     return make_index(rows, files, _source(files.root, bool(others)), HAM10000, rules)
 

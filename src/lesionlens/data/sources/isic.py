@@ -13,13 +13,14 @@ from pathlib import Path
 
 from lesionlens.core.errors import DataError
 from lesionlens.core.labels import HAM10000, ISIC2019
+from lesionlens.core.legacy import current_split
 from lesionlens.data.files import ImageFiles, same_bytes, scan
 from lesionlens.data.index import Index
 from lesionlens.data.sources.listing import STRICT, Row, Rules, make_index
 from lesionlens.data.sources.table import Columns, Table, load_table, table_rows
 
 NAME = re.compile(
-    r"isic_?(?P<year>2018_task3|2019)_(?P<part>training|validation|test)_(?P<kind>groundtruth|lesiongroupings|metadata)"
+    r"isic_?(?P<year>2018_task3|2019)_(?P<split>training|validation|test)_(?P<kind>groundtruth|lesiongroupings|metadata)"
 )
 CODES = {
     "MEL": "mel",
@@ -44,22 +45,24 @@ class GroundTruth:
     Attributes:
         path: the CSV.
         year: `2018` or `2019`.
-        part: `training`, `validation` or `test`.
+        split: `train`, `validation` or `test`.
     """
 
     path: Path
     year: str
-    part: str
+    split: str
 
 
 def find_ground_truths(files: ImageFiles) -> list[GroundTruth]:
-    """Ground-truth tables below the root, by year and part.
+    """Ground-truth tables below the root, by year and split.
 
     Raises:
-        DataError: if there are different ones for one part.
+        DataError: if there are different ones for one split.
     """
     found = _find_tables(files, ("groundtruth",))
-    return [GroundTruth(path, year, part) for (year, part, _), path in sorted(found.items(), key=lambda item: item[0])]
+    return [
+        GroundTruth(path, year, split_name) for (year, split_name, _), path in sorted(found.items(), key=lambda item: item[0])
+    ]
 
 
 def _find_tables(files: ImageFiles, kinds: Sequence[str]) -> dict[tuple[str, str, str], Path]:
@@ -67,7 +70,8 @@ def _find_tables(files: ImageFiles, kinds: Sequence[str]) -> dict[tuple[str, str
     for path in files.tables:
         match = NAME.fullmatch(Path(path).stem.lower())
         if match and match["kind"] in kinds:
-            found.setdefault((match["year"][:4], match["part"], match["kind"]), []).append(files.root / path)
+            key = (match["year"][:4], current_split(match["split"]), match["kind"])
+            found.setdefault(key, []).append(files.root / path)
     return {key: one_file(paths) for key, paths in found.items()}
 
 
@@ -95,7 +99,7 @@ def ground_truth_rows(truth: GroundTruth, files: ImageFiles) -> tuple[list[Row],
     table = load_table(truth.path)
     if table.position("dx") is not None:
         columns = Columns(image="image_id", dx="dx", lesion="lesion_id" if table.position("lesion_id") is not None else "")
-        return list(table_rows(table, columns, truth.part)), 0
+        return list(table_rows(table, columns, truth.split)), 0
     facts = _facts(truth, files)
     image = table.need("image")
     codes = {p: code for name, code in CODES.items() if (p := table.position(name)) is not None}
@@ -103,7 +107,7 @@ def ground_truth_rows(truth: GroundTruth, files: ImageFiles) -> tuple[list[Row],
         raise DataError(f"{table.path} has no columns of diagnoses ({', '.join(CODES)}); it has {', '.join(table.columns)}")
     rows = []
     for line, cells in table.rows:
-        row = Row(table.where(line), cells[image], _one_hot(table, line, cells, codes), part=truth.part)
+        row = Row(table.where(line), cells[image], _one_hot(table, line, cells, codes), split=truth.split)
         rows.append(replace(row, **facts.get(row.image, {})))
     known = [row for row in rows if row.dx]
     return known, len(rows) - len(known)
@@ -122,8 +126,8 @@ def _one_hot(table: Table, line: int, cells: Sequence[str], codes: dict[int, str
 
 def _facts(truth: GroundTruth, files: ImageFiles) -> dict[str, dict[str, str]]:
     facts: dict[str, dict[str, str]] = {}
-    for (year, part, _), path in _find_tables(files, ("lesiongroupings", "metadata")).items():
-        if (year, part) != (truth.year, truth.part):
+    for (year, split_name, _), path in _find_tables(files, ("lesiongroupings", "metadata")).items():
+        if (year, split_name) != (truth.year, truth.split):
             continue
         table = load_table(path)
         image = table.need("image")
@@ -136,7 +140,7 @@ def _facts(truth: GroundTruth, files: ImageFiles) -> dict[str, dict[str, str]]:
 def read_isic(root: Path, rules: Rules = STRICT, files: ImageFiles | None = None) -> Index:
     """Index ISIC 2018 task 3 or ISIC 2019.
 
-    Every part whose ground truth lies below `root` is read and marked in `Record.part`.
+    Every split whose ground truth lies below `root` is read and marked in `Record.split`.
 
     Args:
         root: folder that holds the ground-truth tables and the images, at any depth.
@@ -144,7 +148,7 @@ def read_isic(root: Path, rules: Rules = STRICT, files: ImageFiles | None = None
         files: what lies below `root`, if it was searched already.
 
     Raises:
-        DataError: if there is no ground truth, both years lie there, an image is in two parts or
+        DataError: if there is no ground truth, both years lie there, an image is in two splits or
             missing, or a row has not exactly one diagnosis.
     """
     files = files or scan(root)

@@ -36,7 +36,7 @@ class Row:
     sex: str = ""
     site: str = ""
     mask: str = ""
-    part: str = ""
+    split: str = ""
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ def _record(image_id: str, row: Row, path: str, files: ImageFiles, labels: Label
         sex=SEXES.get(sex, sex),
         site=_known(row.site),
         mask=_mask(image_id, row, files, rules),
-        part=row.part,
+        split=row.split,
     )
 
 

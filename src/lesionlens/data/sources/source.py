@@ -33,7 +33,7 @@ def read_source(
         missing: images that are listed but not there are an `error`, or `drop` leaves them out.
         malignant: diagnoses of a user's own labels that are malignant.
         columns: names of columns in a user's table: `image`, `dx`, `lesion`, `age`, `sex`, `site`,
-            `mask`, `part`.
+            `mask`, `split`.
 
     Raises:
         DataError: if the source cannot be read.

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lesionlens.core.errors import DataError
+from lesionlens.core.legacy import current_split
 from lesionlens.data.files import ImageFiles, scan
-from lesionlens.data.index import SOURCE_PARTS, Index
+from lesionlens.data.index import SOURCE_SPLITS, Index
 from lesionlens.data.sources.listing import STRICT, Row, Rules, make_index
 
 DELIMITERS = ",;\t"
@@ -23,7 +24,7 @@ ALIASES = {
     "sex": ("sex", "gender"),
     "site": ("site", "localization", "anatom_site_general", "region"),
     "mask": ("mask", "mask_path"),
-    "part": ("part",),
+    "split": ("split", "part"),
 }
 NEEDED = ("image", "dx")
 
@@ -40,7 +41,7 @@ class Columns:
         sex: of the patient.
         site: place on the body.
         mask: lesion mask.
-        part: `training`, `validation` or `test`.
+        split: `train`, `validation` or `test`.
     """
 
     image: str = ""
@@ -50,7 +51,7 @@ class Columns:
     sex: str = ""
     site: str = ""
     mask: str = ""
-    part: str = ""
+    split: str = ""
 
 
 USUAL = Columns()
@@ -164,23 +165,23 @@ def resolve_columns(table: Table, columns: Columns) -> dict[str, int]:
     return found
 
 
-def table_rows(table: Table, columns: Columns, part: str = "") -> Iterator[Row]:
+def table_rows(table: Table, columns: Columns, split_name: str = "") -> Iterator[Row]:
     """The rows of a table.
 
     Args:
         table: read by `load_table`.
         columns: names given by the user.
-        part: part of every row, where the table has no such column.
+        split_name: split of every row, where the table has no such column.
 
     Raises:
-        DataError: if a needed column is missing, or a part is unknown.
+        DataError: if a needed column is missing, or a split is unknown.
     """
     positions = resolve_columns(table, columns)
     for line, cells in table.rows:
         values = {name: cells[position] for name, position in positions.items()}
-        values["part"] = values.get("part", part).lower()
-        if values["part"] not in SOURCE_PARTS:
-            raise DataError(f"{table.where(line)}: part {values['part']!r}; it must be {', '.join(SOURCE_PARTS[1:])} or empty")
+        values["split"] = current_split(values.get("split", split_name).lower())
+        if values["split"] not in SOURCE_SPLITS:
+            raise DataError(f"{table.where(line)}: split {values['split']!r}; it must be {', '.join(SOURCE_SPLITS[1:])} or empty")
         yield Row(table.where(line), **values)
 
 

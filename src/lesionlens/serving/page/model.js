@@ -18,7 +18,7 @@ const NOT =
   " It does not examine a patient, knows nothing of history, site or change over time, and knows only the diagnoses " +
   "listed here: a lesion of any other kind is given one of them. It does not replace a physician or histology.";
 const ELSEWHERE =
-  "These figures hold for images like those of the test part. At another centre, with other devices or skin types, " +
+  "These figures hold for images like those of the test split. At another centre, with other devices or skin types, " +
   "measure again.";
 
 /** Show what /v1/model says. */
@@ -82,7 +82,7 @@ function identityOf(model) {
 
 function scoresOf(scores, labels) {
   const heading = make("h2", {}, "Measured performance");
-  const values = scores?.figures ?? scores;
+  const values = scores?.metrics ?? scores;
   const known = Object.entries(FIGURES).filter(([name]) => values?.[name]);
   if (!known.length)
     return make(
@@ -95,7 +95,7 @@ function scoresOf(scores, labels) {
   const where = [
     scores.n_images && `${scores.n_images} images`,
     scores.n_lesions && `${scores.n_lesions} lesions`,
-    scores.part && `${scores.part} part`,
+    scores.split && `${scores.split} part`,
     scores.protocol && `protocol ${scores.protocol}`,
   ]
     .filter(Boolean)
@@ -161,7 +161,7 @@ function perDiagnosis(per, labels) {
   );
 }
 
-/** When the answer is "not sure", and what that did on the validation part. */
+/** When the answer is "not sure", and what that did on the validation split. */
 function decisionOf(decision, labels) {
   const heading = make("h2", {}, "When the answer is \u201cnot sure\u201d");
   if (typeof decision?.threshold !== "number") {
@@ -195,7 +195,7 @@ function decisionOf(decision, labels) {
       found.n_images &&
         fact(
           "Chosen on",
-          `${found.n_images} images of the ${found.part ?? "validation"} part, ` +
+          `${found.n_images} images of the ${found.split ?? "validation"} part, ` +
             `${found.n_watched} of them ${watched.toLowerCase()}`,
         ),
       found.sensitivity && fact("Not missed there", interval(found.sensitivity)),
@@ -219,7 +219,7 @@ function gateOf(gate) {
     ([, limit]) => limit,
   );
   const rejected = gate.validation?.share_rejected;
-  const seen = typeof rejected === "number" ? `; on the validation part it was ${percent(rejected)}` : "";
+  const seen = typeof rejected === "number" ? `; on the validation split it was ${percent(rejected)}` : "";
   return make(
     "section",
     { class: "card" },

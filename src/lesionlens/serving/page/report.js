@@ -159,9 +159,9 @@ function review(answer, labels) {
 
 function foot(answer, model) {
   const use = model?.intended_use;
-  const scores = model?.scores?.figures;
+  const scores = model?.scores?.metrics;
   const balanced = scores?.balanced_accuracy;
-  const measured = balanced && `Balanced accuracy on its test part ${interval(balanced)}.`;
+  const measured = balanced && `Balanced accuracy on its test split ${interval(balanced)}.`;
   return make(
     "footer",
     { class: "report-foot" },

@@ -1,4 +1,4 @@
-"""Slim networks are read back from the shapes of their tensors."""
+"""Channel-pruned networks are read back from the shapes of their tensors."""
 
 from dataclasses import replace
 
@@ -12,7 +12,7 @@ from lesionlens.core.labels import HAM10000
 from lesionlens.core.recipe import InputRecipe, ModelRecipe, Recipe
 from lesionlens.data.image import input_spec
 from lesionlens.models.build import build_network
-from lesionlens.models.slim import reshape_to
+from lesionlens.models.channel_pruned import reshape_to
 from lesionlens.training.checkpoint import CheckpointInfo, load_network, save_network
 
 SIZE = 64
@@ -41,9 +41,11 @@ def shake(network):
     return network
 
 
-def info_of(name, slim=True):
+def info_of(name, channel_pruned=True):
     recipe = Recipe(input=InputRecipe(size=SIZE), model=ModelRecipe(name, weights="none"))
-    return CheckpointInfo(HAM10000, input_spec(recipe.input), recipe, "split", "plan", "index", "lesion", False, slim=slim)
+    return CheckpointInfo(
+        HAM10000, input_spec(recipe.input), recipe, "split", "plan", "index", "lesion", False, channel_pruned=channel_pruned
+    )
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -129,20 +131,22 @@ def test_shapes_that_cannot_fit_are_one_line(tmp_path, spoil, message):
     carrier = nn.Module()
     carrier.state_dict = lambda: values  # written as they are
     save_network(carrier, info_of("test_resnet"), tmp_path / "best.safetensors")
-    with pytest.raises(CheckpointError, match=f"does not fit a slim test_resnet: .*{message}") as caught:
+    with pytest.raises(CheckpointError, match=f"does not fit a channel-pruned test_resnet: .*{message}") as caught:
         load_network(tmp_path / "best.safetensors")
     assert "\n" not in str(caught.value)
 
 
-def test_only_a_checkpoint_that_says_so_may_be_slim(tmp_path):
+def test_only_a_checkpoint_that_says_so_may_be_channel_pruned(tmp_path):
     save_network(
-        prune_structured(build("test_resnet"), SIZE, 0.4), info_of("test_resnet", slim=False), tmp_path / "best.safetensors"
+        prune_structured(build("test_resnet"), SIZE, 0.4),
+        info_of("test_resnet", channel_pruned=False),
+        tmp_path / "best.safetensors",
     )
     with pytest.raises(CheckpointError, match="does not fit its network"):
         load_network(tmp_path / "best.safetensors")
 
 
 def test_a_checkpoint_from_before_slim_networks_is_read():
-    value = info_of("test_resnet", slim=False).to_json()
-    del value["slim"], value["derived"]
-    assert CheckpointInfo.from_json(value) == replace(info_of("test_resnet"), slim=False)
+    value = info_of("test_resnet", channel_pruned=False).to_json()
+    del value["channel-pruned"], value["derived"]
+    assert CheckpointInfo.from_json(value) == replace(info_of("test_resnet"), channel_pruned=False)
