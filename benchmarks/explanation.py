@@ -31,12 +31,10 @@ from captum.attr import LayerGradCam
 from torch import Tensor, nn
 
 from lesionlens.core.artifact import write_json
-from lesionlens.data.index import read_index
-from lesionlens.data.split import read_split
-from lesionlens.data.store import Store
+from lesionlens.data.dataset import Dataset
 from lesionlens.explanation.attribution import SpatialThenHead, build_explainer
 from lesionlens.explanation.cam import ExplainedNetwork
-from lesionlens.explanation.explain import ExplainSettings, build_part, explain
+from lesionlens.explanation.explain import ExplainSettings, explain, images_to_explain
 from lesionlens.explanation.findings import Subject
 from lesionlens.explanation.walk import load_images
 from lesionlens.training.checkpoint import load_network
@@ -116,17 +114,16 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, help="folder to keep maps and gallery in")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    index = read_index(options.index)
-    split, store = read_split(options.split, index), Store.open(options.store)
+    dataset = Dataset.open(options.index, options.split, options.store)
     network, info = load_network(options.checkpoint)
     settings = ExplainSettings(limit=options.parity_images, device="cpu")
-    part = build_part(index, split, store, settings)
+    explained = images_to_explain(dataset, settings)
     subject = Subject(network, build_explainer(network, info.spec.size), info.spec)
-    images = load_images(part, np.arange(len(part)), subject)
+    images = load_images(explained, np.arange(len(explained)), subject)
     settings = dataclasses.replace(settings, limit=0, random_networks=options.random_networks, curve_images=options.curve_images)
     with tempfile.TemporaryDirectory() as folder:
         kept = options.keep or Path(folder)
-        faithfulness = explain(options.checkpoint, index, split, store, kept, settings)
+        faithfulness = explain(options.checkpoint, dataset, kept, settings)
     result = {
         "model": info.recipe.model.name,
         "input_size": info.spec.size,

@@ -31,16 +31,16 @@ from lesionlens.bundle.quality import measure_quality
 from lesionlens.bundle.runtime import Failure, Prediction, Predictor
 from lesionlens.bundle.sources import image_paths
 from lesionlens.core.artifact import write_json
+from lesionlens.core.run import Run
 from lesionlens.core.seeds import generator
+from lesionlens.data.dataset import Dataset
 from lesionlens.data.image import centre_crop
-from lesionlens.data.index import read_index
-from lesionlens.data.split import groups_of, read_split
-from lesionlens.data.store import Store
+from lesionlens.data.split import groups_of
 from lesionlens.evaluation.evaluate import PredictionSettings, predict_split
 from lesionlens.evaluation.intervals import bounds, lesion_weights
 from lesionlens.evaluation.predict import predict_logits
 from lesionlens.export.decision_fit import metrics_of
-from lesionlens.export.export import Material, export
+from lesionlens.export.export import export
 from lesionlens.export.gate_material import look_at, spread_over
 from lesionlens.training.checkpoint import load_network
 from outliers import ALTERED, FOREIGN, SPOILT, draw_outliers
@@ -49,16 +49,15 @@ KNOWN = 2000
 ROUNDS = 300
 
 
-def material_of(run: Path) -> Material:
-    index = read_index(run / "index.csv")
-    return Material(index, read_split(run / "split.json", index), Store.open(run / "store"))
+def material_of(run: Path) -> Dataset:
+    return Dataset.of_run(Run.at(run))
 
 
-def chosen_on(material: Material, bundle: Bundle, count: int) -> dict[str, Any]:
+def chosen_on(dataset: Dataset, bundle: Bundle, count: int) -> dict[str, Any]:
     """The methods compared on made outliers; thresholds from the validation split."""
     network, info = load_network(bundle.path / WEIGHTS_FILE)
-    index, store, spec = material.index, material.store, bundle.spec
-    training = material.split.ids["train"]
+    index, store, spec = dataset.index, dataset.store, bundle.spec
+    training = dataset.split.ids["train"]
     altered = sorted(generator("altered").choice(sorted(training), count, replace=False).tolist())
     known = spread_over(sorted(set(training) - set(altered)), index, KNOWN)
     engine = Predictor(bundle.path, variant="fp32", batch_size=8)
@@ -76,7 +75,7 @@ def chosen_on(material: Material, bundle: Bundle, count: int) -> dict[str, Any]:
     labels = np.array([index.labels.index(index.by_id()[image_id].dx) for image_id in ordered])
     made = draw_outliers(np.ascontiguousarray(centre_crop(store.images[store.rows(altered)], spec.size)), count)
     looked = {kind: of_pixels(images) for kind, images in made.items()}
-    validation = of_store(material.split.ids["validation"])
+    validation = of_store(dataset.split.ids["validation"])
     foreign = (*FOREIGN, *ALTERED)
     gate = Gate.from_bundle(bundle)
     assert gate is not None
@@ -95,10 +94,10 @@ def _rejected_pixels(gate: Gate, images: np.ndarray, features: np.ndarray) -> di
     return {"rejected": float(np.mean([not v.usable for v in verdicts])), "reasons": _reasons(verdicts)}
 
 
-def reported_on(material: Material, bundle: Bundle, variant: str, data: Path) -> dict[str, Any]:
+def reported_on(dataset: Dataset, bundle: Bundle, variant: str, data: Path) -> dict[str, Any]:
     """The metrics on real images: the test split, photographs, clinical close-ups, another source."""
     predictor = Predictor(bundle.path, variant=variant, batch_size=8, workers=2)
-    index, split = material.index, material.split
+    index, split = dataset.index, dataset.split
     by_id, test = index.by_id(), split.ids["test"]
     group = dict(zip(index.ids, groups_of(index, split.pairs).astype(str), strict=True))
     good = _answers(predictor, [index.image_path(by_id[image_id]) for image_id in test])
@@ -110,7 +109,7 @@ def reported_on(material: Material, bundle: Bundle, variant: str, data: Path) ->
             "rejected": _exact(sum(p.outcome == NOT_USABLE for p in photographs), len(photographs)),
         }
     found["isic2017"] = _other_source(predictor, data / "isic2017")
-    found["not_sure_on_test"] = _not_sure(good, test, material, predictor.decision, group)
+    found["not_sure_on_test"] = _not_sure(good, test, dataset, predictor.decision, group)
     return {"runtime": predictor.runtime, **found}
 
 
@@ -171,13 +170,13 @@ def _other_source(predictor: Predictor, folder: Path) -> dict[str, Any]:
 
 
 def _not_sure(
-    answers: list[Prediction], ids: tuple[str, ...], material: Material, decision: Decision | None, group: dict[str, str]
+    answers: list[Prediction], ids: tuple[str, ...], dataset: Dataset, decision: Decision | None, group: dict[str, str]
 ) -> dict[str, Any]:
     """Metrics of the third answer on the test images that the gate lets through."""
     if decision is None or decision.threshold is None:
         return {}
     kept = np.array([answer.outcome != NOT_USABLE for answer in answers])
-    labels, by_id = material.index.labels, material.index.by_id()
+    labels, by_id = dataset.index.labels, dataset.index.by_id()
     probabilities = np.stack([answer.probabilities for answer in answers])
     truth = np.array([labels.index(by_id[image_id].dx) for image_id in ids])
     lesions = np.array([group[image_id] for image_id in ids])
@@ -192,15 +191,15 @@ def _not_sure(
     }
 
 
-def rules_compared(material: Material, bundle: Bundle, checkpoint: Path) -> dict[str, Any]:
+def rules_compared(dataset: Dataset, bundle: Bundle, checkpoint: Path) -> dict[str, Any]:
     """Other one-threshold rules at the same sensitivity, on the validation split that the threshold is chosen on."""
     wanted = PredictionSettings(split="validation", views=1)
-    predictions = predict_split(checkpoint, material.index, material.split, material.store, wanted)
+    predictions = predict_split(checkpoint, dataset, wanted)
     logits = predictions.logits / bundle.facts["temperature"]["value"]
     p = np.exp(logits - logits.max(axis=1, keepdims=True))
     p /= p.sum(axis=1, keepdims=True)
-    mel = material.index.labels.index("mel")
-    called, malignant = p.argmax(axis=1) == mel, np.array(material.index.labels.malignant)
+    mel = dataset.index.labels.index("mel")
+    called, malignant = p.argmax(axis=1) == mel, np.array(dataset.index.labels.malignant)
     rules = {
         "melanoma (used)": p[:, mel],
         "malignant share": p[:, malignant].sum(axis=1),
@@ -245,19 +244,19 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=150)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/gate.json"))
     given = parser.parse_args()
-    material, checkpoint = material_of(given.run), given.run / "train" / "best.safetensors"
+    dataset, checkpoint = material_of(given.run), given.run / "train" / "best.safetensors"
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
-        bundle = open_bundle(given.bundle) if given.bundle else export(checkpoint, material, Path(folder) / "bundle")
+        bundle = open_bundle(given.bundle) if given.bundle else export(checkpoint, dataset, Path(folder) / "bundle")
         result = {
             "recipe": bundle.name,
             "bundle": bundle.id,
             "export_s": None if given.bundle else time.perf_counter() - started,
             "gate": bundle.facts["gate"],
             "decision": bundle.facts["decision"],
-            "chosen_on_made_outliers": chosen_on(material, bundle, given.count),
-            "rules_on_validation": rules_compared(material, bundle, checkpoint),
-            "reported_by_variant": {name: reported_on(material, bundle, name, given.data) for name in bundle.variants},
+            "chosen_on_made_outliers": chosen_on(dataset, bundle, given.count),
+            "rules_on_validation": rules_compared(dataset, bundle, checkpoint),
+            "reported_by_variant": {name: reported_on(dataset, bundle, name, given.data) for name in bundle.variants},
             "cost_ms": cost_ms(bundle),
             "versions": {"lesionlens": __version__, "python": platform.python_version(), "numpy": np.__version__},
         }

@@ -18,11 +18,12 @@ from lesionlens.compression.prune import prune_structured
 from lesionlens.compression.quantize import static_int8
 from lesionlens.core.recipe import Recipe
 from lesionlens.core.recipe_file import recipe_from
+from lesionlens.data.dataset import Dataset
 from lesionlens.data.image import InputSpec, input_spec, open_image
 from lesionlens.data.sources.source import read_source
 from lesionlens.data.split import make_split
 from lesionlens.data.store import pack
-from lesionlens.export.export import ExportSettings, Material, export
+from lesionlens.export.export import ExportSettings, export
 from lesionlens.models.build import build_network
 from lesionlens.synthetic.dataset import write_synthetic
 from lesionlens.training.checkpoint import CheckpointInfo, save_network, versions
@@ -61,20 +62,20 @@ class Workshop:
         return input_spec(self.recipe(self.name).input)
 
     @cached_property
-    def material(self) -> Material:
+    def dataset(self) -> Dataset:
         """Synthetic images, their split and store."""
         images = self.folder / "images"
         if not images.is_dir():
             write_synthetic(images, n_images=max(60, self.calibration), seed=0, width=WIDTH, height=HEIGHT)
         index = read_source(images)
-        return Material(index, make_split(index, self.recipe(self.name).split), pack(index, self.spec, self.folder / "store"))
+        return Dataset(index, make_split(index, self.recipe(self.name).split), pack(index, self.spec, self.folder / "store"))
 
     def photo(self) -> Path:
         """One photograph of the geometry and bytes of HAM10000's; drawn images alone are too smooth."""
         path = self.folder / "photo.jpg"
         if not path.is_file():
-            record = self.material.index.records[0]
-            pixels = np.asarray(open_image(self.material.index.image_path(record)), np.float64)
+            record = self.dataset.index.records[0]
+            pixels = np.asarray(open_image(self.dataset.index.image_path(record)), np.float64)
             noisy = pixels + np.random.default_rng(0).normal(0, PHOTO_NOISE, pixels.shape)
             Image.fromarray(np.clip(noisy, 0, 255).astype(np.uint8)).save(path, quality=PHOTO_QUALITY)
         return path
@@ -86,8 +87,8 @@ class Workshop:
             return open_bundle(folder / "bundle")
         self._save(name, folder / "best.safetensors")
         settings = ExportSettings(compared_images=4, selftest_images=4, batch_size=4)
-        export(folder / "best.safetensors", self.material, folder / "bundle", settings=settings)
-        pixels = self.material.store.images[: self.calibration]
+        export(folder / "best.safetensors", self.dataset, folder / "bundle", settings=settings)
+        pixels = self.dataset.store.images[: self.calibration]
         static_int8(folder / "bundle" / "model.onnx", np.ascontiguousarray(pixels), folder / "model.int8.onnx")
         graphs = {"openvino": "model.int8.onnx", "onnxruntime": "model.int8.onnx"}
         int8 = NewVariant("int8", [folder / "model.int8.onnx"], graphs, EITHER, LOOSE, default=True)
@@ -99,7 +100,7 @@ class Workshop:
 
     def _save(self, name: str, path: Path) -> None:
         recipe = self.recipe(self.name if name == CHANNEL_PRUNED else name)
-        index, split = self.material.index, self.material.split
+        index, split = self.dataset.index, self.dataset.split
         torch.manual_seed(0)
         network = build_network(recipe.model, len(index.labels), self.size)
         if name == CHANNEL_PRUNED:

@@ -53,6 +53,7 @@ def small_run(synthetic_root: Path, tmp_path_factory: pytest.TempPathFactory) ->
     import torch
 
     from lesionlens.core.recipe_file import recipe_from
+    from lesionlens.data.dataset import Dataset
     from lesionlens.data.image import InputSpec
     from lesionlens.data.index import write_index
     from lesionlens.data.sources.source import read_source
@@ -86,21 +87,19 @@ def small_run(synthetic_root: Path, tmp_path_factory: pytest.TempPathFactory) ->
             parameter.add_(0.1 * torch.randn(parameter.shape, generator=random))
     info = CheckpointInfo(index.labels, spec, recipe, split.hash, "plan", index.hash, split.protocol, split.leaks)
     save_network(network, info, folder / "train" / "best.safetensors")
-    evaluate(folder / "train" / "best.safetensors", index, split, Store.open(folder / "store"), folder)
+    evaluate(folder / "train" / "best.safetensors", Dataset(index, split, Store.open(folder / "store")), folder)
     return folder
 
 
 @pytest.fixture(scope="session")
 def small_bundle(small_run: Path) -> Path:
     """The bundle of `small_run`; copy it before changing it."""
-    from lesionlens.data.index import read_index
-    from lesionlens.data.split import read_split
-    from lesionlens.data.store import Store
+    from lesionlens.core.run import Run
+    from lesionlens.data.dataset import Dataset
     from lesionlens.evaluation.predictions import read_predictions
-    from lesionlens.export.export import ExportSettings, Material, export
+    from lesionlens.export.export import ExportSettings, export
 
-    index = read_index(small_run / "index.csv")
-    material = Material(index, read_split(small_run / "split.json", index), Store.open(small_run / "store"))
+    dataset = Dataset.of_run(Run.at(small_run))
     predictions = read_predictions(small_run / "predictions.npz")
     settings = ExportSettings(compared_images=8, selftest_images=3)
-    return export(small_run / "train" / "best.safetensors", material, small_run / "bundle", predictions, settings).path
+    return export(small_run / "train" / "best.safetensors", dataset, small_run / "bundle", predictions, settings).path

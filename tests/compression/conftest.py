@@ -12,7 +12,7 @@ from lesionlens.data.split import read_split
 from lesionlens.data.store import Store
 from lesionlens.training.checkpoint import CheckpointInfo, load_network
 from lesionlens.training.distributed import World
-from lesionlens.training.run import Inputs
+from lesionlens.training.run import TrainingData
 
 CPU = World(torch.device("cpu"))
 
@@ -24,7 +24,7 @@ class Parent:
     checkpoint: Path
     network: torch.nn.Module
     info: CheckpointInfo
-    inputs: Inputs
+    inputs: TrainingData
 
 
 @pytest.fixture(scope="session")
@@ -34,5 +34,8 @@ def parent(small_run) -> Parent:
     index = read_index(small_run / "index.csv")
     split = read_split(small_run / "split.json", index)
     return Parent(
-        checkpoint, network, info, Inputs(index, split, plan_training(index, split, info.recipe), Store.open(small_run / "store"))
+        checkpoint,
+        network,
+        info,
+        TrainingData(index, split, Store.open(small_run / "store"), plan_training(index, split, info.recipe)),
     )

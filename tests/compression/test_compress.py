@@ -15,7 +15,7 @@ from lesionlens.compression.compress import compress
 from lesionlens.compression.source import CompressionSettings, Listener, compression_recipe, open_source
 from lesionlens.core.errors import ArtifactError, BundleError, CheckpointError, RecipeError, StorageError
 from lesionlens.core.recipe import CompressionRecipe
-from lesionlens.export.export import Material
+from lesionlens.data.dataset import Dataset
 from lesionlens.training.checkpoint import load_network, save_network
 
 RECIPE = CompressionRecipe(variants=("dynamic-int8", "int8", "pruned", "pruned-int8"), calibration_images=12, default_drop=1.0)
@@ -35,7 +35,7 @@ class Scene:
         inputs = self.parent.inputs
         given = {
             "checkpoint": self.parent.checkpoint,
-            "material": Material(inputs.index, inputs.split, inputs.store),
+            "dataset": Dataset(inputs),
             "bundle": self.bundle,
             "out": self.out,
             "listener": Listener(self.said.append),
@@ -278,7 +278,7 @@ def test_no_training_images(scene):
     inputs = scene.parent.inputs
     split = dataclasses.replace(inputs.split, ids={**inputs.split.ids, "train": ()})
     source = scene.source(dataclasses.replace(RECIPE, variants=("int8",)))
-    empty = dataclasses.replace(source, material=Material(inputs.index, split, inputs.store))
+    empty = dataclasses.replace(source, dataset=Dataset(inputs.index, split, inputs.store))
     with pytest.raises(RecipeError, match="the training split .* holds no images"):
         compress(empty)
 

@@ -8,16 +8,16 @@ from hypothesis import strategies as st
 from lesionlens.compression import measure
 from lesionlens.compression.contenders import PYTORCH, Form
 from lesionlens.core.errors import RecipeError
+from lesionlens.data.dataset import Dataset
 from lesionlens.evaluation.calibration import softmax
 from lesionlens.evaluation.compare import compare
 from lesionlens.evaluation.predictions import read_predictions
-from lesionlens.export.export import Material
 
 
 @pytest.fixture(scope="module")
 def part(parent):
-    material = Material(parent.inputs.index, parent.inputs.split, parent.inputs.store)
-    return measure.Part.of("test", material, parent.info.spec)
+    dataset = Dataset(parent.inputs)
+    return measure.Part.of("test", dataset, parent.info.spec)
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +101,6 @@ def test_a_part_is_a_sequence_of_single_images(part):
 
 
 def test_an_empty_part_is_an_error(part):
-    empty = replace(part.material.split, ids={**part.material.split.ids, "train": ()})
+    empty = replace(part.dataset.split, ids={**part.dataset.split.ids, "train": ()})
     with pytest.raises(RecipeError, match=r"training split of this 'lesion' split holds no images"):
-        measure.Part.of("train", replace(part.material, split=empty), part.spec)
+        measure.Part.of("train", replace(part.dataset, split=empty), part.spec)

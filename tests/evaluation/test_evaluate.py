@@ -12,6 +12,7 @@ from lesionlens.cli.evaluate import compare, evaluate
 from lesionlens.core.errors import ArtifactError, CheckpointError, RecipeError
 from lesionlens.core.recipe import Recipe
 from lesionlens.core.recipe_file import recipe_from
+from lesionlens.data.dataset import Dataset
 from lesionlens.data.image import InputSpec
 from lesionlens.data.index import write_index
 from lesionlens.data.sources.source import read_source
@@ -56,7 +57,7 @@ def run(synthetic_root, tmp_path_factory):
 
 def inputs(run):
     folder, index, split, _, _ = run
-    return folder / "train" / "best.safetensors", index, split, Store.open(folder / "store")
+    return folder / "train" / "best.safetensors", Dataset(index, split, Store.open(folder / "store"))
 
 
 @pytest.fixture(scope="module")
@@ -68,8 +69,9 @@ def command():
 
 
 def test_predictions_hold_the_truth_of_the_index(run):
-    checkpoint, index, split, store = inputs(run)
-    predictions = predict_split(checkpoint, index, split, store)
+    checkpoint, dataset = inputs(run)
+    index, split = dataset.index, dataset.split
+    predictions = predict_split(checkpoint, dataset)
     assert tuple(predictions.image_ids) == split.ids["test"]
     records = [index.by_id()[image_id] for image_id in predictions.image_ids]
     assert [predictions.codes[label] for label in predictions.labels] == [record.dx for record in records]
@@ -83,8 +85,9 @@ def test_predictions_hold_the_truth_of_the_index(run):
 
 
 def test_pixels_are_those_of_the_store(run):
-    checkpoint, index, split, store = inputs(run)
-    predictions = predict_split(checkpoint, index, split, store, PredictionSettings(split="validation", batch_size=5))
+    checkpoint, dataset = inputs(run)
+    split, store = dataset.split, dataset.store
+    predictions = predict_split(checkpoint, dataset, PredictionSettings(split="validation", batch_size=5))
     images = store.images[store.rows(split.ids["validation"])][:, 4:36, 4:36]
     mean, std = (torch.tensor(value).view(1, 3, 1, 1) for value in (SPEC.mean, SPEC.std))
     with torch.no_grad():
@@ -94,21 +97,23 @@ def test_pixels_are_those_of_the_store(run):
 
 
 def test_known_pairs_unite_lesions(run):
-    checkpoint, index, split, store = inputs(run)
+    checkpoint, dataset = inputs(run)
+    index, split, store = dataset.index, dataset.split, dataset.store
     first, second = (image_id for image_id in split.ids["test"][:2])
     by_id = index.by_id()
     paired = dataclasses.replace(split, pairs=((first, second),))
     info = dataclasses.replace(run[3], split_hash=paired.hash)
     path = checkpoint.with_name("paired.safetensors")
     save_network(run[4], info, path)
-    predictions = predict_split(path, index, paired, store)
+    predictions = predict_split(path, Dataset(index, paired, store))
     assert set(predictions.lesion_ids[:2]) == {min(by_id[first].lesion_id, by_id[second].lesion_id)}
 
 
 def test_images_left_out_of_the_store_are_counted(run):
-    checkpoint, index, split, store = inputs(run)
+    checkpoint, dataset = inputs(run)
+    split, store = dataset.split, dataset.store
     store.dropped = {split.ids["test"][0]: "is damaged"}
-    predictions = predict_split(checkpoint, index, split, store)
+    predictions = predict_split(checkpoint, dataset)
     assert tuple(predictions.image_ids) == split.ids["test"][1:]
     assert predictions.origin.n_dropped == 1
 
@@ -122,19 +127,19 @@ def test_images_left_out_of_the_store_are_counted(run):
     ],
 )
 def test_what_does_not_belong_is_refused(run, change, message, tmp_path):
-    _, index, split, store = inputs(run)
+    _, dataset = inputs(run)
     save_network(run[4], dataclasses.replace(run[3], **change), tmp_path / "best.safetensors")
     with pytest.raises(CheckpointError, match=message):
-        evaluate_checkpoint(tmp_path / "best.safetensors", index, split, store, tmp_path / "out")
+        evaluate_checkpoint(tmp_path / "best.safetensors", dataset, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
 def test_other_diagnoses_are_refused(run, tmp_path):
-    _, index, split, store = inputs(run)
-    turned = dataclasses.replace(index.labels, diagnoses=index.labels.diagnoses[::-1])
+    _, dataset = inputs(run)
+    turned = dataclasses.replace(dataset.index.labels, diagnoses=dataset.index.labels.diagnoses[::-1])
     save_network(run[4], dataclasses.replace(run[3], labels=turned), tmp_path / "best.safetensors")
     with pytest.raises(CheckpointError, match="the diagnoses must be the same"):
-        predict_split(tmp_path / "best.safetensors", index, split, store)
+        predict_split(tmp_path / "best.safetensors", dataset)
 
 
 @pytest.mark.parametrize(
@@ -148,11 +153,11 @@ def test_bad_settings_are_refused(options):
 
 
 def test_empty_part_is_refused(run, tmp_path):
-    _, index, split, store = inputs(run)
-    empty = dataclasses.replace(split, ids={**split.ids, "test": ()})
+    _, dataset = inputs(run)
+    empty = dataclasses.replace(dataset.split, ids={**dataset.split.ids, "test": ()})
     save_network(run[4], dataclasses.replace(run[3], split_hash=empty.hash), tmp_path / "best.safetensors")
     with pytest.raises(RecipeError, match="holds no images"):
-        predict_split(tmp_path / "best.safetensors", index, empty, store)
+        predict_split(tmp_path / "best.safetensors", dataclasses.replace(dataset, split=empty))
 
 
 def test_command_writes_and_prints(run, command):

@@ -1,4 +1,4 @@
-"""A run folder with an untrained network on synthetic images, for the tests of this room."""
+"""A run folder with an untrained network on synthetic images, for the tests of this package."""
 
 from types import SimpleNamespace
 
@@ -9,6 +9,7 @@ from torch import nn
 
 from lesionlens.core.recipe import Recipe
 from lesionlens.core.recipe_file import recipe_from
+from lesionlens.data.dataset import Dataset
 from lesionlens.data.image import InputSpec
 from lesionlens.data.index import write_index
 from lesionlens.data.sources.source import read_source
@@ -52,14 +53,21 @@ def explained_run(synthetic_root, tmp_path_factory):
         checkpoints[name], networks[name] = folder / name / "best.safetensors", network
         save_network(network, info, checkpoints[name])
     return SimpleNamespace(
-        folder=folder, index=index, split=split, store=store, spec=SPEC, checkpoints=checkpoints, networks=networks
+        folder=folder,
+        dataset=Dataset(index, split, store),
+        index=index,
+        split=split,
+        store=store,
+        spec=SPEC,
+        checkpoints=checkpoints,
+        networks=networks,
     )
 
 
 @pytest.fixture(scope="session")
 def explained_part(explained_run):
-    from lesionlens.explanation.explain import ExplainSettings, build_part
+    from lesionlens.explanation.explain import ExplainSettings, images_to_explain
 
-    part = build_part(explained_run.index, explained_run.split, explained_run.store, ExplainSettings())
+    part = images_to_explain(explained_run.dataset, ExplainSettings())
     assert len(np.unique(part.labels)) > 2
     return part

@@ -10,15 +10,16 @@ from typer.testing import CliRunner
 from lesionlens.cli.explain import explain as command
 from lesionlens.core.artifact import hash_file
 from lesionlens.core.errors import CheckpointError, DataError, RecipeError
+from lesionlens.data.dataset import Dataset
 from lesionlens.data.index import Index
-from lesionlens.explanation.explain import ExplainSettings, build_part, explain
+from lesionlens.explanation.explain import ExplainSettings, explain, images_to_explain
 from lesionlens.explanation.localisation import METRICS
 
 QUICK = ExplainSettings(limit=14, random_networks=1, curve_images=2, curve_steps=2, images_per_pass=8, device="cpu")
 
 
 def inputs(run, name="test_resnet"):
-    return run.checkpoints[name], run.index, run.split, run.store
+    return run.checkpoints[name], run.dataset
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +79,7 @@ def without_masks(index: Index) -> Index:
 
 def test_no_masks_is_an_error_that_names_the_way_out(explained_run, tmp_path):
     bare = without_masks(explained_run.index)
-    given = (explained_run.checkpoints["test_resnet"], bare, explained_run.split, explained_run.store)
+    given = (explained_run.checkpoints["test_resnet"], Dataset(bare, explained_run.split, explained_run.store))
     with pytest.raises(DataError, match="--no-masks"):
         explain(*given, tmp_path, QUICK)
     assert not list(tmp_path.iterdir())
@@ -94,20 +95,23 @@ def test_masks_that_are_all_broken(explained_run, tmp_path):
     index = dataclasses.replace(explained_run.index, records=records)
     with pytest.raises(DataError, match="none of the lesion masks can be used, the first is unreadable"):
         explain(
-            explained_run.checkpoints["test_resnet"], index, explained_run.split, explained_run.store, tmp_path / "out", QUICK
+            explained_run.checkpoints["test_resnet"],
+            Dataset(index, explained_run.split, explained_run.store),
+            tmp_path / "out",
+            QUICK,
         )
     assert not (tmp_path / "out").exists()
 
 
 def test_some_missing_masks_are_counted(explained_run, tmp_path):
-    part = build_part(explained_run.index, explained_run.split, explained_run.store, QUICK)
+    part = images_to_explain(explained_run.dataset, QUICK)
     gone = {record.image_id for record in part.records[:4]}
     records = tuple(
         dataclasses.replace(record, mask="nowhere.png") if record.image_id in gone else record
         for record in explained_run.index.records
     )
     index = dataclasses.replace(explained_run.index, records=records)
-    given = (explained_run.checkpoints["test_resnet"], index, explained_run.split, explained_run.store)
+    given = (explained_run.checkpoints["test_resnet"], Dataset(index, explained_run.split, explained_run.store))
     report = explain(*given, tmp_path, dataclasses.replace(QUICK, random_networks=0, curve_images=0))
     assert report["masks"]["missing"] == 4
     assert report["localisation"]["metrics"]["n"] == report["masks"]["used"] == 10
@@ -117,7 +121,9 @@ def test_some_missing_masks_are_counted(explained_run, tmp_path):
 def test_another_split_is_refused(explained_run, tmp_path):
     other = dataclasses.replace(explained_run.split, seed=explained_run.split.seed + 1)
     with pytest.raises(CheckpointError, match="another split"):
-        explain(explained_run.checkpoints["test_resnet"], explained_run.index, other, explained_run.store, tmp_path, QUICK)
+        explain(
+            explained_run.checkpoints["test_resnet"], Dataset(explained_run.index, other, explained_run.store), tmp_path, QUICK
+        )
 
 
 @pytest.mark.parametrize(
@@ -132,7 +138,7 @@ def test_wrong_settings(wrong):
 def test_limit_draws_by_seed(explained_run):
     def ids(**changes):
         settings = dataclasses.replace(QUICK, **changes)
-        part = build_part(explained_run.index, explained_run.split, explained_run.store, settings)
+        part = images_to_explain(explained_run.dataset, settings)
         return [record.image_id for record in part.records]
 
     assert ids() == ids()

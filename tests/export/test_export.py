@@ -11,6 +11,7 @@ from lesionlens.bundle.bundle import open_bundle
 from lesionlens.bundle.outputs import Tolerance
 from lesionlens.core.artifact import hash_file
 from lesionlens.core.errors import BundleError, CheckpointError, ModelError, RecipeError
+from lesionlens.data.dataset import Dataset
 from lesionlens.data.index import read_index
 from lesionlens.data.split import read_split
 from lesionlens.data.store import Store
@@ -18,14 +19,14 @@ from lesionlens.evaluation.evaluate import PredictionSettings, predict_split
 from lesionlens.evaluation.predictions import read_predictions
 from lesionlens.evaluation.temperature import fit_temperature
 from lesionlens.export import export as export_module
-from lesionlens.export.export import ExportSettings, Material, comparison_images, export, images_to_look_at
+from lesionlens.export.export import ExportSettings, comparison_images, export, images_to_look_at
 from lesionlens.training.checkpoint import load_network
 
 
 @pytest.fixture(scope="module")
-def material(small_run):
+def dataset(small_run):
     index = read_index(small_run / "index.csv")
-    return Material(index, read_split(small_run / "split.json", index), Store.open(small_run / "store"))
+    return Dataset(index, read_split(small_run / "split.json", index), Store.open(small_run / "store"))
 
 
 def test_the_folder_holds_the_bundle_and_nothing_else(small_bundle):
@@ -34,11 +35,11 @@ def test_the_folder_holds_the_bundle_and_nothing_else(small_bundle):
     assert not [path for path in small_bundle.parent.iterdir() if path.name.startswith(".")]
 
 
-def test_facts_say_where_the_network_comes_from(small_bundle, small_run, material):
+def test_facts_say_where_the_network_comes_from(small_bundle, small_run, dataset):
     facts = open_bundle(small_bundle).facts
     hashes = facts["origin"]["hashes"]
     assert hashes["checkpoint"] == hash_file(small_run / "train" / "best.safetensors")
-    assert (hashes["index"], hashes["split"]) == (material.index.hash, material.split.hash)
+    assert (hashes["index"], hashes["split"]) == (dataset.index.hash, dataset.split.hash)
     assert facts["origin"]["source"] == "synthetic"
     assert "no patient" in facts["licences"]["data"]
     assert facts["origin"]["leak_statement"].endswith("is 0.0%.")
@@ -46,13 +47,13 @@ def test_facts_say_where_the_network_comes_from(small_bundle, small_run, materia
     assert set(facts["variants"]["fp32"]["comparison"]["runtimes"]) >= {"onnxruntime"}
 
 
-def test_temperature_is_the_best_one_of_the_validation_part(small_bundle, small_run, material):
+def test_temperature_is_the_best_one_of_the_validation_part(small_bundle, small_run, dataset):
     fitted = open_bundle(small_bundle).facts["temperature"]
     checkpoint = small_run / "train" / "best.safetensors"
     settings = PredictionSettings(split="validation", views=1)
-    validation = predict_split(checkpoint, material.index, material.split, material.store, settings)
+    validation = predict_split(checkpoint, dataset, settings)
     assert fitted["value"] == pytest.approx(fit_temperature(validation.logits.astype(float), validation.labels))
-    assert fitted["n_images"] == len(material.split.ids["validation"])
+    assert fitted["n_images"] == len(dataset.split.ids["validation"])
     assert fitted["nll_after"] <= fitted["nll_before"]
 
 
@@ -78,42 +79,42 @@ def test_the_graph_tells_nothing_of_the_machine_that_wrote_it(small_bundle, tmp_
     assert model.opset_import[0].version == 20
 
 
-def test_two_exports_are_one_bundle(small_bundle, small_run, material, tmp_path):
+def test_two_exports_are_one_bundle(small_bundle, small_run, dataset, tmp_path):
     checkpoint, settings = small_run / "train" / "best.safetensors", ExportSettings(compared_images=8, selftest_images=3)
-    again = export(checkpoint, material, tmp_path / "again", read_predictions(small_run / "predictions.npz"), settings)
+    again = export(checkpoint, dataset, tmp_path / "again", read_predictions(small_run / "predictions.npz"), settings)
     assert again.id == open_bundle(small_bundle).id
 
 
-def test_a_graph_that_computes_something_else_leaves_nothing(small_bundle, small_run, material, tmp_path, monkeypatch):
+def test_a_graph_that_computes_something_else_leaves_nothing(small_bundle, small_run, dataset, tmp_path, monkeypatch):
     monkeypatch.setattr(export_module, "write_graph", lambda graph, path: shutil.copyfile(small_bundle / "model.onnx", path))
     monkeypatch.setattr(export_module, "fit_temperature", lambda logits, labels: 17.0)
     with pytest.raises(ModelError, match="computes something else than torch on"):
-        export(small_run / "train" / "best.safetensors", material, tmp_path / "out")
+        export(small_run / "train" / "best.safetensors", dataset, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_tolerance_that_cannot_be_met_fails(small_bundle, small_run, material, tmp_path, monkeypatch):
+def test_a_tolerance_that_cannot_be_met_fails(small_bundle, small_run, dataset, tmp_path, monkeypatch):
     monkeypatch.setattr(export_module, "write_graph", lambda graph, path: shutil.copyfile(small_bundle / "model.onnx", path))
     settings = ExportSettings(tolerance=Tolerance(probabilities=1e-12, features=1e-12, maps=1e-12), compared_images=4)
     with pytest.raises(ModelError, match="Nothing was written"):
-        export(small_run / "train" / "best.safetensors", material, tmp_path / "out", settings=settings)
+        export(small_run / "train" / "best.safetensors", dataset, tmp_path / "out", settings=settings)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_predictions_of_another_checkpoint_are_refused(small_run, material, tmp_path):
+def test_predictions_of_another_checkpoint_are_refused(small_run, dataset, tmp_path):
     network, info = load_network(small_run / "train" / "best.safetensors")
     from lesionlens.training.checkpoint import save_network
 
     torch.nn.init.zeros_(network.get_classifier().weight)
     save_network(network, info, tmp_path / "other.safetensors")
     with pytest.raises(CheckpointError, match="predictions are of another checkpoint"):
-        export(tmp_path / "other.safetensors", material, tmp_path / "out", read_predictions(small_run / "predictions.npz"))
+        export(tmp_path / "other.safetensors", dataset, tmp_path / "out", read_predictions(small_run / "predictions.npz"))
 
 
-def test_something_that_is_no_bundle_is_not_replaced(small_run, material, tmp_path):
+def test_something_that_is_no_bundle_is_not_replaced(small_run, dataset, tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(BundleError, match="is not a bundle"):
-        export(small_run / "train" / "best.safetensors", material, tmp_path)
+        export(small_run / "train" / "best.safetensors", dataset, tmp_path)
     assert (tmp_path / "thesis.txt").exists()
 
 
@@ -130,52 +131,52 @@ def test_settings_of_gate_and_third_answer_are_checked(settings):
         ExportSettings(**settings)
 
 
-def test_no_gate_on_request(small_bundle, small_run, material, tmp_path, monkeypatch):
+def test_no_gate_on_request(small_bundle, small_run, dataset, tmp_path, monkeypatch):
     monkeypatch.setattr(export_module, "write_graph", lambda graph, path: shutil.copyfile(small_bundle / "model.onnx", path))
     told: list[int] = []
     settings = ExportSettings(gate_images=0, compared_images=1, selftest_images=1)
-    made = export(small_run / "train" / "best.safetensors", material, tmp_path / "out", None, settings, told.append)
+    made = export(small_run / "train" / "best.safetensors", dataset, tmp_path / "out", None, settings, told.append)
     assert made.facts["gate"] is None
     assert not (made.path / "gate.npz").exists()
     assert "is not checked" in (made.path / "card.md").read_text()
-    assert sum(told) == images_to_look_at(material.split, settings) == len(material.split.ids["validation"])
+    assert sum(told) == images_to_look_at(dataset.split, settings) == len(dataset.split.ids["validation"])
 
 
-def test_progress_adds_up(small_bundle, small_run, material, tmp_path, monkeypatch):
+def test_progress_adds_up(small_bundle, small_run, dataset, tmp_path, monkeypatch):
     monkeypatch.setattr(export_module, "write_graph", lambda graph, path: shutil.copyfile(small_bundle / "model.onnx", path))
     told: list[int] = []
     settings = ExportSettings(gate_images=30, compared_images=1, selftest_images=1, rejection_rate=0.1)
-    made = export(small_run / "train" / "best.safetensors", material, tmp_path / "out", None, settings, told.append)
-    assert sum(told) == images_to_look_at(material.split, settings)
+    made = export(small_run / "train" / "best.safetensors", dataset, tmp_path / "out", None, settings, told.append)
+    assert sum(told) == images_to_look_at(dataset.split, settings)
     assert made.facts["gate"]["fitted"]["n_images"] == 30
     assert made.facts["gate"]["rejection_rate"] == 0.1
 
 
-def test_the_third_answer_is_chosen_on_what_the_bundle_says(small_bundle, small_run, material):
+def test_the_third_answer_is_chosen_on_what_the_bundle_says(small_bundle, small_run, dataset):
     facts = open_bundle(small_bundle).facts
     settings = PredictionSettings(split="validation", views=1)
-    found = predict_split(small_run / "train" / "best.safetensors", material.index, material.split, material.store, settings)
+    found = predict_split(small_run / "train" / "best.safetensors", dataset, settings)
     melanomas = found.labels == found.label_set.index("mel")
     assert facts["decision"]["threshold"] is None
     assert facts["decision"]["validation"]["n_watched"] == melanomas.sum()
     assert facts["decision"]["validation"]["n_lesions"] == len(np.unique(found.lesion_ids[melanomas]))
 
 
-def test_comparison_images_are_spread_over_the_part(material, small_run):
+def test_comparison_images_are_spread_over_the_part(dataset, small_run):
     _, info = load_network(small_run / "train" / "best.safetensors")
-    ids = np.array(material.split.ids["validation"])
-    images = comparison_images(ids, material.store, info.spec, 4)
+    ids = np.array(dataset.split.ids["validation"])
+    images = comparison_images(ids, dataset.store, info.spec, 4)
     assert images.shape == (4, 64, 64, 3)
-    frames = material.store.images[np.sort(material.store.rows([ids[0], ids[-1]]))]
+    frames = dataset.store.images[np.sort(dataset.store.rows([ids[0], ids[-1]]))]
     assert any(np.array_equal(images[0], frame[4:-4, 4:-4]) for frame in frames)
-    assert len(comparison_images(ids, material.store, info.spec, 10_000)) == len(ids)
+    assert len(comparison_images(ids, dataset.store, info.spec, 10_000)) == len(ids)
 
 
-def test_folders_of_the_user_do_not_travel(small_run, material):
+def test_folders_of_the_user_do_not_travel(small_run, dataset):
     network, info = load_network(small_run / "train" / "best.safetensors")
     model = dataclasses.replace(info.recipe.model, weights="/home/secret/w.safetensors")
     info = dataclasses.replace(info, recipe=dataclasses.replace(info.recipe, model=model))
     trained = export_module._Trained(small_run, "hash", network, info)
-    facts = export_module._facts(trained, material, "")
+    facts = export_module._facts(trained, dataset, "")
     assert "secret" not in json.dumps(facts)
     assert facts["origin"]["recipe"]["model"]["weights"] == "w.safetensors"

@@ -1,4 +1,4 @@
-"""The whole road on a few synthetic images, with a tiny network."""
+"""The whole pipeline on a few synthetic images, with a tiny network."""
 
 import json
 import os
@@ -11,12 +11,14 @@ import pytest
 from lesionlens.core.errors import CheckpointError
 from lesionlens.core.recipe import Recipe
 from lesionlens.core.recipe_file import load_recipe, recipe_from
+from lesionlens.core.run import Run
 from lesionlens.data.split import read_split
-from lesionlens.pipeline.execution import Journey, plan, travel
+from lesionlens.pipeline.execution import execute, plan
+from lesionlens.pipeline.job import ImageSource, Job
 from lesionlens.pipeline.stages import STAGES
 
 TINY = {
-    "name": "road",
+    "name": "pipeline",
     "input": {"size": 48},
     "model": {"name": "test_convnext", "weights": "none"},
     "augmentation": {"offline_fill": 0.3},
@@ -30,51 +32,51 @@ def recipe(*overrides: str) -> Recipe:
     return recipe_from(json.loads(json.dumps(TINY)), overrides)
 
 
-def walk(folder: Path, data: Path | None, *overrides: str, **options) -> list[str]:
-    journey = Journey(folder, recipe(*overrides), data)
-    return [step.name for step in travel(STAGES, journey, plan(STAGES, journey, **options)) if step.made]
+def run_pipeline(folder: Path, data: Path | None, *overrides: str, **options) -> list[str]:
+    job = Job(Run.at(folder), recipe(*overrides), ImageSource(data))
+    return [step.name for step in execute(STAGES, job, plan(STAGES, job, **options)) if step.made]
 
 
 @pytest.fixture(scope="module")
-def walked(synthetic_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("road") / "run"
-    assert walk(folder, synthetic_root) == [stage.name for stage in STAGES]
+def finished(synthetic_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pipeline") / "run"
+    assert run_pipeline(folder, synthetic_root) == [stage.name for stage in STAGES]
     return folder
 
 
 @pytest.fixture
-def copied(walked: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(walked, tmp_path / "run"))
+def copied(finished: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(finished, tmp_path / "run"))
 
 
-def test_every_artifact_is_there(walked):
+def test_every_artifact_is_there(finished):
     names = "index.csv audit.json audit.jpg split.json plan.csv gallery.png recipe.toml predictions.npz scores.json report.html"
     names += " store/images.npy train/best.safetensors train/last.safetensors train/history.jsonl explain/faithfulness.json"
     names += " explain/gallery.png bundle/bundle.json bundle/model.onnx compress/compression.json"
     names += " example/prediction.json example/overlay.png"
     for name in names.split():
-        assert (walked / name).stat().st_size > 0, name
-    assert load_recipe(walked / "recipe.toml") == recipe()
-    assert not list(walked.rglob("*.part"))
+        assert (finished / name).stat().st_size > 0, name
+    assert load_recipe(finished / "recipe.toml") == recipe()
+    assert not list(finished.rglob("*.part"))
 
 
-def test_scores_are_of_the_test_part_and_nothing_else(walked):
-    scores = json.loads((walked / "scores.json").read_text())
-    split = read_split(walked / "split.json")
-    with np.load(walked / "predictions.npz") as predictions:
+def test_scores_are_of_the_test_part_and_nothing_else(finished):
+    scores = json.loads((finished / "scores.json").read_text())
+    split = read_split(finished / "split.json")
+    with np.load(finished / "predictions.npz") as predictions:
         ids = set(predictions["image_ids"].tolist())
     assert ids == set(split.ids["test"])
     assert scores["n_images"] == len(ids)
     assert (scores["protocol"], scores["leaks"], scores["leak_rate"]) == ("lesion", False, 0.0)
 
 
-def test_a_second_walk_does_nothing(walked, synthetic_root):
-    assert walk(walked, synthetic_root) == []
+def test_a_second_run_does_nothing(finished, synthetic_root):
+    assert run_pipeline(finished, synthetic_root) == []
 
 
-def test_the_same_run_elsewhere_gives_the_same_scores(walked, synthetic_root, tmp_path):
-    walk(tmp_path / "again", synthetic_root)
-    first, second = (json.loads((folder / "scores.json").read_text()) for folder in (walked, tmp_path / "again"))
+def test_the_same_run_elsewhere_gives_the_same_scores(finished, synthetic_root, tmp_path):
+    run_pipeline(tmp_path / "again", synthetic_root)
+    first, second = (json.loads((folder / "scores.json").read_text()) for folder in (finished, tmp_path / "again"))
     assert first["metrics"] == second["metrics"]
 
 
@@ -87,23 +89,23 @@ def test_the_same_run_elsewhere_gives_the_same_scores(walked, synthetic_root, tm
         ("name=other", ["report"]),
     ],
 )
-def test_what_a_changed_setting_makes_anew(copied, synthetic_root, override, made):
-    journey = Journey(copied, recipe(override), synthetic_root)
-    todo = [name for name, wanted in plan(STAGES, journey).items() if wanted]
+def test_what_a_changed_setting_makes_again(copied, synthetic_root, override, made):
+    job = Job(Run.at(copied), recipe(override), ImageSource(synthetic_root))
+    todo = [name for name, stale in plan(STAGES, job).items() if stale]
     assert todo[: len(made)] == made
 
 
 def test_another_recipe_never_overwrites_a_finished_training(copied, synthetic_root):
     before = (copied / "train" / "last.safetensors").read_bytes()
     with pytest.raises(CheckpointError, match=r"another recipe: training.learning_rate.*--restart"):
-        walk(copied, synthetic_root, "training.learning_rate=2e-3")
+        run_pipeline(copied, synthetic_root, "training.learning_rate=2e-3")
     assert (copied / "train" / "last.safetensors").read_bytes() == before
 
 
 def test_new_images_are_noticed(copied, synthetic_root, tmp_path):
     data = Path(shutil.copytree(synthetic_root, tmp_path / "images"))
-    assert "index" in walk(copied, data, until="index")
-    assert walk(copied, data, until="index") == []
+    assert "index" in run_pipeline(copied, data, until="index")
+    assert run_pipeline(copied, data, until="index") == []
     image = next(data.rglob("*.jpg"))
     os.utime(image, (1, 1))
-    assert walk(copied, data, until="index") == ["index"]
+    assert run_pipeline(copied, data, until="index") == ["index"]

@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 
 from lesionlens.core.artifact import write_json
-from lesionlens.data.index import read_index
-from lesionlens.data.split import read_split
-from lesionlens.data.store import Store
+from lesionlens.core.run import Run
+from lesionlens.data.dataset import Dataset
 from lesionlens.explanation.explain import ExplainSettings, explain
 from lesionlens.reporting.heat_maps import LOCATION, heat_maps
 from lesionlens.reporting.report import build_report
@@ -17,10 +16,9 @@ from lesionlens.reporting.run_folder import read_run
 
 @pytest.fixture
 def explained_run(trained_run: Path) -> Path:
-    index = read_index(trained_run / "index.csv")
-    split, store = read_split(trained_run / "split.json", index), Store.open(trained_run / "store")
+    dataset = Dataset.of_run(Run.at(trained_run))
     settings = ExplainSettings(limit=12, random_networks=1, curve_images=3, curve_steps=2, cases=1)
-    explain(trained_run / "train" / "best.safetensors", index, split, store, trained_run / "explain", settings)
+    explain(trained_run / "train" / "best.safetensors", dataset, trained_run / "explain", settings)
     return trained_run
 
 

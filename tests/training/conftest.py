@@ -13,7 +13,7 @@ from lesionlens.data.sources.source import read_source
 from lesionlens.data.split import make_split
 from lesionlens.data.store import pack
 from lesionlens.training.distributed import World
-from lesionlens.training.run import Inputs
+from lesionlens.training.run import TrainingData
 
 # test_convnext has LayerNorm and drop path; lr is high so that weights move in a few steps
 RECIPE = Recipe(
@@ -51,6 +51,6 @@ def artifacts(synthetic_root, tmp_path_factory):
     index = read_source(synthetic_root)
     split = make_split(index, RECIPE.split)
     store = pack(index, input_spec(RECIPE.input), tmp_path_factory.mktemp("training") / "store")
-    inputs = Inputs(index, split, plan_training(index, split, RECIPE), store)
+    inputs = TrainingData(index, split, store, plan_training(index, split, RECIPE))
     world = World(torch.device("cpu"))
     return SimpleNamespace(inputs=inputs, recipe=RECIPE, changed=changed, world=world, validate=by_size)

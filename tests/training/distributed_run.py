@@ -13,7 +13,7 @@ from lesionlens.data.sources.source import read_source
 from lesionlens.data.split import make_split
 from lesionlens.data.store import Store
 from lesionlens.training.distributed import join_world
-from lesionlens.training.run import Inputs, train_run
+from lesionlens.training.run import TrainingData, train_run
 
 RECIPE = changed(
     augmentation={"mixup_p": 0.0, "cutmix_p": 0.0},  # partners are looked for in each process's part
@@ -26,7 +26,7 @@ def main(root: Path, store: Path, out: Path) -> None:
     torch.set_num_threads(1)
     index = read_source(root)
     split = make_split(index, RECIPE.split)
-    inputs = Inputs(index, split, plan_training(index, split, RECIPE), Store.open(store))
+    inputs = TrainingData(index, split, Store.open(store), plan_training(index, split, RECIPE))
     with join_world("cpu") as world:
         assert world.share({"rank": world.rank, "none": None}) == {"rank": 0, "none": None}
         assert float(world.sum(torch.tensor(float(world.rank + 1)))) == (3.0 if world.size == 2 else 1.0)

@@ -89,11 +89,11 @@ SCRIPT = """
     from lesionlens.data.split import make_split
     from lesionlens.data.store import Store
     from lesionlens.training.distributed import World
-    from lesionlens.training.run import Inputs, train_run
+    from lesionlens.training.run import TrainingData, train_run
 
     index = read_source(Path({root!r}))
     split = make_split(index, RECIPE.split)
-    inputs = Inputs(index, split, plan_training(index, split, RECIPE), Store.open(Path({store!r})))
+    inputs = TrainingData(index, split, Store.open(Path({store!r})), plan_training(index, split, RECIPE)))
     fed = 0
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may start its background jobs deaf to it
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -151,8 +152,13 @@ def count_by_class(plan: Plan, index: Index) -> dict[str, dict[str, int]]:
 
 
 def plan_inputs(split: Split, recipe: Recipe) -> dict[str, str]:
-    """Hashes of what a plan is made from, for its stamp."""
+    """Hashes of what a plan belongs to, for its stamp."""
     return {"split": split.hash, "recipe": recipe.hash("seed", "augmentation")}
+
+
+def plan_facts(stamp: dict[str, Any]) -> dict[str, Any]:
+    """What the stamp of a plan says it belongs to; 0.1.0 kept it under `made_from`."""
+    return {**stamp["made_from"], **stamp["facts"]}
 
 
 def write_plan(plan: Plan, path: Path, split: Split, recipe: Recipe) -> None:
@@ -168,7 +174,7 @@ def write_plan(plan: Plan, path: Path, split: Split, recipe: Recipe) -> None:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(COLUMNS)
         writer.writerows(zip(plan.image_ids, plan.copies, plan.seeds, strict=True))
-    write_stamp(path, plan_inputs(split, recipe), {"rows": len(plan), "originals": len(plan.originals), "hash": plan.hash})
+    write_stamp(path, {}, {**plan_inputs(split, recipe), "rows": len(plan), "hash": plan.hash})
 
 
 def read_plan(path: Path, split: Split | None = None) -> Plan:
@@ -191,7 +197,7 @@ def read_plan(path: Path, split: Split | None = None) -> Plan:
         raise ArtifactError(f"plan {path} is not readable ({error}); {REMEDY}") from error
     if split is not None:
         check_plan(plan, split)
-        if stamp["made_from"].get("split") != split.hash:
+        if plan_facts(stamp).get("split") != split.hash:
             raise ArtifactError(f"plan {path} was made from another split; {REMEDY}")
     if stamp["hash"] != hash_file(path):
         raise ArtifactError(f"plan {path} was changed after it was made; {REMEDY}")

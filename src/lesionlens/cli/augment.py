@@ -2,80 +2,60 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lesionlens.cli.console import emit, note, progress_bar
+from lesionlens.cli.console import REPORTER, emit
+from lesionlens.cli.options import IndexArgument, Json, Set
 
 if TYPE_CHECKING:
-    from lesionlens.augment.offline import Plan
     from lesionlens.core.recipe import Recipe
-    from lesionlens.data.index import Index
-    from lesionlens.data.split import Split
+    from lesionlens.core.run import Run
 
 
 def augment(
-    index: Annotated[Path, typer.Argument(help="index.csv, as `lesionlens index` wrote it.")] = Path("index.csv"),
-    split: Annotated[Path, typer.Argument(help="split.json, as `lesionlens split` wrote it.")] = Path("split.json"),
-    recipe: Annotated[Path | None, typer.Option(help="Recipe whose [augmentation] says how; its defaults if not given.")] = None,
-    overrides: Annotated[list[str] | None, typer.Option("--set", help="Such as seed=1; repeatable.")] = None,
+    index: IndexArgument = Path("index.csv"),
+    split: Annotated[Path, typer.Argument(help="split.json written by `lesionlens split`.", dir_okay=False)] = Path("split.json"),
+    recipe: Annotated[str, typer.Option(help="Recipe whose [[augmentation]] says how; defaults if not given.")] = "",
+    overrides: Set = None,
     out: Annotated[Path, typer.Option(help="Plan to write.")] = Path("plan.csv"),
     materialise: Annotated[Path | None, typer.Option(help="Also write every copy as PNG into this folder.")] = None,
     gallery: Annotated[Path | None, typer.Option(help="Also draw every augmentation on one lesion into this PNG.")] = None,
-    image: Annotated[str, typer.Option(help="The lesion of the gallery, an image_id.")] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    image: Annotated[str, typer.Option(help="Image id of the lesion in the gallery.")] = "",
+    as_json: Json = False,
 ) -> None:
-    """Plan the augmented copies of the training images; write them, or picture them, on request."""
-    from lesionlens.augment.offline import count_by_class, plan_training, write_plan
+    """Plan the augmented copies of the training images; write or draw them on request."""
     from lesionlens.core.errors import RecipeError
-    from lesionlens.core.recipe_file import load_recipe, recipe_from
-    from lesionlens.data.index import read_index
-    from lesionlens.data.split import read_split
+    from lesionlens.core.recipe_file import recipe_or_defaults
+    from lesionlens.core.run import Run
+    from lesionlens.pipeline.model_stages import augment as plan_copies
 
     if image and gallery is None:
         raise RecipeError(
             f"--image {image} says which lesion a gallery shows; give the picture's file too: --gallery gallery.png"
         )
-    chosen = load_recipe(recipe, overrides or ()) if recipe else recipe_from({}, overrides or ())
-    known = read_index(index)
-    parted = read_split(split, known)
-    plan = plan_training(known, parted, chosen)
-    write_plan(plan, out, parted, chosen)
-    counts = count_by_class(plan, known)
-    facts = {"plan": str(out), "rows": len(plan), "originals": len(plan.originals), "by_class": counts, "hash": plan.hash}
-    lines = [
-        f"{out}: {len(plan)} rows, {len(plan.originals)} originals and {len(plan) - len(plan.originals)} copies",
-        *_table(counts),
-    ]
+    resolved = recipe_or_defaults(recipe, overrides or ())
+    run = Run.at(out.parent, index=index, split=split, plan=out, gallery=gallery)
+    result = plan_copies(run, resolved, image, gallery is not None)
     if materialise is not None:
-        facts |= {"files": str(materialise), "n_files": _materialise(plan, known, chosen, materialise)}
-        lines.append(f"{materialise}: {facts['n_files']} PNG files")
-    if gallery is not None:
-        facts |= {"gallery": str(gallery), "image_id": _gallery(known, parted, chosen, gallery, image)}
-        lines.append(f"{gallery}: every augmentation on {facts['image_id']}")
-    emit(facts, as_json, "\n".join(lines))
+        n_files = _materialise(run, resolved, materialise)
+        content = {**result.content, "files": str(materialise), "n_files": n_files}
+        result = replace(result, content=content, text=f"{result.text}\n{materialise}: {n_files} PNG files")
+    emit(result, as_json)
 
 
-def _table(counts: dict[str, dict[str, int]]) -> list[str]:
-    width = max(len(code) for code in counts)
-    return [f"  {code:{width}}  {row['originals']:6} originals + {row['copies']:6} copies" for code, row in counts.items()]
-
-
-def _materialise(plan: Plan, index: Index, recipe: Recipe, folder: Path) -> int:
+def _materialise(run: Run, recipe: Recipe, folder: Path) -> int:
     from lesionlens.augment.files import materialise
+    from lesionlens.augment.offline import read_plan
     from lesionlens.augment.policy import table_3
     from lesionlens.data.image import frame_spec
+    from lesionlens.data.index import read_index
 
     if recipe.augmentation.offline_pixels == "fresh":
-        note("this recipe draws its copies anew each epoch; the files hold the plan's own draw")
-    policy = table_3(recipe.augmentation.probabilities)
-    with progress_bar("Writing copies", len(plan) - len(plan.originals)) as advance:
-        return materialise(plan, index, frame_spec(recipe.input), policy, folder, advance)
-
-
-def _gallery(index: Index, split: Split, recipe: Recipe, path: Path, image_id: str) -> str:
-    from lesionlens.augment.gallery import save_gallery
-
-    return save_gallery(index, split, recipe, path, image_id)
+        REPORTER.note("this recipe draws its copies again in each epoch; the files hold the plan's own draw")
+    plan, policy = read_plan(run.plan), table_3(recipe.augmentation.probabilities)
+    with REPORTER.bar("Writing copies", len(plan) - len(plan.originals)) as advance:
+        return materialise(plan, read_index(run.index), frame_spec(recipe.input), policy, folder, advance)

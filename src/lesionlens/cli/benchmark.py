@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lesionlens.cli.console import emit, note, progress_bar
+from lesionlens.cli.console import emit_text, note, progress_bar
 
 
 def benchmark(
@@ -34,4 +34,4 @@ def benchmark(
         note(f"left out: {text}")
     with progress_bar("Measuring", settings.rounds_in_all) as advance:
         result = measure_bundles(contenders, settings, advance)
-    emit({**result, "left_out": left_out}, as_json, text_of(result))
+    emit_text({**result, "left_out": left_out}, as_json, text_of(result))

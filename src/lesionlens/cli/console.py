@@ -7,14 +7,33 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
+
+from lesionlens.core.progress import Reporter
 
 BROKEN_PIPE = 141  # what a shell makes of SIGPIPE
 
 
-def emit(result: dict[str, Any], as_json: bool, text: str) -> None:
+class Result(Protocol):
+    """What a stage gives back; see `pipeline.job.StageResult`."""
+
+    @property
+    def text(self) -> str:
+        """For people."""
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """JSON-ready."""
+
+
+def emit(result: Result, as_json: bool) -> None:
+    """Print the result of a stage: one JSON object, or the text for people."""
+    emit_text(result.content, as_json, result.text)
+
+
+def emit_text(content: dict[str, Any], as_json: bool, text: str) -> None:
     """Print the result of a command: one JSON object, or the text for people."""
-    put(json.dumps(result, ensure_ascii=False) if as_json else text)
+    put(json.dumps(content, ensure_ascii=False) if as_json else text)
 
 
 def put(text: str) -> None:
@@ -63,3 +82,6 @@ def progress_bar(description: str, total: int) -> Iterator[Callable[[int], None]
     with Progress(*columns, console=Console(stderr=True)) as progress:
         task = progress.add_task(description, total=total)
         yield lambda steps: progress.advance(task, steps)
+
+
+REPORTER = Reporter(note, progress_bar)

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from lesionlens.cli.console import emit, note, progress_bar
+from lesionlens.cli.console import emit_text, note, progress_bar
 
 
 def download(
@@ -28,7 +28,9 @@ def download(
     with _bars() as progress:
         files = download_files(name, folder, base, progress)
     listed = "\n".join(f"  {path}" for path in files)
-    emit({"name": name, "root": str(folder), "files": [str(path) for path in files]}, as_json, f"{folder} is complete:\n{listed}")
+    emit_text(
+        {"name": name, "root": str(folder), "files": [str(path) for path in files]}, as_json, f"{folder} is complete:\n{listed}"
+    )
 
 
 @contextmanager

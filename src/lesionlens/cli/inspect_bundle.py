@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lesionlens.cli.console import emit
+from lesionlens.cli.console import emit_text
 
 
 def inspect(
@@ -19,6 +19,6 @@ def inspect(
     from lesionlens.core.errors import BundleError
 
     found = inspect_bundle(bundle)
-    emit(found.to_json(), as_json, found.text())
+    emit_text(found.to_json(), as_json, found.text())
     if found.failed:
         raise BundleError(f"bundle {bundle} fails its self-test: {', '.join(found.failed)}; do not use it here")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lesionlens.cli.console import emit
+from lesionlens.cli.console import emit_text
 
 record = typer.Typer(
     name="record", help="Export the record of `serve`, and keep it no longer than allowed.", no_args_is_help=True
@@ -55,4 +55,4 @@ def retain(
 
     found = delete(_file(path), days)
     text = f"deleted {found.answers} answers, {found.reviews} reviews, {found.refusals} refusals, {found.images} images"
-    emit(found._asdict(), as_json, text)
+    emit_text(found._asdict(), as_json, text)

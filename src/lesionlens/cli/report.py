@@ -8,19 +8,16 @@ from typing import Annotated
 import typer
 
 from lesionlens.cli.console import emit
+from lesionlens.cli.options import Json
 
 
 def report(
-    run: Annotated[Path, typer.Argument(help="Run folder with recipe, index, split, predictions and scores.")],
+    run: Annotated[Path, typer.Argument(help="Run folder with recipe, index, split, predictions and scores.", file_okay=False)],
     out: Annotated[Path | None, typer.Option(help="File to write; report.html in the run folder if not given.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Write a run's report: one HTML file that needs nothing else."""
-    from lesionlens.reporting.formats import size_text
-    from lesionlens.reporting.report import write_report
+    from lesionlens.core.run import Run
+    from lesionlens.pipeline.delivery_stages import report as write_report
 
-    written = write_report(run, out or run / "report.html")
-    lines = [f"{written.path} ({size_text(written.size_bytes)})"]
-    lines += [f"left out: {name}: {reason}" for name, reason in written.left_out.items()]
-    result = {"report": str(written.path), "size_bytes": written.size_bytes, "left_out": written.left_out}
-    emit(result, as_json, "\n".join(lines))
+    emit(write_report(Run.at(run, report=out)), as_json)

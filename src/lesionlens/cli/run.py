@@ -1,78 +1,94 @@
-"""The command `run`: the whole road, from images to the report."""
+"""The command `run`: the whole pipeline, from images to the report."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lesionlens.cli.console import emit, note, progress_bar
+from lesionlens.cli.console import REPORTER, emit_text
+from lesionlens.cli.options import Json, Layout, Set, column
+
+if TYPE_CHECKING:
+    from lesionlens.pipeline.job import Job
 
 SYNTHETIC = "synthetic"
+HEADLINE = ("accuracy", "balanced_accuracy", "macro_f1", "macro_auc", "ece")
+StageOption = Annotated[str, typer.Option(metavar="STAGE")]
 
 
 def run(
-    recipe: Annotated[Path, typer.Argument(help="A recipe, for example recipes/light.toml.")],
-    data: Annotated[str, typer.Option(help="Folder of images, a CSV that lists them, or: synthetic.")],
-    folder: Annotated[Path, typer.Option("--run", help="Run folder; every artifact goes there.")] = Path("runs/run"),
-    source: Annotated[str, typer.Option(help="auto, ham10000, isic, folder or table.")] = "auto",
-    overrides: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one key of the recipe; repeatable.")
-    ] = None,
-    start: Annotated[str, typer.Option("--from", metavar="STAGE", help="Make this stage and all behind it anew.")] = "",
-    until: Annotated[str, typer.Option("--until", metavar="STAGE", help="Stop behind this stage.")] = "",
-    dry: Annotated[bool, typer.Option("--plan", help="Only show what would be done.")] = False,
-    restart: Annotated[bool, typer.Option("--restart", help="Train from the first epoch, not where it stopped.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    recipe: Annotated[str, typer.Argument(help="Name or path of a recipe.")],
+    data: Annotated[str, typer.Option(help="Folder of images, a CSV that lists them, or `synthetic`.")],
+    folder: Annotated[Path, typer.Option("--run", help="Run folder; every artifact goes there.", file_okay=False)] = Path(
+        "runs/run"
+    ),
+    source: Annotated[Layout, typer.Option(help="Layout of the images.")] = Layout.auto,
+    image_column: Annotated[str, column("the image's id, file name or path")] = "",
+    dx_column: Annotated[str, column("the diagnosis")] = "",
+    lesion_column: Annotated[str, column("the lesion's id")] = "",
+    malignant: Annotated[list[str] | None, typer.Option(help="A diagnosis of your own that is malignant. Repeatable.")] = None,
+    overrides: Set = None,
+    start: Annotated[str, typer.Option("--from", metavar="STAGE", help="Run this stage and all after it again.")] = "",
+    until: Annotated[str, typer.Option("--until", metavar="STAGE", help="Stop after this stage.")] = "",
+    skip: Annotated[str, typer.Option("--skip", metavar="STAGES", help="Leave stages out, such as explain,compress.")] = "",
+    dry: Annotated[bool, typer.Option("--plan", help="Only show what would run.")] = False,
+    restart: Annotated[bool, typer.Option("--restart", help="Train from scratch, not from where it stopped.")] = False,
+    as_json: Json = False,
 ) -> None:
-    """Walk the whole road: index, audit, split, augment, pack, train, evaluate, explain, export,
-    compress, predict, report.
+    """Run the whole pipeline, from images to a report.
 
-    Stages whose inputs did not change are skipped. Stopped at any moment, the same command goes on.
+    Stages: index, audit, split, augment, pack, train, evaluate, explain, export, compress, predict, report.
+    Stages whose inputs did not change are skipped; stopped at any moment, the same command resumes.
     """
-    from lesionlens.core.artifact import read_json
     from lesionlens.core.recipe_file import load_recipe
-    from lesionlens.pipeline.artifacts import BUNDLE, EXAMPLE, REPORT, SCORES
-    from lesionlens.pipeline.execution import Journey, plan, travel
+    from lesionlens.core.run import Run
+    from lesionlens.pipeline.execution import execute, plan
+    from lesionlens.pipeline.job import ImageSource, Job
     from lesionlens.pipeline.stages import STAGES
 
-    resolved = load_recipe(recipe, overrides or ())
-    root = None if data == SYNTHETIC else Path(data).expanduser()
-    anew = restart or start in ("train", *(stage.name for stage in STAGES[: [s.name for s in STAGES].index("train")]))
-    journey = Journey(folder, resolved, root, source, note, progress_bar, anew)
-    todo = plan(STAGES, journey, start, until)
-    note(
-        f"{resolved.name} in {folder}: "
-        + ", ".join(f"{name} {'to do' if wanted else 'up to date'}" for name, wanted in todo.items())
-    )
-    result: dict[str, Any] = {
-        "run": str(folder),
-        "stages": {name: "to do" if wanted else "up to date" for name, wanted in todo.items()},
-    }
+    resolved = load_recipe(Path(recipe), overrides or ())
+    columns = {"image": image_column, "dx": dx_column, "lesion": lesion_column}
+    given = {name: value for name, value in columns.items() if value}
+    images = ImageSource(None if data == SYNTHETIC else Path(data).expanduser(), source, given, tuple(malignant or ()))
+    names = [stage.name for stage in STAGES]
+    from_scratch = restart or start in names[: names.index("train") + 1]
+    job = Job(Run.at(folder), resolved, images, REPORTER, from_scratch)
+    todo = plan(STAGES, job, start, until, [name.strip() for name in skip.split(",") if name.strip()])
+    states = {name: "to do" if stale else "up to date" for name, stale in todo.items()}
+    REPORTER.note(f"{resolved.name} in {folder}: " + ", ".join(f"{name} {state}" for name, state in states.items()))
+    result: dict[str, Any] = {"run": str(folder), "stages": states}
     if not dry:
-        for step in travel(STAGES, journey, todo):
-            note(f"{step.name}: {step.text}" + (f" ({step.seconds:.1f} s)" if step.made else ""))
-            result["stages"][step.name] = "made" if step.made else "up to date"
-        if "evaluate" in todo:
-            result["scores"] = read_json(journey.path(SCORES))
-        if "predict" in todo:
-            result["bundle"] = str(journey.path(BUNDLE))
-            result["example"] = read_json(journey.path(EXAMPLE))
-        if "report" in todo:
-            result["report"] = str(journey.path(REPORT))
-    emit(result, as_json, _closing(result, dry))
+        for step in execute(STAGES, job, todo):
+            REPORTER.note(f"{step.name}: {step.text}" + (f" ({step.seconds:.1f} s)" if step.made else ""))
+            states[step.name] = "made" if step.made else "up to date"
+        result |= _outputs(job, todo)
+    emit_text(result, as_json, _summary(result, dry))
 
 
-def _closing(result: dict[str, Any], dry: bool) -> str:
+def _outputs(job: Job, todo: dict[str, bool]) -> dict[str, Any]:
+    from lesionlens.core.artifact import read_json
+
+    outputs: dict[str, Any] = {}
+    if "evaluate" in todo:
+        outputs["scores"] = read_json(job.run.scores)
+    if "predict" in todo:
+        outputs |= {"bundle": str(job.run.bundle), "example": read_json(job.run.example)}
+    if "report" in todo:
+        outputs["report"] = str(job.run.report)
+    return outputs
+
+
+def _summary(result: dict[str, Any], dry: bool) -> str:
     if dry:
         return "\n".join(f"{name:9} {state}" for name, state in result["stages"].items())
-    if "report" not in result:
+    if "report" not in result or "scores" not in result:
         return f"{result['run']}: done until {list(result['stages'])[-1]}"
     metrics = result["scores"]["metrics"]
-    shown = "\n".join(_metric(name, metrics[name]) for name in ("accuracy", "balanced_accuracy", "macro_f1", "macro_auc", "ece"))
+    shown = "\n".join(_metric(name, metrics[name]) for name in HEADLINE)
     marks = " (LEAKING protocol)" if result["scores"]["leaks"] else ""
-    made = "\n".join(f"{name + ':':8}{result[name]}" for name in ("bundle", "report"))
+    made = "\n".join(f"{name + ':':8}{result[name]}" for name in ("bundle", "report") if name in result)
     return f"test split, 95 % intervals by lesion{marks}\n{shown}\n{made}"
 
 

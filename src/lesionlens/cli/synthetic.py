@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lesionlens.cli.console import emit, progress_bar
+from lesionlens.cli.console import emit_text, progress_bar
 
 
 def synthetic(
@@ -24,4 +24,4 @@ def synthetic(
     with progress_bar("drawing synthetic images", n_images) as advance:
         write_synthetic(root, n_images, seed, width, height, progress=advance)
     result = {"root": str(root), "metadata": str(root / METADATA), "n_images": n_images, "seed": seed, "source": "synthetic"}
-    emit(result, as_json, f"{root}: {n_images} synthetic images of {width}x{height} in HAM10000's layout, seed {seed}")
+    emit_text(result, as_json, f"{root}: {n_images} synthetic images of {width}x{height} in HAM10000's layout, seed {seed}")

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from lesionlens.cli.console import emit, note
+from lesionlens.cli.console import emit_text, note
 
 token = typer.Typer(name="token", help="Make, list and revoke access tokens of `serve`.", no_args_is_help=True)
 Tokens = Annotated[Path | None, typer.Option("--tokens", help="File of tokens; the same as for serve.")]
@@ -34,7 +34,7 @@ def create(
 
     path = _file(tokens)
     secret = create_token(path, name, role, expires)
-    emit({"name": name, "role": role, "token": secret, "tokens": str(path)}, as_json, secret)
+    emit_text({"name": name, "role": role, "token": secret, "tokens": str(path)}, as_json, secret)
     note(f"kept the hash in {path}; the token itself cannot be shown again")
 
 
@@ -63,4 +63,4 @@ def revoke(
     from lesionlens.serving.access import revoke_token
 
     revoke_token(_file(tokens), name)
-    emit({"revoked": name}, as_json, f"revoked {name}")
+    emit_text({"revoked": name}, as_json, f"revoked {name}")

@@ -19,8 +19,8 @@ def predicted(source: Source, form: Form, part: str) -> Predictions:
         **source.made_from(),
     }
     if not is_current(path, made_from):
-        images = source.part(part)
-        with source.listener.bar(f"{form.name}, {part} part", len(images)) as advance:
+        images = source.images(part)
+        with source.reporter.bar(f"{form.name}, {part} part", len(images)) as advance:
             write_predictions(measure.predict(form, images, source.settings.batch_size, advance), path)
         write_stamp(path, made_from)
     return read_predictions(path)

@@ -68,7 +68,7 @@ def _made(source: Source, name: str) -> Made:
     except ModelError as error:
         if name == "fp32":
             raise
-        source.listener.say(f"{name} is left out: {error}")
+        source.reporter.note(f"{name} is left out: {error}")
         return Made((), None, reason=str(error), failed=True)
 
 
@@ -111,7 +111,7 @@ def _agreeing_maps(source: Source, made: Mapping[str, Made], reference: Form, ro
 def _map_agreement(source: Source, form: Form, reference: Form) -> Any:
     files = {"file": hash_file(form.file), "reference": hash_file(reference.file), "form": f"{form.name} {form.precision}"}
     path = source.out / form.variant / f"maps.{form.runtime}.json"
-    part = source.part("test")
+    part = source.images("test")
     return source.remembered(
         path, {**files, **source.made_from()}, lambda: measure.map_agreement(form, reference, part, MAPS_IMAGES)
     )
@@ -144,11 +144,11 @@ def _add_costs(source: Source, forms: list[Form], rows: list[dict[str, Any]]) ->
 
 def _measured_costs(source: Source, forms: list[Form]) -> dict[str, Any]:
     settings = source.settings
-    part = source.part("validation")
+    part = source.images("validation")
     images = part.pixels(part.spread(TIMED_IMAGES))
     found: dict[str, Any] = {form.name: {"times": {}} for form in forms}
     total = benchmark.rounds_in_all(settings.batch_sizes, settings.rounds)
-    with source.listener.bar("Measuring time", total) as advance:
+    with source.reporter.bar("Measuring time", total) as advance:
         for size in settings.batch_sizes:
             calls = {form.name: form.load(settings.threads, size) for form in forms}
             for name, times in benchmark.measure(calls, images, (size,), settings.rounds, advance).items():
@@ -163,7 +163,7 @@ def _measured_costs(source: Source, forms: list[Form]) -> dict[str, Any]:
 def _content(
     source: Source, reference: Predictions, rows: list[dict[str, Any]], verdicts: Mapping[str, Verdict | None]
 ) -> dict[str, Any]:
-    info, split = source.info, source.material.split
+    info, split = source.info, source.dataset.split
     main = verdicts.get("int8")
     why = main.why if main is not None else "no int8 was made."
     default = {"variant": "int8" if main is not None and main.default else "fp32", "why": why}
@@ -197,7 +197,7 @@ def _notes(source: Source, rows: list[dict[str, Any]]) -> list[str]:
         "Rows of openvino and onnxruntime compute the heat maps of all diagnoses as well; those of pytorch do not.",
         "The 30 % zeros of pruned are multiplied like any number: neither its file nor its time can be smaller.",
     ]
-    if source.material.split.leaks:
+    if source.dataset.split.leaks:
         found.append("LEAKING SPLIT: these metrics are too good; do not report them alone.")
     if fast_int8() is False and any("int8" in row["variant"] for row in rows):
         found.append("This processor has no int8 products (VNNI); int8 is right here but perhaps not faster than fp32.")

@@ -13,7 +13,7 @@ from lesionlens.training.checkpoint import load_network
 from lesionlens.training.distill import Teacher
 from lesionlens.training.distributed import World
 from lesionlens.training.loop import Progress
-from lesionlens.training.run import Descent, Inputs
+from lesionlens.training.run import Descent, TrainingData
 
 
 def student_recipe(teacher: Recipe, recipe: CompressionRecipe) -> Recipe:
@@ -32,7 +32,7 @@ def student_recipe(teacher: Recipe, recipe: CompressionRecipe) -> Recipe:
 
 def distill(
     teacher_checkpoint: Path,
-    inputs: Inputs,
+    inputs: TrainingData,
     recipe: CompressionRecipe,
     out: Path,
     progress: Progress | None = None,
@@ -70,7 +70,7 @@ def distill(
     check_elsewhere(teacher_checkpoint, out)
     network, info = load_network(teacher_checkpoint)
     resolved = student_recipe(info.recipe, recipe)
-    check_belongs(teacher_checkpoint, info, inputs.index, inputs.split, inputs.store)
+    check_belongs(teacher_checkpoint, info, inputs)
     weight = recipe.distillation_weight
     settings = {"distillation_temperature": recipe.distillation_temperature, "distillation_weight": weight}
     derived = {"by": "distilled", "parent": hash_file(teacher_checkpoint), **settings}

@@ -12,7 +12,7 @@ from lesionlens.evaluation.validate import validator
 from lesionlens.training.distributed import World, choose_device
 from lesionlens.training.history import Epoch
 from lesionlens.training.loop import Progress
-from lesionlens.training.run import BEST_FILE, Descent, Inputs, train_run
+from lesionlens.training.run import BEST_FILE, Descent, TrainingData, train_run
 
 Told = Callable[[Epoch], None]
 
@@ -50,7 +50,13 @@ def check_elsewhere(checkpoint: Path, out: Path) -> None:
 
 
 def continue_training(
-    inputs: Inputs, recipe: Recipe, out: Path, descent: Descent, progress: Progress | None, told: Told | None, world: World | None
+    inputs: TrainingData,
+    recipe: Recipe,
+    out: Path,
+    descent: Descent,
+    progress: Progress | None,
+    told: Told | None,
+    world: World | None,
 ) -> Path:
     """Train what `descent` says, or go on where an earlier call stopped; the best epoch on validation is kept.
 

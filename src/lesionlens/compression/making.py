@@ -144,7 +144,7 @@ def _static(source: Source, name: str, parent: Parent, chosen: Sequence[str]) ->
     path = source.out / name / INT8_FILE
     made_from = _int8_inputs(source, parent)
     if not is_current(path, made_from):
-        source.listener.say(f"{name}: calibrating on {source.recipe.calibration_images} training images")
+        source.reporter.note(f"{name}: calibrating on {source.recipe.calibration_images} training images")
         static_int8(parent.graph, _calibration_images(source), path, _goal(source))
         write_stamp(path, made_from)
     precision = _float_precision(source, name, path, parent)
@@ -193,7 +193,7 @@ def _int8_inputs(source: Source, parent: Parent) -> dict[str, str]:
 
 def _calibration_images(source: Source) -> np.ndarray:
     """Training images as they are, not augmented, drawn by the recipe's seed."""
-    part = source.part("train")
+    part = source.images("train")
     drawn = generator("calibration", source.info.recipe.seed).permutation(len(part.ids))[: source.recipe.calibration_images]
     return part.pixels(tuple(part.ids[number] for number in sorted(drawn.tolist())))
 
@@ -201,7 +201,7 @@ def _calibration_images(source: Source) -> np.ndarray:
 def _goal(source: Source) -> AccuracyGoal | None:
     if source.recipe.accuracy_drop == 0:
         return None
-    part, index = source.part("validation"), source.material.index
+    part, index = source.images("validation"), source.dataset.index
     records = index.by_id()
     labels = np.array([index.labels.index(records[image_id].dx) for image_id in part.ids])
     return AccuracyGoal(part, labels, source.recipe.accuracy_drop)
@@ -214,7 +214,7 @@ def _dynamic_of(source: Source, name: str, parent: Parent) -> Made:
     path = source.out / name / PACKED_FILE
     made_from = {"checkpoint": hash_file(parent.checkpoint)}
     if not is_current(path, made_from):
-        source.listener.say(f"{name}: packing linear layers")
+        source.reporter.note(f"{name}: packing linear layers")
         with atomic_file(path) as temporary:
             temporary.write_bytes(safetensors.torch.save(tensors))
         write_stamp(path, made_from)
@@ -249,6 +249,6 @@ def _compared(
 
 
 def _reference(source: Source, parent: Parent) -> tuple[np.ndarray, Outputs]:
-    part = source.part("validation")
+    part = source.images("validation")
     images = part.pixels(part.spread(source.settings.compared_images))
     return images, run_graph(GraphNetwork(parent.network, source.info.spec, parent.temperature), images)

@@ -1,4 +1,4 @@
-"""What a form of a network says about one part of the split, and how far it is from fp32."""
+"""What a form of a network says about one split, and how far it is from fp32."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from lesionlens.bundle.engines import Limits, load_engine
 from lesionlens.compression.contenders import Form
 from lesionlens.compression.table import COLUMNS
 from lesionlens.core.artifact import hash_file
-from lesionlens.core.errors import ModelError, RecipeError
+from lesionlens.core.errors import ModelError
+from lesionlens.data.dataset import Dataset
 from lesionlens.data.image import InputSpec, centre_crop
 from lesionlens.evaluation.cases import Cases
 from lesionlens.evaluation.compare import compare
@@ -21,42 +22,35 @@ from lesionlens.evaluation.evaluate import with_truth
 from lesionlens.evaluation.intervals import lesion_bootstrap
 from lesionlens.evaluation.metrics import balanced_accuracy
 from lesionlens.evaluation.predictions import Origin, Predictions
-from lesionlens.export.export import Material
 
 LEAST_PROBABILITY = 1e-30  # a softmax in float32 may give 0, whose logarithm is no number
 POINTING_CELLS = 1.5  # a maximum that moved by a diagonal neighbour is still the same place
 
 
 @dataclass(frozen=True, eq=False)
-class Part(Sequence[np.ndarray]):
-    """Images of one part of a split, read only when they are asked for; each item is uint8 (1, S, S, 3).
+class SplitImages(Sequence[np.ndarray]):
+    """Images of one split, read only when they are asked for; each item is uint8 (1, S, S, 3).
 
     Attributes:
-        name: `training`, `validation` or `test`.
+        name: `train`, `validation` or `test`.
         ids: image ids; those that the store dropped are left out.
-        material: index, split and store.
+        dataset: index, split and store.
         spec: how the network sees them.
     """
 
     name: str
     ids: tuple[str, ...]
-    material: Material
+    dataset: Dataset
     spec: InputSpec
 
     @classmethod
-    def of(cls, name: str, material: Material, spec: InputSpec) -> Part:
-        """One part of a split.
+    def of(cls, name: str, dataset: Dataset, spec: InputSpec) -> SplitImages:
+        """One split.
 
         Raises:
             RecipeError: if it holds no images.
         """
-        ids = tuple(image_id for image_id in material.split.ids[name] if image_id not in material.store.dropped)
-        if not ids:
-            raise RecipeError(
-                f"the {name} part of this {material.split.protocol!r} split holds no images, and compression needs some; "
-                "make another split with: lesionlens split"
-            )
-        return cls(name, ids, material, spec)
+        return cls(name, dataset.ids(name), dataset, spec)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -67,17 +61,17 @@ class Part(Sequence[np.ndarray]):
 
     def pixels(self, ids: tuple[str, ...]) -> np.ndarray:
         """Prepared images, uint8 (n, S, S, 3), in memory."""
-        store = self.material.store
+        store = self.dataset.store
         return np.ascontiguousarray(centre_crop(store.images[store.rows(ids)], self.spec.size))
 
     def spread(self, count: int) -> tuple[str, ...]:
-        """At most `count` ids, spread evenly over the part."""
+        """At most `count` ids, spread evenly over the images."""
         chosen = np.unique(np.linspace(0, len(self.ids) - 1, min(count, len(self.ids))).round().astype(int))
         return tuple(self.ids[number] for number in chosen)
 
 
-def predict(form: Form, part: Part, batch_size: int = 32, progress: Callable[[int], None] | None = None) -> Predictions:
-    """What a form says about a part, with the truth beside it.
+def predict(form: Form, images: SplitImages, batch_size: int = 32, progress: Callable[[int], None] | None = None) -> Predictions:
+    """What a form says about a split, with the truth beside it.
 
     Logits are the logarithms of its probabilities, so they hold the temperature already.
 
@@ -86,16 +80,16 @@ def predict(form: Form, part: Part, batch_size: int = 32, progress: Callable[[in
     """
     call = form.load(batch_size=batch_size)
     found = []
-    for start in range(0, len(part.ids), batch_size):
-        ids = part.ids[start : start + batch_size]
-        found.append(call(part.pixels(ids)))
+    for start in range(0, len(images.ids), batch_size):
+        ids = images.ids[start : start + batch_size]
+        found.append(call(images.pixels(ids)))
         if progress is not None:
             progress(len(ids))
     probabilities = np.concatenate(found)
     if not np.isfinite(probabilities).all():
-        raise ModelError(f"{form.name} gives NaN on the {part.name} part; leave it out of compression.variants")
+        raise ModelError(f"{form.name} gives NaN on the {images.name} split; leave it out of compression.variants")
     logits = np.log(np.maximum(probabilities.astype(np.float64), LEAST_PROBABILITY)).astype(np.float32)
-    return with_truth(logits, part.ids, part.material.index, part.material.split, _origin(form, part))
+    return with_truth(logits, images.ids, images.dataset, _origin(form, images))
 
 
 def metrics(found: Predictions, reference: Predictions, resamples: int, confidence: float) -> dict[str, dict[str, float | None]]:
@@ -141,7 +135,7 @@ def agreement(found: Predictions, reference: Predictions) -> dict[str, float]:
     }
 
 
-def map_agreement(form: Form, reference: Form, part: Part, count: int = 200) -> dict[str, Any]:
+def map_agreement(form: Form, reference: Form, images: SplitImages, count: int = 200) -> dict[str, Any]:
     """How alike the heat maps of two forms are, for the first choice of the reference and over all diagnoses.
 
     Args:
@@ -157,8 +151,8 @@ def map_agreement(form: Form, reference: Form, part: Part, count: int = 200) -> 
     """
     engines = [load_engine(each.runtime, each.file, each.size, each.precision, Limits()) for each in (form, reference)]
     first, every, near = [], [], []
-    for image_id in part.spread(count):
-        image = part.pixels((image_id,))
+    for image_id in images.spread(count):
+        image = images.pixels((image_id,))
         one, other = (engine.run(image) for engine in engines)
         assert one.maps is not None, "the form has maps"
         assert other.maps is not None, "fp32 has maps"
@@ -190,16 +184,16 @@ def _spread(values: list[float]) -> dict[str, float | None]:
     return {"median": float(np.median(defined)), "p05": float(np.quantile(defined, 0.05))}
 
 
-def _origin(form: Form, part: Part) -> Origin:
-    split, store, index = part.material.split, part.material.store, part.material.index
+def _origin(form: Form, images: SplitImages) -> Origin:
+    split, store, index = images.dataset.split, images.dataset.store, images.dataset.index
     return Origin(
         name=form.name,
         seed=0,
         protocol=split.protocol,
         leaks=split.leaks,
-        leak_rate=split.leak_rate.get(part.name),
-        split=part.name,
+        leak_rate=split.leak_rate.get(images.name),
+        split=images.name,
         precision=form.precision,
-        n_dropped=len(split.ids[part.name]) - len(part.ids),
+        n_dropped=images.dataset.n_dropped(images.name),
         hashes={"file": hash_file(Path(form.file)), "split": split.hash, "store": store.hash, "index": index.hash},
     )

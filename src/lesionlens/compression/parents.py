@@ -15,7 +15,7 @@ from lesionlens.core.artifact import hash_file, hash_value, is_current, stamp_pa
 from lesionlens.evaluation.evaluate import PredictionSettings, predict_split
 from lesionlens.export.export import ExportSettings, export
 from lesionlens.training.checkpoint import load_network
-from lesionlens.training.run import BEST_FILE, HISTORY_FILE, LAST_FILE, Inputs
+from lesionlens.training.run import BEST_FILE, HISTORY_FILE, LAST_FILE, TrainingData
 
 BUNDLE = "bundle"
 BEGUN_FILE = "begun"
@@ -56,12 +56,12 @@ def parent_of(source: Source, name: str = "fp32") -> Parent:
     made_from = {"checkpoint": hash_file(checkpoint), **source.images_hash()}
     folder = source.out / name / BUNDLE
     if not ((folder / FACTS_FILE).is_file() and is_current(folder, made_from)):
-        source.listener.say(f"{name}: writing its bundle")
+        source.reporter.note(f"{name}: writing its bundle")
         wanted = PredictionSettings(views=1, batch_size=source.settings.batch_size)
-        material = source.material
+        dataset = source.dataset
         stamp_path(folder).unlink(missing_ok=True)
-        measured = predict_split(checkpoint, material.index, material.split, material.store, wanted)
-        export(checkpoint, material, folder, measured, _export_settings(source, name))
+        measured = predict_split(checkpoint, dataset, wanted)
+        export(checkpoint, dataset, folder, measured, _export_settings(source, name))
         write_stamp(folder, made_from)
     return Parent(name, checkpoint, load_network(checkpoint)[0], open_bundle(folder))
 
@@ -82,7 +82,7 @@ def _other_weights(source: Source, name: str) -> Path:
         return path
     _clear_others(folder, made_from)
     if name == "pruned":
-        source.listener.say(f"pruned: setting {source.recipe.sparsity:.0%} of the weights to zero")
+        source.reporter.note(f"pruned: setting {source.recipe.sparsity:.0%} of the weights to zero")
         made = pruned(source.checkpoint, folder, source.recipe)
     else:
         made = _trained(source, name, folder)
@@ -91,12 +91,12 @@ def _other_weights(source: Source, name: str) -> Path:
 
 
 def _trained(source: Source, name: str, folder: Path) -> Path:
-    material, plan, recipe = source.material, source.plan, source.recipe
+    dataset, plan, recipe = source.dataset, source.plan, source.recipe
     assert plan is not None, "open_source asked for it"
-    inputs = Inputs(material.index, material.split, plan, material.store)
+    inputs = TrainingData(dataset.index, dataset.split, dataset.store, plan)
     epochs = recipe.fine_tune_epochs if name == "channel-pruned" else recipe.student_epochs
-    source.listener.say(f"{name}: training for {epochs} epochs")
-    with source.listener.bar(f"Training {name}", epochs * len(plan)) as advance:
+    source.reporter.note(f"{name}: training for {epochs} epochs")
+    with source.reporter.bar(f"Training {name}", epochs * len(plan)) as advance:
         return (channel_pruned if name == "channel-pruned" else distill)(source.checkpoint, inputs, recipe, folder, advance)
 
 

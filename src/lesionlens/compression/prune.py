@@ -21,7 +21,7 @@ from lesionlens.training.checkpoint import CheckpointInfo, load_network, save_ne
 from lesionlens.training.distill import Teacher
 from lesionlens.training.distributed import World
 from lesionlens.training.loop import Progress
-from lesionlens.training.run import BEST_FILE, Descent, Inputs
+from lesionlens.training.run import BEST_FILE, Descent, TrainingData
 
 MULTIPLE_OF = 8  # int8 kernels take channels in eights and sixteens
 SAME = 1e-4  # of the largest logit: a network and its copy, read back, differ by rounding alone
@@ -174,7 +174,7 @@ def _check_rereadable(network: nn.Module, cut: nn.Module, size: int) -> None:
 
 def channel_pruned(
     checkpoint: Path,
-    inputs: Inputs,
+    inputs: TrainingData,
     recipe: CompressionRecipe,
     out: Path,
     progress: Progress | None = None,
@@ -210,7 +210,7 @@ def channel_pruned(
     """
     check_elsewhere(checkpoint, out)
     network, info = load_network(checkpoint)
-    check_belongs(checkpoint, info, inputs.index, inputs.split, inputs.store)
+    check_belongs(checkpoint, info, inputs)
     cut = prune_structured(network, info.spec.size, recipe.channels_removed)
     info = replace(_renamed(info, "channel-pruned", checkpoint, _slim_settings(recipe), recipe), channel_pruned=True)
     if recipe.fine_tune_epochs == 0:

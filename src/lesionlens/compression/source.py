@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,22 +11,18 @@ from torch import nn
 
 from lesionlens.augment.offline import Plan
 from lesionlens.bundle.bundle import Bundle, open_bundle
-from lesionlens.compression.measure import Part
+from lesionlens.compression.measure import SplitImages
 from lesionlens.compression.quantize import check_installed
 from lesionlens.core.artifact import hash_file, is_current, read_json, write_json, write_stamp
 from lesionlens.core.errors import ArtifactError, CheckpointError, RecipeError, StorageError
+from lesionlens.core.progress import SILENT, Reporter
 from lesionlens.core.recipe import CompressionRecipe
 from lesionlens.core.recipe_file import recipe_from
+from lesionlens.data.dataset import Dataset
 from lesionlens.evaluation.evaluate import check_belongs
-from lesionlens.export.export import Material
-from lesionlens.training.checkpoint import CheckpointInfo, load_network
+from lesionlens.training.checkpoint import CheckpointInfo, load_info, load_network
 
 TRAINED = ("channel-pruned", "channel-pruned-int8", "distilled", "distilled-int8")
-Bar = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
-
-
-def _no_bar(description: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
-    return nullcontext(lambda steps: None)
 
 
 @dataclass(frozen=True)
@@ -65,19 +60,6 @@ class CompressionSettings:
 
 
 @dataclass(frozen=True)
-class Listener:
-    """Who is told what happens.
-
-    Attributes:
-        say: given one line for each step.
-        bar: description and total of a step; gives a function that is told of progress.
-    """
-
-    say: Callable[[str], None] = lambda line: None
-    bar: Bar = _no_bar
-
-
-@dataclass(frozen=True)
 class Source:
     """A trained network with everything that variants are made from.
 
@@ -86,26 +68,26 @@ class Source:
         hash: SHA-256 of that file.
         network: in float, evaluation mode.
         info: what the checkpoint says of itself.
-        material: index, split and store.
+        dataset: index, split and store.
         bundle: folder of its bundle.
         out: folder of what is made.
         recipe: what to make.
         settings: how to measure it.
         plan: what training was fed; only networks that are trained on need it.
-        listener: who is told.
+        reporter: who is told.
     """
 
     checkpoint: Path
     hash: str
     network: nn.Module
     info: CheckpointInfo
-    material: Material
+    dataset: Dataset
     bundle: Path
     out: Path
     recipe: CompressionRecipe
     settings: CompressionSettings
     plan: Plan | None = None
-    listener: Listener = field(default_factory=Listener)
+    reporter: Reporter = SILENT
 
     @property
     def size(self) -> int:
@@ -117,13 +99,13 @@ class Source:
         """Of the bootstrap."""
         return self.settings.resamples or self.info.recipe.evaluation.resamples
 
-    def part(self, name: str) -> Part:
-        """Images of one part."""
-        return Part.of(name, self.material, self.info.spec)
+    def images(self, name: str) -> SplitImages:
+        """Images of one split."""
+        return SplitImages.of(name, self.dataset, self.info.spec)
 
     def images_hash(self) -> dict[str, str]:
         """What every metric depends on besides the network."""
-        return {"split": self.material.split.hash, "store": self.material.store.hash, "index": self.material.index.hash}
+        return {"split": self.dataset.split.hash, "store": self.dataset.store.hash, "index": self.dataset.index.hash}
 
     def made_from(self) -> dict[str, str]:
         """The network and what every metric depends on besides it."""
@@ -151,7 +133,7 @@ def compression_recipe(checkpoint: Path, overrides: Sequence[str] = ()) -> Compr
     for text in overrides:
         if not text.strip().startswith("compression."):
             raise RecipeError(f"--set {text!r}; only keys of [compression] may change here, such as compression.variants=int8")
-    _, info = load_network(checkpoint)
+    info = load_info(checkpoint)
     return recipe_from(info.recipe.to_json(), overrides).compression
 
 
@@ -162,18 +144,18 @@ def trained_variants(recipe: CompressionRecipe) -> list[str]:
 
 def open_source(
     checkpoint: Path,
-    material: Material,
+    dataset: Dataset,
     bundle: Path,
     out: Path,
     recipe: CompressionRecipe,
     settings: CompressionSettings,
     plan: Plan | None = None,
-    listener: Listener | None = None,
+    reporter: Reporter = SILENT,
 ) -> Source:
     """Check everything that can be checked before the first variant is made.
 
     Raises:
-        CheckpointError: if checkpoint, material and bundle do not belong together.
+        CheckpointError: if checkpoint, dataset and bundle do not belong together.
         BundleError: if there is no sound bundle.
         ModelError: if NNCF is missing and wanted.
         ArtifactError: if a network is to be trained on and there is no plan.
@@ -181,13 +163,11 @@ def open_source(
         StorageError: if `out` or the bundle's folder may not be written.
     """
     network, info = load_network(checkpoint)
-    check_belongs(checkpoint, info, material.index, material.split, material.store)
-    source = Source(
-        checkpoint, hash_file(checkpoint), network, info, material, bundle, out, recipe, settings, plan, listener or Listener()
-    )
+    check_belongs(checkpoint, info, dataset)
+    source = Source(checkpoint, hash_file(checkpoint), network, info, dataset, bundle, out, recipe, settings, plan, reporter)
     _check_bundle(source, open_bundle(bundle))
     for part in ("validation", "test"):
-        source.part(part)
+        source.images(part)
     if any(name.endswith("int8") and name not in ("dynamic-int8", "pruned-int8") for name in recipe.variants):
         check_installed()
     trained = trained_variants(recipe)

@@ -186,15 +186,16 @@ def stamp_path(path: Path) -> Path:
     return path.with_name(path.name + ".stamp.json")
 
 
-def write_stamp(path: Path, made_from: dict[str, str], facts: dict[str, Any] | None = None) -> None:
+def write_stamp(path: Path, made_from: dict[str, str], facts: dict[str, Any] | None = None, own: str = "") -> None:
     """Record what the finished artifact at `path` was made from.
 
     Args:
         path: the artifact, a file or a folder.
         made_from: hash of each input (other artifacts, parts of the recipe) by name.
         facts: further JSON-ready facts to keep beside it.
+        own: hash of what decides whether the artifact has changed; of the file itself if empty.
     """
-    own = hash_file(path) if path.is_file() else ""
+    own = own or (hash_file(path) if path.is_file() else "")
     write_json(stamp_path(path), {"artifact": path.name, "hash": own, "made_from": made_from, "facts": facts or {}})
 
 

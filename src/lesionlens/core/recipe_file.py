@@ -39,6 +39,11 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     return recipe_from(value, overrides, where=str(path))
 
 
+def recipe_or_defaults(recipe: str, overrides: Sequence[str] = ()) -> Recipe:
+    """The recipe at path `recipe`, or the defaults if it is empty, with overrides."""
+    return load_recipe(Path(recipe), overrides) if recipe else recipe_from({}, overrides)
+
+
 def recipe_from(value: dict[str, Any], overrides: Sequence[str] = (), where: str = "recipe") -> Recipe:
     """Build a recipe from nested dicts; see `load_recipe`."""
     for text in overrides:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from lesionlens.core import legacy
-from lesionlens.core.artifact import hash_value, read_json, write_json, write_stamp
+from lesionlens.core.artifact import hash_value, read_json, write_json
 from lesionlens.core.errors import ArtifactError, SplitError
 from lesionlens.core.recipe import SplitRecipe
 from lesionlens.data.index import Index
@@ -197,22 +197,9 @@ def _split_of_image(splits: dict[str, tuple[str, ...]]) -> dict[str, str]:
     return split_of
 
 
-def split_inputs(index: Index, recipe: SplitRecipe, pairs: Iterable[Pair] = ()) -> dict[str, str]:
-    """Hashes of everything a split depends on: what the stamp beside split.json records."""
-    return _inputs(index.hash, dataclasses.asdict(recipe), _known(index, pairs))
-
-
-def _inputs(index_hash: str, recipe: dict[str, Any], pairs: Sequence[Pair]) -> dict[str, str]:
-    return {"index": index_hash, "recipe": hash_value(recipe), "pairs": hash_value([list(pair) for pair in pairs])}
-
-
 def write_split(split: Split, path: Path) -> None:
-    """Write `split` as JSON with its own hash, and the stamp beside it."""
+    """Write `split` as JSON with its own hash."""
     write_json(path, {**dataclasses.asdict(split), "hash": split.hash})
-    recipe = {**split.settings, "protocol": split.protocol, "seed": split.seed}
-    counts = {split_name: len(split.ids[split_name]) for split_name in SPLITS}
-    facts = {"protocol": split.protocol, "leaks": split.leaks, "leak_rate": split.leak_rate["test"], "counts": counts}
-    write_stamp(path, _inputs(split.index_hash, recipe, split.pairs), facts)
 
 
 def read_split(path: Path, index: Index | None = None) -> Split:

@@ -15,7 +15,6 @@ import numpy as np
 from lesionlens.core.artifact import (
     atomic_folder,
     hash_value,
-    is_current,
     read_json,
     stamp_path,
     write_json,
@@ -96,26 +95,6 @@ class Store:
             )
         return np.array([self._row[image_id] for image_id in ids], dtype=np.int64)
 
-    def verify(self) -> None:
-        """Read every pixel and compare it with the hashes taken while packing.
-
-        Raises:
-            ArtifactError: if an image has changed since.
-        """
-        for row, image_id in enumerate(self.ids):
-            if _row_hash(np.ascontiguousarray(self.images[row])) != self._row_hashes[row]:
-                raise ArtifactError(f"store {self.path}: image {image_id} changed since it was packed; pack it again")
-
-
-def store_inputs(index: Index, spec: InputSpec, ids: Sequence[str] | None = None) -> dict[str, str]:
-    """What a store is made from, for its stamp."""
-    return {"index": index.hash, "frame": spec.frame_hash, "ids": hash_value(list(index.ids if ids is None else ids))}
-
-
-def store_is_current(path: Path, index: Index, spec: InputSpec, ids: Sequence[str] | None = None) -> bool:
-    """Whether a store at `path` was packed from just this."""
-    return (path / FACTS_FILE).is_file() and is_current(path, store_inputs(index, spec, ids))
-
 
 def pack(
     index: Index,
@@ -142,7 +121,6 @@ def pack(
         DataError: if `ids` is empty, repeats an id, or names one that the index does not hold.
         StorageError: if the disk is full; nothing is left behind.
     """
-    inputs = store_inputs(index, spec, ids)
     records = select(index, index.ids if ids is None else ids)
     if not records or len({record.image_id for record in records}) != len(records):
         raise DataError(f"{len(records)} images to pack; it must be at least one, and none twice")
@@ -163,7 +141,7 @@ def pack(
         }
         write_json(folder / FACTS_FILE, {**facts, "hash": _store_hash(facts)})
         stamp_path(path).unlink(missing_ok=True)
-    write_stamp(path, inputs, {"count": len(kept), "dropped": len(broken)})
+    write_stamp(path, {}, {"count": len(kept), "dropped": len(broken)})
     return Store.open(path)
 
 

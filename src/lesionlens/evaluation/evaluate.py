@@ -13,10 +13,9 @@ from torch import nn
 
 from lesionlens.core.artifact import hash_file, write_json
 from lesionlens.core.errors import CheckpointError, RecipeError
-from lesionlens.data.index import Index
+from lesionlens.data.dataset import Dataset
 from lesionlens.data.protocols import SPLITS
-from lesionlens.data.split import Split, groups_of
-from lesionlens.data.store import Store
+from lesionlens.data.split import groups_of
 from lesionlens.evaluation.predict import predict_logits
 from lesionlens.evaluation.predictions import Origin, Predictions, write_predictions
 from lesionlens.evaluation.scores import score
@@ -62,9 +61,7 @@ class PredictionSettings:
 
 def evaluate(
     checkpoint: Path,
-    index: Index,
-    split: Split,
-    store: Store,
+    dataset: Dataset,
     out: Path,
     settings: PredictionSettings | None = None,
     progress: Callable[[int], None] | None = None,
@@ -78,7 +75,7 @@ def evaluate(
     """
     settings = settings or PredictionSettings()
     trained = _Trained(checkpoint, *load_network(checkpoint))
-    predictions = _predict(trained, index, split, store, settings, progress)
+    predictions = _predict(trained, dataset, settings, progress)
     recipe = trained.info.recipe.evaluation
     scores = score(predictions, settings.resamples or recipe.resamples, settings.confidence or recipe.confidence)
     write_predictions(predictions, out / "predictions.npz")
@@ -88,9 +85,7 @@ def evaluate(
 
 def predict_split(
     checkpoint: Path,
-    index: Index,
-    split: Split,
-    store: Store,
+    dataset: Dataset,
     settings: PredictionSettings | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Predictions:
@@ -100,9 +95,7 @@ def predict_split(
 
     Args:
         checkpoint: best.safetensors of a run.
-        index: the images and their diagnoses.
-        split: the one that the checkpoint was trained with.
-        store: the packed images.
+        dataset: what the checkpoint was trained with.
         settings: split, views, batch size, precision, device.
         progress: told how many images each batch finished.
 
@@ -114,7 +107,7 @@ def predict_split(
         ModelError: if a logit is NaN.
     """
     trained = _Trained(checkpoint, *load_network(checkpoint))
-    return _predict(trained, index, split, store, settings or PredictionSettings(), progress)
+    return _predict(trained, dataset, settings or PredictionSettings(), progress)
 
 
 @dataclass(frozen=True)
@@ -126,58 +119,52 @@ class _Trained:
 
 def _predict(
     trained: _Trained,
-    index: Index,
-    split: Split,
-    store: Store,
+    dataset: Dataset,
     settings: PredictionSettings,
     progress: Callable[[int], None] | None,
 ) -> Predictions:
     info = trained.info
-    check_belongs(trained.checkpoint, info, index, split, store)
-    whole = split.ids[settings.split]
-    ids = tuple(image_id for image_id in whole if image_id not in store.dropped)
-    if not ids:
-        raise RecipeError(f"the {settings.split} split of this {split.protocol!r} split holds no images; choose another split")
+    check_belongs(trained.checkpoint, info, dataset)
+    ids, split = dataset.ids(settings.split), dataset.split
     device = choose_device(settings.device)
     views = settings.views or info.recipe.evaluation.views
     precision = resolve_precision(settings.precision, device)
     logits = predict_logits(
         trained.network.to(device=device, memory_format=torch.channels_last),  # type: ignore[call-overload]
-        store.images,
+        dataset.store.images,
         info.spec,
-        rows=store.rows(ids),
+        rows=dataset.store.rows(ids),
         views=views,
         batch_size=settings.batch_size,
         precision=precision,
         progress=progress,
     )
-    hashes = {"checkpoint": hash_file(trained.checkpoint), "split": split.hash, "store": store.hash, "index": index.hash}
-    rate = split.leak_rate.get(settings.split)
     origin = Origin(
         name=info.recipe.name,
         seed=info.recipe.seed,
         protocol=split.protocol,
         leaks=split.leaks,
-        leak_rate=rate,
+        leak_rate=split.leak_rate.get(settings.split),
         split=settings.split,
         views=views,
         precision=precision,
-        n_dropped=len(whole) - len(ids),
-        hashes=hashes,
+        n_dropped=dataset.n_dropped(settings.split),
+        hashes={"checkpoint": hash_file(trained.checkpoint), **dataset.hashes},
     )
-    return with_truth(logits, ids, index, split, origin)
+    return with_truth(logits, ids, dataset, origin)
 
 
-def check_belongs(checkpoint: Path, info: CheckpointInfo, index: Index, split: Split, store: Store) -> None:
+def check_belongs(checkpoint: Path, info: CheckpointInfo, dataset: Dataset) -> None:
     """Refuse a checkpoint that was not trained with this split, these pixels and these diagnoses.
 
     Raises:
         CheckpointError: naming which of them differs, and the remedy.
     """
+    index, split, store = dataset.index, dataset.split, dataset.store
     if info.split_hash != split.hash:
         raise CheckpointError(
             f"{checkpoint} was trained with another split (hash {info.split_hash[:12]}, not {split.hash[:12]}); the images of "
-            "this one's test split may have been trained on. Give the split.json of its own run with --split"
+            "this one's test split may have been trained on. Give the split.json of its own run with --split-file"
         )
     if info.spec.frame_hash != store.frame_hash:
         raise CheckpointError(
@@ -191,11 +178,12 @@ def check_belongs(checkpoint: Path, info: CheckpointInfo, index: Index, split: S
         )
 
 
-def with_truth(logits: np.ndarray, ids: tuple[str, ...], index: Index, split: Split, origin: Origin) -> Predictions:
+def with_truth(logits: np.ndarray, ids: tuple[str, ...], dataset: Dataset, origin: Origin) -> Predictions:
     """Join logits (N, K) of the images `ids` with what the index knows about them.
 
     Lesions that the split's pairs unite carry one id: the smallest of theirs.
     """
+    index, split = dataset.index, dataset.split
     names: dict[int, str] = {}
     groups = dict(zip(index.ids, groups_of(index, split.pairs).tolist(), strict=True))
     for record in index.records:

@@ -1,4 +1,4 @@
-"""The stage `explain`: a checkpoint's split of a split becomes maps, faithfulness.json and a gallery."""
+"""The stage `explain`: one split of a checkpoint's data becomes maps, faithfulness.json and a gallery."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ import torch
 from lesionlens.core.artifact import atomic_file, hash_file, write_json
 from lesionlens.core.errors import RecipeError
 from lesionlens.core.seeds import generator
-from lesionlens.data.index import Index, select
+from lesionlens.data.dataset import Dataset
+from lesionlens.data.index import select
 from lesionlens.data.protocols import SPLITS
-from lesionlens.data.split import Split, groups_of
-from lesionlens.data.store import Store
+from lesionlens.data.split import groups_of
 from lesionlens.evaluation.evaluate import check_belongs
 from lesionlens.explanation.attribution import build_explainer
 from lesionlens.explanation.control import random_network
 from lesionlens.explanation.faithfulness import Summary
-from lesionlens.explanation.findings import Extent, Findings, Part, Subject
+from lesionlens.explanation.findings import ExplainedImages, Extent, Findings, Subject
 from lesionlens.explanation.gallery import Scene, gallery
 from lesionlens.explanation.localisation import METRICS
 from lesionlens.explanation.masks import check_any_mask, check_any_used
@@ -38,9 +38,9 @@ class ExplainSettings:
     """What is explained, and how thoroughly.
 
     Attributes:
-        split: `training`, `validation` or `test`.
+        split: `train`, `validation` or `test`.
         method: `auto`, `grad-cam`, `integrated-gradients` or `occlusion`; see `build_explainer`.
-        limit: images, drawn by seed; 0 takes the whole part.
+        limit: images, drawn by seed; 0 takes all of the split.
         masks: whether agreement with lesion masks is measured.
         random_networks: networks with random weights to compare with.
         curve_images: images whose deletion and insertion curves are taken; each costs 4 * (steps + 1) passes.
@@ -78,9 +78,7 @@ class ExplainSettings:
 
 def explain(
     checkpoint: Path,
-    index: Index,
-    split: Split,
-    store: Store,
+    dataset: Dataset,
     out: Path,
     settings: ExplainSettings | None = None,
     progress: Callable[[int], None] | None = None,
@@ -89,9 +87,7 @@ def explain(
 
     Args:
         checkpoint: best.safetensors of a run.
-        index: the images, their diagnoses and masks.
-        split: the one that the checkpoint was trained with.
-        store: the packed images.
+        dataset: what the checkpoint was trained with.
         out: folder.
         settings: what, and how thoroughly.
         progress: told how many images each batch finished.
@@ -106,45 +102,44 @@ def explain(
     """
     settings = settings or ExplainSettings()
     network, info = load_network(checkpoint)
-    check_belongs(checkpoint, info, index, split, store)
-    split_name = build_part(index, split, store, settings)
+    check_belongs(checkpoint, info, dataset)
+    images = images_to_explain(dataset, settings)
     if settings.masks:
-        check_any_mask(index, split_name.records)
+        check_any_mask(dataset.index, images.records)
     extent = Extent(settings.images_per_pass, settings.masks, settings.curve_images, settings.curve_steps, settings.seed)
-    subject = build_subject(network.to(choose_device(settings.device)), info, split_name, extent, settings)
-    findings = walk(subject, split_name, extent, progress)
+    subject = build_subject(network.to(choose_device(settings.device)), info, images, extent, settings)
+    findings = walk(subject, images, extent, progress)
     if settings.masks:
         check_any_used(findings.masks)
-    hashes = {"checkpoint": hash_file(checkpoint), "split": split.hash, "store": store.hash, "index": index.hash}
-    report = _report(findings, split_name, subject, info, split, settings) | {"made_from": hashes}
-    _write_maps(findings, split_name, out / MAPS_FILE)
-    picture = gallery(Scene(findings, split_name, info.spec, info.labels), settings.cases, settings.seed)
+    report = _report(findings, images, subject, info, dataset, settings)
+    report["made_from"] = {"checkpoint": hash_file(checkpoint), **dataset.hashes}
+    _write_maps(findings, images, out / MAPS_FILE)
+    picture = gallery(Scene(findings, images, info.spec, info.labels), settings.cases, settings.seed)
     with atomic_file(out / GALLERY_FILE) as temporary:
         picture.save(temporary, format="PNG")
     write_json(out / METRICS_FILE, report)
     return report
 
 
-def build_part(index: Index, split: Split, store: Store, settings: ExplainSettings) -> Part:
+def images_to_explain(dataset: Dataset, settings: ExplainSettings) -> ExplainedImages:
     """The images to explain: those of the split that the store holds, or `limit` of them drawn by seed.
 
     Raises:
         RecipeError: if there are none.
     """
-    ids = [image_id for image_id in split.ids[settings.split] if image_id not in store.dropped]
-    if not ids:
-        raise RecipeError(f"the {settings.split} split of this {split.protocol!r} split holds no images; choose another split")
+    ids = dataset.ids(settings.split)
     if 0 < settings.limit < len(ids):
         drawn = generator("explained images", settings.seed).choice(len(ids), settings.limit, replace=False)
-        ids = [ids[number] for number in sorted(drawn)]
-    groups = dict(zip(index.ids, groups_of(index, split.pairs).tolist(), strict=True))
+        ids = tuple(ids[number] for number in sorted(drawn))
+    index = dataset.index
+    groups = dict(zip(index.ids, groups_of(index, dataset.split.pairs).tolist(), strict=True))
     records = select(index, ids)
     labels = np.array([index.labels.index(record.dx) for record in records], dtype=np.int64)
-    return Part(index, store, records, labels, np.array([groups[image_id] for image_id in ids]))
+    return ExplainedImages(index, dataset.store, records, labels, np.array([groups[image_id] for image_id in ids]))
 
 
 def build_subject(
-    network: torch.nn.Module, info: CheckpointInfo, split_name: Part, extent: Extent, settings: ExplainSettings
+    network: torch.nn.Module, info: CheckpointInfo, images: ExplainedImages, extent: Extent, settings: ExplainSettings
 ) -> Subject:
     """Bind the method to the network, and to networks with random weights if there are masks to compare with."""
 
@@ -154,30 +149,35 @@ def build_subject(
     subject = Subject(network, bound(network), info.spec)
     if not settings.masks or not settings.random_networks:
         return subject
-    images = load_images(split_name, random_order(split_name, extent)[: settings.images_per_pass], subject)
+    pixels = load_images(images, random_order(images, extent)[: settings.images_per_pass], subject)
     seeds = range(settings.seed, settings.seed + settings.random_networks)
-    strangers = [random_network(info.recipe.model, len(info.labels), info.spec.size, images, seed) for seed in seeds]
+    strangers = [random_network(info.recipe.model, len(info.labels), info.spec.size, pixels, seed) for seed in seeds]
     return Subject(network, subject.explainer, info.spec, tuple(bound(each) for each in strangers))
 
 
 def _report(
-    findings: Findings, split_name: Part, subject: Subject, info: CheckpointInfo, split: Split, settings: ExplainSettings
+    findings: Findings,
+    images: ExplainedImages,
+    subject: Subject,
+    info: CheckpointInfo,
+    dataset: Dataset,
+    settings: ExplainSettings,
 ) -> dict[str, Any]:
     recipe = info.recipe
     resamples, confidence = settings.resamples or recipe.evaluation.resamples, recipe.evaluation.confidence
-    summary = Summary(findings, split_name.labels, split_name.lesion_ids, resamples, confidence)
+    summary = Summary(findings, images.labels, images.lesion_ids, resamples, confidence)
     return {
         "name": recipe.name,
         "seed": recipe.seed,
-        "protocol": split.protocol,
-        "leaks": split.leaks,
+        "protocol": dataset.split.protocol,
+        "leaks": dataset.split.leaks,
         "split": settings.split,
         "method": subject.explainer.name,
         "map_shape": list(findings.maps.shape[2:]),
-        "n_images": len(split_name),
-        "n_lesions": len(np.unique(split_name.lesion_ids)),
-        "n_left_out": len(split.ids[settings.split]) - len(split_name),
-        "accuracy": float((findings.predicted == split_name.labels).mean()),
+        "n_images": len(images),
+        "n_lesions": len(np.unique(images.lesion_ids)),
+        "n_left_out": len(dataset.split.ids[settings.split]) - len(images),
+        "accuracy": float((findings.predicted == images.labels).mean()),
         "empty_maps": findings.empty_maps(),
         "random_networks": len(subject.controls),
         "draw_seed": settings.seed,
@@ -190,10 +190,10 @@ def _report(
     }
 
 
-def _write_maps(findings: Findings, split_name: Part, path: Path) -> None:
+def _write_maps(findings: Findings, images: ExplainedImages, path: Path) -> None:
     arrays = {
-        "image_ids": np.array([record.image_id for record in split_name.records], dtype=np.str_),
-        "labels": split_name.labels,
+        "image_ids": np.array([record.image_id for record in images.records], dtype=np.str_),
+        "labels": images.labels,
         "logits": findings.logits,
         "classes": findings.classes,
         "maps": findings.maps,

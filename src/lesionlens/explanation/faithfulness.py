@@ -54,7 +54,7 @@ def mean_intervals(
 
 
 class Summary:
-    """Metrics of subsets of one part, all from the same number of resamples.
+    """Metrics of subsets of one split, all from the same number of resamples.
 
     Args:
         findings: what was found.

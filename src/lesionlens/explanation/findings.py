@@ -39,8 +39,8 @@ class Subject:
 
 
 @dataclass(frozen=True)
-class Part:
-    """The images of one part, and where they lie.
+class ExplainedImages:
+    """The images of one split, and where they lie.
 
     Attributes:
         index: knows where the masks are.
@@ -81,7 +81,7 @@ class Extent:
 
 @dataclass
 class Findings:
-    """What was found, in the order of the part.
+    """What was found, in the order of the images.
 
     Attributes:
         logits: (N, K).

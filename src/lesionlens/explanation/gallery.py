@@ -15,7 +15,7 @@ from lesionlens.core.labels import LabelSet
 from lesionlens.core.seeds import generator
 from lesionlens.data.image import InputSpec, centre_crop
 from lesionlens.evaluation.calibration import softmax
-from lesionlens.explanation.findings import Findings, Part
+from lesionlens.explanation.findings import ExplainedImages, Findings
 from lesionlens.explanation.masks import MaskCount, read_masks
 
 PANEL, GAP, LINE, BAR_SPACE = 208, 8, 20, 84
@@ -39,7 +39,7 @@ class Scene:
     """
 
     findings: Findings
-    images: Part
+    images: ExplainedImages
     spec: InputSpec
     labels: LabelSet
 

@@ -1,4 +1,4 @@
-"""One part of a split goes through a network and its explainer, batch by batch, and is measured."""
+"""One split goes through a network and its explainer, batch by batch, and is measured."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lesionlens.data.image import centre_crop
 from lesionlens.explanation.attribution import Explained
 from lesionlens.explanation.control import centre_map
 from lesionlens.explanation.curves import curves, pixel_ranks, random_ranks
-from lesionlens.explanation.findings import CURVES, ORDERS, Extent, Findings, Part, Subject
+from lesionlens.explanation.findings import CURVES, ORDERS, ExplainedImages, Extent, Findings, Subject
 from lesionlens.explanation.localisation import METRICS, localise
 from lesionlens.explanation.masks import read_masks
 from lesionlens.models.build import Normalise
@@ -24,61 +24,63 @@ from lesionlens.models.build import Normalise
 
 @dataclass(frozen=True)
 class _Batch:
-    rows: np.ndarray  # in the part, (n,)
+    rows: np.ndarray  # of the explained images, (n,)
     images: Tensor  # normalised, (n, 3, S, S)
     labels: Tensor  # (n,)
     names: tuple[str, ...]
 
 
-def walk(subject: Subject, part: Part, extent: Extent, progress: Callable[[int], None] | None = None) -> Findings:
-    """Explain a part and measure the explanations; images come in a random order.
+def walk(
+    subject: Subject, explained_images: ExplainedImages, extent: Extent, progress: Callable[[int], None] | None = None
+) -> Findings:
+    """Explain images and measure the explanations; images come in a random order.
 
     Args:
         subject: network, explainer and controls.
-        part: the images, at least one.
+        explained_images: the images, at least one.
         extent: how much, and how much at once.
         progress: told how many images each batch finished.
 
     Raises:
         ModelError: if a logit or a map is NaN or infinite.
     """
-    order = random_order(part, extent)
+    order = random_order(explained_images, extent)
     findings: Findings | None = None
-    for start in range(0, len(part), extent.images_per_pass):
-        batch = _load(part, order[start : start + extent.images_per_pass], subject)
+    for start in range(0, len(explained_images), extent.images_per_pass):
+        batch = _load(explained_images, order[start : start + extent.images_per_pass], subject)
         explained = subject.explainer.explain(batch.images, batch.labels)
         if findings is None:
             shape = tuple(explained.maps.shape[1:])
-            findings = Findings.blank(len(part), explained.logits.shape[1], shape, extent.curve_steps)
+            findings = Findings.blank(len(explained_images), explained.logits.shape[1], shape, extent.curve_steps)
         _keep(findings, batch, explained)
         if extent.masks:
-            _localise(findings, batch, explained, subject, part)
+            _localise(findings, batch, explained, subject, explained_images)
         _follow(findings, batch, explained, subject, extent, count=extent.curve_images - start)
         if progress is not None:
             progress(len(batch.rows))
-    assert findings is not None, "a part holds at least one image"
+    assert findings is not None, "a split holds at least one image"
     return findings
 
 
-def random_order(part: Part, extent: Extent) -> np.ndarray:
-    """Rows of `part` in the order in which `walk` takes them; its first are the ones with curves."""
-    return generator("explained order", extent.seed).permutation(len(part))
+def random_order(explained_images: ExplainedImages, extent: Extent) -> np.ndarray:
+    """Rows of `explained_images` in the order in which `walk` takes them; its first are the ones with curves."""
+    return generator("explained order", extent.seed).permutation(len(explained_images))
 
 
-def load_images(part: Part, rows: np.ndarray, subject: Subject) -> Tensor:
-    """Normalised images (n, 3, size, size) of the part's `rows`, on the network's device."""
+def load_images(explained_images: ExplainedImages, rows: np.ndarray, subject: Subject) -> Tensor:
+    """Normalised images (n, 3, size, size) of these `rows`, on the network's device."""
     spec, device = subject.spec, next(subject.network.parameters()).device
-    places = part.store.rows([part.records[row].image_id for row in rows])
-    pixels = np.ascontiguousarray(centre_crop(part.store.images[places], spec.size))
+    places = explained_images.store.rows([explained_images.records[row].image_id for row in rows])
+    pixels = np.ascontiguousarray(centre_crop(explained_images.store.images[places], spec.size))
     normalise = Normalise(spec.mean, spec.std).to(device)
     images: Tensor = normalise(torch.from_numpy(pixels).permute(0, 3, 1, 2).to(device))
     return images
 
 
-def _load(part: Part, rows: np.ndarray, subject: Subject) -> _Batch:
-    images = load_images(part, rows, subject)
-    labels = torch.from_numpy(part.labels[rows]).to(images.device)
-    return _Batch(rows, images, labels, tuple(part.records[row].image_id for row in rows))
+def _load(explained_images: ExplainedImages, rows: np.ndarray, subject: Subject) -> _Batch:
+    images = load_images(explained_images, rows, subject)
+    labels = torch.from_numpy(explained_images.labels[rows]).to(images.device)
+    return _Batch(rows, images, labels, tuple(explained_images.records[row].image_id for row in rows))
 
 
 def _keep(findings: Findings, batch: _Batch, explained: Explained) -> None:
@@ -101,9 +103,13 @@ def _of_predicted(explained: Explained) -> np.ndarray:
     return _of_class(explained, explained.logits.argmax(1))
 
 
-def _localise(findings: Findings, batch: _Batch, explained: Explained, subject: Subject, part: Part) -> None:
+def _localise(
+    findings: Findings, batch: _Batch, explained: Explained, subject: Subject, explained_images: ExplainedImages
+) -> None:
     """Compare the batch's maps, and the controls', with the masks."""
-    found = read_masks(part.index, [part.records[row] for row in batch.rows], subject.spec, findings.masks)
+    found = read_masks(
+        explained_images.index, [explained_images.records[row] for row in batch.rows], subject.spec, findings.masks
+    )
     having = np.array([mask is not None for mask in found])
     if not having.any():
         return
@@ -113,7 +119,7 @@ def _localise(findings: Findings, batch: _Batch, explained: Explained, subject: 
         measured = [_metrics(maps[having], masks) for maps in alternatives]
         for name in METRICS if measured else ():
             findings.metrics[source][name][rows] = np.mean([each[name] for each in measured], axis=0)
-    lesions = part.lesion_ids[batch.rows]
+    lesions = explained_images.lesion_ids[batch.rows]
     for values in findings.metrics["other_image"].values():
         values[batch.rows[lesions == np.roll(lesions, 1)]] = np.nan
 

@@ -32,8 +32,8 @@ from lesionlens.bundle.outputs import Outputs, Tolerance, differences, shapes, s
 from lesionlens.bundle.selftest import SelfTest, run_batches, write_selftest
 from lesionlens.core.artifact import atomic_folder, hash_file
 from lesionlens.core.errors import CheckpointError, ModelError, RecipeError
+from lesionlens.data.dataset import Dataset
 from lesionlens.data.image import InputSpec, centre_crop
-from lesionlens.data.index import Index
 from lesionlens.data.split import Split
 from lesionlens.data.store import Store
 from lesionlens.evaluation.calibration import expected_calibration_error, softmax
@@ -92,24 +92,9 @@ class ExportSettings:
             raise RecipeError(f"batch size {self.batch_size}; it must be from 1 to 100000")
 
 
-@dataclass(frozen=True)
-class Material:
-    """What a checkpoint was trained with.
-
-    Attributes:
-        index: its images.
-        split: its split.
-        store: its pixels.
-    """
-
-    index: Index
-    split: Split
-    store: Store
-
-
 def export(
     checkpoint: Path,
-    material: Material,
+    dataset: Dataset,
     out: Path,
     predictions: Predictions | None = None,
     settings: ExportSettings | None = None,
@@ -119,15 +104,15 @@ def export(
 
     Args:
         checkpoint: best.safetensors of a run.
-        material: index, split and store of that run.
+        dataset: index, split and store of that run.
         out: folder to write; a bundle that lies there is replaced.
         predictions: of the test split by this checkpoint, for the metrics in the card; None leaves
             them out, and the card says so.
         settings: how.
-        progress: told how many images were looked at: `images_to_look_at` in all.
+        progress: told how many images were processed: `images_to_process` in all.
 
     Raises:
-        CheckpointError: if the checkpoint, the material and the predictions do not belong together.
+        CheckpointError: if the checkpoint, the dataset and the predictions do not belong together.
         ModelError: if the network cannot be exported, or computes something else than torch does.
         BundleError: if `out` holds something that is no bundle.
         RecipeError: if there are no validation images.
@@ -138,12 +123,12 @@ def export(
     trained = _Trained(checkpoint, hash_file(checkpoint) if checkpoint.is_file() else "", *load_network(checkpoint))
     _check_predictions(predictions, trained)
     wanted = PredictionSettings(split=SPLIT, views=1, batch_size=settings.batch_size)
-    validation = predict_split(checkpoint, material.index, material.split, material.store, wanted, progress)
+    validation = predict_split(checkpoint, dataset, wanted, progress)
     fitted = _fit(validation)
-    images = comparison_images(validation.image_ids, material.store, trained.info.spec, settings.compared_images)
+    images = comparison_images(validation.image_ids, dataset.store, trained.info.spec, settings.compared_images)
     graph = GraphNetwork(trained.network, trained.info.spec, fitted["value"])
     reference = run_graph(graph, images)
-    facts = _facts(trained, material, settings.data_licence)
+    facts = _facts(trained, dataset, settings.data_licence)
     facts |= {"outputs": shapes(reference), "temperature": fitted, "scores": _scores(predictions, fitted["value"], trained.info)}
     facts["decision"] = _decision(validation, fitted["value"], settings.sensitivity)
     with atomic_folder(out, mark=FACTS_FILE) as folder:
@@ -151,7 +136,7 @@ def export(
         compared = compare(folder / GRAPH_FILE, images, reference, settings.tolerance)
         fp32 = Variant("fp32", dict.fromkeys(RUNTIMES, GRAPH_FILE), tolerance=settings.tolerance, comparison=compared)
         facts |= {"default_variant": "fp32", "variants": {"fp32": fp32.to_json()}}
-        facts["gate"] = _write_gate(folder, material, trained.info.spec, settings, progress)
+        facts["gate"] = _write_gate(folder, dataset, trained.info.spec, settings, progress)
         count = settings.selftest_images
         write_selftest(SelfTest(images[:count], {"fp32": reference.rows(0, count)}), folder)
         shutil.copyfile(checkpoint, folder / WEIGHTS_FILE)
@@ -160,7 +145,7 @@ def export(
     return open_bundle(out)
 
 
-def images_to_look_at(split: Split, settings: ExportSettings) -> int:
+def images_to_process(split: Split, settings: ExportSettings) -> int:
     """How many images `export` tells its progress of, those that are not in the store included."""
     sizes = {split_name: len(split.ids[split_name]) for split_name in ("train", SPLIT)}
     return sizes[SPLIT] + sum(min(size, settings.gate_images) for size in sizes.values())
@@ -257,7 +242,7 @@ def _decision(validation: Predictions, temperature: float, sensitivity: float) -
 
 
 def _write_gate(
-    folder: Path, material: Material, spec: InputSpec, settings: ExportSettings, progress: Callable[[int], None] | None
+    folder: Path, dataset: Dataset, spec: InputSpec, settings: ExportSettings, progress: Callable[[int], None] | None
 ) -> dict[str, Any] | None:
     """Fit the gate with the graph that was written, by the runtime that will be preferred; its facts, or None if left out."""
     if not settings.gate_images:
@@ -265,8 +250,7 @@ def _write_gate(
     runtime = next(name for name in RUNTIMES if installed(name))
     engine = load_engine(runtime, folder / GRAPH_FILE, spec.size, "fp32", Limits(batch_size=GATE_BATCH))
     told = progress or (lambda count: None)
-    splits = (material.index, material.split, material.store)
-    fitted = gate_for(engine.run, *splits, spec, settings.gate_images, settings.rejection_rate, told)
+    fitted = gate_for(engine.run, dataset, spec, settings.gate_images, settings.rejection_rate, told)
     write_gate(fitted, folder)
     return fitted.facts
 
@@ -288,24 +272,24 @@ def _check_predictions(predictions: Predictions | None, trained: _Trained) -> No
         )
 
 
-def _facts(trained: _Trained, material: Material, data_licence: str) -> dict[str, Any]:
+def _facts(trained: _Trained, dataset: Dataset, data_licence: str) -> dict[str, Any]:
     info = trained.info
-    source, model = material.index.source, info.recipe.model
+    source, model = dataset.index.source, info.recipe.model
     return {
         "name": info.recipe.name,
         "labels": info.labels.to_json(),
         "input": info.spec.to_json(),
         "input_hash": info.spec.hash,
         "opset": OPSET,
-        "origin": _origin(trained, material, source),
+        "origin": _origin(trained, dataset, source),
         "versions": {"training": info.versions, "export": _versions()},
         "intended_use": INTENDED_USE,
         "licences": licences(source, model.name, model.weights, data_licence),
     }
 
 
-def _origin(trained: _Trained, material: Material, source: str) -> dict[str, Any]:
-    info, split, index = trained.info, material.split, material.index
+def _origin(trained: _Trained, dataset: Dataset, source: str) -> dict[str, Any]:
+    info, split, index = trained.info, dataset.split, dataset.index
     rate = split.leak_rate.get("test")
     recipe = info.recipe.to_json()
     recipe["model"]["weights"] = Path(recipe["model"]["weights"]).name  # a user's folders are nobody's business
@@ -319,7 +303,7 @@ def _origin(trained: _Trained, material: Material, source: str) -> dict[str, Any
         "leaks": split.leaks,
         "leak_rate": rate,
         "leak_statement": leak_statement(split.protocol, split.leaks, rate),
-        "hashes": {"checkpoint": trained.hash, "index": index.hash, "split": split.hash, "store": material.store.hash},
+        "hashes": {"checkpoint": trained.hash, "index": index.hash, "split": split.hash, "store": dataset.store.hash},
     }
 
 

@@ -10,10 +10,10 @@ from PIL import Image
 
 from lesionlens.bundle.outputs import Outputs
 from lesionlens.bundle.quality import measure_quality
+from lesionlens.data.dataset import Dataset
 from lesionlens.data.decoding_rules import DECODE_ERRORS
 from lesionlens.data.image import FORMATS, InputSpec, centre_crop
 from lesionlens.data.index import Index
-from lesionlens.data.split import Split
 from lesionlens.data.store import Store
 from lesionlens.export.gate_fit import FittedGate, fit_gate, smallest_side
 
@@ -23,25 +23,21 @@ Run = Callable[[np.ndarray], Outputs]
 Progress = Callable[[int], None]
 
 
-def gate_for(
-    run: Run, index: Index, split: Split, store: Store, spec: InputSpec, most: int, rate: float, progress: Progress
-) -> FittedGate:
+def gate_for(run: Run, dataset: Dataset, spec: InputSpec, most: int, rate: float, progress: Progress) -> FittedGate:
     """Fit the gate of a network on the images that it was trained with.
 
     Args:
         run: the network: prepared images, uint8 (N, S, S, 3) with N at most `BATCH`, to its outputs.
-        index: the images.
-        split: its training split gives the distribution, its validation split the thresholds.
-        store: their pixels.
+        dataset: its training split gives the distribution, its validation split the thresholds.
         spec: how they are prepared.
         most: images to take of each split, spread over the diagnoses as they occur.
         rate: share of the validation images that may be rejected.
         progress: told how many images were looked at.
     """
-    chosen = {split_name: spread_over(_kept(split.ids[split_name], store), index, most) for split_name in ("train", "validation")}
-    features, _ = look_at(run, chosen["train"], store, spec, progress)
-    found, measures = look_at(run, chosen["validation"], store, spec, progress)
-    sides_px = shorter_sides(index, chosen["validation"])
+    chosen = {split: spread_over(dataset.ids(split), dataset.index, most) for split in ("train", "validation")}
+    features, _ = look_at(run, chosen["train"], dataset.store, spec, progress)
+    found, measures = look_at(run, chosen["validation"], dataset.store, spec, progress)
+    sides_px = shorter_sides(dataset.index, chosen["validation"])
     return fit_gate(features, measures, found, smallest_side(spec.size, sides_px), rate)
 
 
@@ -73,10 +69,6 @@ def shorter_sides(index: Index, ids: Sequence[str]) -> np.ndarray | None:
     sides = [_side(index.image_path(by_id[image_id])) for image_id in ids]
     found = [side for side in sides if side is not None]
     return np.array(found, dtype=np.float64) if found else None
-
-
-def _kept(ids: Sequence[str], store: Store) -> tuple[str, ...]:
-    return tuple(image_id for image_id in ids if image_id not in store.dropped)
 
 
 def _side(path: Path) -> int | None:

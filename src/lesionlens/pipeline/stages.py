@@ -1,145 +1,96 @@
-"""The stages of the road, in order. Each is one function, one command and one artifact."""
+"""The stages of the pipeline, in order. Each is one function, one command and one artifact."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from lesionlens.augment.gallery import save_gallery
-from lesionlens.augment.offline import plan_training, read_plan, write_plan
-from lesionlens.core.artifact import hash_value, write_text
-from lesionlens.core.recipe_file import recipe_to_toml
-from lesionlens.data.audit.audit import audit_index, write_audit
-from lesionlens.data.audit.audit import read_pairs as read_audit_pairs
-from lesionlens.data.audit.corrections import listed_pairs
+from lesionlens.compression.source import CompressionSettings
+from lesionlens.core.artifact import hash_value
+from lesionlens.data.dataset import Dataset
 from lesionlens.data.image import frame_spec
-from lesionlens.data.index import read_index, write_index
-from lesionlens.data.sources.source import read_source
-from lesionlens.data.split import make_split, read_split, write_split
-from lesionlens.data.store import Store
-from lesionlens.data.store import pack as pack_images
 from lesionlens.evaluation.evaluate import PredictionSettings
-from lesionlens.evaluation.evaluate import evaluate as evaluate_checkpoint
-from lesionlens.evaluation.tables import scores_table
-from lesionlens.evaluation.validate import validator
-from lesionlens.pipeline.artifacts import (
-    AUDIT,
-    BEST,
-    BUNDLE,
-    COMPRESS,
-    EXAMPLE,
-    EXPLAIN,
-    GALLERY,
-    IMAGES,
-    INDEX,
-    PLAN,
-    RECIPE,
-    REPORT,
-    SCORES,
-    SPLIT,
-    STORE,
-)
-from lesionlens.pipeline.delivery import explanation_inputs, make_bundle, make_example, make_explanation, make_variants
-from lesionlens.pipeline.execution import Journey, Stage
-from lesionlens.reporting.report import write_report
+from lesionlens.explanation.explain import ExplainSettings
+from lesionlens.explanation.masks import has_masks
+from lesionlens.export.export import ExportSettings
+from lesionlens.pipeline import data_stages, delivery_stages, model_stages
+from lesionlens.pipeline.data_stages import SYNTHETIC_IMAGES
+from lesionlens.pipeline.execution import Stage
+from lesionlens.pipeline.job import ImageSource, Job, StageResult
 from lesionlens.synthetic.dataset import VERSION as SYNTHETIC_VERSION
-from lesionlens.synthetic.dataset import write_synthetic
 from lesionlens.training.distributed import join_world
-from lesionlens.training.run import Inputs, train_run
-
-SYNTHETIC_IMAGES = 1200
 
 
-def make_index(journey: Journey) -> str:
-    """List the images; draw the embedded data set first if there are none."""
-    root = journey.data
-    if root is None:
-        root = journey.path(IMAGES)
-        with journey.bar("draw", SYNTHETIC_IMAGES) as advance:
-            write_synthetic(root, n_images=SYNTHETIC_IMAGES, seed=journey.recipe.seed, progress=advance)
-    index = read_source(root, journey.source)
-    write_index(index, journey.path(INDEX))
-    facts = index.summary()
-    return f"{facts['images']} images of {facts['lesions']} lesions, {facts['masks']} masks ({index.source})"
+def _index(job: Job) -> StageResult:
+    return data_stages.index(job.run, job.source, job.recipe.seed, job.reporter)
 
 
-def make_audit(journey: Journey) -> str:
-    """Look for broken files, duplicates, missing fields and labels that disagree."""
-    index = read_index(journey.path(INDEX))
-    with journey.bar("audit", len(index)) as advance:
-        audit = audit_index(index, known_pairs=listed_pairs(index), progress=advance)
-    write_audit(audit, index, journey.path(AUDIT))
-    return audit.summary()
+def _audit(job: Job) -> StageResult:
+    return data_stages.audit(job.run, reporter=job.reporter)
 
 
-def make_split_stage(journey: Journey) -> str:
-    """Split the images; lesions that share a listed or a certain pair stay together."""
-    index = read_index(journey.path(INDEX))
-    pairs = (*listed_pairs(index), *read_audit_pairs(journey.path(AUDIT)))
-    split = make_split(index, journey.recipe.split, pairs)
-    write_split(split, journey.path(SPLIT))
-    counts = ", ".join(f"{split_name} {len(ids)}" for split_name, ids in split.ids.items())
-    leak = f"{split.leak_rate['test']:.1%} of the test images show a lesion that is also in training"
-    return f"{split.protocol}: {counts}; {'LEAKS, ' if split.leaks else ''}{leak}"
+def _split(job: Job) -> StageResult:
+    return data_stages.split(job.run, job.recipe.split, (job.run.audit,), job.reporter)
 
 
-def make_plan(journey: Journey) -> str:
-    """Plan the offline copies, and draw the gallery."""
-    index = read_index(journey.path(INDEX))
-    split = read_split(journey.path(SPLIT), index)
-    plan = plan_training(index, split, journey.recipe)
-    write_plan(plan, journey.path(PLAN), split, journey.recipe)
-    save_gallery(index, split, journey.recipe, journey.path(GALLERY))
-    return f"{len(plan.originals)} originals and {len(plan) - len(plan.originals)} copies"
+def _augment(job: Job) -> StageResult:
+    return model_stages.augment(job.run, job.recipe)
 
 
-def make_store(journey: Journey) -> str:
-    """Decode all images into one file."""
-    index = read_index(journey.path(INDEX))
-    with journey.bar("pack", len(index)) as advance:
-        store = pack_images(index, frame_spec(journey.recipe.input), journey.path(STORE), progress=advance)
-    return f"{len(store)} images of {store.images.shape[1]}x{store.images.shape[1]} pixels, {store.images.nbytes / 1e6:.0f} MB"
+def _pack(job: Job) -> StageResult:
+    return data_stages.pack(job.run, job.recipe, reporter=job.reporter)
 
 
-def make_checkpoint(journey: Journey) -> str:
-    """Train, or go on where an earlier call was stopped."""
-    index = read_index(journey.path(INDEX))
-    split = read_split(journey.path(SPLIT), index)
-    inputs = Inputs(index, split, read_plan(journey.path(PLAN)), Store.open(journey.path(STORE)))
-    recipe, out = journey.recipe, journey.path("train")
-    best = None
-    with join_world() as world, journey.bar("train", recipe.training.epochs * len(inputs.plan)) as advance:
-        epochs = train_run(inputs, recipe, out, validator(inputs), world=world, restart=journey.restart, progress=advance)
-        for epoch in epochs:
-            journey.note(f"  {epoch.line(recipe.training.epochs)}")
-            best = epoch if epoch.best else best
-    return f"best epoch {best.epoch}" if best else "already trained"
+def _train(job: Job) -> StageResult:
+    with join_world() as world:
+        return model_stages.train(job.run, job.recipe, world, job.restart, job.reporter)
 
 
-def make_scores(journey: Journey) -> str:
-    """Predict the test split and score it, with intervals by lesion."""
-    index = read_index(journey.path(INDEX))
-    split = read_split(journey.path(SPLIT), index)
-    wanted = journey.recipe.evaluation
-    settings = PredictionSettings(views=wanted.views, resamples=wanted.resamples, confidence=wanted.confidence)
-    store = Store.open(journey.path(STORE))
-    with journey.bar("evaluate", len(split.ids["test"])) as advance:
-        scores = evaluate_checkpoint(journey.path(BEST), index, split, store, journey.folder, settings, advance)
-    write_text(journey.path(RECIPE), recipe_to_toml(journey.recipe))
-    journey.note(scores_table(scores))
-    return f"{scores['n_images']} test images of {scores['n_lesions']} lesions"
+def _evaluate(job: Job) -> StageResult:
+    recipe = job.recipe.evaluation
+    settings = PredictionSettings(views=recipe.views, resamples=recipe.resamples, confidence=recipe.confidence)
+    result = model_stages.evaluate(job.run, settings, reporter=job.reporter)
+    job.run.write_recipe(job.recipe)
+    job.reporter.note(result.text)
+    return result
 
 
-def make_report(journey: Journey) -> str:
-    """Write the one-file report."""
-    written = write_report(journey.folder, journey.path(REPORT))
-    return f"{written.path} ({written.size_bytes / 1e6:.1f} MB)"
+def _explain(job: Job) -> StageResult:
+    dataset = Dataset.of_run(job.run)
+    masks = has_masks(dataset.index, dataset.records("test"))
+    settings = ExplainSettings(method="auto", masks=masks, seed=job.recipe.seed)
+    result = model_stages.explain(job.run, settings, reporter=job.reporter)
+    job.reporter.note(result.text)
+    return result
 
 
-def _source(journey: Journey) -> Any:
-    if journey.data is None:
-        return [SYNTHETIC_VERSION, SYNTHETIC_IMAGES, journey.recipe.seed]
-    return [journey.source, str(journey.data.resolve()), _listing(journey.data)]
+def _export(job: Job) -> StageResult:
+    return delivery_stages.export(job.run, ExportSettings(), reporter=job.reporter)
+
+
+def _compress(job: Job) -> StageResult:
+    result = delivery_stages.compress(job.run, job.recipe.compression, CompressionSettings(), reporter=job.reporter)
+    job.reporter.note(result.text)
+    return result
+
+
+def _predict(job: Job) -> StageResult:
+    return delivery_stages.predict_example(job.run)
+
+
+def _report(job: Job) -> StageResult:
+    return delivery_stages.report(job.run)
+
+
+def _source(job: Job) -> Any:
+    """What the index depends on: where the images are, and what is there now."""
+    source = job.source
+    if source.root is None:
+        return [SYNTHETIC_VERSION, SYNTHETIC_IMAGES, job.recipe.seed]
+    options = [dict(source.columns), list(source.malignant), source.allow_missing, source.skip_broken]
+    stated = [] if source == ImageSource(source.root, source.layout) else options
+    return [source.layout, str(source.root.resolve()), _listing(source.root), *stated]
 
 
 def _listing(root: Path) -> str:
@@ -148,47 +99,43 @@ def _listing(root: Path) -> str:
     return hash_value([[str(path), path.stat().st_size, path.stat().st_mtime_ns] for path in files if path.exists()])
 
 
-def _sections(*names: str) -> Any:
-    return lambda journey: journey.recipe.hash(*names)
+def _sections(*names: str) -> Callable[[Job], Any]:
+    return lambda job: job.recipe.hash(*names)
 
 
-def _nothing(journey: Journey) -> Any:
+def _nothing(job: Job) -> Any:
     return None
 
 
-def _frame(journey: Journey) -> Any:
-    return frame_spec(journey.recipe.input).frame_hash
+def _frame(job: Job) -> Any:
+    return frame_spec(job.recipe.input).frame_hash
 
 
 STAGES = (
-    Stage("index", INDEX, (), _source, make_index),
-    Stage("audit", AUDIT, ("index",), _nothing, make_audit),
-    Stage("split", SPLIT, ("index", "audit"), _sections("split"), make_split_stage),
-    Stage("augment", PLAN, ("index", "split"), _sections("seed", "input", "augmentation"), make_plan),
-    Stage("pack", f"{STORE}/store.json", ("index",), _frame, make_store),
+    Stage("index", "index", (), _source, _index),
+    Stage("audit", "audit", ("index",), _nothing, _audit),
+    Stage("split", "split", ("index", "audit"), _sections("split"), _split),
+    Stage("augment", "plan", ("index", "split"), _sections("seed", "input", "augmentation"), _augment),
+    Stage("pack", "store/store.json", ("index",), _frame, _pack),
     Stage(
         "train",
-        BEST,
+        "best",
         ("index", "split", "augment", "pack"),
         _sections("seed", "input", "augmentation", "model", "training"),
-        make_checkpoint,
+        _train,
     ),
-    Stage("evaluate", SCORES, ("split", "pack", "train"), _sections("evaluation"), make_scores),
-    Stage("explain", f"{EXPLAIN}/faithfulness.json", ("index", "split", "pack", "train"), explanation_inputs, make_explanation),
-    Stage("export", f"{BUNDLE}/model.onnx", ("index", "split", "pack", "train", "evaluate"), _nothing, make_bundle),
+    Stage("evaluate", "scores", ("split", "pack", "train"), _sections("evaluation"), _evaluate),
+    Stage("explain", "faithfulness", ("index", "split", "pack", "train"), _sections("seed", "evaluation"), _explain),
+    Stage("export", "bundle/model.onnx", ("index", "split", "pack", "train", "evaluate"), _nothing, _export),
     Stage(
-        "compress",
-        f"{COMPRESS}/compression.json",
-        ("index", "split", "augment", "pack", "train", "export"),
-        _sections("compression"),
-        make_variants,
+        "compress", "comparison", ("index", "split", "augment", "pack", "train", "export"), _sections("compression"), _compress
     ),
-    Stage("predict", EXAMPLE, ("index", "split", "compress"), _nothing, make_example),
+    Stage("predict", "example", ("index", "split", "compress"), _nothing, _predict),
     Stage(
         "report",
-        REPORT,
+        "report",
         ("index", "audit", "split", "augment", "train", "evaluate", "explain", "compress", "predict"),
         _sections("name"),
-        make_report,
+        _report,
     ),
 )

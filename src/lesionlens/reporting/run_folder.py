@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from lesionlens.augment.offline import Plan, plan_inputs, read_plan
+from lesionlens.augment.offline import Plan, plan_facts, plan_inputs, read_plan
 from lesionlens.core import legacy
 from lesionlens.core.artifact import hash_file, read_json, read_stamp
 from lesionlens.core.errors import ArtifactError, CheckpointError
@@ -179,7 +179,8 @@ def _read_plan(path: Path, split: Split, recipe: Recipe) -> Plan | None:
     if not path.is_file():
         return None
     plan = read_plan(path, split)
-    if read_stamp(path)["made_from"] != plan_inputs(split, recipe):
+    facts, expected = plan_facts(read_stamp(path)), plan_inputs(split, recipe)
+    if {name: facts.get(name) for name in expected} != expected:
         raise ArtifactError(f"{path} was made by another recipe than recipe.toml; make it again with: lesionlens augment")
     return plan
 

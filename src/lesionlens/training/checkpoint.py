@@ -123,6 +123,15 @@ def load_network(path: Path, device: torch.device | str = "cpu") -> tuple[nn.Mod
     return network.eval().to(device), info
 
 
+def load_info(path: Path) -> CheckpointInfo:
+    """Read what a network to use says of itself, without building it.
+
+    Raises:
+        CheckpointError: if the file is missing, damaged, or no checkpoint of a network.
+    """
+    return _info(_read(path, BEST)[1], path)
+
+
 def save_state(state: TrainingState, info: CheckpointInfo, path: Path) -> None:
     """Write everything that a resumed run needs, whole or not at all.
 

@@ -15,11 +15,9 @@ from lesionlens.augment.offline import Plan, check_plan
 from lesionlens.core.errors import ArtifactError, CheckpointError
 from lesionlens.core.recipe import Recipe
 from lesionlens.core.seeds import derive_seed
+from lesionlens.data.dataset import Dataset
 from lesionlens.data.image import InputSpec, input_spec
-from lesionlens.data.index import Index
-from lesionlens.data.split import Split
 from lesionlens.data.statistics import channel_statistics
-from lesionlens.data.store import Store
 from lesionlens.models.build import build_network
 from lesionlens.training.batches import Batches, plan_rows
 from lesionlens.training.checkpoint import CheckpointInfo, load_state, save_network, save_state, versions
@@ -41,20 +39,14 @@ ValidateWith = Callable[[nn.Module, InputSpec], dict[str, float]]
 
 
 @dataclass(frozen=True)
-class Inputs:
-    """The artifacts that a run trains on.
+class TrainingData(Dataset):
+    """A data set with the plan of what training is fed.
 
     Attributes:
-        index: the images and their diagnoses.
-        split: its splits; `training` gives the statistics, `validation` picks the best epoch.
-        plan: what is fed: originals and copies of the training split.
-        store: the decoded images.
+        plan: originals and copies of the training split.
     """
 
-    index: Index
-    split: Split
     plan: Plan
-    store: Store
 
 
 @dataclass(frozen=True)
@@ -76,7 +68,7 @@ class Descent:
     teacher: Teacher | None = None
 
 
-def check_inputs(inputs: Inputs, spec: InputSpec) -> None:
+def check_inputs(inputs: TrainingData, spec: InputSpec) -> None:
     """Refuse artifacts that do not belong together.
 
     Raises:
@@ -94,15 +86,14 @@ def check_inputs(inputs: Inputs, spec: InputSpec) -> None:
     check_plan(inputs.plan, inputs.split)
 
 
-def training_spec(recipe: Recipe, index: Index, split: Split, store: Store) -> InputSpec:
+def training_spec(recipe: Recipe, dataset: Dataset) -> InputSpec:
     """The InputSpec of a run; `normalise = "training"` measures the training split."""
     if recipe.input.normalise != "training":
         return input_spec(recipe.input)
-    kept = [image_id for image_id in split.ids["train"] if image_id not in store.dropped]
-    return input_spec(recipe.input, *channel_statistics(store, store.rows(kept)))
+    return input_spec(recipe.input, *channel_statistics(dataset.store, dataset.store.rows(dataset.ids("train"))))
 
 
-def describe(inputs: Inputs, recipe: Recipe, spec: InputSpec) -> CheckpointInfo:
+def describe(inputs: TrainingData, recipe: Recipe, spec: InputSpec) -> CheckpointInfo:
     """What every checkpoint of the run says of itself."""
     split = inputs.split
     return CheckpointInfo(
@@ -119,7 +110,7 @@ def describe(inputs: Inputs, recipe: Recipe, spec: InputSpec) -> CheckpointInfo:
 
 
 def train_run(
-    inputs: Inputs,
+    inputs: TrainingData,
     recipe: Recipe,
     out: Path,
     validate: ValidateWith,
@@ -154,7 +145,7 @@ def train_run(
     descent = descent or Descent()
     with contextlib.ExitStack() as stack:
         stack.enter_context(flushed_denormals())
-        spec = descent.spec or training_spec(recipe, inputs.index, inputs.split, inputs.store)
+        spec = descent.spec or training_spec(recipe, inputs)
         check_inputs(inputs, spec)
         info = replace(describe(inputs, recipe, spec), derived=descent.derived, channel_pruned=descent.channel_pruned)
         rows = plan_rows(inputs.plan, inputs.store, inputs.index)

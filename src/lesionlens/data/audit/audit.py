@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from lesionlens.core.artifact import read_json, write_json, write_stamp
+from lesionlens.core.artifact import read_json, write_json
 from lesionlens.core.errors import ArtifactError, DataError
 from lesionlens.data.audit.duplicates import CERTAIN, LIKELY, SUSPECT, Duplicate, exact_duplicates, is_certain, near_duplicates
 from lesionlens.data.audit.fingerprint import Fingerprints, fingerprints
@@ -221,14 +221,12 @@ def _several(index: Index, groups: np.ndarray, value_of: dict[str, str], name: s
 
 
 def write_audit(audit: Audit, index: Index, path: Path) -> None:
-    """Write audit.json with its stamp, and the contact sheet of suspected pairs beside it as .jpg."""
+    """Write audit.json, and the contact sheet of suspected pairs beside it as .jpg."""
     from lesionlens.data.audit.contact_sheet import contact_sheet, write_sheet
 
     sheet = contact_sheet(audit.pairs, index)
     write_json(path, audit.to_json())
     write_sheet(sheet, path.with_suffix(".jpg"))
-    made_from = {"index": audit.index_hash, "split": audit.split_hash}
-    write_stamp(path, made_from, {"summary": audit.summary(), "pairs": len(audit.pairs), "unreadable": len(audit.unreadable)})
 
 
 def read_pairs(path: Path, certain_only: bool = True) -> tuple[Pair, ...]:
