@@ -53,7 +53,7 @@ def run_folder(synthetic_root: Path, tmp_path_factory: pytest.TempPathFactory) -
 
 
 def call(folder: Path, out: Path, *arguments: str) -> tuple[str, str]:
-    options = [("--index", "index.csv"), ("--split", "split.json"), ("--plan", "plan.csv"), ("--store", "store")]
+    options = [("--index", "index.csv"), ("--split-file", "split.json"), ("--plan", "plan.csv"), ("--store", "store")]
     words = [word for option, name in options for word in (option, str(folder / name))]
     result = CliRunner().invoke(app, [str(folder / "recipe.toml"), *words, "--out", str(out), *arguments])
     if result.exception is not None and not isinstance(result.exception, SystemExit):
@@ -62,7 +62,7 @@ def call(folder: Path, out: Path, *arguments: str) -> tuple[str, str]:
     return result.stdout, result.stderr
 
 
-def test_train_then_go_on_then_another_recipe(run_folder: Path, tmp_path: Path) -> None:
+def test_train_then_resume_then_another_recipe(run_folder: Path, tmp_path: Path) -> None:
     out, err = call(run_folder, tmp_path, "--json")
     result = json.loads(out)
     assert result["epochs"] == 2
@@ -70,7 +70,7 @@ def test_train_then_go_on_then_another_recipe(run_folder: Path, tmp_path: Path) 
     assert err.count("epoch ") == 2
     assert "images/s" in err
     out, err = call(run_folder, tmp_path)
-    assert "going on after epoch 2" in err
+    assert "resuming after epoch 2" in err
     assert out.startswith("trained 2 epochs; best is epoch")
     with pytest.raises(CheckpointError, match="--restart"):
         call(run_folder, tmp_path, "--set", "training.learning_rate=1e-3")

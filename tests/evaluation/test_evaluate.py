@@ -179,7 +179,7 @@ def test_command_names_what_is_missing(run, command, tmp_path):
     lone.write_bytes(b"cut short")
     with pytest.raises(ArtifactError, match=r"index\.csv"):
         command("evaluate", lone)
-    paths = [f"--{name}={run[0] / file}" for name, file in (("index", "index.csv"), ("split", "split.json"), ("store", "store"))]
+    paths = [f"--{name}={run[0] / file}" for name, file in (("index", "index.csv"), ("split-file", "split.json"), ("store", "store"))]
     with pytest.raises(CheckpointError, match=r"best\.safetensors"):
         command("evaluate", lone, *paths)
     assert [path.name for path in tmp_path.iterdir()] == ["train"]
@@ -187,7 +187,7 @@ def test_command_names_what_is_missing(run, command, tmp_path):
 
 def test_commands_with_every_path_given_and_json(run, command, tmp_path):
     folder = run[0]
-    paths = ("--index", folder / "index.csv", "--split", folder / "split.json", "--store", folder / "store")
+    paths = ("--index", folder / "index.csv", "--split-file", folder / "split.json", "--store", folder / "store")
     checkpoint = folder / "train" / "best.safetensors"
     for views in (1, 8):
         done = command(

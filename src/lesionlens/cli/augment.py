@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def augment(
     index: IndexArgument = Path("index.csv"),
-    split: Annotated[Path, typer.Argument(help="split.json written by `lesionlens split`.", dir_okay=False)] = Path("split.json"),
+    split: Annotated[Path, typer.Argument(help="split.json written by `lesionlens split`.")] = Path("split.json"),
     recipe: Annotated[str, typer.Option(help="Recipe whose [[augmentation]] says how; defaults if not given.")] = "",
     overrides: Set = None,
     out: Annotated[Path, typer.Option(help="Plan to write.")] = Path("plan.csv"),

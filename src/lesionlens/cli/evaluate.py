@@ -70,8 +70,8 @@ def evaluate(
 
 
 def compare(
-    first: Annotated[Path, typer.Argument(help="predictions.npz of one model.", dir_okay=False)],
-    second: Annotated[Path, typer.Argument(help="predictions.npz of another, on the same images.", dir_okay=False)],
+    first: Annotated[Path, typer.Argument(help="predictions.npz of one model.")],
+    second: Annotated[Path, typer.Argument(help="predictions.npz of another, on the same images.")],
     resamples: Annotated[int, typer.Option(help="Bootstrap resamples over lesions.", min=100, max=100_000)] = 2000,
     confidence: Annotated[float, typer.Option(help="Level of the intervals.", min=0.5, max=0.999)] = 0.95,
     out: Annotated[Path | None, typer.Option(help="JSON file to write as well.")] = None,

@@ -17,7 +17,7 @@ def export(
     split_file: SplitOfRun = None,
     store: StoreOfRun = None,
     predictions: Annotated[
-        Path | None, typer.Option(help="predictions.npz of the test split; the run folder's if not given.", dir_okay=False)
+        Path | None, typer.Option(help="predictions.npz of the test split; the run folder's if not given.")
     ] = None,
     no_scores: Annotated[bool, typer.Option("--no-scores", help="Leave the metrics of the test split out.")] = False,
     compared_images: Annotated[int, typer.Option(help="Real images on which the export is compared with torch.", min=1)] = 32,

@@ -47,16 +47,16 @@ RUN_DEFAULT = "the run folder's if not given"
 ArtifactPath = Path | None
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one key of the recipe. Repeatable.")]
-Checkpoint = Annotated[Path, typer.Argument(help="Checkpoint of a run, such as run/train/best.safetensors.", dir_okay=False)]
-IndexOfRun = Annotated[ArtifactPath, typer.Option("--index", help=f"index.csv; {RUN_DEFAULT}.", dir_okay=False)]
+Checkpoint = Annotated[Path, typer.Argument(help="Checkpoint of a run, such as run/train/best.safetensors.")]
+IndexOfRun = Annotated[ArtifactPath, typer.Option("--index", help=f"index.csv; {RUN_DEFAULT}.")]
 SplitOfRun = Annotated[
     ArtifactPath, typer.Option("--split-file", help=f"split.json that the checkpoint was trained with; {RUN_DEFAULT}.")
 ]
-StoreOfRun = Annotated[ArtifactPath, typer.Option("--store", help=f"Packed images; {RUN_DEFAULT}.", file_okay=False)]
-PlanOfRun = Annotated[ArtifactPath, typer.Option("--plan", help=f"plan.csv; {RUN_DEFAULT}.", dir_okay=False)]
+StoreOfRun = Annotated[ArtifactPath, typer.Option("--store", help=f"Packed images; {RUN_DEFAULT}.")]
+PlanOfRun = Annotated[ArtifactPath, typer.Option("--plan", help=f"plan.csv; {RUN_DEFAULT}.")]
 SplitOption = Annotated[SplitName, typer.Option("--split", help="Images to process.")]
 DeviceOption = Annotated[Device, typer.Option(help="Where the network runs.")]
-IndexArgument = Annotated[Path, typer.Argument(help="index.csv written by `lesionlens index`.", dir_okay=False)]
+IndexArgument = Annotated[Path, typer.Argument(help="index.csv written by `lesionlens index`.")]
 Pairs = Annotated[list[Path] | None, typer.Option(help="audit.json or CSV with images of one lesion under two ids. Repeatable.")]
 
 

@@ -12,7 +12,7 @@ from lesionlens.cli.options import Json
 
 
 def report(
-    run: Annotated[Path, typer.Argument(help="Run folder with recipe, index, split, predictions and scores.", file_okay=False)],
+    run: Annotated[Path, typer.Argument(help="Run folder with recipe, index, split, predictions and scores.")],
     out: Annotated[Path | None, typer.Option(help="File to write; report.html in the run folder if not given.")] = None,
     as_json: Json = False,
 ) -> None:

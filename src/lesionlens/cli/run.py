@@ -21,9 +21,7 @@ StageOption = Annotated[str, typer.Option(metavar="STAGE")]
 def run(
     recipe: Annotated[str, typer.Argument(help="Name or path of a recipe.")],
     data: Annotated[str, typer.Option(help="Folder of images, a CSV that lists them, or `synthetic`.")],
-    folder: Annotated[Path, typer.Option("--run", help="Run folder; every artifact goes there.", file_okay=False)] = Path(
-        "runs/run"
-    ),
+    folder: Annotated[Path, typer.Option("--run", help="Run folder; every artifact goes there.")] = Path("runs/run"),
     source: Annotated[Layout, typer.Option(help="Layout of the images.")] = Layout.auto,
     image_column: Annotated[str, column("the image's id, file name or path")] = "",
     dx_column: Annotated[str, column("the diagnosis")] = "",

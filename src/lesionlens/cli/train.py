@@ -17,9 +17,7 @@ def train(
     split: Annotated[Path | None, typer.Option("--split-file", help="split.json; the run folder's if not given.")] = None,
     plan: PlanOfRun = None,
     store: StoreOfRun = None,
-    out: Annotated[Path, typer.Option(help="Folder for checkpoints and history, in the run folder.", file_okay=False)] = Path(
-        "train"
-    ),
+    out: Annotated[Path, typer.Option(help="Folder for checkpoints and history, in the run folder.")] = Path("train"),
     overrides: Set = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     restart: Annotated[

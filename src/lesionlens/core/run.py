@@ -93,9 +93,7 @@ class Run:
             CheckpointError: if there is no such file.
         """
         if not checkpoint.is_file():
-            raise CheckpointError(
-                f"{checkpoint} does not exist; give the checkpoint of a run, such as run/train/best.safetensors"
-            )
+            raise CheckpointError(f"{checkpoint} is no file; give the checkpoint of a run, such as run/train/best.safetensors")
         return cls.at(checkpoint.resolve().parent.parent, **paths)
 
     def with_scores_in(self, folder: Path) -> Run:

@@ -10,7 +10,7 @@ from lesionlens.augment.gallery import save_gallery
 from lesionlens.augment.offline import count_by_class, plan_training, read_plan, write_plan
 from lesionlens.core.progress import SILENT, Reporter
 from lesionlens.core.recipe import Recipe
-from lesionlens.core.run import Run
+from lesionlens.core.run import FILES, Run
 from lesionlens.data.dataset import Dataset
 from lesionlens.data.index import read_index
 from lesionlens.data.split import read_split
@@ -72,7 +72,8 @@ def train(run: Run, recipe: Recipe, world: World, restart: bool = False, reporte
         epochs = train_run(data, recipe, run.training, validator(data), world=world, restart=restart, progress=advance)
         for epoch in epochs:
             if world.writes:
-                run.write_recipe(recipe)
+                if run.training == run.folder / FILES["training"]:  # elsewhere, the folder around it is not ours
+                    run.write_recipe(recipe)
                 reporter.note(epoch.line(recipe.training.epochs))
     return _training_result(run, recipe)
 
