@@ -31,7 +31,8 @@ import cv2
 import numpy as np
 import torch
 
-from lesionlens.augment.policy import augment, table_3
+from lesionlens.augment.policy import table_3
+from lesionlens.augment.transform import augment
 from lesionlens.core.artifact import write_json
 from lesionlens.training.memory import keep_memory
 

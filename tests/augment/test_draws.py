@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lesionlens.augment import draws
-from lesionlens.augment.policy import TRANSFORMS, Policy, draw, table_3
+from lesionlens.augment.policy import TRANSFORMS, Policy, table_3
+from lesionlens.augment.transform import draw
 
 MANY = 20_000
 SEEDS = st.lists(st.integers(0, 2**63 - 1), min_size=1, max_size=8)

@@ -9,7 +9,8 @@ from PIL import Image
 
 from lesionlens.augment.files import copy_name, copy_pixels, crop_corner, materialise
 from lesionlens.augment.offline import Plan, plan_training
-from lesionlens.augment.policy import augment, table_3
+from lesionlens.augment.policy import table_3
+from lesionlens.augment.transform import augment
 from lesionlens.core.artifact import read_stamp
 from lesionlens.core.errors import DataError
 from lesionlens.core.recipe import InputRecipe, Recipe, TrainingRecipe

@@ -11,7 +11,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lesionlens.augment.policy import TRANSFORMS, Policy, augment, table_3
+from lesionlens.augment.policy import TRANSFORMS, Policy, table_3
+from lesionlens.augment.transform import augment
 from lesionlens.core.errors import DataError, LesionLensError, RecipeError
 
 NOTHING = table_3(dict.fromkeys(TRANSFORMS, 0.0))
@@ -168,7 +169,8 @@ def test_mean_level_of_noise_and_holes() -> None:
 def test_another_process_with_another_number_of_threads_agrees() -> None:
     program = """
 import hashlib, torch
-from lesionlens.augment.policy import augment, table_3
+from lesionlens.augment.policy import table_3
+from lesionlens.augment.transform import augment
 torch.set_num_threads(2)
 images = (torch.arange(4 * 3 * 90 * 97) * 7919 % 256).to(torch.uint8).view(4, 3, 90, 97)
 print(hashlib.sha256(augment(images, [3, 1, 4, 1], table_3()).numpy().tobytes()).hexdigest())

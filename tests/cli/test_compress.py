@@ -55,7 +55,7 @@ def test_a_variant_that_fails_is_told_by_the_exit_code_and_the_rest_is_made(fold
         (("--set", "compression.sparsity=2"), 2, "from 0 to below 1"),
         (("--set", "model.name=x"), 2, "only keys of [compression]"),
         (("--bundle", "nowhere"), 4, "nowhere is not a bundle"),
-        (("--split", "nowhere.json"), 3, "nowhere.json"),
+        (("--split-file", "nowhere.json"), 3, "nowhere.json"),
     ],
 )
 def test_mistakes_are_one_line(folder, capsys, options, code, message):

@@ -93,7 +93,7 @@ def test_wrong_options_are_recipe_errors(index):
 def test_audit_writes_json_and_picture_and_checks_a_split(index):
     call("split", index, "--protocol", "paper")
     (index.parent / "i59.png").write_bytes(b"")
-    text, said = call("audit", index, "--split", "split.json", "--out", "deep/audit.json", "--json")
+    text, said = call("audit", index, "--split-file", "split.json", "--out", "deep/audit.json", "--json")
     facts = json.loads(text)
     assert facts["images"] == 60
     assert facts["unreadable"] == 1
@@ -102,4 +102,4 @@ def test_audit_writes_json_and_picture_and_checks_a_split(index):
     assert "i59.png is empty (0 bytes)" in said
     with Image.open(index.parent / "deep" / "audit.jpg") as sheet:
         assert sheet.format == "JPEG"
-    assert "lesions cross splits" in call("audit", index, "--split", "split.json")[0]
+    assert "lesions cross splits" in call("audit", index, "--split-file", "split.json")[0]

@@ -179,7 +179,9 @@ def test_command_names_what_is_missing(run, command, tmp_path):
     lone.write_bytes(b"cut short")
     with pytest.raises(ArtifactError, match=r"index\.csv"):
         command("evaluate", lone)
-    paths = [f"--{name}={run[0] / file}" for name, file in (("index", "index.csv"), ("split-file", "split.json"), ("store", "store"))]
+    paths = [
+        f"--{name}={run[0] / file}" for name, file in (("index", "index.csv"), ("split-file", "split.json"), ("store", "store"))
+    ]
     with pytest.raises(CheckpointError, match=r"best\.safetensors"):
         command("evaluate", lone, *paths)
     assert [path.name for path in tmp_path.iterdir()] == ["train"]

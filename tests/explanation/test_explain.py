@@ -161,7 +161,14 @@ def test_command_prints_json_or_a_table(explained_run, tmp_path):
     assert result.exit_code == 0
     report = json.loads(result.stdout)
     assert report == json.loads((tmp_path / "explain" / "faithfulness.json").read_text())
-    options += ["--index", str(folder / "index.csv"), "--split", str(folder / "split.json"), "--store", str(folder / "store")]
+    options += [
+        "--index",
+        str(folder / "index.csv"),
+        "--split-file",
+        str(folder / "split.json"),
+        "--store",
+        str(folder / "store"),
+    ]
     table = run_command(*options).stdout
     assert "pointing game" in table
     assert "random weights" in table

@@ -7,18 +7,15 @@ transform t for an image is a pure function of (seed, t, j). Only NumPy is used 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from lesionlens.augment.policy import Policy
+from lesionlens.augment.policy import Policy
 
 Array = np.ndarray
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 STREAM_STEP = np.uint64(0xD1B54A32D192ED03)
-MAX_HOLES = 32
 NOISE_OFFSETS = 1 << 16
 
 

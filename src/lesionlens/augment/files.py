@@ -11,7 +11,8 @@ import torch
 from PIL import Image
 
 from lesionlens.augment.offline import Plan
-from lesionlens.augment.policy import Policy, augment
+from lesionlens.augment.policy import Policy
+from lesionlens.augment.transform import augment
 from lesionlens.core.artifact import atomic_folder, hash_value, write_stamp
 from lesionlens.core.seeds import derive_seed
 from lesionlens.data.image import InputSpec, open_image, prepare

@@ -11,7 +11,8 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from lesionlens.augment.online import cut_box, cutmix, mixup
-from lesionlens.augment.policy import Policy, augment, table_3
+from lesionlens.augment.policy import Policy, table_3
+from lesionlens.augment.transform import augment
 from lesionlens.core.artifact import atomic_file
 from lesionlens.core.errors import DataError
 from lesionlens.core.recipe import AugmentationRecipe, Recipe

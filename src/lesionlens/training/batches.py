@@ -15,7 +15,8 @@ from torch import Tensor
 
 from lesionlens.augment.files import crop_corner
 from lesionlens.augment.offline import Plan
-from lesionlens.augment.policy import augment, table_3
+from lesionlens.augment.policy import table_3
+from lesionlens.augment.transform import augment
 from lesionlens.core.errors import ArtifactError, TrainingError
 from lesionlens.core.recipe import Recipe
 from lesionlens.core.seeds import derive_seed
