@@ -1,1 +1,5 @@
 """Run, check and describe a bundle; nothing here loads torch."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

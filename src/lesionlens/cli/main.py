@@ -30,10 +30,13 @@ from lesionlens.cli.token import token
 from lesionlens.cli.train import train
 from lesionlens.core.errors import LesionLensError
 
-COMMANDS = (
-    *(run, download, synthetic, index, audit, split, augment, pack, train, evaluate, compare, report),
-    *(explain, export, compress, predict, inspect, benchmark, serve),
-)
+PANELS = {
+    "Data": (download, synthetic, index, audit, split, augment, pack),
+    "Train": (run, train),
+    "Evaluate": (evaluate, compare, explain, report),
+    "Deploy": (export, compress, predict, inspect, benchmark),
+    "Serve": (serve,),
+}
 GROUPS = (token, record)
 EPILOG = (
     "Exit codes: 0 done, 1 an error, 2 usage or recipe, 3 data, 4 model, 130 interrupted. "
@@ -47,17 +50,17 @@ app = typer.Typer(
     help="Classify dermoscopic images of skin lesions: leak-free training, intervals on every number.",
     epilog=EPILOG,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in COMMANDS:
-    app.command()(command)
+for panel, commands in PANELS.items():
+    for command in commands:
+        app.command(rich_help_panel=panel)(command)
 for group in GROUPS:
-    app.add_typer(group)
+    app.add_typer(group, rich_help_panel="Serve")
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _version(given: bool) -> None:
+    if given:
         print(__version__)
         raise typer.Exit
 
@@ -83,5 +86,5 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(error.exit_code)
     except SystemExit as stop:
         if stop.code == INTERRUPTED:
-            note("lesionlens: interrupted; what was finished is kept, run the same command again to go on")
+            note("lesionlens: interrupted; what was finished is kept; run the same command again to resume")
         raise

@@ -1,1 +1,5 @@
-"""Smaller and faster: quantised, pruned and distilled variants of a trained network, measured side by side."""
+"""Smaller and faster variants of a network, compared in one table."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

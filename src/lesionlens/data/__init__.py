@@ -1,1 +1,5 @@
-"""A folder of images becomes an index, a split and a packed store."""
+"""Images, their index, their split and their pixels."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

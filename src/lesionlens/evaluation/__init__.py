@@ -1,1 +1,5 @@
-"""Predictions become metrics."""
+"""From predictions to metrics with intervals."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -38,6 +38,10 @@ def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, n_classes: int) 
 
     Raises:
         DataError: if the shapes differ, there are no cases, or an index is out of range.
+
+    Example:
+        >>> confusion_matrix(np.array([0, 0, 1]), np.array([0, 1, 1]), 2).tolist()
+        [[1, 1], [0, 1]]
     """
     check_classes(labels, predicted, n_classes)
     return np.bincount(labels * n_classes + predicted, minlength=n_classes**2).reshape(n_classes, n_classes)
@@ -114,6 +118,10 @@ def balanced_accuracy(labels: np.ndarray, predicted: np.ndarray, n_classes: int)
 
     Raises:
         DataError: if the shapes differ or there are no cases.
+
+    Example:
+        >>> balanced_accuracy(np.array([0, 0, 0, 1]), np.array([0, 0, 1, 1]), 3)  # class 2 has no cases
+        0.8333333333333333
     """
     return float(count_metrics(confusion_matrix(labels, predicted, n_classes))["balanced_accuracy"])
 

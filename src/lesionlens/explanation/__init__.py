@@ -1,1 +1,5 @@
-"""Where the network looked, and whether that is true."""
+"""Heat maps and how faithful they are."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

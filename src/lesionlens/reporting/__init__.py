@@ -1,1 +1,5 @@
-"""Metrics and the one-file HTML report."""
+"""A run folder becomes one HTML file."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

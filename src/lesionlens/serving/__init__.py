@@ -1,1 +1,5 @@
-"""The HTTP service of a bundle: API, page, record and access. No torch is loaded."""
+"""A page and an API over a bundle, with a record of every prediction."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,1 +1,5 @@
-"""The loop and what it needs."""
+"""From a data set to checkpoints."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,1 +1,5 @@
 """What is wrong with a collection of images: broken files, duplicates, labels that disagree."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

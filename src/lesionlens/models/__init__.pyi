@@ -1,0 +1,5 @@
+from .build import Normalise as Normalise
+from .build import build_network as build_network
+from .weights import load_weights as load_weights
+
+__all__: list[str]

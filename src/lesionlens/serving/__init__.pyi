@@ -1,0 +1,3 @@
+from .settings import ServingSettings as ServingSettings
+
+__all__: list[str]

@@ -1,0 +1,3 @@
+from .dataset import write_synthetic as write_synthetic
+
+__all__: list[str]
