@@ -7,7 +7,7 @@ import pytest
 from lesionlens.core.recipe import Recipe
 from lesionlens.core.recipe_file import load_recipe
 
-RECIPES = Path(__file__).parents[2] / "recipes"
+RECIPES = Path(__file__).parents[2] / "src" / "lesionlens" / "recipes"
 TRAINING = ("seed", "input", "augmentation", "model", "training")
 """What a checkpoint depends on."""
 
