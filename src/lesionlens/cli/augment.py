@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 def augment(
     index: Annotated[Path, typer.Argument(help="index.csv, as `lesionlens index` wrote it.")] = Path("index.csv"),
     split: Annotated[Path, typer.Argument(help="split.json, as `lesionlens split` wrote it.")] = Path("split.json"),
-    recipe: Annotated[Path | None, typer.Option(help="Recipe whose [augmentation] says how; its defaults if not given.")] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="Recipe (name or file) whose [augmentation] says how; its defaults if not given.")
+    ] = None,
     overrides: Annotated[list[str] | None, typer.Option("--set", help="Such as seed=1; repeatable.")] = None,
     out: Annotated[Path, typer.Option(help="Plan to write.")] = Path("plan.csv"),
     materialise: Annotated[Path | None, typer.Option(help="Also write every copy as PNG into this folder.")] = None,

@@ -67,7 +67,9 @@ def index(
 def pack(
     index: Annotated[Path, typer.Argument(help="index.csv, as `lesionlens index` wrote it.")] = Path("index.csv"),
     out: Annotated[Path, typer.Option(help="Store to write, a folder.")] = Path("store"),
-    recipe: Annotated[Path | None, typer.Option(help="Recipe whose section [input] says how; its defaults if not given.")] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="Recipe (name or file) whose section [input] says how; its defaults if not given.")
+    ] = None,
     overrides: Annotated[list[str] | None, typer.Option("--set", help="Such as input.size=128; repeatable.")] = None,
     workers: Annotated[int, typer.Option(help="Threads; 0 means one for each core.", min=0, max=256)] = 0,
     skip_broken: Annotated[bool, typer.Option("--skip-broken", help="Leave unusable images out of the store.")] = False,

@@ -20,6 +20,7 @@ from lesionlens.cli.export import export
 from lesionlens.cli.index import index, pack
 from lesionlens.cli.inspect_bundle import inspect
 from lesionlens.cli.predict import predict
+from lesionlens.cli.recipes import recipes
 from lesionlens.cli.record import record
 from lesionlens.cli.report import report
 from lesionlens.cli.run import run
@@ -31,7 +32,7 @@ from lesionlens.cli.train import train
 from lesionlens.core.errors import LesionLensError
 
 COMMANDS = (
-    *(run, download, synthetic, index, audit, split, augment, pack, train, evaluate, compare, report),
+    *(run, recipes, download, synthetic, index, audit, split, augment, pack, train, evaluate, compare, report),
     *(explain, export, compress, predict, inspect, benchmark, serve),
 )
 GROUPS = (token, record)

@@ -13,7 +13,7 @@ SYNTHETIC = "synthetic"
 
 
 def run(
-    recipe: Annotated[Path, typer.Argument(help="A recipe, for example recipes/light.toml.")],
+    recipe: Annotated[str, typer.Argument(help="Name of a recipe (see `lesionlens recipes`), or a TOML file.")],
     data: Annotated[str, typer.Option(help="Folder of images, a CSV that lists them, or: synthetic.")],
     folder: Annotated[Path, typer.Option("--run", help="Run folder; every artifact goes there.")] = Path("runs/run"),
     source: Annotated[str, typer.Option(help="auto, ham10000, isic, folder or table.")] = "auto",

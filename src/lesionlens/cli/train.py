@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def train(
-    recipe: Annotated[Path, typer.Argument(help="A recipe, for example recipes/light.toml.")],
+    recipe: Annotated[str, typer.Argument(help="Name of a recipe (see `lesionlens recipes`), or a TOML file.")],
     index: Annotated[Path, typer.Option(help="index.csv that `index` made.")],
     split: Annotated[Path, typer.Option(help="split.json that `split` made.")],
     plan: Annotated[Path, typer.Option(help="plan.csv that `augment` made.")],
