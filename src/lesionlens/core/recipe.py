@@ -44,7 +44,7 @@ class InputRecipe(Section):
     )
     normalise: Literal["training", "imagenet", "half"] = key(
         "imagenet",
-        "Mean and standard deviation of each channel: of the `train` split, of `imagenet`, or 0.5 (`half`).",
+        "Mean and standard deviation of each channel: `training` (of the train split), `imagenet`, or `half` (0.5).",
         paper="training",
     )
 
