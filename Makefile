@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 RUN ?= runs/demo
 DATA ?= synthetic
 OPTIONS ?=
-RECIPE ?= $(if $(filter synthetic,$(DATA)),recipes/demo.toml,recipes/light.toml)
+RECIPE ?= $(if $(filter synthetic,$(DATA)),demo,light)
 
 .PHONY: demo test lint types check clean
 

@@ -57,7 +57,7 @@ def test_its_bundle_runs(run):
 def test_its_report_is_written_with_heat_maps_and_variants(run):
     report = build_report(run.folder)
     assert "channel-pruned" in report
-    assert "highest cell" in report
+    assert "networks with random weights" in report
 
 
 def test_its_stages_stay_up_to_date_and_this_is_said_once(run):

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from lesionlens.core.recipe_file import recipe_names
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -56,16 +58,15 @@ def test_every_command_has_the_options_that_are_shown(words):
 
 
 def test_files_that_are_named_exist():
-    for path in re.findall(r"`((?:recipes|benchmarks|docs)/[\w./-]+)`|\]\((docs/[\w./-]+)\)", README):
+    for path in re.findall(r"`((?:benchmarks|docs)/[\w./-]+)`|\]\((docs/[\w./-]+)\)", README):
         assert (ROOT / (path[0] or path[1])).exists(), path
-    for name in re.findall(r"^\| `(\w+\.toml)` \|", README, re.MULTILINE):
-        assert (ROOT / "recipes" / name).is_file()
+    table = README.partition("| recipe | what |")[2].partition("\n\n")[0]
+    assert sorted(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == list(recipe_names())
 
 
 @pytest.fixture
 def place(synthetic_root, small_bundle, tmp_path, monkeypatch):
     """A folder with everything that the README's Python finds where it runs."""
-    shutil.copytree(ROOT / "recipes", tmp_path / "recipes")
     shutil.copytree(synthetic_root, tmp_path / "images")
     shutil.copytree(small_bundle, tmp_path / "bundle")
     shutil.copyfile(min((tmp_path / "images").rglob("*.jpg")), tmp_path / "lesion.jpg")

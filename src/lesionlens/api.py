@@ -236,7 +236,7 @@ def _resolved(recipe: str | Path | Recipe, overrides: Sequence[str]) -> Recipe:
         from lesionlens.core.recipe_file import recipe_from
 
         return recipe_from(recipe.to_json(), overrides) if overrides else recipe
-    return load_recipe(Path(recipe), overrides)
+    return load_recipe(recipe, overrides)
 
 
 def _index(data: str | Path | Index) -> Index:

@@ -24,7 +24,7 @@ app = typer.Typer()
 app.command()(predict)
 
 COMMAND = "import sys, typer; from lesionlens.cli.predict import predict; typer.run(predict)"
-HEAVY = ("torch", "timm", "sklearn", "matplotlib", "pandas", "scipy", "onnx")
+HEAVY = ("torch", "timm", "sklearn", "matplotlib", "pandas", "scipy", "onnx", "lesionlens.core.recipe")
 MOST_BYTES = 500 * 1024**2
 
 

@@ -20,6 +20,7 @@ from lesionlens.cli.export import export
 from lesionlens.cli.index import index, pack
 from lesionlens.cli.inspect_bundle import inspect
 from lesionlens.cli.predict import predict
+from lesionlens.cli.recipes import recipes
 from lesionlens.cli.record import record
 from lesionlens.cli.report import report
 from lesionlens.cli.run import run
@@ -32,7 +33,7 @@ from lesionlens.core.errors import LesionLensError
 
 PANELS = {
     "Data": (download, synthetic, index, audit, split, augment, pack),
-    "Train": (run, train),
+    "Train": (run, train, recipes),
     "Evaluate": (evaluate, compare, explain, report),
     "Deploy": (export, compress, predict, inspect, benchmark),
     "Serve": (serve,),

@@ -46,7 +46,7 @@ def run(
     from lesionlens.pipeline.job import ImageSource, Job
     from lesionlens.pipeline.stages import STAGES
 
-    resolved = load_recipe(Path(recipe), overrides or ())
+    resolved = load_recipe(recipe, overrides or ())
     columns = {"image": image_column, "dx": dx_column, "lesion": lesion_column}
     given = {name: value for name, value in columns.items() if value}
     images = ImageSource(None if data == SYNTHETIC else Path(data).expanduser(), source, given, tuple(malignant or ()))

@@ -31,7 +31,7 @@ def train(
     from lesionlens.pipeline.model_stages import train as train_network
     from lesionlens.training.distributed import join_world
 
-    resolved = load_recipe(Path(recipe), overrides or ())
+    resolved = load_recipe(recipe, overrides or ())
     run = Run.at(out.parent, index=index, split=split, plan=plan, store=store, training=out)
     with join_world(device) as world:
         result = train_network(run, resolved, world, restart, REPORTER)

@@ -63,7 +63,7 @@ def _current_item(key: str, item: Any) -> Any:
     if key in ("variant", "by") and isinstance(item, str):
         return current_variant(item)
     if key == "variants" and isinstance(item, list):
-        return [current_variant(name) for name in item if isinstance(name, str)]
+        return [current_variant(name) if isinstance(name, str) else name for name in item]
     if key in BY_SPLIT and isinstance(item, Mapping):
         return by_current_split(item)
     return current(item)

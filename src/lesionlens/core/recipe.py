@@ -1,333 +1,286 @@
-"""Recipes: frozen dataclasses that are checked as they are made; `recipe_file` reads and writes them."""
+"""Recipes: every key with its default, limits, meaning and the paper's value, declared once.
+
+`recipe_file` reads and writes them as TOML; `recipe_table` makes the table in docs/recipes.md from them.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-import difflib
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, field_validator
+from pydantic.dataclasses import dataclass
 
 from lesionlens.core.artifact import hash_value
-from lesionlens.core.errors import RecipeError
+from lesionlens.core.recipe_section import Section, broken_rule, key, nearest
 
 VARIANTS = (
     *("fp32", "bf16", "dynamic-int8", "int8", "pruned", "pruned-int8"),
     *("channel-pruned", "channel-pruned-int8", "distilled", "distilled-int8"),
 )
 
-
-def _check(condition: bool, name: str, value: object, rule: str) -> None:
-    if not condition:
-        raise RecipeError(f"{name} = {value!r}; it must be {rule}")
+NETWORK = "a network that timm knows"
+WEIGHTS = "imagenet, none, or the path of a safetensors file"
 
 
 @dataclass(frozen=True)
-class InputRecipe:
-    """How pixels are prepared; becomes an InputSpec once mean and std are known.
+class InputRecipe(Section):
+    """How pixels are prepared; becomes an InputSpec once mean and standard deviation are known."""
 
-    Attributes:
-        size: side of the square that the network sees, pixels.
-        frame: side of the square that the store keeps, pixels; 0 means `size`. A larger frame is
-            cropped to `size`: anywhere while training, in the centre otherwise.
-        resize: `squash` the whole image into the frame, or `short_side`: scale the short side to
-            the frame and cut its centre.
-        normalise: `training` (mean and std of the training split), `imagenet`, or `half` (0.5).
-    """
+    SECTION: ClassVar[str] = "input"
 
-    size: int = 224
-    frame: int = 0
-    resize: Literal["squash", "short_side"] = "squash"
-    normalise: Literal["training", "imagenet", "half"] = "imagenet"
+    size: int = key(224, "Side of the square that the network sees, pixels.", ge=32, le=1024, paper=384)
+    frame: int = key(
+        0,
+        "Side of the square that the store keeps, pixels; 0 means `input.size`. A larger frame is cropped to the size: "
+        "at random while training, at the centre otherwise.",
+        ge=0,
+        le=2048,
+        rule="0, or from input.size to 2048",
+    )
+    resize: Literal["squash", "short_side"] = key(
+        "squash",
+        "`squash` the whole image into the frame, or scale the `short_side` to the frame and crop the centre.",
+    )
+    normalise: Literal["training", "imagenet", "half"] = key(
+        "imagenet",
+        "Mean and standard deviation of each channel: `training` (of the train split), `imagenet`, or `half` (0.5).",
+        paper="training",
+    )
 
     def __post_init__(self) -> None:
-        _check(32 <= self.size <= 1024, "input.size", self.size, "from 32 to 1024 pixels")
-        _check(self.frame == 0 or self.size <= self.frame <= 2048, "input.frame", self.frame, "0, or from input.size to 2048")
+        self.require(self.frame == 0 or self.frame >= self.size, "frame")
 
 
 @dataclass(frozen=True)
-class SplitRecipe:
-    """Which protocol splits the images.
+class SplitRecipe(Section):
+    """Which protocol splits the images."""
 
-    Attributes:
-        protocol: `lesion` (grouped by lesion, stratified), `lesion-kfold`, `paper` (leaks), `official`.
-        validation: share of the validation split (`lesion`).
-        test: share of the test split (`lesion`).
-        folds: number of folds (`lesion-kfold`).
-        fold: which fold is the test split, from 0 (`lesion-kfold`).
-        seed: seed of the split alone, so that training seeds can vary on one split.
-    """
+    SECTION: ClassVar[str] = "split"
 
-    protocol: Literal["lesion", "lesion-kfold", "paper", "official"] = "lesion"
-    validation: float = 0.1
-    test: float = 0.2
-    folds: int = 5
-    fold: int = 0
-    seed: int = 0
+    protocol: Literal["lesion", "lesion-kfold", "paper", "official"] = key(
+        "lesion",
+        "`lesion` and `lesion-kfold` keep the images of a lesion together and are stratified by diagnosis; `paper` splits "
+        "images and leaks lesions; `official` tests on the ISIC 2018 test set.",
+        paper="paper",
+    )
+    validation: float = key(0.1, "Share of the validation split (all protocols but `paper`).", gt=0, lt=0.9)
+    test: float = key(0.2, "Share of the test split (`lesion`).", gt=0, lt=0.9)
+    folds: int = key(5, "Number of folds (`lesion-kfold`).", ge=2, le=100)
+    fold: int = key(0, "The fold that is the test split (`lesion-kfold`).", ge=0, rule="from 0 to split.folds - 1")
+    seed: int = key(0, "Seed of the split alone, so that training seeds can vary on one split.")
 
     def __post_init__(self) -> None:
-        _check(0 < self.validation < 0.9, "split.validation", self.validation, "between 0 and 0.9")
-        _check(0 < self.test < 0.9, "split.test", self.test, "between 0 and 0.9")
-        _check(self.validation + self.test < 0.95, "split.validation + split.test", self.validation + self.test, "below 0.95")
-        _check(2 <= self.folds <= 100, "split.folds", self.folds, "from 2 to 100")
-        _check(0 <= self.fold < self.folds, "split.fold", self.fold, "from 0 to split.folds - 1")
+        total = self.validation + self.test
+        if total >= 0.95:
+            raise broken_rule("split.validation + split.test", total, "below 0.95")
+        self.require(self.fold < self.folds, "fold")
 
 
 @dataclass(frozen=True)
-class AugmentationRecipe:
-    """The two phases of the method.
+class AugmentationRecipe(Section):
+    """The two phases of augmentation: offline copies of rare classes, then mixing of mini-batches."""
 
-    Attributes:
-        offline_fill: each class is filled up with augmented copies to this share of the largest
-            class; 1 is the paper's default, 0 makes none.
-        offline_pixels: `fixed` draws each copy once (the paper); `fresh` draws it anew each epoch.
-        originals: whether the originals pass through the same transforms too (only if `fresh`).
-        mixup_p: probability that a mini-batch is mixed by MixUp.
-        mixup_alpha: both parameters of its Beta distribution.
-        cutmix_p: probability that a mini-batch is mixed by CutMix.
-        cutmix_alpha: both parameters of its Beta distribution.
-        probabilities: overrides of table 3's probabilities by transform name, for example
-            `{ "gaussian_blur" = 0.0 }`.
-    """
+    SECTION: ClassVar[str] = "augmentation"
 
-    offline_fill: float = 1.0
-    offline_pixels: Literal["fixed", "fresh"] = "fixed"
-    originals: bool = False
-    mixup_p: float = 0.3
-    mixup_alpha: float = 1.0
-    cutmix_p: float = 0.2
-    cutmix_alpha: float = 1.0
-    probabilities: dict[str, float] = field(default_factory=dict)
+    offline_fill: float = key(
+        1.0, "Augmented copies fill every class up to this share of the largest class; 0 makes none.", ge=0, le=1
+    )
+    offline_pixels: Literal["fixed", "fresh"] = key(
+        "fixed", "Draw each copy once (`fixed`), or again in each epoch (`fresh`).", paper="fixed"
+    )
+    originals: bool = key(
+        False,
+        "Augment the originals like the copies.",
+        rule='false unless augmentation.offline_pixels is "fresh"',
+    )
+    mixup_p: float = key(0.3, "Probability that MixUp mixes a mini-batch.", ge=0, le=1, paper=0.3)
+    mixup_alpha: float = key(1.0, "Both parameters of MixUp's Beta distribution.", gt=0, paper=1.0)
+    cutmix_p: float = key(0.2, "Probability that CutMix mixes a mini-batch.", ge=0, le=1, paper=0.2)
+    cutmix_alpha: float = key(1.0, "Both parameters of CutMix's Beta distribution.", gt=0, paper=1.0)
+    probabilities: dict[str, Annotated[float, Field(ge=0, le=1)]] = key(
+        {},
+        "Probabilities of transforms other than those of the paper's table 3, by the transform's name: "
+        "`{ gaussian_blur = 0.1 }`.",
+        rule="from 0 to 1",
+        paper={},
+    )
 
     def __post_init__(self) -> None:
-        _check(0 <= self.offline_fill <= 1, "augmentation.offline_fill", self.offline_fill, "from 0 to 1")
-        for name in ("mixup_p", "cutmix_p"):
-            _check(0 <= getattr(self, name) <= 1, f"augmentation.{name}", getattr(self, name), "from 0 to 1")
-        _check(self.mixup_p + self.cutmix_p <= 1, "augmentation.mixup_p + cutmix_p", self.mixup_p + self.cutmix_p, "at most 1")
-        for name in ("mixup_alpha", "cutmix_alpha"):
-            _check(getattr(self, name) > 0, f"augmentation.{name}", getattr(self, name), "above 0")
-        for name, p in self.probabilities.items():
-            _check(0 <= p <= 1, f"augmentation.probabilities.{name}", p, "from 0 to 1")
-        _check(
-            not self.originals or self.offline_pixels == "fresh",
-            "augmentation.originals",
-            self.originals,
-            'false unless augmentation.offline_pixels is "fresh"',
-        )
+        total = self.mixup_p + self.cutmix_p
+        if total > 1:
+            raise broken_rule("augmentation.mixup_p + cutmix_p", total, "at most 1")
+        self.require(not self.originals or self.offline_pixels == "fresh", "originals")
 
 
 @dataclass(frozen=True)
-class ModelRecipe:
-    """Which network, and where its weights come from.
+class ModelRecipe(Section):
+    """Which network, and where its weights come from."""
 
-    Attributes:
-        name: a network of timm, in timm's own name.
-        weights: `imagenet` (timm's hub), `none` (random), or the path of a safetensors file.
-        drop_rate: dropout before the linear layer.
-        drop_path_rate: stochastic depth.
-    """
+    SECTION: ClassVar[str] = "model"
 
-    name: str = "convnext_tiny"
-    weights: str = "imagenet"
-    drop_rate: float = 0.0
-    drop_path_rate: float = 0.0
-
-    def __post_init__(self) -> None:
-        _check(bool(self.name), "model.name", self.name, "a network that timm knows")
-        _check(bool(self.weights), "model.weights", self.weights, "imagenet, none, or the path of a safetensors file")
-        for name in ("drop_rate", "drop_path_rate"):
-            _check(0 <= getattr(self, name) < 1, f"model.{name}", getattr(self, name), "from 0 to below 1")
+    name: str = key("convnext_tiny", "A network of timm, by timm's name.", rule=NETWORK, paper="convnext_tiny")
+    weights: str = key(
+        "imagenet",
+        "Initial weights: `imagenet` (timm's hub), `none` (random), or the path of a safetensors file.",
+        rule=WEIGHTS,
+        paper="imagenet",
+    )
+    drop_rate: float = key(0.0, "Dropout before the linear layer.", ge=0, lt=1)
+    drop_path_rate: float = key(0.0, "Stochastic depth.", ge=0, lt=1)
 
 
 @dataclass(frozen=True)
-class TrainingRecipe:
-    """The optimiser, its schedule and the loss; defaults are table 6 of the paper.
+class TrainingRecipe(Section):
+    """The optimizer, its schedule and the loss; the defaults are table 6 of the paper."""
 
-    Attributes:
-        epochs: passes over the plan.
-        batch_size: images per optimiser step on all processes together, before `accumulate`.
-        accumulate: mini-batches per optimiser step.
-        optimizer: `adamw`, `adam`, `nadam` or `sgd`.
-        learning_rate: peak rate.
-        beta1: momentum (first beta of the Adam family).
-        weight_decay: not applied to biases and norms.
-        schedule: `onecycle`, `cosine` or `constant`.
-        warmup_epochs: epochs from `warmup_learning_rate` up to the peak; may be a fraction.
-        warmup_learning_rate: rate of the first step.
-        final_learning_rate: rate of the last step.
-        loss: `cross_entropy` or `focal`.
-        focal_gamma: focusing parameter of the focal loss.
-        label_smoothing: target y(1-e)+e/K.
-        class_weights: `none`, `inverse` (of the class frequency) or `effective` (Cui 2019).
-        logit_adjustment: tau of Menon 2021; 0 turns it off.
-        sampler: `shuffle`, or `balanced` (classes drawn alike).
-        ema_decay: decay of the averaged weights; 0 turns them off.
-        precision: `auto`, `fp32`, `bf16` or `fp16` (with loss scaling).
-        channels_last: memory format of the network and its images.
-        compile: run the network through torch.compile.
-        clip_norm: largest norm of the gradient; 0 turns clipping off.
-        patience: epochs without a better validation before stopping; 0 never stops early.
-        monitor: the validation metric that picks the best epoch.
-        tensorboard: also write TensorBoard events.
-    """
+    SECTION: ClassVar[str] = "training"
 
-    epochs: int = 100
-    batch_size: int = 64
-    accumulate: int = 1
-    optimizer: Literal["adamw", "adam", "nadam", "sgd"] = "adamw"
-    learning_rate: float = 5e-5
-    beta1: float = 0.9
-    weight_decay: float = 5e-3
-    schedule: Literal["onecycle", "cosine", "constant"] = "onecycle"
-    warmup_epochs: float = 30.0
-    warmup_learning_rate: float = 5e-6
-    final_learning_rate: float = 0.0
-    loss: Literal["cross_entropy", "focal"] = "cross_entropy"
-    focal_gamma: float = 2.0
-    label_smoothing: float = 0.1
-    class_weights: Literal["none", "inverse", "effective"] = "none"
-    logit_adjustment: float = 0.0
-    sampler: Literal["shuffle", "balanced"] = "shuffle"
-    ema_decay: float = 0.0
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
-    channels_last: bool = True
-    compile: bool = False
-    clip_norm: float = 0.0
-    patience: int = 0
-    monitor: Literal["balanced_accuracy", "accuracy", "macro_f1", "loss"] = "balanced_accuracy"
-    tensorboard: bool = False
+    epochs: int = key(100, "Passes over the training plan.", ge=1, le=100_000, paper=100)
+    batch_size: int = key(
+        64,
+        "Images per mini-batch, over all processes together.",
+        ge=2,
+        le=100_000,
+        rule="from 2 to 100000 (batch norms and MixUp need at least 2)",
+        paper=64,
+    )
+    accumulate: int = key(1, "Mini-batches per optimizer step.", ge=1, le=100_000)
+    optimizer: Literal["adamw", "adam", "nadam", "sgd"] = key("adamw", "The optimizer.", paper="adamw")
+    learning_rate: float = key(5e-5, "Peak learning rate.", gt=0, le=10, paper=5e-5)
+    beta1: float = key(0.9, "Momentum (first beta of the Adam family).", ge=0, lt=1, paper=0.9)
+    weight_decay: float = key(5e-3, "Weight decay; not applied to biases and norms.", ge=0, paper=5e-3)
+    schedule: Literal["onecycle", "cosine", "constant"] = key(
+        "onecycle", "Schedule of the learning rate after the warm-up.", paper="onecycle"
+    )
+    warmup_epochs: float = key(
+        30.0,
+        "Epochs from `training.warmup_learning_rate` to the peak; may be a fraction.",
+        ge=0,
+        rule="from 0 to below training.epochs",
+        paper=30.0,
+    )
+    warmup_learning_rate: float = key(
+        5e-6, "Learning rate of the first step.", ge=0, rule="from 0 to training.learning_rate", paper=5e-6
+    )
+    final_learning_rate: float = key(0.0, "Learning rate of the last step.", ge=0, rule="from 0 to training.learning_rate")
+    loss: Literal["cross_entropy", "focal"] = key("cross_entropy", "The loss.", paper="cross_entropy")
+    focal_gamma: float = key(2.0, "Focusing parameter of the focal loss.", ge=0)
+    label_smoothing: float = key(0.1, "Label smoothing e: the target is y(1-e)+e/K.", ge=0, lt=1, paper=0.1)
+    class_weights: Literal["none", "inverse", "effective"] = key(
+        "none", "Weights of the classes in the loss: `inverse` to their frequency, or `effective` number (Cui 2019)."
+    )
+    logit_adjustment: float = key(0.0, "Logit adjustment tau (Menon 2021); 0 turns it off.", ge=0)
+    sampler: Literal["shuffle", "balanced"] = key("shuffle", "Order of the images: `shuffle`, or all classes alike (`balanced`).")
+    ema_decay: float = key(0.0, "Decay of the moving average of the weights; 0 turns it off.", ge=0, lt=1)
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = key(
+        "auto",
+        "Number format of the forward pass; `auto` takes mixed precision where the device supports it.",
+        paper="mixed",
+    )
+    channels_last: bool = key(True, "Memory format of the network and its images.")
+    compile: bool = key(False, "Run the network through torch.compile.")
+    clip_norm: float = key(0.0, "Largest norm of the gradient; 0 turns clipping off.", ge=0)
+    patience: int = key(0, "Epochs without a better validation before training stops; 0 never stops early.", ge=0)
+    monitor: Literal["balanced_accuracy", "accuracy", "macro_f1", "loss"] = key(
+        "balanced_accuracy", "The validation metric that selects the best epoch."
+    )
+    tensorboard: bool = key(False, "Write TensorBoard events as well.")
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "accumulate"):
-            _check(1 <= getattr(self, name) <= 100_000, f"training.{name}", getattr(self, name), "from 1 to 100000")
-        _check(self.batch_size > 1, "training.batch_size", self.batch_size, "at least 2 (batch norms and MixUp need pairs)")
-        _check(0 < self.learning_rate <= 10, "training.learning_rate", self.learning_rate, "above 0 and at most 10")
         for name in ("warmup_learning_rate", "final_learning_rate"):
-            _check(
-                0 <= getattr(self, name) <= self.learning_rate,
-                f"training.{name}",
-                getattr(self, name),
-                "from 0 to training.learning_rate",
-            )
-        _check(
-            0 <= self.warmup_epochs < self.epochs, "training.warmup_epochs", self.warmup_epochs, "from 0 to below training.epochs"
-        )
-        for name in ("beta1", "label_smoothing", "ema_decay"):
-            _check(0 <= getattr(self, name) < 1, f"training.{name}", getattr(self, name), "from 0 to below 1")
-        for name in ("weight_decay", "focal_gamma", "logit_adjustment", "clip_norm", "patience"):
-            _check(getattr(self, name) >= 0, f"training.{name}", getattr(self, name), "0 or above")
+            self.require(getattr(self, name) <= self.learning_rate, name)
+        self.require(self.warmup_epochs < self.epochs, "warmup_epochs")
 
 
 @dataclass(frozen=True)
-class EvaluationRecipe:
-    """How predictions become metrics.
+class EvaluationRecipe(Section):
+    """How predictions become metrics."""
 
-    Attributes:
-        views: test-time views averaged: 1, or the 8 flips and right-angle rotations.
-        resamples: bootstrap resamples over lesions.
-        confidence: level of the intervals.
-    """
+    SECTION: ClassVar[str] = "evaluation"
 
-    views: int = 1
-    resamples: int = 2000
-    confidence: float = 0.95
-
-    def __post_init__(self) -> None:
-        _check(self.views in (1, 8), "evaluation.views", self.views, "1 or 8")
-        _check(100 <= self.resamples <= 100_000, "evaluation.resamples", self.resamples, "from 100 to 100000")
-        _check(0.5 <= self.confidence < 1, "evaluation.confidence", self.confidence, "from 0.5 to below 1")
+    views: Literal[1, 8] = key(1, "Test-time views averaged: 1, or the 8 flips and right-angle rotations.")
+    resamples: int = key(2000, "Bootstrap resamples over lesions.", ge=100, le=100_000)
+    confidence: float = key(0.95, "Level of the intervals.", ge=0.5, lt=1)
 
 
 @dataclass(frozen=True)
-class CompressionRecipe:
-    """Smaller and faster forms of the network; each is a row of one table.
+class CompressionRecipe(Section):
+    """Smaller and faster variants of the network; each is a row of one table."""
 
-    Attributes:
-        variants: which to make, of `VARIANTS`; fp32 is always there.
-        calibration_images: training images that static int8 takes the ranges of activations from.
-        accuracy_drop: above 0, layers of int8 go back to float until balanced accuracy on the
-            validation split falls by at most that much (NNCF's accuracy-aware mode).
-        default_drop: int8 becomes the bundle's default if it loses at most that much balanced
-            accuracy on the validation split.
-        sparsity: share of the weights that unstructured pruning sets to zero.
-        channels_removed: share of the channels that structured pruning takes out (`channel-pruned`).
-        fine_tune_epochs: epochs after structured pruning.
-        fine_tune_learning_rate: their peak rate.
-        student: network of timm that is taught (`distilled`).
-        student_weights: where its weights come from, as `model.weights`.
-        student_epochs: epochs of teaching.
-        student_learning_rate: their peak rate.
-        distillation_temperature: T by which both networks' logits are divided (Hinton 2015).
-        distillation_weight: share of the loss that follows the teacher; the rest follows the labels.
-    """
+    SECTION: ClassVar[str] = "compression"
 
-    variants: tuple[str, ...] = ("bf16", "dynamic-int8", "int8", "pruned", "pruned-int8")
-    calibration_images: int = 300
-    accuracy_drop: float = 0.0
-    default_drop: float = 0.01
-    sparsity: float = 0.3
-    channels_removed: float = 0.3
-    fine_tune_epochs: int = 3
-    fine_tune_learning_rate: float = 5e-4
-    student: str = "convnext_atto"
-    student_weights: str = "none"
-    student_epochs: int = 30
-    student_learning_rate: float = 1e-3
-    distillation_temperature: float = 4.0
-    distillation_weight: float = 0.5
+    variants: tuple[str, ...] = key(
+        ("bf16", "dynamic-int8", "int8", "pruned", "pruned-int8"),
+        "Variants to make; fp32 is always there.",
+        rule=f"of {', '.join(VARIANTS)}",
+    )
+    calibration_images: int = key(300, "Training images that calibrate static int8.", ge=1, le=100_000)
+    accuracy_drop: float = key(
+        0.0,
+        "Above 0: layers of int8 return to float until balanced accuracy on the validation split falls by at most that much "
+        "(NNCF's accuracy-aware mode).",
+        ge=0,
+        le=1,
+    )
+    default_drop: float = key(
+        0.01,
+        "Make int8 the default of the bundle if it loses at most that much balanced accuracy on the validation split.",
+        ge=0,
+        le=1,
+    )
+    sparsity: float = key(0.3, "Share of the weights that unstructured pruning sets to zero.", ge=0, lt=1, paper=0.3)
+    channels_removed: float = key(0.3, "Share of the channels that structured pruning removes (`channel-pruned`).", ge=0, lt=1)
+    fine_tune_epochs: int = key(3, "Epochs of fine-tuning after structured pruning.", ge=0, le=100_000)
+    fine_tune_learning_rate: float = key(5e-4, "Peak learning rate of fine-tuning.", gt=0, le=10)
+    student: str = key("convnext_atto", "The network of timm that is distilled into (`distilled`).", rule=NETWORK)
+    student_weights: str = key("none", "Initial weights of the student, as `model.weights`.", rule=WEIGHTS)
+    student_epochs: int = key(30, "Epochs of distillation.", ge=1, le=100_000)
+    student_learning_rate: float = key(1e-3, "Peak learning rate of distillation.", gt=0, le=10)
+    distillation_temperature: float = key(
+        4.0, "Temperature T that divides the logits of student and teacher (Hinton 2015).", gt=0, le=100
+    )
+    distillation_weight: float = key(0.5, "Share of the loss that follows the teacher; the rest follows the labels.", ge=0, le=1)
+
+    @field_validator("variants", mode="before")
+    @classmethod
+    def _split_at_commas(cls, value: Any) -> Any:
+        """Accept one text with commas, which needs no quotes after --set, and TOML's and JSON's lists."""
+        if isinstance(value, str):
+            return tuple(word.strip() for word in value.split(",") if word.strip())
+        return tuple(value) if isinstance(value, list) else value
 
     def __post_init__(self) -> None:
         for name in self.variants:
-            near = difflib.get_close_matches(name, VARIANTS, n=1)
-            rule = f"of {', '.join(VARIANTS)}{f'; did you mean {near[0]}?' if near else ''}"
-            _check(name in VARIANTS, "compression.variants", name, rule)
-        _check(len(set(self.variants)) == len(self.variants), "compression.variants", self.variants, "without repetition")
-        _check(bool(self.student), "compression.student", self.student, "a network that timm knows")
-        _check(bool(self.student_weights), "compression.student_weights", self.student_weights, "as model.weights")
-        for name, low, high in (
-            ("calibration_images", 1, 100_000),
-            ("fine_tune_epochs", 0, 100_000),
-            ("student_epochs", 1, 100_000),
-            ("accuracy_drop", 0, 1),
-            ("default_drop", 0, 1),
-            ("distillation_weight", 0, 1),
-        ):
-            _check(low <= getattr(self, name) <= high, f"compression.{name}", getattr(self, name), f"from {low} to {high}")
-        for name in ("sparsity", "channels_removed"):
-            _check(0 <= getattr(self, name) < 1, f"compression.{name}", getattr(self, name), "from 0 to below 1")
-        for name in ("fine_tune_learning_rate", "student_learning_rate"):
-            _check(0 < getattr(self, name) <= 10, f"compression.{name}", getattr(self, name), "above 0 and at most 10")
-        temperature = self.distillation_temperature
-        _check(0 < temperature <= 100, "compression.distillation_temperature", temperature, "above 0 and at most 100")
+            if name not in VARIANTS:
+                raise broken_rule("compression.variants", name, f"of {', '.join(VARIANTS)}{nearest(name, VARIANTS)}")
+        if len(set(self.variants)) < len(self.variants):
+            raise broken_rule("compression.variants", self.variants, "without repetition")
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """Everything that decides a run besides the images.
+class Recipe(Section):
+    """Everything that decides a run besides the images."""
 
-    Attributes:
-        name: shown wherever the numbers appear.
-        seed: seed of augmentation, order, initialisation and dropout.
-    """
-
-    name: str = "unnamed"
-    seed: int = 0
-    input: InputRecipe = field(default_factory=InputRecipe)
-    split: SplitRecipe = field(default_factory=SplitRecipe)
-    augmentation: AugmentationRecipe = field(default_factory=AugmentationRecipe)
-    model: ModelRecipe = field(default_factory=ModelRecipe)
-    training: TrainingRecipe = field(default_factory=TrainingRecipe)
-    evaluation: EvaluationRecipe = field(default_factory=EvaluationRecipe)
-    compression: CompressionRecipe = field(default_factory=CompressionRecipe)
-
-    def __post_init__(self) -> None:
-        _check(bool(self.name), "name", self.name, "a short text")
-        _check(0 <= self.seed < 2**31, "seed", self.seed, "from 0 to 2147483647")
+    name: str = key("unnamed", "Name of the recipe, shown wherever its numbers appear.", rule="a short text")
+    seed: int = key(0, "Seed of augmentation, order, initialisation and dropout.", ge=0, le=2**31 - 1)
+    input: InputRecipe = Field(default_factory=InputRecipe)
+    split: SplitRecipe = Field(default_factory=SplitRecipe)
+    augmentation: AugmentationRecipe = Field(default_factory=AugmentationRecipe)
+    model: ModelRecipe = Field(default_factory=ModelRecipe)
+    training: TrainingRecipe = Field(default_factory=TrainingRecipe)
+    evaluation: EvaluationRecipe = Field(default_factory=EvaluationRecipe)
+    compression: CompressionRecipe = Field(default_factory=CompressionRecipe)
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready form with every key, defaults included."""
         return dataclasses.asdict(self)
 
     def hash(self, *sections: str) -> str:
-        """SHA-256 of the whole recipe, or of the named sections alone."""
+        """SHA-256 of the whole recipe, or of the named sections alone.
+
+        >>> Recipe(name="a").hash("training") == Recipe(name="b").hash("training")
+        True
+        """
         value = self.to_json()
         return hash_value({key: value[key] for key in sections} if sections else value)

@@ -8,17 +8,19 @@ import re
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from lesionlens.core.artifact import hash_value
 from lesionlens.core.errors import ArtifactError, DataError, ImageError, RecipeError
-from lesionlens.core.recipe import InputRecipe
 from lesionlens.data.decoding_rules import DECODE_ERRORS, MAX_PIXELS, check_scans, check_size
 from lesionlens.data.dicom.elements import is_dicom
 from lesionlens.data.dicom.reader import open_dicom
+
+if TYPE_CHECKING:
+    from lesionlens.core.recipe import InputRecipe  # a bundle runs without recipes: its start stays fast
 
 FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP", "GIF")
 KNOWN_FORMATS = ", ".join((*FORMATS, "DICOM"))

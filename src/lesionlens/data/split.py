@@ -48,9 +48,9 @@ class Split:
     def hash(self) -> str:
         """SHA-256 over all fields, under the names of 0.1.0: checkpoints carry it."""
         value = dataclasses.asdict(self)
-        rate = dict(value["leak_rate"])
+        ids, rate = value.pop("ids"), dict(value.pop("leak_rate"))
         rate["groups_by_part"] = legacy.by_old_split(rate.pop("groups_by_split", {}))
-        return hash_value({**value, "leak_rate": rate, "parts": legacy.by_old_split(value.pop("ids"))})
+        return hash_value({**value, "parts": legacy.by_old_split(ids), "leak_rate": rate})
 
 
 def groups_of(index: Index, pairs: Iterable[Pair] = ()) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Several processes train one network: torch.distributed, started by torchrun.
 
-    torchrun --nproc-per-node 4 -m lesionlens train recipes/paper.toml --index ...
+    torchrun --nproc-per-node 4 -m lesionlens train paper --index ...
 
 Every process takes its part of each batch and the gradients are averaged, so that the result is
 that of one process up to the rounding of sums. Two things are computed on each part alone: the
