@@ -5,19 +5,23 @@ from __future__ import annotations
 import io
 import math
 import re
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from lesionlens.core.artifact import hash_value
 from lesionlens.core.errors import ArtifactError, DataError, ImageError, RecipeError
+from lesionlens.data.decoded_image import DecodedImage
 from lesionlens.data.decoding_rules import DECODE_ERRORS, MAX_PIXELS, check_scans, check_size
 from lesionlens.data.dicom.elements import is_dicom
-from lesionlens.data.dicom.reader import open_dicom
+from lesionlens.data.dicom.reader import decode_dicom
 
 if TYPE_CHECKING:
     from lesionlens.core.recipe import InputRecipe  # a bundle runs without recipes: its start stays fast
@@ -126,13 +130,18 @@ def frame_spec(recipe: InputRecipe) -> InputSpec:
 
 
 def open_image(source: Path | bytes, name: str = "", max_pixels: int = MAX_PIXELS, frame: int = 0) -> Image.Image:
-    """Read one photograph as upright 8-bit RGB.
+    """The pixels alone of what `decode_image` gives, upright 8-bit RGB."""
+    return decode_image(source, name, max_pixels, frame).image
+
+
+def decode_image(source: Path | bytes, name: str = "", max_pixels: int = MAX_PIXELS, frame: int = 0) -> DecodedImage:
+    """Decode one photograph to upright 8-bit RGB. The file is opened once.
 
     CMYK, palette, grey and 16-bit images are converted (16 bits keep their high byte); what is
     transparent is laid on white; an EXIF rotation is carried out. Animated and many-page files
     are refused, because nobody said which of the pictures is meant; of a camera's multi-picture
     JPEG the first picture is the photograph. Embedded colour profiles are not applied. Of a DICOM
-    file, which its bytes tell and not its name, one frame is read; see `dicom.open_dicom`.
+    file, which its bytes tell and not its name, one frame is read; see `dicom.reader`.
 
     Args:
         source: a file, or its bytes.
@@ -146,12 +155,12 @@ def open_image(source: Path | bytes, name: str = "", max_pixels: int = MAX_PIXEL
     """
     name = name or (str(source) if isinstance(source, Path) else "image")
     try:
-        stream = _stream(source, name)
-        if is_dicom(source):
-            return open_dicom(source, name, max_pixels, frame)
-        if frame:
-            raise ImageError(f"{name} has no frame {frame}; only DICOM files have several")
-        return _open_photograph(stream, name, max_pixels)
+        with _opened(source, name) as stream:
+            if is_dicom(stream):
+                return decode_dicom(stream, name, max_pixels, frame)
+            if frame:
+                raise ImageError(f"{name} has no frame {frame}; only DICOM files have several")
+            return DecodedImage(_open_photograph(stream, name, max_pixels))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         pixels = re.search(r"\d+", str(error))  # Pillow refuses before it says a size other than in words
         count = f"{int(pixels[0]):,}" if pixels else "too many"
@@ -162,32 +171,38 @@ def open_image(source: Path | bytes, name: str = "", max_pixels: int = MAX_PIXEL
         raise ImageError(f"{name} is damaged or cut short ({error}); copy or download it again") from error
 
 
-def _open_photograph(stream: Path | io.BytesIO, name: str, max_pixels: int) -> Image.Image:
+def _open_photograph(stream: BinaryIO, name: str, max_pixels: int) -> Image.Image:
     with Image.open(stream, formats=FORMATS) as image:
         _check_header(image, name, max_pixels)
         if image.format in ("JPEG", "MPO"):
-            check_scans(stream.read_bytes() if isinstance(stream, Path) else stream.getvalue(), *image.size, name)
+            at = stream.tell()
+            stream.seek(0)
+            check_scans(stream.read(), *image.size, name)
+            stream.seek(at)
         image.load()  # before the EXIF block is asked for: that would load too, and hide what fails
         orientation = _orientation(image)
         return _upright(_to_rgb(image, name), orientation)
 
 
-def _stream(source: Path | bytes, name: str) -> Path | io.BytesIO:
-    if isinstance(source, bytes):
-        if not source:
+@contextmanager
+def _opened(source: Path | bytes, name: str) -> Iterator[BinaryIO]:
+    with io.BytesIO(source) if isinstance(source, bytes) else _open_file(source, name) as stream:
+        if not stream.read(1):
             raise ImageError(f"{name} is empty (0 bytes); copy or download it again")
-        return io.BytesIO(source)
+        stream.seek(0)
+        yield stream
+
+
+def _open_file(path: Path, name: str) -> BinaryIO:
     try:
-        size_bytes = source.stat().st_size
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise ImageError(f"{name} is a folder, not an image; give the images in it, and check that it can be read")
+        if not stat.S_ISREG(mode):
+            raise ImageError(f"{name} is not a file; give the path of an image")
+        return path.open("rb")
     except OSError as error:
         raise ImageError(f"{name} cannot be read ({error.strerror}); check the path and its permissions") from error
-    if source.is_dir():
-        raise ImageError(f"{name} is a folder, not an image; give the images in it, and check that it can be read")
-    if not source.is_file():
-        raise ImageError(f"{name} is not a file; give the path of an image")
-    if size_bytes == 0:
-        raise ImageError(f"{name} is empty (0 bytes); copy or download it again")
-    return source
 
 
 def _check_header(image: Image.Image, name: str, max_pixels: int) -> None:

@@ -19,8 +19,7 @@ import numpy as np
 from PIL import Image
 
 from lesionlens.core.errors import ImageError
-from lesionlens.data.dicom.reader import count_frames
-from lesionlens.data.image import InputSpec, centre_crop, open_image, prepare
+from lesionlens.data.image import InputSpec, centre_crop, decode_image, open_image, prepare
 from lesionlens.serving.messages import Buffer, receive, send
 from lesionlens.serving.pictures import map_png, overlay_png, png
 
@@ -31,13 +30,18 @@ Reply = tuple[dict[str, Any], Buffer]
 def prepared(head: dict[str, Any], data: bytes, spec: InputSpec) -> Reply:
     """Decode an image and scale it for the network: uint8 (S, S, 3)."""
     started = time.perf_counter()
-    image = open_image(data, name="the upload", max_pixels=head["max_pixels"], frame=head["frame"])
+    found = decode_image(data, name="the upload", max_pixels=head["max_pixels"], frame=head["frame"])
     decoded = time.perf_counter()
-    pixels = np.ascontiguousarray(centre_crop(prepare(image, spec), spec.size))
+    pixels = np.ascontiguousarray(centre_crop(prepare(found.image, spec), spec.size))
     timings_ms = {"decode": 1000 * (decoded - started), "resize": 1000 * (time.perf_counter() - decoded)}
-    return {"size": image.size, "frames": count_frames(data), "timings_ms": timings_ms, "shape": pixels.shape}, pixels.data.cast(
-        "B"
-    )
+    reply = {
+        "size": found.image.size,
+        "frames": found.frames,
+        "notes": found.notes,
+        "timings_ms": timings_ms,
+        "shape": pixels.shape,
+    }
+    return reply, pixels.data.cast("B")
 
 
 def drawn_map(head: dict[str, Any], data: bytes, spec: InputSpec) -> Reply:

@@ -11,7 +11,7 @@ from tests.data import dicom_files as make
 from tests.data.dicom_files import compressed, data_set, grey, picture, plain, written
 from tests.data.dicom_reading import by_pydicom, codestream, jpeg_ls, lossless_files, pixels
 
-from lesionlens.data.dicom.reader import open_dicom
+from lesionlens.data.dicom.reader import decode_dicom
 from lesionlens.data.image import open_image
 
 
@@ -92,7 +92,8 @@ class TestLossless:
         path = tmp_path / "no-ending"
         path.write_bytes(plain())
         assert np.array_equal(np.asarray(open_image(path)), picture())
-        assert np.array_equal(np.asarray(open_dicom(path)), picture())
+        with path.open("rb") as stream:
+            assert np.array_equal(np.asarray(decode_dicom(stream, "a").image), picture())
 
     def test_the_photograph_class_and_a_class_only_in_the_meta_information(self) -> None:
         assert pixels(plain(SOPClassUID=make.PHOTOGRAPH)).shape == (40, 48, 3)

@@ -13,8 +13,7 @@ from tests.data.dicom_files import compressed, data_set, grey, picture, plain, w
 from tests.data.dicom_reading import codestream, lossless_files, palette_elements, pixels, refusal
 
 from lesionlens.core.errors import ImageError
-from lesionlens.data.dicom.reader import count_frames
-from lesionlens.data.image import open_image
+from lesionlens.data.image import decode_image, open_image
 
 
 class TestFrames:
@@ -23,7 +22,7 @@ class TestFrames:
     @pytest.mark.parametrize("syntax", [make.EXPLICIT, make.IMPLICIT, make.DEFLATED, make.BIG_ENDIAN])
     def test_native(self, syntax: str) -> None:
         content = plain(self.FRAMES, syntax, NumberOfFrames=3)
-        assert count_frames(content) == 3
+        assert decode_image(content).frames == 3
         for frame in range(3):
             assert np.array_equal(pixels(content, frame), self.FRAMES[frame])
 
@@ -67,16 +66,16 @@ class TestFrames:
 
     def test_other_files_have_one(self) -> None:
         content = make.jpeg_bytes(picture())
-        assert count_frames(content) == 1
+        assert decode_image(content).frames == 1
         with pytest.raises(ImageError, match="has no frame 1; only DICOM files have several"):
             open_image(content, frame=1)
 
     def test_count_of_a_file(self, tmp_path: Path) -> None:
         path = tmp_path / "a.dcm"
         path.write_bytes(plain(self.FRAMES, NumberOfFrames=3))
-        assert count_frames(path) == 3
+        assert decode_image(path).frames == 3
         path.write_bytes(plain())
-        assert count_frames(path) == 1
+        assert decode_image(path).frames == 1
 
 
 class TestRefused:

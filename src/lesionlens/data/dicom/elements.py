@@ -12,7 +12,6 @@ import struct
 import zlib
 from collections.abc import Collection
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol
 
 from lesionlens.core.errors import ImageError
@@ -86,12 +85,11 @@ class Header(NamedTuple):
     length: int
 
 
-def is_dicom(source: Path | bytes) -> bool:
-    """Whether a file, or its bytes, bears the mark of a DICOM file behind its preamble."""
-    if isinstance(source, bytes):
-        return source[PREAMBLE_BYTES : PREAMBLE_BYTES + len(MAGIC)] == MAGIC
-    with source.open("rb") as file:
-        return file.read(PREAMBLE_BYTES + len(MAGIC))[PREAMBLE_BYTES:] == MAGIC
+def is_dicom(stream: BinaryIO) -> bool:
+    """Whether a file has the mark of DICOM behind its preamble; leaves `stream` at its start."""
+    head = stream.read(PREAMBLE_BYTES + len(MAGIC))
+    stream.seek(0)
+    return head[PREAMBLE_BYTES:] == MAGIC
 
 
 def read_meta(stream: BinaryIO, name: str) -> dict[int, bytes]:

@@ -8,15 +8,11 @@ from __future__ import annotations
 import io
 import re
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import pairwise
-from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from PIL import Image
-
 from lesionlens.core.errors import ImageError
+from lesionlens.data.decoded_image import DecodedImage
 from lesionlens.data.decoding_rules import MAX_PIXELS, check_size
 from lesionlens.data.dicom.codecs import CODECS, Frame, PixelModule, native
 from lesionlens.data.dicom.display import DISPLAY_TAGS, GREY, to_rgb
@@ -29,7 +25,6 @@ from lesionlens.data.dicom.elements import (
     Fragment,
     Inflated,
     Stream,
-    is_dicom,
     read_elements,
     read_fragments,
     read_meta,
@@ -89,8 +84,8 @@ class _File(NamedTuple):
     name: str
 
 
-def open_dicom(source: Path | bytes, name: str = "", max_pixels: int = MAX_PIXELS, frame: int = 0) -> Image.Image:
-    """Read one picture of a DICOM file as 8-bit RGB, as it is stored: no orientation is applied.
+def decode_dicom(stream: BinaryIO, name: str, max_pixels: int = MAX_PIXELS, frame: int = 0) -> DecodedImage:
+    """Decode one picture of a DICOM file to 8-bit RGB, as it is stored: no orientation is applied.
 
     VL Photographic and Dermoscopic Photography images with 8 or 16 bits; transfer syntaxes without
     compression (implicit, explicit, big endian, deflated), RLE, JPEG (baseline, extended and lossless
@@ -98,41 +93,22 @@ def open_dicom(source: Path | bytes, name: str = "", max_pixels: int = MAX_PIXEL
     before anything is decoded; only the one frame is read.
 
     Args:
-        source: a file, or its bytes.
-        name: what to call it in errors; the path if empty.
+        stream: the opened file.
+        name: what to call it in errors.
         max_pixels: largest width x height.
         frame: which picture, from 0.
 
     Raises:
         ImageError: if it is damaged, of another kind, too small or too large, or has no such frame.
     """
-    with _opened(source, name) as file:
-        module = file.module
-        check_size(module.columns, module.rows, file.name, max_pixels)
-        if not 0 <= frame < module.frames:
-            raise ImageError(f"{file.name} has no frame {frame}; it has {module.frames}, counted from 0")
-        found = _decoded(file, frame)
-        return to_rgb(found, module.photometric, file.elements.values, file.coding.little, file.name)
-
-
-def count_frames(source: Path | bytes, name: str = "") -> int:
-    """How many pictures a file holds that `open_image` can give: of a DICOM file its frames, of any other file 1.
-
-    Raises:
-        ImageError: if it is a DICOM file that cannot be used.
-        OSError: if it cannot be read.
-    """
-    if not is_dicom(source):
-        return 1
-    with _opened(source, name) as file:
-        return file.module.frames
-
-
-@contextmanager
-def _opened(source: Path | bytes, name: str) -> Iterator[_File]:
-    name = name or (str(source) if isinstance(source, Path) else "image")
-    with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as stream:
-        yield _read_header(stream, name)
+    file = _read_header(stream, name)
+    module = file.module
+    check_size(module.columns, module.rows, name, max_pixels)
+    if not 0 <= frame < module.frames:
+        raise ImageError(f"{name} has no frame {frame}; it has {module.frames}, counted from 0")
+    image = to_rgb(_decoded(file, frame), module.photometric, file.elements.values, file.coding.little, name)
+    notes = (f"frame {frame + 1} of {module.frames} was used",) if module.frames > 1 else ()
+    return DecodedImage(image, module.frames, notes)
 
 
 def _read_header(file: BinaryIO, name: str) -> _File:
