@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from lesionlens.core.artifact import hash_value
-from lesionlens.core.errors import ArtifactError, DataError, ImageError, RecipeError
+from lesionlens.core.errors import ArtifactError, DataError, ImageError, ImageTooLargeError, RecipeError
 from lesionlens.data.decoded_image import DecodedImage
 from lesionlens.data.decoding_rules import DECODE_ERRORS, MAX_PIXELS, check_scans, check_size
 from lesionlens.data.dicom.elements import is_dicom
@@ -164,7 +164,7 @@ def decode_image(source: Path | bytes, name: str = "", max_pixels: int = MAX_PIX
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         pixels = re.search(r"\d+", str(error))  # Pillow refuses before it says a size other than in words
         count = f"{int(pixels[0]):,}" if pixels else "too many"
-        raise ImageError(f"{name} has {count} pixels; the most is {max_pixels:,}. Scale the image down first") from error
+        raise ImageTooLargeError(f"{name} has {count} pixels; the most is {max_pixels:,}. Scale the image down first") from error
     except UnidentifiedImageError as error:
         raise ImageError(f"{name} is not an image in a known format ({KNOWN_FORMATS}); save it as JPEG or PNG") from error
     except DECODE_ERRORS as error:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from lesionlens.core.errors import ImageError
+from lesionlens.core.errors import ImageError, ImageTooLargeError
 from lesionlens.data.image import InputSpec, centre_crop, decode_image, open_image, prepare
 from lesionlens.serving.messages import Buffer, receive, send
 from lesionlens.serving.pictures import map_png, overlay_png, png
@@ -71,9 +71,10 @@ def answer(head: dict[str, Any], data: bytes, spec: InputSpec) -> Reply:
     """Do what a message asks for; an image that cannot be used gives `problem` and `detail`."""
     try:
         return OPERATIONS[head["operation"]](head, data, spec)
+    except ImageTooLargeError as error:
+        return {"problem": "image_too_large", "detail": str(error)}, b""
     except ImageError as error:
-        large = "; the most is" in str(error)
-        return {"problem": "image_too_large" if large else "image_unreadable", "detail": str(error)}, b""
+        return {"problem": "image_unreadable", "detail": str(error)}, b""
     except MemoryError:
         detail = "the image takes more memory to decode than is set aside; save it smaller, as JPEG or PNG"
         return {"problem": "image_too_large", "detail": detail}, b""
