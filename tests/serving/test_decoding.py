@@ -7,10 +7,12 @@ import time
 import numpy as np
 import pytest
 from PIL import Image
+from tests.serving.bad_dicom import dicom_bombs
 
 from lesionlens.data.image import InputSpec, centre_crop, open_image, prepare
 from lesionlens.serving.decoding import DecodeLimits, Decoders, prepared
 from lesionlens.serving.problems import Problem
+from lesionlens.serving.settings import DECODE_BYTES, PIXELS
 
 SPEC = InputSpec(64, 72, "squash", (0.5,) * 3, (0.5,) * 3)
 MIB = 1 << 20
@@ -103,3 +105,14 @@ def test_several_threads_share_the_processes(decoders):
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+def test_dicom_bombs_are_refused_within_the_limits_of_the_service():
+    """With the service's own limits (256 MiB, 2 s of processor time) none even costs a process."""
+    decoders = Decoders(SPEC, DecodeLimits(PIXELS, DECODE_BYTES, decode_seconds=2.0), 1)
+    for name, content in dicom_bombs():
+        with pytest.raises(Problem) as found:
+            decode(decoders, content)
+        assert found.value.code in ("image_unreadable", "image_too_large"), name
+    assert decoders.deaths == 0
+    decoders.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from PIL import Image
@@ -19,11 +19,14 @@ class DecodedImage:
         frames: number of pictures in the file; only a DICOM file can hold more than one.
         notes: what was converted, assumed or left out, one sentence each; the same sentence for the
             same thing in every file, so that notes can be counted.
+        acquisition: how a dermoscopic DICOM image was taken, as far as it says: `polarization`, `contact`,
+            `immersion`, `magnification`.
     """
 
     image: Image.Image
     frames: int = 1
     notes: tuple[str, ...] = ()
+    acquisition: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import io
 import math
 import re
@@ -20,7 +22,7 @@ from lesionlens.core.artifact import hash_value
 from lesionlens.core.errors import ArtifactError, DataError, ImageError, ImageTooLargeError, RecipeError
 from lesionlens.data.decoded_image import DecodedImage
 from lesionlens.data.decoding_rules import DECODE_ERRORS, MAX_PIXELS, check_scans, check_size
-from lesionlens.data.dicom.elements import is_dicom
+from lesionlens.data.dicom.header import MAGIC, PREAMBLE_BYTES, is_dicom_head
 from lesionlens.data.dicom.reader import decode_dicom
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP", "GIF")
 KNOWN_FORMATS = ", ".join((*FORMATS, "DICOM"))
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".dcm")
+DECODERS = ("pydicom.filereader", "pydicom.encaps", "pydicom.pixels.processing", "openjpeg.utils")
 FILTER = "pillow-bilinear-antialiased"
 RESIZE_RULES = ("squash", "short_side")
 ORIENTATION = 0x0112
@@ -156,7 +159,9 @@ def decode_image(source: Path | bytes, name: str = "", max_pixels: int = MAX_PIX
     name = name or (str(source) if isinstance(source, Path) else "image")
     try:
         with _opened(source, name) as stream:
-            if is_dicom(stream):
+            head = stream.read(PREAMBLE_BYTES + len(MAGIC))
+            stream.seek(0)
+            if is_dicom_head(head):
                 return decode_dicom(stream, name, max_pixels, frame)
             if frame:
                 raise ImageError(f"{name} has no frame {frame}; only DICOM files have several")
@@ -182,6 +187,14 @@ def _open_photograph(stream: BinaryIO, name: str, max_pixels: int) -> Image.Imag
         image.load()  # before the EXIF block is asked for: that would load too, and hide what fails
         orientation = _orientation(image)
         return _upright(_to_rgb(image, name), orientation)
+
+
+def load_decoders() -> None:
+    """Import all that decodes images, as far as it is installed; otherwise the first image of a format does."""
+    Image.init()
+    for module in DECODERS:
+        if importlib.util.find_spec(module.partition(".")[0]) is not None:
+            importlib.import_module(module)
 
 
 @contextmanager

@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from lesionlens.core.errors import ImageError, ImageTooLargeError
-from lesionlens.data.image import InputSpec, centre_crop, decode_image, open_image, prepare
+from lesionlens.data.image import InputSpec, centre_crop, decode_image, load_decoders, open_image, prepare
 from lesionlens.serving.messages import Buffer, receive, send
 from lesionlens.serving.pictures import map_png, overlay_png, png
 
@@ -93,7 +92,7 @@ def serve(read: Callable[[int], bytes], write: Any) -> None:
     """Answer messages until the server goes away."""
     setup, _ = receive(read)
     spec = InputSpec.from_json(setup["spec"])
-    Image.init()
+    load_decoders()  # before memory is limited, so that no image pays for it
     limit_memory(setup["decode_bytes"])
     send(write, {})
     while True:
