@@ -20,22 +20,21 @@ from PIL import Image, UnidentifiedImageError
 
 from lesionlens.core.artifact import hash_value
 from lesionlens.core.errors import ArtifactError, DataError, ImageError, ImageTooLargeError, RecipeError
+from lesionlens.data.colour import to_srgb, untagged_notes
 from lesionlens.data.decoded_image import DecodedImage
 from lesionlens.data.decoding_rules import DECODE_ERRORS, MAX_PIXELS, check_scans, check_size
-from lesionlens.data.dicom.header import MAGIC, PREAMBLE_BYTES, is_dicom_head
 from lesionlens.data.dicom.reader import decode_dicom
+from lesionlens.data.formats import DICOM, HEAD_BYTES, HEIC, JPEG_2000, KNOWN_FORMATS, check_decodable, format_of
 
 if TYPE_CHECKING:
     from lesionlens.core.recipe import InputRecipe  # a bundle runs without recipes: its start stays fast
 
-FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP", "GIF")
-KNOWN_FORMATS = ", ".join((*FORMATS, "DICOM"))
-EXTENSIONS = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".dcm")
-DECODERS = ("pydicom.filereader", "pydicom.encaps", "pydicom.pixels.processing", "openjpeg.utils")
+FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP", "GIF", "JPEG2000", "AVIF")
+JPEG_2000_START = b"\xff\x4f\xff\x51"
+DECODERS = ("pydicom.filereader", "pydicom.encaps", "pydicom.pixels.processing", "openjpeg.utils", "pi_heif", "PIL.ImageCms")
 FILTER = "pillow-bilinear-antialiased"
 RESIZE_RULES = ("squash", "short_side")
 ORIENTATION = 0x0112
-WHITE = (255, 255, 255, 255)
 NORMALISATIONS = {
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     "half": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
@@ -140,11 +139,12 @@ def open_image(source: Path | bytes, name: str = "", max_pixels: int = MAX_PIXEL
 def decode_image(source: Path | bytes, name: str = "", max_pixels: int = MAX_PIXELS, frame: int = 0) -> DecodedImage:
     """Decode one photograph to upright 8-bit RGB. The file is opened once.
 
-    CMYK, palette, grey and 16-bit images are converted (16 bits keep their high byte); what is
-    transparent is laid on white; an EXIF rotation is carried out. Animated and many-page files
-    are refused, because nobody said which of the pictures is meant; of a camera's multi-picture
-    JPEG the first picture is the photograph. Embedded colour profiles are not applied. Of a DICOM
-    file, which its bytes tell and not its name, one frame is read; see `dicom.reader`.
+    The content tells the format, not the name. CMYK, palette, grey and 16-bit images are converted
+    (16 bits keep their high byte); embedded colour profiles are converted to sRGB; what is
+    transparent is laid on white; an EXIF rotation is carried out. Animated and many-page files are
+    refused, because nobody said which of the pictures is meant; of a camera's multi-picture JPEG or
+    HEIC the primary picture is the photograph. Of a DICOM file one frame is read; see `dicom.reader`.
+    HEIC needs the extra `heif`, DICOM the extra `dicom`.
 
     Args:
         source: a file, or its bytes.
@@ -159,13 +159,14 @@ def decode_image(source: Path | bytes, name: str = "", max_pixels: int = MAX_PIX
     name = name or (str(source) if isinstance(source, Path) else "image")
     try:
         with _opened(source, name) as stream:
-            head = stream.read(PREAMBLE_BYTES + len(MAGIC))
+            kind = format_of(stream.read(HEAD_BYTES))
             stream.seek(0)
-            if is_dicom_head(head):
+            check_decodable(kind, name)
+            if kind == DICOM:
                 return decode_dicom(stream, name, max_pixels, frame)
             if frame:
                 raise ImageError(f"{name} has no frame {frame}; only DICOM files have several")
-            return DecodedImage(_open_photograph(stream, name, max_pixels))
+            return _decode_photograph(stream, kind, name, max_pixels)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         pixels = re.search(r"\d+", str(error))  # Pillow refuses before it says a size other than in words
         count = f"{int(pixels[0]):,}" if pixels else "too many"
@@ -173,20 +174,63 @@ def decode_image(source: Path | bytes, name: str = "", max_pixels: int = MAX_PIX
     except UnidentifiedImageError as error:
         raise ImageError(f"{name} is not an image in a known format ({KNOWN_FORMATS}); save it as JPEG or PNG") from error
     except DECODE_ERRORS as error:
-        raise ImageError(f"{name} is damaged or cut short ({error}); copy or download it again") from error
+        problem = " ".join(str(error).split())
+        raise ImageError(f"{name} is damaged or cut short ({problem}); copy or download it again") from error
 
 
-def _open_photograph(stream: BinaryIO, name: str, max_pixels: int) -> Image.Image:
-    with Image.open(stream, formats=FORMATS) as image:
+def _decode_photograph(stream: BinaryIO, kind: str, name: str, max_pixels: int) -> DecodedImage:
+    with _open_heic(stream) if kind == HEIC else Image.open(stream, formats=FORMATS) as image:
         _check_header(image, name, max_pixels)
-        if image.format in ("JPEG", "MPO"):
-            at = stream.tell()
-            stream.seek(0)
-            check_scans(stream.read(), *image.size, name)
-            stream.seek(at)
+        profile = image.info.get("icc_profile", b"")
+        if kind in ("JPEG", JPEG_2000):
+            content = _whole(stream)
+            if kind == "JPEG":
+                check_scans(content, *image.size, name)
+            else:
+                profile = _jpeg_2000_profile(content, image, name)
+        notes = _primary_note(image) if kind == HEIC else ()
         image.load()  # before the EXIF block is asked for: that would load too, and hide what fails
         orientation = _orientation(image)
-        return _upright(_to_rgb(image, name), orientation)
+        tags = () if profile else untagged_notes(image)
+        colours = to_srgb(image, name, profile)
+        return DecodedImage(_upright(colours.image, orientation), notes=(*notes, *tags, *colours.notes))
+
+
+def _open_heic(stream: BinaryIO) -> Image.Image:
+    from pi_heif import HeifImageFile
+
+    image: Image.Image = HeifImageFile(stream)
+    return image
+
+
+def _primary_note(image: Image.Image) -> tuple[str, ...]:
+    count = getattr(image, "n_frames", 1)
+    return (f"the primary of {count} pictures was used",) if count > 1 else ()
+
+
+def _whole(stream: BinaryIO) -> bytes:
+    at = stream.tell()
+    stream.seek(0)
+    content = stream.read()
+    stream.seek(at)
+    return content
+
+
+def _jpeg_2000_profile(content: bytes, image: Image.Image, name: str) -> bytes:
+    """The ICC profile in the boxes of a .jp2 file, which Pillow passes over; empty if there is none.
+
+    Raises:
+        ImageError: if it holds colour with more than 8 bits, which Pillow 13 wraps around.
+    """
+    start = content.find(JPEG_2000_START)
+    n_components = int.from_bytes(content[start + 40 : start + 42], "big")
+    depths = content[start + 42 :][: 3 * n_components : 3]
+    if start < 0 or not depths:
+        raise ImageError(f"{name} is a JPEG 2000 image that is damaged or cut short; copy or download it again")
+    if len(image.getbands()) > 1 and max(depths) & 0x7F > 7:
+        raise ImageError(f"{name} holds colour with more than 8 bits as JPEG 2000; save it as PNG or TIFF")
+    box = content.find(b"colr\2", 0, start)
+    return content[box + 7 :][: int.from_bytes(content[box - 4 : box], "big") - 11] if box >= 4 else b""
 
 
 def load_decoders() -> None:
@@ -220,7 +264,7 @@ def _open_file(path: Path, name: str) -> BinaryIO:
 
 def _check_header(image: Image.Image, name: str, max_pixels: int) -> None:
     check_size(*image.size, name, max_pixels)
-    if getattr(image, "is_animated", False) and image.format != "MPO":
+    if getattr(image, "is_animated", False) and image.format not in ("MPO", "HEIF"):
         raise ImageError(f"{name} holds several pictures (animated or many pages); save the one to be judged as its own image")
 
 
@@ -243,25 +287,6 @@ def _upright(image: Image.Image, orientation: int) -> Image.Image:
         8: Image.Transpose.ROTATE_90,
     }.get(orientation)
     return image if method is None else image.transpose(method)
-
-
-def _to_rgb(image: Image.Image, name: str) -> Image.Image:
-    if image.mode == "RGB" and "transparency" not in image.info:
-        return image.copy() if image.readonly else image
-    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG"):
-        return _high_byte(image).convert("RGB")
-    if image.mode in ("I", "F"):
-        raise ImageError(f"{name} has 32-bit pixels, whose white is unknown; save it with 8 or 16 bits per channel")
-    if image.has_transparency_data:
-        ground = Image.new("RGBA", image.size, WHITE)
-        return Image.alpha_composite(ground, image.convert("RGBA")).convert("RGB")
-    return image.convert("RGB")
-
-
-def _high_byte(image: Image.Image) -> Image.Image:
-    # Pillow itself keeps the high byte of 16-bit colour, so grey and colour agree.
-    grey = np.asarray(image).astype(np.int64)
-    return Image.fromarray(np.clip(grey >> 8, 0, 255).astype(np.uint8))
 
 
 def prepare(image: Image.Image, spec: InputSpec) -> np.ndarray:

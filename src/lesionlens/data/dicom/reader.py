@@ -10,6 +10,7 @@ import sys
 from typing import Any, BinaryIO
 
 from lesionlens.core.errors import ImageError
+from lesionlens.data.colour import Colours, apply_profile
 from lesionlens.data.decoded_image import DecodedImage
 from lesionlens.data.decoding_rules import DECODE_ERRORS, MAX_PIXELS, check_size
 from lesionlens.data.dicom.classes import check_class
@@ -27,7 +28,7 @@ from lesionlens.data.dicom.header import (
     PixelElement,
     read_header,
 )
-from lesionlens.data.dicom.pixels import PixelModule, acquisition, check_length, pixel_element, pixel_module
+from lesionlens.data.dicom.pixels import GREY, PixelModule, acquisition, check_length, pixel_element, pixel_module
 
 SEQUENCE_END = b"\xfe\xff\xdd\xe0"
 NO_META = "the DICOM file has no meta information; how it is encoded was derived from its content"
@@ -63,10 +64,18 @@ def decode_dicom(stream: BinaryIO, name: str, max_pixels: int = MAX_PIXELS, fram
     if not 0 <= frame < module.frames:
         raise ImageError(f"{name} has no frame {frame}; it has {module.frames}, counted from 0")
     values = _decode(header, module, pixels, frame, name)
-    image = to_rgb(values, module.photometric, header, name)
+    colours = _shown(values, module, header, name)
     chosen = (f"frame {frame + 1} of {module.frames} was used",) if module.frames > 1 else ()
     derived = () if header.has_meta else (NO_META,)
-    return DecodedImage(image, module.frames, (*derived, *notes, *values.notes, *chosen), acquisition(header, name))
+    said = (*derived, *notes, *values.notes, *colours.notes, *chosen)
+    return DecodedImage(colours.image, module.frames, said, acquisition(header, name))
+
+
+def _shown(values: Frame, module: PixelModule, header: Header, name: str) -> Colours:
+    """Pixels as they are to be shown, in sRGB; the profile of a grey image is not for its shades."""
+    image = to_rgb(values, module.photometric, header, name)
+    profile = header.value("ICCProfile", name)
+    return apply_profile(image, bytes(profile)) if profile and module.photometric not in GREY else Colours(image)
 
 
 def _decode(header: Header, module: PixelModule, pixels: PixelElement, frame: int, name: str) -> Frame:
