@@ -54,10 +54,12 @@ class NoteTally:
 
     def lines(self) -> list[str]:
         """One line for each note: the count, the note, and up to five names."""
-        return [
-            f"{count} {'image' if count == 1 else 'images'}: {note} ({first_names(self.names[note], count)})"
-            for note, count in self.counts.items()
-        ]
+        return [note_line(note, count, self.names[note]) for note, count in self.counts.items()]
+
+
+def note_line(note: str, count: int, names: list[str]) -> str:
+    """What there is to say about `count` images with these first names."""
+    return f"{count} {'image' if count == 1 else 'images'}: {note} ({first_names(names, count)})"
 
 
 def first_names(names: list[str], count: int) -> str:
