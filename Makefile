@@ -38,5 +38,5 @@ $(VENV)/.train: $(VENV)/.torch pyproject.toml
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.train
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[train,export,compress,serve,dicom,tensorboard,dev]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[train,export,compress,serve,dicom,heif,tensorboard,dev]'
 	touch $@

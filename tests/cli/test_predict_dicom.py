@@ -35,7 +35,8 @@ def test_a_folder_gives_its_dicom_files_and_frames_are_told(
     assert code == 0
     assert len(rows) == 3
     assert rows[0]["probabilities"] == rows[1]["probabilities"] == rows[2]["probabilities"]
-    assert f"{folder / 'three.DCM'} has 3 frames; the first is looked at" in err
+    assert f"1 image: frame 1 of 3 was used ({folder / 'three.DCM'})" in err
+    assert [row["notes"] for row in rows] == [[], ["frame 1 of 3 was used"], []]
     assert SECRET not in err + str(rows)
 
 

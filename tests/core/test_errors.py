@@ -7,6 +7,7 @@ EXIT_CODES = {
     "RecipeError": 2,
     "DataError": 3,
     "ImageError": 3,
+    "ImageTooLargeError": 3,
     "SplitError": 3,
     "ArtifactError": 3,
     "ModelError": 4,

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from lesionlens.core.errors import ArtifactError, DataError, ImageError, RecipeError
+from lesionlens.core.errors import ArtifactError, DataError, ImageError, ImageTooLargeError, RecipeError
 from lesionlens.core.recipe import InputRecipe
 from lesionlens.data.image import InputSpec, centre_crop, frame_spec, input_spec, open_image, prepare
 
@@ -163,7 +163,7 @@ class TestRefused:
 
     @pytest.mark.parametrize("side", [7072, 10_000, 20_000])
     def test_decompression_bomb_is_refused_from_its_header(self, side: int) -> None:
-        with pytest.raises(ImageError, match="50,000,000"):
+        with pytest.raises(ImageTooLargeError, match="50,000,000"):
             open_image(png_header(side, side))
 
     def test_a_jpeg_of_very_many_scans_is_refused_unread(self) -> None:

@@ -73,6 +73,13 @@ class TestPack:
         Image.new("RGB", (64, 48)).save(index.root / "i3.png")
         assert pack(index, SPEC, tmp_path / "f").hash != first.hash
 
+    def test_what_decoding_assumed_stands_in_the_store(self, index: Index, tmp_path: Path) -> None:
+        assert pack(index, SPEC, tmp_path / "plain").notes == {}
+        for name in ("i3", "i7"):
+            Image.new("RGBA", (64, 48), (1, 2, 3, 100)).save(index.root / f"{name}.png")
+        pack(index, SPEC, tmp_path / "store", workers=3)
+        assert Store.open(tmp_path / "store").notes == {"transparent pixels were laid on white": ["i3", "i7"]}
+
     def test_wrong_ids(self, index: Index, tmp_path: Path) -> None:
         for ids, words in [(["i1", "nobody"], "nobody"), (["i1", "i1"], "none twice"), ([], "at least one")]:
             with pytest.raises(DataError, match=words):

@@ -138,6 +138,10 @@ def dicom_bombs() -> Iterator[Named]:
         "dicom of a million empty items",
         make.file_head() + head + sequence + (inside + b"\xfe\xff\x0d\xe0\0\0\0\0") * 1_000_000,
     )
+    yield "dicom of 4 million empty items", make.file_head() + head + sequence + b"\xfe\xff\x00\xe0\0\0\0\0" * 4_000_000
+    yield "dicom of a million elements in an item", make.file_head() + head + sequence + inside + _elements(1_000_000)
+    yield "dicom of a million elements of meta information", make.file_head() + b"\x02\0\x03\0LO\0\0" * 1_000_000
+    yield "dicom of 40 megabytes in items", make.file_head() + head + sequence + _filled_items(40)
     yield "dicom of a million empty elements", make.file_head() + head + b"\x09\0\x01\0LO\0\0" * 1_000_000
     yield "dicom of an element of 4 gigabytes", make.file_head() + head + b"\x09\0\x01\0OB\0\0\xfe\xff\xff\xff" + bytes(100)
     deflate = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
@@ -148,6 +152,15 @@ def dicom_bombs() -> Iterator[Named]:
     fragments = b"\xe0\x7f\x10\0OB\0\0\xff\xff\xff\xff" + b"\xfe\xff\x00\xe0\0\0\0\0" * 500_000
     start = written(data_set(picture(), PixelData=None))
     yield "dicom of 500000 empty fragments", start.replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2.5\0") + fragments
+
+
+def _elements(count: int) -> bytes:
+    return b"".join((0x00090001 + number).to_bytes(4, "little") + b"LO\0\0" for number in range(count))
+
+
+def _filled_items(count: int) -> bytes:
+    item = b"\xfe\xff\x00\xe0\xff\xff\xff\xff" + make.raw_element(9, 0x10, b"OB", bytes(1 << 20)) + b"\xfe\xff\x0d\xe0\0\0\0\0"
+    return item * count
 
 
 @functools.cache

@@ -61,6 +61,8 @@ def good_images() -> dict[str, bytes]:
         "tiff-packbits": encode(image, "TIFF", compression="packbits"),
         "bmp": encode(image, "BMP"),
         "gif": encode(image.quantize(64), "GIF"),
+        "jpeg-2000": encode(image, "JPEG2000"),
+        "avif": encode(image, "AVIF"),
     }
 
 
@@ -115,7 +117,8 @@ def other_types() -> Iterator[Named]:
         ("hdf5", b"\x89HDF\r\n\x1a\n" + bytes(100)),
         ("netpbm", encode(photograph(), "PPM")),
         ("icon", encode(photograph(64, 64), "ICO")),
-        ("jpeg 2000", encode(photograph(), "JPEG2000")),
+        ("jpeg xl", b"\0\0\0\x0cJXL \r\n\x87\n" + bytes(200)),
+        ("jpeg xl codestream", b"\xff\x0a" + bytes(200)),
         ("targa", encode(photograph(), "TGA")),
         ("pcx", encode(photograph(), "PCX")),
         ("sgi", encode(photograph(), "SGI")),

@@ -7,10 +7,12 @@ import time
 import numpy as np
 import pytest
 from PIL import Image
+from tests.serving.bad_dicom import dicom_bombs
 
 from lesionlens.data.image import InputSpec, centre_crop, open_image, prepare
-from lesionlens.serving.decoding import DecodeLimits, Decoders, decoded
+from lesionlens.serving.decoding import DecodeLimits, Decoders, prepared
 from lesionlens.serving.problems import Problem
+from lesionlens.serving.settings import DECODE_BYTES, PIXELS
 
 SPEC = InputSpec(64, 72, "squash", (0.5,) * 3, (0.5,) * 3)
 MIB = 1 << 20
@@ -30,22 +32,22 @@ def decoders():
     found.close()
 
 
-def prepared(decoders, data, frame=0):
-    return decoded(*decoders.submit({"operation": "prepare", "frame": frame}, data).result(30))
+def decode(decoders, data, frame=0):
+    return prepared(*decoders.submit({"operation": "prepare", "frame": frame}, data).result(30))
 
 
 def test_pixels_are_those_of_the_predictor(decoders):
     data = noise(200, 150)
-    found = prepared(decoders, data)
-    assert (found.prepared.pixels == centre_crop(prepare(open_image(data), SPEC), 64)).all()
-    assert (found.prepared.image_size, found.frames) == ((200, 150), 1)
-    assert set(found.prepared.timings_ms) == {"decode", "resize"}
+    found = decode(decoders, data)
+    assert (found.pixels == centre_crop(prepare(open_image(data), SPEC), 64)).all()
+    assert (found.image_size, found.frames) == ((200, 150), 1)
+    assert set(found.timings_ms) == {"decode", "resize"}
 
 
 def test_any_kind_of_buffer_will_do(decoders):
     data = noise(100, 100, "JPEG")
     for buffer in (data, bytearray(data), memoryview(data)):
-        assert prepared(decoders, buffer).prepared.image_size == (100, 100)
+        assert decode(decoders, buffer).image_size == (100, 100)
 
 
 @pytest.mark.parametrize(
@@ -60,7 +62,7 @@ def test_any_kind_of_buffer_will_do(decoders):
 )
 def test_refusals(decoders, data, frame, code):
     with pytest.raises(Problem) as found:
-        prepared(decoders, data, frame)
+        decode(decoders, data, frame)
     assert found.value.code == code
     assert decoders.deaths == 0
 
@@ -69,10 +71,10 @@ def test_memory_has_an_end_and_the_process_lives(decoders):
     buffer = io.BytesIO()
     Image.new("RGBA", (5000, 5000), (1, 2, 3, 4)).save(buffer, "PNG", compress_level=1)  # needs 100 MB for each copy
     with pytest.raises(Problem) as found:
-        prepared(decoders, buffer.getvalue())
+        decode(decoders, buffer.getvalue())
     assert found.value.code == "image_too_large"
     assert "memory" in found.value.detail
-    assert prepared(decoders, noise(100, 100)).prepared.image_size == (100, 100)
+    assert decode(decoders, noise(100, 100)).image_size == (100, 100)
 
 
 def test_time_has_an_end_and_the_process_is_replaced():
@@ -81,10 +83,10 @@ def test_time_has_an_end_and_the_process_is_replaced():
     data = noise(5000, 4000)
     started = time.monotonic()
     with pytest.raises(Problem) as found:
-        prepared(decoders, data)
+        decode(decoders, data)
     assert found.value.code == "decoding_too_slow"
     assert time.monotonic() - started < 15
-    assert prepared(decoders, noise(64, 64)).prepared.image_size == (64, 64)
+    assert decode(decoders, noise(64, 64)).image_size == (64, 64)
     assert decoders.deaths == 1
     decoders.close()
 
@@ -94,7 +96,7 @@ def test_several_threads_share_the_processes(decoders):
 
     def ask(side):
         for _ in range(5):
-            if prepared(decoders, noise(side, side)).prepared.image_size != (side, side):
+            if decode(decoders, noise(side, side)).image_size != (side, side):
                 wrong.append(side)
 
     threads = [threading.Thread(target=ask, args=(40 + number,)) for number in range(6)]
@@ -103,3 +105,14 @@ def test_several_threads_share_the_processes(decoders):
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+def test_dicom_bombs_are_refused_within_the_limits_of_the_service():
+    """With the service's own limits (256 MiB, 2 s of processor time) none even costs a process."""
+    decoders = Decoders(SPEC, DecodeLimits(PIXELS, DECODE_BYTES, decode_seconds=2.0), 1)
+    for name, content in dicom_bombs():
+        with pytest.raises(Problem) as found:
+            decode(decoders, content)
+        assert found.value.code in ("image_unreadable", "image_too_large"), name
+    assert decoders.deaths == 0
+    decoders.close()

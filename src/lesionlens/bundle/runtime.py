@@ -23,7 +23,7 @@ from lesionlens.bundle.outputs import Outputs
 from lesionlens.bundle.selftest import load_variant, run_selftest
 from lesionlens.core.errors import BundleError, ImageError, RecipeError
 from lesionlens.core.labels import Diagnosis, LabelSet
-from lesionlens.data.image import InputSpec, centre_crop, open_image, prepare
+from lesionlens.data.image import InputSpec, centre_crop, decode_image, prepare
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +41,7 @@ class Prediction:
         bundle_id: of the bundle that said it.
         verdict: of the gate; None where the bundle has none.
         decision: when it is "not sure"; None where the bundle does not say.
+        notes: of `Prepared`.
     """
 
     source: str
@@ -53,6 +54,7 @@ class Prediction:
     bundle_id: str
     verdict: Verdict | None = None
     decision: Decision | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def outcome(self) -> str:
@@ -90,6 +92,7 @@ class Prediction:
             "malignant_share": round(self.malignant_share, 6) if by_code else None,
             "probabilities": {code: round(value, 6) for code, value in by_code.items()},
             "gate": None if self.verdict is None else self.verdict.to_json(),
+            "notes": list(self.notes),
             "timings_ms": {step: round(value, 2) for step, value in self.timings_ms.items()},
             "bundle": self.bundle_id,
         }
@@ -117,12 +120,16 @@ class Prepared:
         pixels: uint8 (S, S, 3), contiguous.
         image_size: width and height of the upright original, pixels.
         timings_ms: milliseconds by step: `decode`, `resize`.
+        frames: number of pictures in the file.
+        notes: what decoding converted, assumed or left out; see `DecodedImage`.
     """
 
     source: str
     pixels: np.ndarray
     image_size: tuple[int, int]
     timings_ms: dict[str, float]
+    frames: int = 1
+    notes: tuple[str, ...] = ()
 
 
 class Predictor:
@@ -252,6 +259,7 @@ class Predictor:
             bundle_id=self.bundle.id,
             verdict=None if self.gate is None else self.gate.check(item.image_size, item.pixels, outputs.features[row]),
             decision=self.decision,
+            notes=item.notes,
         )
 
     def _prepared(self, sources: Iterable[Path | bytes]) -> Iterator[Prepared | Failure]:
@@ -307,10 +315,10 @@ def _prepare(source: Path | bytes, spec: InputSpec) -> Prepared | Failure:
     name = str(source) if isinstance(source, Path) else ""
     started = time.perf_counter()
     try:
-        image = open_image(source)
+        image = decode_image(source)
     except ImageError as error:
         return Failure(name, error)
     decoded = time.perf_counter()
-    pixels = np.ascontiguousarray(centre_crop(prepare(image, spec), spec.size))
-    done = time.perf_counter()
-    return Prepared(name, pixels, image.size, {"decode": 1000 * (decoded - started), "resize": 1000 * (done - decoded)})
+    pixels = np.ascontiguousarray(centre_crop(prepare(image.image, spec), spec.size))
+    timings_ms = {"decode": 1000 * (decoded - started), "resize": 1000 * (time.perf_counter() - decoded)}
+    return Prepared(name, pixels, image.image.size, timings_ms, image.frames, image.notes)

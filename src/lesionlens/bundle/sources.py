@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lesionlens.core.errors import DataError
 from lesionlens.data.files import MASK_ENDINGS, walk
-from lesionlens.data.image import EXTENSIONS
+from lesionlens.data.formats import EXTENSIONS
 
 LIST = "-"
 IMAGE_STARTS = ("\udcff\udcd8\udcff", "\udc89PNG", "II*\0", "MM\0*", "RIFF")  # as undecodable bytes come through standard input

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,11 +11,12 @@ import typer
 from lesionlens.cli.console import note, put
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from lesionlens.bundle.archive import Overlays
     from lesionlens.bundle.results import Lines
-    from lesionlens.bundle.runtime import Predictor
+    from lesionlens.bundle.runtime import Failure, Prediction, Predictor
+    from lesionlens.data.decoded_image import NoteTally
 
 NOTE_EVERY = 1000
 
@@ -50,7 +50,7 @@ def predict(
     if drawn is not None:
         drawn.check(predictor.bundle)
     lines = LINES[form](predictor.bundle.labels)
-    paths = _tell_frames(image_paths(images, sys.stdin))
+    paths = image_paths(images, sys.stdin)
     if out is None:
         done, failed = _print_all(predictor, paths, lines, drawn)
     else:
@@ -59,18 +59,6 @@ def predict(
         raise DataError(f"no image in {', '.join(images)}; give files, or folders that hold some")
     if failed:
         raise DataError(f"{failed} of {done + failed} images could not be used and are named above; the rest is done")
-
-
-def _tell_frames(paths: Iterable[Path]) -> Iterator[Path]:
-    """Pass paths on, and say of a DICOM file with several frames that only its first is looked at."""
-    from lesionlens.core.errors import ImageError
-    from lesionlens.data.dicom.reader import count_frames
-
-    for path in paths:
-        with contextlib.suppress(ImageError, OSError):  # whoever opens it says what is wrong
-            if (frames := count_frames(path)) > 1:
-                note(f"{path} has {frames} frames; the first is looked at")
-        yield path
 
 
 def _format(form: str, out: Path | None) -> str:
@@ -91,14 +79,30 @@ def _print_all(predictor: Predictor, paths: Iterable[Path], lines: Lines, drawn:
     from lesionlens.bundle.archive import predict_archive
     from lesionlens.bundle.results import row_of
     from lesionlens.bundle.runtime import Failure
+    from lesionlens.data.decoded_image import NoteTally
 
     counts = [0, 0]
+    tally = NoteTally()
     for result in predict_archive(predictor, paths, drawn, lambda failure: note(f"lesionlens: {failure.error}")):
+        _count_notes(tally, result)
         if not sum(counts) and lines.header():
             put(lines.header())
         counts[isinstance(result, Failure)] += 1
         put(lines.line(row_of(result, predictor.bundle.id)))
+    _print_notes(tally)
     return counts[0], counts[1]
+
+
+def _count_notes(tally: NoteTally, result: Prediction | Failure) -> None:
+    from lesionlens.bundle.runtime import Prediction
+
+    if isinstance(result, Prediction):
+        tally.add(result.source, result.notes)
+
+
+def _print_notes(tally: NoteTally) -> None:
+    for line in tally.lines():
+        note(line)
 
 
 def _write_all(predictor: Predictor, paths: Iterable[Path], lines: Lines, drawn: Overlays | None, out: Path) -> tuple[int, int]:
@@ -106,8 +110,10 @@ def _write_all(predictor: Predictor, paths: Iterable[Path], lines: Lines, drawn:
     from lesionlens.bundle.archive import predict_archive
     from lesionlens.bundle.results import ResultFile, row_of
     from lesionlens.bundle.runtime import Failure
+    from lesionlens.data.decoded_image import NoteTally
 
     failed = 0
+    tally = NoteTally()
     with ResultFile(out, lines, predictor.bundle.id) as file:
         before = len(file.finished)
         if before:
@@ -119,7 +125,9 @@ def _write_all(predictor: Predictor, paths: Iterable[Path], lines: Lines, drawn:
         ):
             file.write(row_of(result, predictor.bundle.id))
             failed += isinstance(result, Failure)
+            _count_notes(tally, result)
             if count % NOTE_EVERY == 0:
                 note(f"{before + count} images")
+    _print_notes(tally)
     note(f"wrote {out}: {before + count - failed} images")
     return before + count - failed, failed

@@ -4,6 +4,7 @@
     ├── RecipeError          2  a recipe or an argument is wrong
     ├── DataError            3  an input on disk is wrong
     │   ├── ImageError          one image cannot be used
+    │   │   └── ImageTooLargeError  it has more pixels than are allowed
     │   ├── SplitError          a split leaks or cannot be made
     │   └── ArtifactError       an artifact is missing, stale or damaged
     ├── ModelError           4  a network, its weights or a bundle is wrong
@@ -38,6 +39,10 @@ class DataError(LesionLensError):
 
 class ImageError(DataError):
     """One image cannot be used."""
+
+
+class ImageTooLargeError(ImageError):
+    """An image has more pixels, or needs more memory, than are allowed."""
 
 
 class SplitError(DataError):

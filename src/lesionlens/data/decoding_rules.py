@@ -7,7 +7,7 @@ import zlib
 
 from PIL import Image
 
-from lesionlens.core.errors import ImageError
+from lesionlens.core.errors import ImageError, ImageTooLargeError
 
 MAX_PIXELS = 50_000_000
 MIN_SIDE = 32
@@ -34,10 +34,11 @@ def check_size(width: int, height: int, name: str, max_pixels: int) -> None:
     """Refuse a size that a header states, before anything is decoded.
 
     Raises:
-        ImageError: if width x height is above `max_pixels`, or the shorter side below `MIN_SIDE`.
+        ImageTooLargeError: if width x height is above `max_pixels`.
+        ImageError: if the shorter side is below `MIN_SIDE`.
     """
     if width * height > max_pixels:
-        raise ImageError(f"{name} has {width}x{height} pixels; the most is {max_pixels:,}. Scale the image down first")
+        raise ImageTooLargeError(f"{name} has {width}x{height} pixels; the most is {max_pixels:,}. Scale the image down first")
     if min(width, height) < MIN_SIDE:
         raise ImageError(f"{name} has {width}x{height} pixels; the shorter side needs at least {MIN_SIDE}")
 

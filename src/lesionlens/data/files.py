@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from lesionlens.core.errors import DataError
-from lesionlens.data.image import EXTENSIONS
+from lesionlens.data.formats import EXTENSIONS
 
 TABLE_EXTENSIONS = (".csv", ".tsv", ".tab", ".txt", "")
 MASK_FOLDERS = ("mask", "masks", "groundtruth")

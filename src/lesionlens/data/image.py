@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import io
 import math
 import re
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from lesionlens.core.artifact import hash_value
-from lesionlens.core.errors import ArtifactError, DataError, ImageError, RecipeError
+from lesionlens.core.errors import ArtifactError, DataError, ImageError, ImageTooLargeError, RecipeError
+from lesionlens.data.colour import to_srgb, untagged_notes
+from lesionlens.data.decoded_image import DecodedImage
 from lesionlens.data.decoding_rules import DECODE_ERRORS, MAX_PIXELS, check_scans, check_size
-from lesionlens.data.dicom.elements import is_dicom
-from lesionlens.data.dicom.reader import open_dicom
+from lesionlens.data.dicom.reader import decode_dicom
+from lesionlens.data.formats import DICOM, HEAD_BYTES, HEIC, JPEG_2000, KNOWN_FORMATS, check_decodable, format_of
 
 if TYPE_CHECKING:
     from lesionlens.core.recipe import InputRecipe  # a bundle runs without recipes: its start stays fast
 
-FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP", "GIF")
-KNOWN_FORMATS = ", ".join((*FORMATS, "DICOM"))
-EXTENSIONS = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".dcm")
+FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP", "GIF", "JPEG2000", "AVIF")
+JPEG_2000_START = b"\xff\x4f\xff\x51"
+DECODERS = ("pydicom.filereader", "pydicom.encaps", "pydicom.pixels.processing", "openjpeg.utils", "pi_heif", "PIL.ImageCms")
 FILTER = "pillow-bilinear-antialiased"
 RESIZE_RULES = ("squash", "short_side")
 ORIENTATION = 0x0112
-WHITE = (255, 255, 255, 255)
 NORMALISATIONS = {
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     "half": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
@@ -126,13 +132,19 @@ def frame_spec(recipe: InputRecipe) -> InputSpec:
 
 
 def open_image(source: Path | bytes, name: str = "", max_pixels: int = MAX_PIXELS, frame: int = 0) -> Image.Image:
-    """Read one photograph as upright 8-bit RGB.
+    """The pixels alone of what `decode_image` gives, upright 8-bit RGB."""
+    return decode_image(source, name, max_pixels, frame).image
 
-    CMYK, palette, grey and 16-bit images are converted (16 bits keep their high byte); what is
-    transparent is laid on white; an EXIF rotation is carried out. Animated and many-page files
-    are refused, because nobody said which of the pictures is meant; of a camera's multi-picture
-    JPEG the first picture is the photograph. Embedded colour profiles are not applied. Of a DICOM
-    file, which its bytes tell and not its name, one frame is read; see `dicom.open_dicom`.
+
+def decode_image(source: Path | bytes, name: str = "", max_pixels: int = MAX_PIXELS, frame: int = 0) -> DecodedImage:
+    """Decode one photograph to upright 8-bit RGB. The file is opened once.
+
+    The content tells the format, not the name. CMYK, palette, grey and 16-bit images are converted
+    (16 bits keep their high byte); embedded colour profiles are converted to sRGB; what is
+    transparent is laid on white; an EXIF rotation is carried out. Animated and many-page files are
+    refused, because nobody said which of the pictures is meant; of a camera's multi-picture JPEG or
+    HEIC the primary picture is the photograph. Of a DICOM file one frame is read; see `dicom.reader`.
+    HEIC needs the extra `heif`, DICOM the extra `dicom`.
 
     Args:
         source: a file, or its bytes.
@@ -146,53 +158,113 @@ def open_image(source: Path | bytes, name: str = "", max_pixels: int = MAX_PIXEL
     """
     name = name or (str(source) if isinstance(source, Path) else "image")
     try:
-        stream = _stream(source, name)
-        if is_dicom(source):
-            return open_dicom(source, name, max_pixels, frame)
-        if frame:
-            raise ImageError(f"{name} has no frame {frame}; only DICOM files have several")
-        return _open_photograph(stream, name, max_pixels)
+        with _opened(source, name) as stream:
+            kind = format_of(stream.read(HEAD_BYTES))
+            stream.seek(0)
+            check_decodable(kind, name)
+            if kind == DICOM:
+                return decode_dicom(stream, name, max_pixels, frame)
+            if frame:
+                raise ImageError(f"{name} has no frame {frame}; only DICOM files have several")
+            return _decode_photograph(stream, kind, name, max_pixels)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         pixels = re.search(r"\d+", str(error))  # Pillow refuses before it says a size other than in words
         count = f"{int(pixels[0]):,}" if pixels else "too many"
-        raise ImageError(f"{name} has {count} pixels; the most is {max_pixels:,}. Scale the image down first") from error
+        raise ImageTooLargeError(f"{name} has {count} pixels; the most is {max_pixels:,}. Scale the image down first") from error
     except UnidentifiedImageError as error:
         raise ImageError(f"{name} is not an image in a known format ({KNOWN_FORMATS}); save it as JPEG or PNG") from error
     except DECODE_ERRORS as error:
-        raise ImageError(f"{name} is damaged or cut short ({error}); copy or download it again") from error
+        problem = " ".join(str(error).split())
+        raise ImageError(f"{name} is damaged or cut short ({problem}); copy or download it again") from error
 
 
-def _open_photograph(stream: Path | io.BytesIO, name: str, max_pixels: int) -> Image.Image:
-    with Image.open(stream, formats=FORMATS) as image:
+def _decode_photograph(stream: BinaryIO, kind: str, name: str, max_pixels: int) -> DecodedImage:
+    with _open_heic(stream) if kind == HEIC else Image.open(stream, formats=FORMATS) as image:
         _check_header(image, name, max_pixels)
-        if image.format in ("JPEG", "MPO"):
-            check_scans(stream.read_bytes() if isinstance(stream, Path) else stream.getvalue(), *image.size, name)
+        profile = image.info.get("icc_profile", b"")
+        if kind in ("JPEG", JPEG_2000):
+            content = _whole(stream)
+            if kind == "JPEG":
+                check_scans(content, *image.size, name)
+            else:
+                profile = _jpeg_2000_profile(content, image, name)
+        notes = _primary_note(image) if kind == HEIC else ()
         image.load()  # before the EXIF block is asked for: that would load too, and hide what fails
         orientation = _orientation(image)
-        return _upright(_to_rgb(image, name), orientation)
+        tags = () if profile else untagged_notes(image)
+        colours = to_srgb(image, name, profile)
+        return DecodedImage(_upright(colours.image, orientation), notes=(*notes, *tags, *colours.notes))
 
 
-def _stream(source: Path | bytes, name: str) -> Path | io.BytesIO:
-    if isinstance(source, bytes):
-        if not source:
+def _open_heic(stream: BinaryIO) -> Image.Image:
+    from pi_heif import HeifImageFile
+
+    image: Image.Image = HeifImageFile(stream)
+    return image
+
+
+def _primary_note(image: Image.Image) -> tuple[str, ...]:
+    count = getattr(image, "n_frames", 1)
+    return (f"the primary of {count} pictures was used",) if count > 1 else ()
+
+
+def _whole(stream: BinaryIO) -> bytes:
+    at = stream.tell()
+    stream.seek(0)
+    content = stream.read()
+    stream.seek(at)
+    return content
+
+
+def _jpeg_2000_profile(content: bytes, image: Image.Image, name: str) -> bytes:
+    """The ICC profile in the boxes of a .jp2 file, which Pillow passes over; empty if there is none.
+
+    Raises:
+        ImageError: if it holds colour with more than 8 bits, which Pillow 13 wraps around.
+    """
+    start = content.find(JPEG_2000_START)
+    n_components = int.from_bytes(content[start + 40 : start + 42], "big")
+    depths = content[start + 42 :][: 3 * n_components : 3]
+    if start < 0 or not depths:
+        raise ImageError(f"{name} is a JPEG 2000 image that is damaged or cut short; copy or download it again")
+    if len(image.getbands()) > 1 and max(depths) & 0x7F > 7:
+        raise ImageError(f"{name} holds colour with more than 8 bits as JPEG 2000; save it as PNG or TIFF")
+    box = content.find(b"colr\2", 0, start)
+    return content[box + 7 :][: int.from_bytes(content[box - 4 : box], "big") - 11] if box >= 4 else b""
+
+
+def load_decoders() -> None:
+    """Import all that decodes images, as far as it is installed; otherwise the first image of a format does."""
+    Image.init()
+    for module in DECODERS:
+        if importlib.util.find_spec(module.partition(".")[0]) is not None:
+            importlib.import_module(module)
+
+
+@contextmanager
+def _opened(source: Path | bytes, name: str) -> Iterator[BinaryIO]:
+    with io.BytesIO(source) if isinstance(source, bytes) else _open_file(source, name) as stream:
+        if not stream.read(1):
             raise ImageError(f"{name} is empty (0 bytes); copy or download it again")
-        return io.BytesIO(source)
+        stream.seek(0)
+        yield stream
+
+
+def _open_file(path: Path, name: str) -> BinaryIO:
     try:
-        size_bytes = source.stat().st_size
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise ImageError(f"{name} is a folder, not an image; give the images in it, and check that it can be read")
+        if not stat.S_ISREG(mode):
+            raise ImageError(f"{name} is not a file; give the path of an image")
+        return path.open("rb")
     except OSError as error:
         raise ImageError(f"{name} cannot be read ({error.strerror}); check the path and its permissions") from error
-    if source.is_dir():
-        raise ImageError(f"{name} is a folder, not an image; give the images in it, and check that it can be read")
-    if not source.is_file():
-        raise ImageError(f"{name} is not a file; give the path of an image")
-    if size_bytes == 0:
-        raise ImageError(f"{name} is empty (0 bytes); copy or download it again")
-    return source
 
 
 def _check_header(image: Image.Image, name: str, max_pixels: int) -> None:
     check_size(*image.size, name, max_pixels)
-    if getattr(image, "is_animated", False) and image.format != "MPO":
+    if getattr(image, "is_animated", False) and image.format not in ("MPO", "HEIF"):
         raise ImageError(f"{name} holds several pictures (animated or many pages); save the one to be judged as its own image")
 
 
@@ -215,25 +287,6 @@ def _upright(image: Image.Image, orientation: int) -> Image.Image:
         8: Image.Transpose.ROTATE_90,
     }.get(orientation)
     return image if method is None else image.transpose(method)
-
-
-def _to_rgb(image: Image.Image, name: str) -> Image.Image:
-    if image.mode == "RGB" and "transparency" not in image.info:
-        return image.copy() if image.readonly else image
-    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG"):
-        return _high_byte(image).convert("RGB")
-    if image.mode in ("I", "F"):
-        raise ImageError(f"{name} has 32-bit pixels, whose white is unknown; save it with 8 or 16 bits per channel")
-    if image.has_transparency_data:
-        ground = Image.new("RGBA", image.size, WHITE)
-        return Image.alpha_composite(ground, image.convert("RGBA")).convert("RGB")
-    return image.convert("RGB")
-
-
-def _high_byte(image: Image.Image) -> Image.Image:
-    # Pillow itself keeps the high byte of 16-bit colour, so grey and colour agree.
-    grey = np.asarray(image).astype(np.int64)
-    return Image.fromarray(np.clip(grey >> 8, 0, 255).astype(np.uint8))
 
 
 def prepare(image: Image.Image, spec: InputSpec) -> np.ndarray:

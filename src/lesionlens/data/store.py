@@ -21,7 +21,7 @@ from lesionlens.core.artifact import (
     write_stamp,
 )
 from lesionlens.core.errors import ArtifactError, DataError, ImageError
-from lesionlens.data.image import InputSpec, open_image, prepare
+from lesionlens.data.image import InputSpec, decode_image, prepare
 from lesionlens.data.index import Index, Record, select
 from lesionlens.data.parallel import Progress, in_threads
 
@@ -40,6 +40,7 @@ class Store:
         frame_hash: `InputSpec.frame_hash` that the pixels were prepared with.
         index_hash: hash of the index that the images came from.
         dropped: image id and reason of each unreadable image that was left out on request.
+        notes: what decoding converted or assumed, and the ids of the images of which it is true.
         hash: SHA-256 over ids, frame and pixels.
     """
 
@@ -50,6 +51,7 @@ class Store:
         self.frame_hash: str = facts["frame_hash"]
         self.index_hash: str = facts["index_hash"]
         self.dropped: dict[str, str] = facts["dropped"]
+        self.notes: dict[str, list[str]] = facts.get("notes", {})
         self.hash: str = facts["hash"]
         self._row_hashes: list[str] = facts["row_hashes"]
         self._row = {image_id: row for row, image_id in enumerate(self.ids)}
@@ -126,7 +128,7 @@ def pack(
         raise DataError(f"{len(records)} images to pack; it must be at least one, and none twice")
     with atomic_folder(path, mark=FACTS_FILE) as folder:
         with _Rows(folder / IMAGES_FILE, len(records), spec.frame) as rows:
-            hashes, broken = _pack_rows(index, records, spec, rows, workers, progress)
+            hashes, broken, notes = _pack_rows(index, records, spec, rows, workers, progress)
             if broken and (not skip_broken or len(broken) == len(records)):
                 raise ImageError(_describe(broken, len(records)))
             kept = [number for number, row_hash in enumerate(hashes) if row_hash]
@@ -137,6 +139,7 @@ def pack(
             "frame_hash": spec.frame_hash,
             "index_hash": index.hash,
             "dropped": broken,
+            "notes": notes,
             "row_hashes": [hashes[number] for number in kept],
         }
         write_json(folder / FACTS_FILE, {**facts, "hash": _store_hash(facts)})
@@ -229,20 +232,27 @@ class _Rows:
 
 def _pack_rows(
     index: Index, records: Sequence[Record], spec: InputSpec, rows: _Rows, workers: int, progress: Progress | None
-) -> tuple[list[str], dict[str, str]]:
-    """Hash of each row ("" if unreadable), and the reason for each unreadable image."""
+) -> tuple[list[str], dict[str, str], dict[str, list[str]]]:
+    """Hash of each row ("" if unreadable), the reason for each unreadable image, and the ids of each note."""
     hashes = [""] * len(records)
+    notes: list[tuple[str, ...]] = [()] * len(records)
     broken: dict[str, str] = {}
 
     def pack_one(number: int) -> None:
         record = records[number]
         try:
-            pixels = prepare(open_image(index.image_path(record)), spec)
+            decoded = decode_image(index.image_path(record))
         except ImageError as error:
             broken[record.image_id] = str(error)
             return
+        pixels = prepare(decoded.image, spec)
+        notes[number] = decoded.notes
         rows.write(number, pixels)
         hashes[number] = _row_hash(pixels)
 
     in_threads(pack_one, len(records), workers, progress)
-    return hashes, {record.image_id: broken[record.image_id] for record in records if record.image_id in broken}
+    ids_of: dict[str, list[str]] = {}
+    for record, of_image in zip(records, notes, strict=True):
+        for note in of_image:
+            ids_of.setdefault(note, []).append(record.image_id)
+    return hashes, {record.image_id: broken[record.image_id] for record in records if record.image_id in broken}, ids_of

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from lesionlens.core.progress import SILENT, Reporter
@@ -12,6 +13,7 @@ from lesionlens.core.run import Run
 from lesionlens.data.audit.audit import audit_index, read_pairs, write_audit
 from lesionlens.data.audit.broken import find_broken, without_broken
 from lesionlens.data.audit.corrections import listed_pairs
+from lesionlens.data.decoded_image import NoteTally, note_line
 from lesionlens.data.image import frame_spec
 from lesionlens.data.index import Index, read_index, write_index
 from lesionlens.data.sources.source import read_source
@@ -37,7 +39,9 @@ def index(run: Run, source: ImageSource, seed: int = 0, reporter: Reporter = SIL
     images = read_source(root, source.layout, "drop" if source.allow_missing else "error", source.malignant, **source.columns)
     if source.skip_broken:
         with reporter.bar("Checking images", len(images)) as advance:
-            images = without_broken(images, find_broken(images, progress=advance))
+            tally = NoteTally()
+            images = without_broken(images, find_broken(images, progress=advance, tally=tally))
+            images = replace(images, notes=(*images.notes, *tally.lines()))
     write_index(images, run.index)
     for text in images.notes:
         reporter.note(text)
@@ -162,11 +166,14 @@ def pack(run: Run, recipe: Recipe, workers: int = 0, skip_broken: bool = False, 
         store = pack_images(images, frame_spec(recipe.input), run.store, None, workers, advance, skip_broken)
     for reason in store.dropped.values():
         reporter.note(f"left out: {reason}")
+    for text, ids in store.notes.items():
+        reporter.note(note_line(text, len(ids), ids))
     side, size_bytes = store.images.shape[1], store.images.nbytes
     content = {
         "store": str(run.store),
         "images": len(store),
         "dropped": len(store.dropped),
+        "notes": {text: len(ids) for text, ids in store.notes.items()},
         "frame": side,
         "size_bytes": size_bytes,
         "hash": store.hash,

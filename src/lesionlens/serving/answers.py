@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 
 from lesionlens.bundle.bundle import Bundle
-from lesionlens.bundle.runtime import Prediction
-from lesionlens.serving.decoding import Decoded
+from lesionlens.bundle.runtime import Prediction, Prepared
 from lesionlens.serving.messages import Buffer
 from lesionlens.serving.record import Entry, timestamp
 
@@ -46,12 +45,12 @@ class Asked:
     received: datetime
 
 
-def entry_of(asked: Asked, decoded: Decoded, prediction: Prediction, bundle: Bundle, variant: str, expires: str | None) -> Entry:
+def entry_of(asked: Asked, image: Prepared, prediction: Prediction, bundle: Bundle, variant: str, expires: str | None) -> Entry:
     """What is recorded of a prediction; its `answer` is what the client gets, byte for byte.
 
     Args:
         asked: the request.
-        decoded: the image.
+        image: the upload, as the network saw it.
         prediction: of it.
         bundle: that made it.
         variant: of the bundle.
@@ -62,7 +61,7 @@ def entry_of(asked: Asked, decoded: Decoded, prediction: Prediction, bundle: Bun
     diagnosis = prediction.first.code if prediction.outcome == "diagnosis" else None
     created = timestamp(asked.received)
     has_maps = prediction.maps is not None
-    width, height = decoded.prepared.image_size
+    width, height = image.image_size
     total_ms = 1000 * (datetime.now(UTC) - asked.received).total_seconds()
     timings_ms = {step: round(ms, 2) for step, ms in (*prediction.timings_ms.items(), ("total", total_ms))}
     answer = {
@@ -78,7 +77,7 @@ def entry_of(asked: Asked, decoded: Decoded, prediction: Prediction, bundle: Bun
         "malignant_share": round(prediction.malignant_share, DIGITS) if usable else None,
         "probabilities": _probabilities(prediction) if usable else [],
         "gate": None if prediction.verdict is None else prediction.verdict.to_json(),
-        "image": {"width": width, "height": height, "frames": decoded.frames, "frame": asked.frame},
+        "image": {"width": width, "height": height, "frames": image.frames, "frame": asked.frame},
         "timings_ms": timings_ms,
         "bundle": {"id": bundle.id, "name": bundle.name, "variant": variant},
         "maps": {"codes": list(bundle.labels.codes) if has_maps else [], "available": has_maps, "expires": expires},

@@ -16,11 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
-from lesionlens.core.errors import ImageError
-from lesionlens.data.dicom.reader import count_frames
-from lesionlens.data.image import InputSpec, centre_crop, open_image, prepare
+from lesionlens.core.errors import ImageError, ImageTooLargeError
+from lesionlens.data.image import InputSpec, centre_crop, decode_image, load_decoders, open_image, prepare
 from lesionlens.serving.messages import Buffer, receive, send
 from lesionlens.serving.pictures import map_png, overlay_png, png
 
@@ -31,13 +29,18 @@ Reply = tuple[dict[str, Any], Buffer]
 def prepared(head: dict[str, Any], data: bytes, spec: InputSpec) -> Reply:
     """Decode an image and scale it for the network: uint8 (S, S, 3)."""
     started = time.perf_counter()
-    image = open_image(data, name="the upload", max_pixels=head["max_pixels"], frame=head["frame"])
+    found = decode_image(data, name="the upload", max_pixels=head["max_pixels"], frame=head["frame"])
     decoded = time.perf_counter()
-    pixels = np.ascontiguousarray(centre_crop(prepare(image, spec), spec.size))
+    pixels = np.ascontiguousarray(centre_crop(prepare(found.image, spec), spec.size))
     timings_ms = {"decode": 1000 * (decoded - started), "resize": 1000 * (time.perf_counter() - decoded)}
-    return {"size": image.size, "frames": count_frames(data), "timings_ms": timings_ms, "shape": pixels.shape}, pixels.data.cast(
-        "B"
-    )
+    reply = {
+        "size": found.image.size,
+        "frames": found.frames,
+        "notes": found.notes,
+        "timings_ms": timings_ms,
+        "shape": pixels.shape,
+    }
+    return reply, pixels.data.cast("B")
 
 
 def drawn_map(head: dict[str, Any], data: bytes, spec: InputSpec) -> Reply:
@@ -67,9 +70,10 @@ def answer(head: dict[str, Any], data: bytes, spec: InputSpec) -> Reply:
     """Do what a message asks for; an image that cannot be used gives `problem` and `detail`."""
     try:
         return OPERATIONS[head["operation"]](head, data, spec)
+    except ImageTooLargeError as error:
+        return {"problem": "image_too_large", "detail": str(error)}, b""
     except ImageError as error:
-        large = "; the most is" in str(error)
-        return {"problem": "image_too_large" if large else "image_unreadable", "detail": str(error)}, b""
+        return {"problem": "image_unreadable", "detail": str(error)}, b""
     except MemoryError:
         detail = "the image takes more memory to decode than is set aside; save it smaller, as JPEG or PNG"
         return {"problem": "image_too_large", "detail": detail}, b""
@@ -88,7 +92,7 @@ def serve(read: Callable[[int], bytes], write: Any) -> None:
     """Answer messages until the server goes away."""
     setup, _ = receive(read)
     spec = InputSpec.from_json(setup["spec"])
-    Image.init()
+    load_decoders()  # before memory is limited, so that no image pays for it
     limit_memory(setup["decode_bytes"])
     send(write, {})
     while True:

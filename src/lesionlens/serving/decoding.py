@@ -36,13 +36,6 @@ class DecodeLimits(NamedTuple):
     decode_seconds: float
 
 
-class Decoded(NamedTuple):
-    """An image as the network takes it, and how many frames its file has."""
-
-    prepared: Prepared
-    frames: int
-
-
 Reply = tuple[dict[str, Any], Owned]
 
 
@@ -105,11 +98,11 @@ class Decoders:
         process.close()
 
 
-def decoded(reply: dict[str, Any], data: Buffer) -> Decoded:
-    """What the operation `prepare` gave."""
+def prepared(reply: dict[str, Any], data: Buffer) -> Prepared:
+    """The image in the reply to the operation `prepare`."""
     pixels = np.frombuffer(data, dtype=np.uint8).reshape(reply["shape"])
     width, height = reply["size"]
-    return Decoded(Prepared("", pixels, (width, height), reply["timings_ms"]), reply["frames"])
+    return Prepared("", pixels, (width, height), reply["timings_ms"], reply["frames"], tuple(reply["notes"]))
 
 
 class _Process:

@@ -9,16 +9,16 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from typing import NamedTuple, TypeVar
 
-from lesionlens.bundle.runtime import Prediction, Predictor
+from lesionlens.bundle.runtime import Prediction, Predictor, Prepared
 from lesionlens.serving.answers import Asked, entry_of
-from lesionlens.serving.decoding import Decoded, Decoders, Reply, decoded
+from lesionlens.serving.decoding import Decoders, Reply, prepared
 from lesionlens.serving.record import Entry, Record, insert_answer
 
 Done = TypeVar("Done")
 
 
 class _Step(NamedTuple):
-    image: Decoded
+    image: Prepared
     future: Future[Prediction]
 
 
@@ -37,7 +37,7 @@ class Network:
         for thread in self._threads:
             thread.start()
 
-    def submit(self, image: Decoded) -> Future[Prediction]:
+    def submit(self, image: Prepared) -> Future[Prediction]:
         """Predict one image."""
         future: Future[Prediction] = Future()
         self._steps.put(_Step(image, future))
@@ -69,7 +69,7 @@ class Network:
 
     def _run(self, steps: list[_Step]) -> None:
         try:
-            found = self._predictor.answer([step.image.prepared for step in steps])
+            found = self._predictor.answer([step.image for step in steps])
         except Exception as error:  # whatever it is, it belongs to those who wait for the answers
             for step in steps:
                 step.future.set_exception(error)
@@ -107,7 +107,7 @@ class Worker:
         end.set_running_or_notify_cancel()  # who stops waiting does not stop what was begun
 
         def keep(reply: Reply, prediction: Prediction) -> None:
-            image, bundle, variant = decoded(*reply), self._predictor.bundle, self._predictor.variant.name
+            image, bundle, variant = prepared(*reply), self._predictor.bundle, self._predictor.variant.name
 
             def write(connection: sqlite3.Connection) -> Entry:
                 entry = entry_of(asked, image, prediction, bundle, variant, expires)
@@ -117,7 +117,7 @@ class Worker:
             _then(self._record.submit(write), end, lambda entry: self._done(end, entry))
 
         def predict(reply: Reply) -> None:
-            _then(self._network.submit(decoded(*reply)), end, lambda prediction: keep(reply, prediction))
+            _then(self._network.submit(prepared(*reply)), end, lambda prediction: keep(reply, prediction))
 
         _then(self._decoders.submit({"operation": "prepare", "frame": asked.frame}, asked.data), end, predict)
         return end

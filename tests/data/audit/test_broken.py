@@ -8,6 +8,7 @@ from PIL import Image
 from lesionlens.core.errors import DataError
 from lesionlens.core.labels import HAM10000
 from lesionlens.data.audit.broken import find_broken, without_broken
+from lesionlens.data.decoded_image import NoteTally
 from lesionlens.data.index import Index, Record
 
 
@@ -30,6 +31,14 @@ def test_found_in_order_and_left_out(index: Index) -> None:
     assert kept.notes[0] == "first"
     assert "d.png cannot be read" in kept.notes[2]
     assert kept.hash != index.hash
+
+
+def test_what_decoding_assumed_is_counted(index: Index) -> None:
+    for name in "ac":
+        Image.new("RGBA", (40, 40), (1, 2, 3, 100)).save(index.root / f"{name}.png")
+    tally = NoteTally()
+    find_broken(index, 2, tally=tally)
+    assert tally.lines() == ["2 images: transparent pixels were laid on white (a.png, c.png)"]
 
 
 def test_nothing_broken_changes_nothing(index: Index) -> None:

@@ -8,11 +8,12 @@ import openjpeg.utils
 import pytest
 from PIL import Image
 from tests.data import dicom_files as make
-from tests.data.dicom_files import compressed, data_set, grey, picture, plain, written
+from tests.data.dicom_files import compressed, data_set, grey, picture, plain, without_segments, written
 from tests.data.dicom_reading import by_pydicom, codestream, jpeg_ls, lossless_files, pixels
 
-from lesionlens.data.dicom.reader import open_dicom
-from lesionlens.data.image import open_image
+from lesionlens.data.dicom.codecs import OTHER_COLOURS
+from lesionlens.data.dicom.reader import decode_dicom
+from lesionlens.data.image import decode_image, open_image
 
 
 class TestLossless:
@@ -41,7 +42,7 @@ class TestLossless:
         assert np.array_equal(pixels(content)[:, :, 1], grey(16) >> 8)
         assert np.array_equal(by_pydicom(content), grey(16))
 
-    @pytest.mark.parametrize("syntax", [make.EXPLICIT, make.BIG_ENDIAN, make.JPEG_LS])
+    @pytest.mark.parametrize("syntax", [make.EXPLICIT, make.BIG_ENDIAN, make.JPEG_LS, make.JPEG_2000])
     def test_16_bit_colour_keeps_its_high_byte(self, syntax: str) -> None:
         deep = np.random.default_rng(0).integers(0, 65536, (40, 48, 3)).astype(np.uint16)
         content = (
@@ -92,7 +93,8 @@ class TestLossless:
         path = tmp_path / "no-ending"
         path.write_bytes(plain())
         assert np.array_equal(np.asarray(open_image(path)), picture())
-        assert np.array_equal(np.asarray(open_dicom(path)), picture())
+        with path.open("rb") as stream:
+            assert np.array_equal(np.asarray(decode_dicom(stream, "a").image), picture())
 
     def test_the_photograph_class_and_a_class_only_in_the_meta_information(self) -> None:
         assert pixels(plain(SOPClassUID=make.PHOTOGRAPH)).shape == (40, 48, 3)
@@ -163,3 +165,54 @@ class TestLossy:
         )
         content = compressed([stream], picture(), make.LOSSLESS_SV1, photometric)
         assert np.abs(pixels(content).astype(int) - picture()).max() <= 3  # a turn to YCbCr of whole numbers and back
+
+
+class TestWrongLabels:
+    """The pixels tell what they are; a label that contradicts them is noted."""
+
+    def decode(self, content: bytes) -> tuple[np.ndarray, tuple[str, ...]]:
+        decoded = decode_image(content)
+        return np.asarray(decoded.image), decoded.notes
+
+    @pytest.mark.parametrize("syntax", [make.EXPLICIT, make.IMPLICIT, make.BIG_ENDIAN])
+    @pytest.mark.parametrize("size", [(40, 48), (33, 35)])
+    def test_raw_rgb_labelled_ybr_full_422(self, syntax: str, size: tuple[int, int]) -> None:
+        image, notes = self.decode(plain(picture(*size), syntax, "YBR_FULL_422"))
+        assert np.array_equal(image, picture(*size))
+        assert notes == ("pixels are labelled YBR_FULL_422, but their length is that of RGB; they were taken as RGB",)
+
+    @pytest.mark.parametrize("photometric", ["YBR_FULL", "YBR_FULL_422"])
+    def test_jpeg_2000_that_transforms_its_colours(self, photometric: str) -> None:
+        stream = openjpeg.utils.encode_array(picture(), photometric_interpretation=1, use_mct=True)
+        image, notes = self.decode(compressed([stream], picture(), make.JPEG_2000, photometric))
+        assert np.array_equal(image, picture())
+        assert notes == (OTHER_COLOURS,)
+
+    def test_jpeg_2000_without_transform_is_what_the_data_set_says(self) -> None:
+        ybr = np.asarray(Image.fromarray(picture()).convert("YCbCr"))
+        stream = openjpeg.utils.encode_array(ybr, photometric_interpretation=3, use_mct=False)
+        image, notes = self.decode(compressed([stream], ybr, make.JPEG_2000, "YBR_FULL"))
+        assert np.abs(image.astype(int) - picture()).max() <= 3
+        assert notes == ()
+        stream = openjpeg.utils.encode_array(picture(), photometric_interpretation=1, use_mct=False)
+        image, notes = self.decode(compressed([stream], picture(), make.JPEG_2000, "YBR_RCT"))
+        assert np.array_equal(image, picture())
+        assert notes == (OTHER_COLOURS,)
+
+    @pytest.mark.parametrize("photometric", ["RGB", "YBR_RCT"])
+    def test_boxed_jpeg_2000(self, photometric: str) -> None:
+        stream = openjpeg.utils.encode_array(picture(), photometric_interpretation=1, codec_format=1)
+        assert stream[4:8] == b"jP  "
+        image, notes = self.decode(compressed([stream], picture(), make.JPEG_2000, photometric))
+        assert np.array_equal(image, picture())
+        assert notes == ()
+
+    def test_jpeg_by_adobe(self) -> None:
+        stream = io.BytesIO()
+        Image.fromarray(picture()).save(stream, "JPEG", quality=95, subsampling=0)
+        adobe = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x01"
+        jpeg = without_segments(stream.getvalue(), 0xE0)
+        for photometric, said in (("YBR_FULL_422", ()), ("RGB", (OTHER_COLOURS,))):
+            image, notes = self.decode(compressed([jpeg[:2] + adobe + jpeg[2:]], picture(), make.BASELINE, photometric))
+            assert np.abs(image.astype(int) - picture()).mean() < 3
+            assert notes == said

@@ -6,6 +6,7 @@ import numpy as np
 import pydicom
 import pytest
 from PIL import Image
+from pydicom.dataset import Dataset
 from pydicom.pixels import apply_color_lut, apply_voi_lut
 from tests.data import dicom_files as make
 from tests.data.dicom_files import data_set, grey, picture, plain, written
@@ -79,6 +80,25 @@ class TestColours:
     def test_a_negative_slope_alone_inverts(self) -> None:
         content = plain(grey(), photometric="MONOCHROME2", RescaleSlope=-1, RescaleIntercept=255)
         assert np.array_equal(pixels(content)[:, :, 0], 255 - grey())
+
+    @pytest.mark.parametrize("syntax", [make.EXPLICIT, make.IMPLICIT])
+    def test_voi_lookup_table_by_hand(self, syntax: str) -> None:
+        stored = np.full((32, 32), 3, np.uint8)
+        stored[0, :4] = [0, 10, 11, 200]
+        table = Dataset()
+        table.LUTDescriptor = [3, 10, 12]  # 3 entries, the first for 10, of 12 bits
+        table.LUTData = np.array([0, 2048, 4095], "<u2").tobytes()
+        table["LUTData"].VR = "OW"
+        shown = pixels(plain(stored, syntax, "MONOCHROME2", VOILUTSequence=[table]))
+        assert shown[0, :5, 0].tolist() == [0, 0, 128, 255, 0]
+
+    def test_modality_lookup_table_by_hand(self) -> None:
+        table = Dataset()
+        table.LUTDescriptor = [256, 0, 16]
+        table.LUTData = (65535 - 257 * np.arange(256)).astype("<u2").tobytes()
+        table["LUTData"].VR = "OW"
+        shown = pixels(plain(grey(), photometric="MONOCHROME2", ModalityLUTSequence=[table]))
+        assert np.array_equal(shown[:, :, 0], 255 - grey())
 
     def test_a_rescale_alone_changes_nothing(self) -> None:
         content = plain(grey(), photometric="MONOCHROME2", RescaleSlope=3, RescaleIntercept=7)

@@ -5,31 +5,39 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lesionlens.core.errors import DataError, ImageError
-from lesionlens.data.image import open_image
+from lesionlens.data.decoded_image import NoteTally
+from lesionlens.data.image import decode_image
 from lesionlens.data.index import Index
 from lesionlens.data.parallel import Progress, in_threads
 
 
-def find_broken(index: Index, workers: int = 0, progress: Progress | None = None) -> dict[str, str]:
+def find_broken(
+    index: Index, workers: int = 0, progress: Progress | None = None, tally: NoteTally | None = None
+) -> dict[str, str]:
     """Decode every image.
 
     Args:
         index: where they are.
         workers: threads; 0 means one for each core.
         progress: called with the number of images done since the last call.
+        tally: counts what decoding converted or assumed.
 
     Returns:
         What is wrong, by image id, in the order of the index; images that can be used are not in it.
     """
     reasons = [""] * len(index)
+    notes: list[tuple[str, ...]] = [()] * len(index)
 
     def check(number: int) -> None:
         try:
-            open_image(index.image_path(index.records[number]))
+            notes[number] = decode_image(index.image_path(index.records[number])).notes
         except ImageError as error:
             reasons[number] = str(error)
 
     in_threads(check, len(index), workers, progress)
+    if tally is not None:
+        for record, of_image in zip(index.records, notes, strict=True):
+            tally.add(record.path, of_image)
     return {record.image_id: reason for record, reason in zip(index.records, reasons, strict=True) if reason}
 
 

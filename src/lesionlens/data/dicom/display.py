@@ -1,63 +1,55 @@
-"""Stored values of a DICOM picture become 8-bit RGB, as the data set says they are to be shown (PS3.3 C.7.6.3, C.11)."""
+"""Stored values of a DICOM picture become 8-bit RGB, as the data set says they are to be shown (PS3.3 C.7.6.3, C.11).
+
+Palettes, lookup tables and windows are pydicom's, applied once to every value that can be stored and not to
+every pixel.
+"""
 
 from __future__ import annotations
-
-import math
-from collections.abc import Callable, Mapping
 
 import numpy as np
 from PIL import Image
 
 from lesionlens.core.errors import ImageError
+from lesionlens.data.decoding_rules import DECODE_ERRORS
 from lesionlens.data.dicom.codecs import Frame
-from lesionlens.data.dicom.elements import tag_name
+from lesionlens.data.dicom.header import PALETTE, Header, tag_name
+from lesionlens.data.dicom.pixels import GREY
 
-WINDOW_CENTRE, WINDOW_WIDTH, INTERCEPT, SLOPE, WINDOW_FUNCTION = 0x00281050, 0x00281051, 0x00281052, 0x00281053, 0x00281056
-MODALITY_LUT, VOI_LUT = 0x00283000, 0x00283010
-PALETTES = ((0x00281101, 0x00281201), (0x00281102, 0x00281202), (0x00281103, 0x00281203))
-DISPLAY_TAGS = (
-    *(WINDOW_CENTRE, WINDOW_WIDTH, INTERCEPT, SLOPE, WINDOW_FUNCTION, MODALITY_LUT, VOI_LUT),
-    *(tag for palette in PALETTES for tag in palette),
-)
-GREY = ("MONOCHROME1", "MONOCHROME2")
+WINDOWS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
+DISPLAY_ERRORS = (*DECODE_ERRORS, AttributeError)
 
 
-def to_rgb(frame: Frame, photometric: str, values: Mapping[int, bytes], little: bool, name: str) -> Image.Image:
+def to_rgb(frame: Frame, photometric: str, header: Header, name: str) -> Image.Image:
     """Show one picture.
 
-    Colour and grey of more than 8 bits keep their highest 8, as in other formats; grey with a window is shown
-    through the first one, and MONOCHROME1 is inverted.
+    Colour and grey of more than 8 bits keep their highest 8, as in other formats; grey with a window or a lookup
+    table is shown through the first one, and MONOCHROME1 is inverted.
 
     Args:
         frame: stored values.
         photometric: photometric interpretation of the data set.
-        values: bytes of the elements in `DISPLAY_TAGS` that there are.
-        little: byte order of `values`.
+        header: of the file.
         name: what to call the file in errors.
 
     Raises:
-        ImageError: if a palette or window is missing or wrong.
+        ImageError: if a palette, lookup table or window is missing or wrong.
     """
     if photometric == "PALETTE COLOR":
-        return Image.fromarray(_through_palette(frame, values, little, name))
+        return Image.fromarray(_colours(frame.bits, header, name)[_table_index(frame)[:, :, 0]])
     if photometric in GREY:
-        shades = _shades(frame, values, name)[_table_index(frame)][:, :, 0]
+        shades = _shades(frame.bits, header, name)[_table_index(frame)[:, :, 0]]
         return Image.fromarray(255 - shades if photometric == "MONOCHROME1" else shades).convert("RGB")
-    shown = np.ascontiguousarray(_eight_bits(frame))
+    shown = np.ascontiguousarray(_eight_bits(_table_index(frame), frame.bits))
     height, width = shown.shape[:2]
-    image = Image.frombuffer(
-        "YCbCr" if frame.is_ybr else "RGB", (width, height), shown, "raw", "YCbCr" if frame.is_ybr else "RGB", 0, 1
-    )
-    return image.convert("RGB") if frame.is_ybr else image.copy()
+    mode = "YCbCr" if frame.is_ybr else "RGB"
+    image = Image.frombuffer(mode, (width, height), shown, "raw", mode, 0, 1)
+    return image.convert("RGB") if frame.is_ybr else image
 
 
-def _eight_bits(frame: Frame) -> np.ndarray:
-    values = _table_index(frame)
-    if frame.bits > 8:
-        return np.asarray(values >> (frame.bits - 8), np.uint8)
-    if frame.bits < 8:
-        return np.asarray(np.round(values * (255 / (2**frame.bits - 1))), np.uint8)
-    return np.asarray(values, np.uint8)
+def _eight_bits(values: np.ndarray, bits: int) -> np.ndarray:
+    if bits >= 8:
+        return np.asarray(values >> (bits - 8), np.uint8)
+    return np.asarray(np.round(values * (255 / (2**bits - 1))), np.uint8)
 
 
 def _table_index(frame: Frame) -> np.ndarray:
@@ -66,101 +58,75 @@ def _table_index(frame: Frame) -> np.ndarray:
     return frame.values if full else frame.values & frame.values.dtype.type(2**frame.bits - 1)
 
 
-def _shades(frame: Frame, values: Mapping[int, bytes], name: str) -> np.ndarray:
+def _shades(bits: int, header: Header, name: str) -> np.ndarray:
     """What each stored value looks like, shape (2 ** bits,), uint8."""
-    for tag in (MODALITY_LUT, VOI_LUT):
-        if tag in values:
-            raise ImageError(f"{name} is shown through a lookup table {tag_name(tag)}, which is not read; export it as JPEG")
-    stored = np.arange(2**frame.bits, dtype=np.float64)
-    slope, intercept = _number(values, SLOPE, 1.0, name), _number(values, INTERCEPT, 0.0, name)
-    if slope == 0:
-        raise ImageError(f"{name}: Rescale Slope {tag_name(SLOPE)} is 0; export it again")
-    if WINDOW_CENTRE in values and WINDOW_WIDTH in values:
-        return _windowed(stored * slope + intercept, values, name)
-    plain = _eight_bits(Frame(np.arange(2**frame.bits, dtype=np.uint16), frame.bits, False))
-    return plain if slope > 0 else plain[::-1]
+    from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut
+
+    stored = np.arange(2**bits, dtype=np.uint16)
+    elements = header.elements
+    _check_window(header, name)
+    try:
+        elements.BitsStored, elements.PixelRepresentation = bits, 0
+        elements.VOILUTFunction = _window_function(header, name)
+        rescaled = apply_modality_lut(stored, elements)
+        shown = apply_voi_lut(rescaled.astype(np.int64) if elements.get("VOILUTSequence") else rescaled, elements)
+        if shown is stored or (shown is rescaled and "ModalityLUTSequence" not in elements):
+            plain = _eight_bits(stored, bits)
+            return plain if rescaled[-1] >= rescaled[0] else plain[::-1]
+        darkest, brightest = _range(bits, header)
+        return np.asarray(np.round(255 * np.clip((shown - darkest) / (brightest - darkest), 0, 1)), np.uint8)
+    except DISPLAY_ERRORS:
+        raise ImageError(f"{name} has a window or lookup table that cannot be applied; export it as JPEG") from None
 
 
-def _windowed(rescaled: np.ndarray, values: Mapping[int, bytes], name: str) -> np.ndarray:
-    function = _text(values.get(WINDOW_FUNCTION, b"")) or "LINEAR"
+def _range(bits: int, header: Header) -> tuple[float, float]:
+    """Least and greatest value after the last lookup table, or after the rescale that a window keeps."""
+    for keyword in ("VOILUTSequence", "ModalityLUTSequence"):
+        if table := header.elements.get(keyword):
+            return 0.0, 2.0 ** table[0].LUTDescriptor[2] - 1
+    slope, intercept = (
+        float(header.elements.get(keyword, default)) for keyword, default in (("RescaleSlope", 1), ("RescaleIntercept", 0))
+    )
+    return intercept, (2**bits - 1) * slope + intercept
+
+
+def _window_function(header: Header, name: str) -> str:
+    function = str(header.value("VOILUTFunction", name) or "LINEAR")
     if function not in WINDOWS:
         raise ImageError(
-            f"{name}: VOI LUT Function {tag_name(WINDOW_FUNCTION)} is none of {', '.join(WINDOWS)}; export it as JPEG"
+            f"{name}: VOI LUT Function {tag_name('VOILUTFunction')} is none of {', '.join(WINDOWS)}; export it as JPEG"
         )
-    centre, width = _number(values, WINDOW_CENTRE, 0.0, name), _number(values, WINDOW_WIDTH, 0.0, name)
-    if width < 1 if function == "LINEAR" else width <= 0:
-        raise ImageError(f"{name}: Window Width {tag_name(WINDOW_WIDTH)} is {width:g}; it must be above 0. Export it as JPEG")
-    return np.round(255 * WINDOWS[function](rescaled, centre, width)).astype(np.uint8)
+    return function
 
 
-def _linear(values: np.ndarray, centre: float, width: float) -> np.ndarray:
-    # PS3.3 C.11.2.1.2.1; a width of 1 is a step.
-    if width == 1:
-        return (values > centre - 0.5).astype(np.float64)
-    return np.clip((values - (centre - 0.5)) / (width - 1) + 0.5, 0, 1)
+def _check_window(header: Header, name: str) -> None:
+    if header.value("RescaleSlope", name) == 0:
+        raise ImageError(f"{name}: Rescale Slope {tag_name('RescaleSlope')} is 0; export it again")
+    centre, width = header.value("WindowCenter", name), header.value("WindowWidth", name)
+    if centre is None or width is None:
+        for keyword in ("WindowCenter", "WindowWidth"):
+            header.elements.pop(keyword, None)
+        return
+    least = width if isinstance(width, float) else min(width, default=0)
+    if least <= 0 or (least < 1 and _window_function(header, name) == "LINEAR"):
+        raise ImageError(
+            f"{name}: Window Width {tag_name('WindowWidth')} is {least:g}; it must be above 0, and 1 or more if LINEAR. "
+            "Export it as JPEG"
+        )
 
 
-def _linear_exact(values: np.ndarray, centre: float, width: float) -> np.ndarray:
-    return np.clip((values - centre) / width + 0.5, 0, 1)  # PS3.3 C.11.2.1.3.2
+def _colours(bits: int, header: Header, name: str) -> np.ndarray:
+    """The colour of each index, shape (2 ** bits, 3), uint8 (PS3.3 C.7.6.3.1.5, C.7.6.3.1.6)."""
+    from pydicom.pixels.processing import apply_color_lut
 
-
-def _sigmoid(values: np.ndarray, centre: float, width: float) -> np.ndarray:
-    return 1 / (1 + np.exp(np.clip(-4 * (values - centre) / width, -700, 700)))  # PS3.3 C.11.2.1.3.1
-
-
-WINDOWS: dict[str, Callable[[np.ndarray, float, float], np.ndarray]] = {
-    "LINEAR": _linear,
-    "LINEAR_EXACT": _linear_exact,
-    "SIGMOID": _sigmoid,
-}
-
-
-def _through_palette(frame: Frame, values: Mapping[int, bytes], little: bool, name: str) -> np.ndarray:
-    """Colours of indices (PS3.3 C.7.6.3.1.5, C.7.6.3.1.6)."""
-    index = _table_index(frame)[:, :, 0].astype(np.int64)
-    channels = []
-    for descriptor_tag, data_tag in PALETTES:
-        entries, first, table = _palette(values.get(descriptor_tag, b""), values.get(data_tag, b""), little)
-        if not entries or len(table) < entries:
-            raise ImageError(f"{name}: its palette {tag_name(descriptor_tag)} or {tag_name(data_tag)} is missing or short")
-        channels.append(table[np.clip(index - first, 0, entries - 1)])
-    return np.stack(channels, axis=-1)
-
-
-def _palette(descriptor: bytes, data: bytes, little: bool) -> tuple[int, int, np.ndarray]:
-    """Number of entries, first index, and the entries as 8 bits; 0 entries if it is not readable."""
-    order = "<u2" if little else ">u2"
-    if len(descriptor) != 6:
-        return 0, 0, np.empty(0, np.uint8)
-    entries, first, bits = (int(number) for number in np.frombuffer(descriptor, order))
-    entries = entries or 65_536
-    if bits == 8 and len(data) < 2 * entries:
-        return entries, first, _bytes(data, little)
-    if bits not in (8, 16) or len(data) % 2:
-        return 0, 0, np.empty(0, np.uint8)
-    table = np.frombuffer(data, order)
-    return entries, first, (table >> 8 if bits == 16 else table).astype(np.uint8)
-
-
-def _bytes(data: bytes, little: bool) -> np.ndarray:
-    # 8-bit entries are packed two to a word (OW).
-    table = np.frombuffer(data[: len(data) // 2 * 2], "<u2" if little else ">u2")
-    return np.frombuffer(table.astype("<u2").tobytes(), np.uint8)
-
-
-def _number(values: Mapping[int, bytes], tag: int, default: float, name: str) -> float:
-    """The first number of a decimal string."""
-    text = _text(values.get(tag, b"")).split("\\")[0]
-    if not text:
-        return default
     try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number) or abs(number) > 1e9:
-        raise ImageError(f"{name}: element {tag_name(tag)} is no number; export it again")
-    return number
-
-
-def _text(value: bytes) -> str:
-    return value.decode("ascii", "replace").strip(" \0")
+        if not header.little:
+            for keyword in PALETTE[3:]:  # pydicom leaves these words as they are
+                words = np.frombuffer(header.elements[keyword].value, ">u2")
+                header.elements[keyword].value = words.astype("<u2").tobytes()
+        colours = apply_color_lut(np.arange(2**bits, dtype=np.uint16), header.elements)[:, :3]
+        depth = header.elements[PALETTE[0]].value[2]
+    except DISPLAY_ERRORS:
+        tags = f"{tag_name(PALETTE[0])} to {tag_name(PALETTE[-1])}"
+        raise ImageError(f"{name}: its palette {tags} is missing or damaged; export it as JPEG") from None
+    return np.asarray(colours >> 8 if depth == 16 and colours.dtype == np.uint16 else colours, np.uint8)
