@@ -15,10 +15,12 @@ from lesionlens.data.dataset import Dataset
 from lesionlens.data.index import read_index
 from lesionlens.data.split import read_split
 from lesionlens.data.store import Store
+from lesionlens.evaluation.calibration import softmax
 from lesionlens.evaluation.evaluate import PredictionSettings, predict_split
 from lesionlens.evaluation.predictions import read_predictions
 from lesionlens.evaluation.temperature import fit_temperature
 from lesionlens.export import export as export_module
+from lesionlens.export.decision_fit import fit_decision
 from lesionlens.export.export import ExportSettings, comparison_images, export, images_to_look_at
 from lesionlens.training.checkpoint import load_network
 
@@ -160,6 +162,21 @@ def test_the_third_answer_is_chosen_on_what_the_bundle_says(small_bundle, small_
     assert facts["decision"]["threshold"] is None
     assert facts["decision"]["validation"]["n_watched"] == melanomas.sum()
     assert facts["decision"]["validation"]["n_lesions"] == len(np.unique(found.lesion_ids[melanomas]))
+
+
+def test_the_threshold_is_fitted_on_calibrated_probabilities(small_bundle, small_run, dataset, tmp_path, monkeypatch):
+    monkeypatch.setattr(export_module, "write_graph", lambda graph, path: shutil.copyfile(small_bundle / "model.onnx", path))
+    checkpoint = small_run / "train" / "best.safetensors"
+    settings = ExportSettings(sensitivity=0.5, gate_images=0, compared_images=1, selftest_images=1)
+    facts = export(checkpoint, dataset, tmp_path / "out", settings=settings).facts
+    validation = predict_split(checkpoint, dataset, PredictionSettings(split="validation", views=1))
+
+    def threshold(temperature: float) -> float | None:
+        probabilities = softmax(validation.logits / temperature)
+        return fit_decision(probabilities, validation.labels, validation.lesion_ids, validation.label_set, 0.5).threshold
+
+    assert threshold(1.0) is not None
+    assert facts["decision"]["threshold"] == threshold(facts["temperature"]["value"]) != threshold(1.0)
 
 
 def test_comparison_images_are_spread_over_the_part(dataset, small_run):
