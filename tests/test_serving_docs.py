@@ -9,8 +9,10 @@ import pytest
 
 pytest.importorskip("starlette", reason="the extra `serve` is not installed")
 
+import click
 from typer.main import get_command
 
+from lesionlens.cli.main import app
 from lesionlens.serving.problems import KINDS
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -18,21 +20,15 @@ TEXT = (DOCS / "serving.md").read_text(encoding="utf-8")
 DEPLOY = sorted((DOCS / "deploy").iterdir())
 
 
-def options_of(*command: str) -> set[str]:
-    import typer
+def command_of(*words: str) -> click.Command:
+    command = get_command(app)
+    for word in words:
+        command = command.commands[word]  # type: ignore[attr-defined]
+    return command
 
-    from lesionlens.cli.record import record
-    from lesionlens.cli.serve import serve
-    from lesionlens.cli.token import token
 
-    app = typer.Typer()
-    app.command("serve")(serve)
-    app.add_typer(record)
-    app.add_typer(token)
-    found = get_command(app)
-    for name in command:
-        found = found.commands[name]  # type: ignore[attr-defined]
-    return {option for parameter in found.params for option in (*parameter.opts, *parameter.secondary_opts)}
+def options_of(*words: str) -> set[str]:
+    return {option for parameter in command_of(*words).params for option in (*parameter.opts, *parameter.secondary_opts)}
 
 
 def test_the_table_of_errors_is_the_programs() -> None:
@@ -60,17 +56,45 @@ def test_options_named_alone_are_of_serve() -> None:
     assert named <= options_of("serve")
 
 
+def rows_of(heading: str) -> list[tuple[str, ...]]:
+    """The cells of each row of the table below a heading, without the row of names."""
+    section = TEXT[TEXT.index(f"## {heading}\n") :].partition("\n\n")[0]
+    lines = [line for line in section.splitlines() if line.startswith("|")]
+    return [tuple(cell.strip() for cell in line.strip("|").split("|")) for line in lines[2:]]
+
+
 def test_defaults_of_the_limits() -> None:
+    from lesionlens.data.decoding_rules import MAX_SCANNED
+    from lesionlens.data.dicom.elements import MAX_ELEMENTS, MAX_INFLATED_BYTES
     from lesionlens.serving import protocol
     from lesionlens.serving.settings import MIB, ServingSettings
 
     settings = ServingSettings(Path("bundle"), Path("record"))
-    assert settings.upload_bytes == 32 * MIB
-    assert settings.pixels == 24_000_000
-    assert settings.decode_bytes == 256 * MIB
-    assert (settings.decode_seconds, settings.upload_seconds) == (2.0, 20.0)
-    assert (settings.max_active, settings.queue, settings.rate) == (16, 16, 600)
-    assert (protocol.HEAD_SECONDS, protocol.HEAD_BYTES, protocol.CONNECTIONS) == (10.0, 16 * 1024, 512)
+    assert {what: default for what, default, *_ in rows_of("Limits")} == {
+        "bytes of a file": f"{settings.upload_bytes / MIB:g} MiB",
+        "pixels, read in the header before decoding": f"{settings.pixels / 1e6:g} million",
+        "memory to decode one image": f"{settings.decode_bytes / MIB:g} MiB",
+        "processor time to decode one image": f"{settings.decode_seconds:g} s",
+        "scans x pixels of a JPEG": f"{MAX_SCANNED / 1e6:g} million",
+        "elements of a DICOM file, bytes it inflates to": f"{MAX_ELEMENTS:,}; {MAX_INFLATED_BYTES / 1e6:g} MB",
+        "time for a head, size of a head": f"{protocol.HEAD_SECONDS:g} s, {protocol.HEAD_BYTES / 1024:g} KiB",
+        "time for a request": f"{settings.upload_seconds:g} s",
+        "connections": f"{protocol.CONNECTIONS}",
+        "predictions at once, and waiting": f"{settings.max_active}, {settings.queue}",
+        "predictions a minute and token": f"{settings.rate}",
+    }
+
+
+def test_options_of_the_limits_have_the_same_defaults() -> None:
+    defaults = {option: parameter.default for parameter in command_of("serve").params for option in parameter.opts}
+    rows = [(default, re.findall(r"--[a-z-]+", options)) for _, default, options, _ in rows_of("Limits")]
+    stated = {
+        option: float(number)
+        for default, options in rows
+        for option, number in zip(options, re.findall(r"\d+", default), strict=False)
+    }
+    assert len(stated) == 6
+    assert stated == {option: float(defaults[option]) for option in stated}
 
 
 def test_every_link_leads_somewhere() -> None:

@@ -1,56 +1,84 @@
-"""The command as a user meets it: a process with an exit code, stdout and stderr."""
+"""The command line: its commands, their help, its exit codes and its one-line mistakes."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
+import typer.main
+from typer.testing import CliRunner
 
 from lesionlens import __version__
-from lesionlens.cli.main import main
+from lesionlens.cli.main import app, main
 
-COMMANDS = (
-    "run",
-    "download",
-    "synthetic",
-    "index",
-    "audit",
-    "split",
-    "augment",
-    "pack",
-    "train",
-    "evaluate",
-    "compare",
-    "report",
-    "explain",
-    "export",
-    "predict",
-    "inspect",
-    "serve",
-    "token",
-    "record",
-)
+ROOT = Path(__file__).parents[2]
+DOCUMENTATION = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
 
 
-def lesionlens(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+def command_words(command: click.Command, words: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """The words of every command below `command`: ("split",), ("token",), ("token", "create") and so on."""
+    children = getattr(command, "commands", {})
+    below = [each for name, child in children.items() for each in command_words(child, (*words, name))]
+    return [words, *below] if words else below
+
+
+COMMANDS = command_words(typer.main.get_command(app))
+
+
+def process(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-m", "lesionlens", *words], capture_output=True, text=True, cwd=cwd)
 
 
-def test_version_and_help():
-    assert lesionlens("--version").stdout.strip() == __version__
-    shown = lesionlens("--help")
-    assert shown.returncode == 0
-    for command in COMMANDS:
-        assert command in shown.stdout
-    assert "not a medical device" in " ".join(shown.stdout.split())
+def exit_code(*words: str) -> int:
+    """Run the command in this process, through `main`."""
+    with pytest.raises(SystemExit) as stopped:
+        main(list(words))
+    return int(stopped.value.code or 0)
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_has_help(command):
-    shown = lesionlens(command, "--help")
-    assert shown.returncode == 0
-    assert "Usage" in shown.stdout
+def documented_commands() -> set[str]:
+    """The first word behind `lesionlens` in every code block and code span of README and docs."""
+    code = [
+        span for path in DOCUMENTATION for span in re.findall(r"```.*?```|`[^`\n]+`", path.read_text(encoding="utf-8"), re.DOTALL)
+    ]
+    return {word for span in code for word in re.findall(r"(?:^|[\s`/])lesionlens (?!lesionlens)([a-z]+)\b", span)}
+
+
+def test_the_documentation_names_every_command_and_no_other():
+    assert documented_commands() == {words[0] for words in COMMANDS}
+
+
+def test_every_module_of_commands_is_registered():
+    """A command that was written and then forgotten in `main` is found by its file."""
+    modules = {path.stem for path in (ROOT / "src" / "lesionlens" / "cli").glob("*.py")}
+    functions = [info.callback for info in app.registered_commands]
+    groups = [info.callback for group in app.registered_groups for info in group.typer_instance.registered_commands]
+    registered = {function.__module__.rpartition(".")[2] for function in (*functions, *groups)}
+    assert modules - registered == {"__init__", "console", "main"}
+
+
+def test_a_process_prints_version_and_help():
+    assert process("--version").stdout.strip() == __version__
+    shown = process("--help")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    text = " ".join(shown.stdout.split())
+    assert all(re.search(rf"\b{words[0]}\b", text) for words in COMMANDS)
+    assert "not a medical device" in text
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_every_command_has_help(words):
+    shown = CliRunner().invoke(app, [*words, "--help"])
+    assert shown.exit_code == 0, shown.output
+    assert f"Usage: lesionlens {' '.join(words)} " in shown.stdout
+    command = typer.main.get_command(app)
+    for word in words:
+        command = command.commands[word]  # type: ignore[attr-defined]
+    assert command.help
+    assert all(getattr(parameter, "help", None) for parameter in command.params if parameter.name != "help"), words
 
 
 def test_help_loads_nothing_heavy():
@@ -62,38 +90,45 @@ def test_help_loads_nothing_heavy():
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stderr.strip() == "[]"
 
 
-@pytest.mark.parametrize(
-    ("words", "code", "message"),
-    [
-        (["index", "nowhere"], 3, "nowhere"),
-        (["split", "nowhere.csv"], 3, "nowhere.csv does not exist"),
-        (["run", "nowhere.toml", "--data", "synthetic"], 2, "nowhere.toml does not exist"),
-        (["report", "nowhere"], 3, "nowhere"),
-        (["evaluate", "nowhere.safetensors"], 4, "nowhere.safetensors is no file"),
-        (["download", "everything"], 2, "everything"),
-        (["frobnicate"], 2, "frobnicate"),
-        (["split", "--seed", "x"], 2, "--seed"),
-    ],
-)
-def test_mistakes_are_one_line_and_an_exit_code(tmp_path, words, code, message):
-    done = lesionlens(*words, cwd=tmp_path)
-    assert done.returncode == code, done.stderr
-    assert message in done.stderr
-    assert "Traceback" not in done.stderr
-    assert done.stdout == ""
-    if done.stderr.startswith("lesionlens:"):
-        assert done.stderr.count("\n") == 1
+MISTAKES = [
+    (["index", "nowhere"], 3, "nowhere"),
+    (["split", "nowhere.csv"], 3, "nowhere.csv does not exist"),
+    (["run", "nowhere.toml", "--data", "synthetic"], 2, "nowhere.toml does not exist"),
+    (["report", "nowhere"], 3, "nowhere"),
+    (["evaluate", "nowhere.safetensors"], 4, "nowhere.safetensors is no file"),
+    (["download", "everything"], 2, "everything"),
+    (["frobnicate"], 2, "frobnicate"),
+    (["split", "--seed", "x"], 2, "--seed"),
+]
+
+
+@pytest.mark.parametrize(("words", "code", "message"), MISTAKES)
+def test_mistakes_are_one_line_and_an_exit_code(tmp_path, monkeypatch, capsys, words, code, message):
+    monkeypatch.chdir(tmp_path)
+    assert exit_code(*words) == code
+    out, err = capsys.readouterr()
+    assert message in err
+    assert "Traceback" not in err
+    assert out == ""
+    if err.startswith("lesionlens:"):
+        assert err.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_process_ends_with_the_exit_code_of_its_mistake(tmp_path):
+    done = process("split", "nowhere.csv", cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (3, "", 1)
+    assert re.match(r"lesionlens: .*nowhere\.csv does not exist; .*lesionlens index", done.stderr)
+
+
 def test_debug_shows_the_traceback(tmp_path):
-    assert "Traceback" in lesionlens("index", "nowhere", "--debug", cwd=tmp_path).stderr
+    assert "Traceback" in process("index", "nowhere", "--debug", cwd=tmp_path).stderr
 
 
-def test_json_is_one_object_on_stdout(synthetic_root, tmp_path):
-    done = lesionlens("index", str(synthetic_root), "--json", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["images"] == 120
+def test_json_is_one_object_on_stdout(synthetic_root, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert exit_code("index", str(synthetic_root), "--json") == 0
+    assert json.loads(capsys.readouterr().out)["images"] == 120
 
 
 def test_ctrl_c_says_that_nothing_is_lost(monkeypatch, capsys, tmp_path):
@@ -101,8 +136,6 @@ def test_ctrl_c_says_that_nothing_is_lost(monkeypatch, capsys, tmp_path):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("lesionlens.data.sources.source.read_source", interrupted)
-    with pytest.raises(SystemExit) as stopped:
-        main(["index", str(tmp_path), "--out", str(tmp_path / "index.csv")])
-    assert stopped.value.code == 130
+    assert exit_code("index", str(tmp_path), "--out", str(tmp_path / "index.csv")) == 130
     assert "what was finished is kept" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []

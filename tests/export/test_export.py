@@ -1,6 +1,8 @@
 import dataclasses
 import json
 import shutil
+import zipfile
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -15,10 +17,12 @@ from lesionlens.data.dataset import Dataset
 from lesionlens.data.index import read_index
 from lesionlens.data.split import read_split
 from lesionlens.data.store import Store
+from lesionlens.evaluation.calibration import softmax
 from lesionlens.evaluation.evaluate import PredictionSettings, predict_split
 from lesionlens.evaluation.predictions import read_predictions
 from lesionlens.evaluation.temperature import fit_temperature
 from lesionlens.export import export as export_module
+from lesionlens.export.decision_fit import fit_decision
 from lesionlens.export.export import ExportSettings, comparison_images, export, images_to_look_at
 from lesionlens.training.checkpoint import load_network
 
@@ -71,12 +75,48 @@ def test_weights_are_the_checkpoint(small_bundle, small_run):
     assert all(torch.equal(value, expected.state_dict()[name]) for name, value in network.state_dict().items())
 
 
-def test_the_graph_tells_nothing_of_the_machine_that_wrote_it(small_bundle, tmp_path):
+def test_the_graph_tells_nothing_of_the_machine_that_wrote_it(small_bundle):
     model = onnx.load(small_bundle / "model.onnx")
     assert not model.graph.metadata_props
     assert not any(node.metadata_props or node.doc_string for node in model.graph.node)
-    assert b".py" not in (small_bundle / "model.onnx").read_bytes()
     assert model.opset_import[0].version == 20
+    for weight in model.graph.initializer:  # random bytes may spell anything
+        weight.ClearField("raw_data")
+    described = model.SerializeToString()
+    assert 1000 < len(described) < (small_bundle / "model.onnx").stat().st_size
+    for trace in (b".py", b"site-packages", str(Path(__file__).parents[2]).encode(), str(small_bundle.parent).encode()):
+        assert trace not in described, trace
+
+
+def test_the_graph_is_one_file_of_standard_operators(small_bundle):
+    model = onnx.load(small_bundle / "model.onnx", load_external_data=False)
+    onnx.checker.check_model(model, full_check=True)
+    assert {node.domain for node in model.graph.node} == {""}
+    assert not any(weight.external_data for weight in model.graph.initializer)
+
+
+def test_weights_are_a_header_and_numbers(small_bundle):
+    """A safetensors file is a length, a JSON header and tensors end to end: there is no room for anything that runs."""
+    content = (small_bundle / "weights.safetensors").read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length])
+    header.pop("__metadata__")
+    spans = sorted(tensor["data_offsets"] for tensor in header.values())
+    assert {tensor["dtype"] for tensor in header.values()} <= {"F32", "I64"}
+    assert [start for start, _ in spans] == [0, *(end for _, end in spans[:-1])]
+    assert spans[-1][1] == len(content) - 8 - length
+
+
+def test_arrays_hold_no_python_objects(small_bundle):
+    """An .npz is a zip file, and NumPy stores an array of objects as a pickle."""
+    for path in small_bundle.glob("*.npz"):
+        with zipfile.ZipFile(path) as archive:
+            assert all(name.endswith(".npy") for name in archive.namelist())
+        with np.load(path, allow_pickle=False) as arrays:
+            assert arrays.files
+            assert not any(arrays[name].dtype.hasobject for name in arrays.files), path.name
+    others = [path for path in small_bundle.iterdir() if path.suffix != ".npz"]
+    assert not any(zipfile.is_zipfile(path) or path.read_bytes()[:1] == b"\x80" for path in others)  # torch.save, pickle
 
 
 def test_two_exports_are_one_bundle(small_bundle, small_run, dataset, tmp_path):
@@ -160,6 +200,21 @@ def test_the_third_answer_is_chosen_on_what_the_bundle_says(small_bundle, small_
     assert facts["decision"]["threshold"] is None
     assert facts["decision"]["validation"]["n_watched"] == melanomas.sum()
     assert facts["decision"]["validation"]["n_lesions"] == len(np.unique(found.lesion_ids[melanomas]))
+
+
+def test_the_threshold_is_fitted_on_calibrated_probabilities(small_bundle, small_run, dataset, tmp_path, monkeypatch):
+    monkeypatch.setattr(export_module, "write_graph", lambda graph, path: shutil.copyfile(small_bundle / "model.onnx", path))
+    checkpoint = small_run / "train" / "best.safetensors"
+    settings = ExportSettings(sensitivity=0.5, gate_images=0, compared_images=1, selftest_images=1)
+    facts = export(checkpoint, dataset, tmp_path / "out", settings=settings).facts
+    validation = predict_split(checkpoint, dataset, PredictionSettings(split="validation", views=1))
+
+    def threshold(temperature: float) -> float | None:
+        probabilities = softmax(validation.logits / temperature)
+        return fit_decision(probabilities, validation.labels, validation.lesion_ids, validation.label_set, 0.5).threshold
+
+    assert threshold(1.0) is not None
+    assert facts["decision"]["threshold"] == threshold(facts["temperature"]["value"]) != threshold(1.0)
 
 
 def test_comparison_images_are_spread_over_the_part(dataset, small_run):

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from lesionlens.cli.report import report as report_command
-from lesionlens.core.errors import StorageError
+from lesionlens.core.errors import ArtifactError, StorageError
 from lesionlens.core.labels import HAM10000, LabelSet, label_set_of
 from lesionlens.core.recipe_file import recipe_from
 from lesionlens.data.index import Index
@@ -218,7 +218,7 @@ def test_a_stale_run_leaves_the_old_report(run_folder):
     out = run_folder / "report.html"
     out.write_text("old")
     (run_folder / "split.json").unlink()
-    with pytest.raises(Exception, match="split.json is missing"):
+    with pytest.raises(ArtifactError, match="split.json is missing"):
         write_report(run_folder, out)
     assert out.read_text() == "old"
 

@@ -1,5 +1,7 @@
 """Steps of the optimiser: accumulation, clipping, mixing, averaging, formats."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from lesionlens.core.seeds import derive_seed
 from lesionlens.data.image import input_spec
 from lesionlens.models.build import Normalise, build_network
 from lesionlens.training.batches import Batches, plan_rows
-from lesionlens.training.loop import Learner, steps_per_epoch
+from lesionlens.training.loop import Learner, fit, steps_per_epoch
 from lesionlens.training.state import build_state
 
 PLAIN = {"label_smoothing": 0.0, "ema_decay": 0.0, "schedule": "constant", "warmup_epochs": 0.0, "channels_last": False}
@@ -74,6 +76,45 @@ def test_a_last_step_of_fewer_batches_counts_them(artifacts):
     assert all(parameter.grad is None for parameter in made.state.network.parameters())
 
 
+@pytest.mark.parametrize("n_batches", [3, 5])
+def test_the_last_short_group_is_averaged_over_its_own_batches(artifacts, n_batches):
+    """With a momentum-free SGD each step is the mean gradient of the group's batches, the last one's too."""
+    plain = {"optimizer": "sgd", "beta1": 0.0, "weight_decay": 0.0, "learning_rate": 0.05}
+    size = -(-len(artifacts.inputs.plan) // n_batches)
+    ours = learner(artifacts, {**plain, "batch_size": size, "accumulate": 2})
+    theirs = learner(artifacts, {**plain, "batch_size": size})
+    assert len(ours.batches) == n_batches
+    ours.train(1)
+    network, spec = theirs.state.network.train(), input_spec(artifacts.recipe.input)
+    normalise = Normalise(spec.mean, spec.std)
+    with theirs.batches.epoch(1) as images:
+        batches = list(images)
+    for start in range(0, n_batches, 2):
+        group = batches[start : start + 2]
+        loss = sum(functional.cross_entropy(network(normalise(batch.images)), batch.labels) for batch in group) / len(group)
+        network.zero_grad()
+        loss.backward()
+        with torch.no_grad():
+            for parameter in network.parameters():
+                parameter -= 0.05 * parameter.grad
+    torch.testing.assert_close(weights(ours), weights(theirs), rtol=1e-3, atol=1e-5)  # sums in another order
+
+
+@pytest.mark.parametrize("ema_decay", [0.0, 0.9])
+def test_every_epoch_trains_in_training_mode(artifacts, ema_decay):
+    """Validation puts the network into evaluation mode; the next epoch must undo that."""
+    made = learner(artifacts, {"epochs": 2, "ema_decay": ema_decay}, model={"drop_rate": 0.5})
+    modes = []
+    made.state.network.register_forward_pre_hook(lambda network, inputs: modes.append(network.training))
+
+    def validate(network):
+        assert not network.training
+        return {"balanced_accuracy": 0.5}
+
+    assert len(list(fit(made.state, made, validate))) == 2
+    assert modes == [True] * (2 * len(made.batches))
+
+
 def test_clipping_limits_the_gradient(artifacts, monkeypatch):
     norms = []
     clip = torch.nn.utils.clip_grad_norm_
@@ -86,6 +127,19 @@ def test_clipping_limits_the_gradient(artifacts, monkeypatch):
     assert len(norms) == len(made.batches)
     assert all(limit == 0.01 for _, limit in norms)
     assert (weights(made) - before).norm() <= 0.01 * len(norms) * 1.001
+
+
+def test_a_scaled_loss_is_clipped_as_an_unscaled_one(artifacts):
+    """fp16 scales the gradient up; it must be scaled back before its norm is compared with the limit."""
+    clipped = {"clip_norm": 0.5, "optimizer": "sgd", "learning_rate": 0.1, "beta1": 0.0, "weight_decay": 0.0}
+    plain, scaled = learner(artifacts, clipped), learner(artifacts, clipped)
+    scaled.state.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**16)
+    before = weights(plain)
+    plain.train(1)
+    scaled.train(1)
+    assert scaled.state.scaler.get_scale() == 2.0**16  # no step was skipped
+    assert not torch.equal(weights(plain), before)
+    torch.testing.assert_close(weights(scaled), weights(plain), rtol=1e-4, atol=1e-6)  # a power of two rounds nothing
 
 
 def test_mixing_changes_the_epoch_and_repeats(artifacts):
@@ -105,6 +159,16 @@ def test_dropout_is_that_of_seed_and_epoch(artifacts):
     torch.rand(100)  # what was drawn before does not matter
     second.train(1)
     assert torch.equal(weights(first), weights(second))
+
+
+@pytest.mark.parametrize(("drop_rate", "equal"), [(0.5, False), (0.0, True)])
+def test_each_process_drops_units_of_its_own(artifacts, drop_rate, equal):
+    """Two learners that differ in their rank alone: the same batches, the same weights, no partner to average with."""
+    first, second = (learner(artifacts, model={"drop_rate": drop_rate}) for _ in range(2))
+    second.world = replace(second.world, rank=1)
+    first.train(1)
+    second.train(1)
+    assert torch.equal(weights(first), weights(second)) == equal
 
 
 def test_averaging_follows_every_step(artifacts):

@@ -15,7 +15,7 @@ from lesionlens.core.errors import ArtifactError, CheckpointError, SplitError, T
 from lesionlens.training import events
 from lesionlens.training.checkpoint import load_network
 from lesionlens.training.history import read_history
-from lesionlens.training.run import train_run
+from lesionlens.training.run import train_run, training_spec
 
 TIMINGS = {"images_per_second": 0.0, "seconds": 0.0, "waiting_share": 0.0}
 
@@ -200,11 +200,31 @@ def test_test_images_are_never_trained_on(artifacts, tmp_path):
     assert not (tmp_path / "last.safetensors").exists()
 
 
+def pixel_statistics(store, image_ids):
+    """Mean and standard deviation of each channel, in [0, 1], over the frames of some images."""
+    pixels = store.images[store.rows(image_ids)].reshape(-1, 3) / 255
+    return tuple(pixels.mean(axis=0)), tuple(pixels.std(axis=0))
+
+
 def test_statistics_of_the_training_part_are_kept(artifacts, tmp_path):
     run(artifacts, tmp_path, artifacts.changed(input={"normalise": "training"}), stop_after=1)
     spec = load_network(tmp_path / "best.safetensors")[1].spec
-    assert spec.mean != (0.485, 0.456, 0.406)
-    assert all(0 < value < 1 for value in (*spec.mean, *spec.std))
+    inputs = artifacts.inputs
+    mean, std = pixel_statistics(inputs.store, inputs.split.parts["training"])
+    assert spec.mean == pytest.approx(mean, rel=1e-9)
+    assert spec.std == pytest.approx(std, rel=1e-9)
+    everything = pixel_statistics(inputs.store, inputs.index.ids)
+    assert everything[0] != pytest.approx(mean, rel=1e-6)
+    assert everything[1] != pytest.approx(std, rel=1e-6)
+
+
+def test_statistics_leave_out_what_the_store_dropped(artifacts):
+    inputs, recipe = artifacts.inputs, artifacts.changed(input={"normalise": "training"})
+    store = type(inputs.store).open(inputs.store.path)
+    gone, *kept = inputs.split.parts["training"]
+    store.dropped = {gone: "damaged"}
+    spec = training_spec(recipe, inputs.index, inputs.split, store)
+    assert spec.mean == pytest.approx(pixel_statistics(store, kept)[0], rel=1e-9)
 
 
 def test_tensorboard_gets_every_epoch(artifacts, tmp_path):

@@ -41,6 +41,14 @@ def test_onecycle_halfway_up_by_hand():
     assert found[step] == pytest.approx(expected, rel=1e-9)
 
 
+def test_onecycle_ends_at_the_final_rate():
+    recipe = TrainingRecipe(epochs=4, warmup_epochs=2.0, learning_rate=1e-2, warmup_learning_rate=1e-3, final_learning_rate=1e-4)
+    found = rates(recipe, steps_per_epoch=5)
+    assert (found[0], max(found), found[-1]) == pytest.approx((1e-3, 1e-2, 1e-4), rel=1e-9)
+    middle = 1e-4 + (1e-2 - 1e-4) * (1 + math.cos(math.pi * 4 / 10)) / 2  # down over steps 9 to 19
+    assert found[13] == pytest.approx(middle, rel=1e-9)
+
+
 def test_cosine_by_hand():
     recipe = TrainingRecipe(
         schedule="cosine", epochs=3, warmup_epochs=1.0, learning_rate=1.0, warmup_learning_rate=0.2, final_learning_rate=0.1
@@ -64,10 +72,16 @@ def test_constant_stays():
     warmup=st.floats(0, 0.99),
     steps=st.integers(1, 4),
     start=st.sampled_from([0.0, 1e-3, 1e-2]),
+    final=st.sampled_from([0.0, 1e-4, 1e-2]),
 )
-def test_no_schedule_leaves_its_range(name, epochs, warmup, steps, start):
+def test_no_schedule_leaves_its_range(name, epochs, warmup, steps, start, final):
     recipe = TrainingRecipe(
-        schedule=name, epochs=epochs, warmup_epochs=warmup * epochs, learning_rate=1e-2, warmup_learning_rate=start
+        schedule=name,
+        epochs=epochs,
+        warmup_epochs=warmup * epochs,
+        learning_rate=1e-2,
+        warmup_learning_rate=start,
+        final_learning_rate=final,
     )
     found = rates(recipe, steps)
     assert all(0 <= rate <= 1e-2 * (1 + 1e-9) for rate in found)
