@@ -64,8 +64,9 @@ def rows_of(heading: str) -> list[tuple[str, ...]]:
 
 
 def test_defaults_of_the_limits() -> None:
-    from lesionlens.data.decoding_rules import MAX_SCANNED
     from lesionlens.data.dicom.elements import MAX_ELEMENTS, MAX_INFLATED_BYTES
+
+    from lesionlens.data.decoding_rules import MAX_SCANNED
     from lesionlens.serving import protocol
     from lesionlens.serving.settings import MIB, ServingSettings
 

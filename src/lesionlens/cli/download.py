@@ -1,4 +1,4 @@
-"""The command `download`: fetch the public images."""
+"""The command `download`: download the public images."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from typing import Annotated
 import typer
 
 from lesionlens.cli.console import emit_text, note, progress_bar
+from lesionlens.cli.options import Json
 
 
 def download(
-    name: Annotated[str, typer.Argument(help="ham10000, isic2018, isic2018-test or isic2019.")],
+    name: Annotated[str, typer.Argument(help="Data set: ham10000, isic2018, isic2018-test or isic2019.")],
     root: Annotated[Path | None, typer.Option(help="Folder to fill; data/NAME if not given.")] = None,
-    base: Annotated[list[str] | None, typer.Option(help="Address of a mirror to use instead; repeatable.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    base: Annotated[list[str] | None, typer.Option(help="Address of a mirror to use instead. Repeatable.")] = None,
+    as_json: Json = False,
 ) -> None:
-    """Fetch a public data set; a download that broke off goes on where it stopped."""
+    """Download a public data set; an interrupted download resumes."""
     from lesionlens.data.sources.download import DATASETS
     from lesionlens.data.sources.download import download as download_files
 

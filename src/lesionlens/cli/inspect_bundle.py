@@ -1,4 +1,4 @@
-"""The command `inspect`: what is in a bundle, and does it work here."""
+"""The command `inspect`: what is in a bundle, and whether it works here."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from typing import Annotated
 import typer
 
 from lesionlens.cli.console import emit_text
+from lesionlens.cli.options import Json
 
 
 def inspect(
-    bundle: Annotated[Path, typer.Argument(help="Bundle that `lesionlens export` wrote.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    bundle: Annotated[Path, typer.Argument(help="Bundle written by `lesionlens export`.")],
+    as_json: Json = False,
 ) -> None:
-    """Say what is in a bundle, check every file, and run the whole self-test of every variant that runs here."""
+    """Describe a bundle, check every file, and run the self-test of every variant that runs here."""
     from lesionlens.bundle.inspection import inspect_bundle
     from lesionlens.core.errors import BundleError
 
-    found = inspect_bundle(bundle)
-    emit_text(found.to_json(), as_json, found.text())
-    if found.failed:
-        raise BundleError(f"bundle {bundle} fails its self-test: {', '.join(found.failed)}; do not use it here")
+    inspection = inspect_bundle(bundle)
+    emit_text(inspection.to_json(), as_json, inspection.text())
+    if inspection.failed:
+        raise BundleError(f"bundle {bundle} fails its self-test: {', '.join(inspection.failed)}; do not use it here")
