@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def augment(
     index: IndexArgument = Path("index.csv"),
     split: Annotated[Path, typer.Argument(help="split.json written by `lesionlens split`.")] = Path("split.json"),
-    recipe: Annotated[str, typer.Option(help="Recipe whose [[augmentation]] says how; defaults if not given.")] = "",
+    recipe: Annotated[str, typer.Option(help="Recipe whose \\[augmentation] says how; defaults if not given.")] = "",
     overrides: Set = None,
     out: Annotated[Path, typer.Option(help="Plan to write.")] = Path("plan.csv"),
     materialise: Annotated[Path | None, typer.Option(help="Also write every copy as PNG into this folder.")] = None,

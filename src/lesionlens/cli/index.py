@@ -50,7 +50,7 @@ def index(
 def pack(
     index: IndexArgument = Path("index.csv"),
     out: Annotated[Path, typer.Option(help="Store to write, a folder.")] = Path("store"),
-    recipe: Annotated[str, typer.Option(help="Recipe whose [[input]] says how; defaults if not given.")] = "",
+    recipe: Annotated[str, typer.Option(help="Recipe whose \\[input] says how; defaults if not given.")] = "",
     overrides: Set = None,
     workers: Annotated[int, typer.Option(help="Threads that decode; 0 means one for each core.", min=0, max=256)] = 0,
     skip_broken: Annotated[bool, typer.Option("--skip-broken", help="Leave unusable images out of the store.")] = False,
