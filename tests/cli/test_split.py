@@ -52,7 +52,7 @@ def test_split_prints_counts_and_the_leak_rate(index):
     assert rows["mel"] == ["21", "3", "6"]
     assert "0.0 % of test images and 0.0 % of validation images show a lesion that is also in training" in text
     assert "LEAKING" not in text
-    assert len(read_split(index.parent / "split.json", read_index(index)).parts["test"]) == 12
+    assert len(read_split(index.parent / "split.json", read_index(index)).ids["test"]) == 12
 
 
 def test_split_says_leaking_under_paper(index):

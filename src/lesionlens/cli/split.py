@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -12,18 +11,17 @@ from lesionlens.cli.console import REPORTER, emit
 from lesionlens.cli.options import IndexArgument, Json, Pairs
 
 
-class Protocol(StrEnum):
-    """How images are split."""
-
-    lesion = "lesion"
-    lesion_kfold = "lesion-kfold"
-    paper = "paper"
-    official = "official"
+PROTOCOLS = ("lesion", "lesion-kfold", "paper", "official")
 
 
 def split(
     index: IndexArgument = Path("index.csv"),
-    protocol: Annotated[Protocol, typer.Option(help="How to split; `paper` leaks lesions.")] = Protocol.lesion,
+    protocol: Annotated[
+        str,
+        typer.Option(
+            help=f"How to split: {', '.join(PROTOCOLS)}; `paper` leaks lesions.", autocompletion=lambda: list(PROTOCOLS)
+        ),
+    ] = "lesion",
     seed: Annotated[int, typer.Option(help="Seed of the split.", min=0)] = 0,
     validation: Annotated[float, typer.Option(help="Share of the validation split.")] = 0.1,
     test: Annotated[float, typer.Option(help="Share of the test split (lesion).")] = 0.2,
@@ -38,6 +36,6 @@ def split(
     from lesionlens.core.run import Run
     from lesionlens.pipeline.data_stages import split as split_images
 
-    settings = {"protocol": str(protocol), "seed": seed, "validation": validation, "test": test, "folds": folds, "fold": fold}
+    settings = {"protocol": protocol, "seed": seed, "validation": validation, "test": test, "folds": folds, "fold": fold}
     recipe = recipe_from({"split": settings}, where="options").split
     emit(split_images(Run.at(out.parent, index=index, split=out), recipe, tuple(pairs or ()), REPORTER), as_json)

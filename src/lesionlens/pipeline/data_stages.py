@@ -48,7 +48,8 @@ def index(run: Run, source: ImageSource, seed: int = 0, reporter: Reporter = SIL
     summary = images.summary()
     line = f"{summary['images']} images of {summary['lesions']} lesions, {summary['masks']} masks ({images.source})"
     counts = ", ".join(f"{code} {count}" for code, count in summary["by_dx"].items())
-    return StageResult(line, f"{run.index}: {line}; {counts}", {"index": str(run.index), **summary})
+    text = f"{summary['images']} images of {summary['lesions']} lesions ({images.source}); {counts}; {summary['masks']} masks"
+    return StageResult(line, f"{run.index}: {text}", {"index": str(run.index), **summary})
 
 
 def audit(run: Run, pairs: Sequence[Path] = (), split: Path | None = None, reporter: Reporter = SILENT) -> StageResult:
