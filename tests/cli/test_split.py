@@ -83,7 +83,7 @@ def test_wrong_options_are_recipe_errors(index):
         call("split", index, "--protocol", "lesions")
     with pytest.raises(RecipeError, match="split.test"):
         call("split", index, "--test", "1.5")
-    with pytest.raises(SplitError, match="names no training split"):
+    with pytest.raises(SplitError, match="names no train split"):
         call("split", index, "--protocol", "official")
     with pytest.raises(ArtifactError, match="does not exist"):
         call("split", "nowhere.csv")

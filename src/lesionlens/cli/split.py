@@ -10,7 +10,6 @@ import typer
 from lesionlens.cli.console import REPORTER, emit
 from lesionlens.cli.options import IndexArgument, Json, Pairs
 
-
 PROTOCOLS = ("lesion", "lesion-kfold", "paper", "official")
 
 
