@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lesionlens.bundle.decision import Decision
-from lesionlens.bundle.gate import Verdict
+from lesionlens.bundle.gate import GateResult
 from lesionlens.bundle.results import LINES, Csv, JsonLines, ResultFile, Table, row_of
 from lesionlens.bundle.runtime import Failure, Prediction
 from lesionlens.core.errors import ArtifactError, ImageError, StorageError
@@ -23,11 +23,11 @@ NAMES = st.text(st.characters(exclude_characters="\x00", exclude_categories=()),
 
 
 def result(
-    name: str = "a.jpg", bundle_id: str = "b" * 64, verdict: Verdict | None = None, decision: Decision | None = None
+    name: str = "a.jpg", bundle_id: str = "b" * 64, gate_result: GateResult | None = None, decision: Decision | None = None
 ) -> dict:
     probabilities = np.array([0.01, 0.02, 0.03, 0.04, 0.6, 0.25, 0.05], np.float32)
     return row_of(
-        Prediction(name, HAM10000, probabilities, np.zeros(2), None, SPEC, TIMINGS, bundle_id, verdict, decision), bundle_id
+        Prediction(name, HAM10000, probabilities, np.zeros(2), None, SPEC, TIMINGS, bundle_id, gate_result, decision), bundle_id
     )
 
 
@@ -45,11 +45,11 @@ def test_a_row_of_json():
 
 def test_outcomes_in_every_form():
     """Never a bare label: what is not a diagnosis has none, and an unusable image says why."""
-    unusable = Verdict(False, ("blurred", "too_dark"), {"sharpness": 1.0})
+    unusable = GateResult(False, ("blurred", "too_dark"), {"sharpness": 1.0})
     rows = {
-        "not_sure": result(decision=Decision(("nv",), 0.95, 0.2), verdict=Verdict(True, (), {})),
-        "not_usable": result(verdict=unusable),
-        "diagnosis": result(verdict=Verdict(True, (), {})),
+        "not_sure": result(decision=Decision(("nv",), 0.95, 0.2), gate_result=GateResult(True, (), {})),
+        "not_usable": result(gate_result=unusable),
+        "diagnosis": result(gate_result=GateResult(True, (), {})),
     }
     header = next(csv.reader([Csv(HAM10000).header()]))
     for outcome, row in rows.items():

@@ -76,7 +76,7 @@ def test_an_unusable_image_has_reasons_and_no_diagnosis(predictor, tmp_path):
     Image.new("RGB", (96, 72), (3, 2, 2)).save(tmp_path / "night.png")
     (prediction,) = predictor.predict([tmp_path / "night.png"])
     assert prediction.outcome == "not_usable"
-    assert {"blurred", "too_dark"} <= set(prediction.verdict.reasons)
+    assert {"blurred", "too_dark"} <= set(prediction.gate_result.reasons)
     row = prediction.to_json()
     assert (row["outcome"], row["diagnosis"], row["malignant_share"], row["probabilities"]) == ("not_usable", None, None, {})
     assert not row["gate"]["usable"]
@@ -86,7 +86,7 @@ def test_an_unusable_image_has_reasons_and_no_diagnosis(predictor, tmp_path):
 def test_not_sure_is_no_diagnosis_but_keeps_the_probabilities(predictor, paths):
     (prediction,) = predictor.predict(paths[:1])
     watched = tuple(code for code in predictor.bundle.labels.codes if code != prediction.first.code)
-    unsure = dataclasses.replace(prediction, verdict=None, decision=Decision(watched, 0.95, 0.0))
+    unsure = dataclasses.replace(prediction, gate_result=None, decision=Decision(watched, 0.95, 0.0))
     row = unsure.to_json()
     assert (row["outcome"], row["diagnosis"], row["gate"]) == ("not_sure", None, None)
     assert sum(row["probabilities"].values()) == pytest.approx(1, abs=1e-5)
@@ -97,7 +97,7 @@ def test_not_sure_is_no_diagnosis_but_keeps_the_probabilities(predictor, paths):
 def test_too_few_melanomas_are_said_in_every_answer(predictor, paths):
     assert predictor.decision.threshold is None  # the small run has a handful of lesions
     (prediction,) = predictor.predict(paths[:1])
-    usable = dataclasses.replace(prediction, verdict=None)
+    usable = dataclasses.replace(prediction, gate_result=None)
     assert usable.outcome == "diagnosis"
     assert 'no calibrated answer "not sure"' in usable.explanation
 
@@ -108,7 +108,7 @@ def test_a_bundle_from_before_there_were_gates(small_bundle, paths, tmp_path):
     left_out = ("format", "id", "files", "gate", "decision")
     write_facts(copy, {key: value for key, value in read_bundle(copy).facts.items() if key not in left_out})
     (prediction,) = Predictor(copy, threads=1).predict(paths[:1])
-    assert prediction.verdict is None
+    assert prediction.gate_result is None
     assert prediction.decision is None
     row = prediction.to_json()
     assert (row["outcome"], row["gate"], row["diagnosis"]) == ("diagnosis", None, prediction.first.code)

@@ -17,8 +17,8 @@ from PIL import Image
 from lesionlens.bundle.bundle import RUNTIMES, Bundle, FileChecks, Variant, graph_files, read_bundle
 from lesionlens.bundle.decision import Decision
 from lesionlens.bundle.engines import Limits, computes_in, fast_int8, import_runtime, installed
-from lesionlens.bundle.gate import Gate, Verdict
-from lesionlens.bundle.outcome import DIAGNOSIS, NOT_USABLE, explain, malignant_share, outcome_of
+from lesionlens.bundle.gate import Gate, GateResult
+from lesionlens.bundle.outcome import DIAGNOSIS, NOT_USABLE, explanation_text, malignant_share, outcome_of
 from lesionlens.bundle.outputs import Outputs
 from lesionlens.bundle.selftest import load_variant, run_selftest
 from lesionlens.core.errors import BundleError, ImageError, RecipeError
@@ -39,7 +39,7 @@ class Prediction:
         spec: how the image was prepared.
         timings_ms: milliseconds by step: `decode`, `resize`, `network` (its share of the batch).
         bundle_id: of the bundle that said it.
-        verdict: of the gate; None where the bundle has none.
+        gate_result: of the gate; None where the bundle has none.
         decision: when it is "not sure"; None where the bundle does not say.
         notes: of `Prepared`.
     """
@@ -52,19 +52,19 @@ class Prediction:
     spec: InputSpec
     timings_ms: dict[str, float]
     bundle_id: str
-    verdict: Verdict | None = None
+    gate_result: GateResult | None = None
     decision: Decision | None = None
     notes: tuple[str, ...] = ()
 
     @property
     def outcome(self) -> str:
-        """`diagnosis`, `not_sure` (a person has to look) or `not_usable` (the verdict says why)."""
-        return outcome_of(self.probabilities, self.labels, self.verdict, self.decision)
+        """`diagnosis`, `not_sure` (a person has to look) or `not_usable` (the gate_result says why)."""
+        return outcome_of(self.probabilities, self.labels, self.gate_result, self.decision)
 
     @property
     def explanation(self) -> str:
         """The answer in one or two sentences, for people."""
-        return explain(self.probabilities, self.labels, self.verdict, self.decision)
+        return explanation_text(self.probabilities, self.labels, self.gate_result, self.decision)
 
     @property
     def first(self) -> Diagnosis:
@@ -91,7 +91,7 @@ class Prediction:
             "diagnosis": self.first.code if outcome == DIAGNOSIS else None,
             "malignant_share": round(self.malignant_share, 6) if by_code else None,
             "probabilities": {code: round(value, 6) for code, value in by_code.items()},
-            "gate": None if self.verdict is None else self.verdict.to_json(),
+            "gate": None if self.gate_result is None else self.gate_result.to_json(),
             "notes": list(self.notes),
             "timings_ms": {step: round(value, 2) for step, value in self.timings_ms.items()},
             "bundle": self.bundle_id,
@@ -257,7 +257,7 @@ class Predictor:
             spec=self.bundle.spec,
             timings_ms={**item.timings_ms, "network": network_ms},
             bundle_id=self.bundle.id,
-            verdict=None if self.gate is None else self.gate.check(item.image_size, item.pixels, outputs.features[row]),
+            gate_result=None if self.gate is None else self.gate.check(item.image_size, item.pixels, outputs.features[row]),
             decision=self.decision,
             notes=item.notes,
         )

@@ -76,7 +76,7 @@ def entry_of(asked: Asked, image: Prepared, prediction: Prediction, bundle: Bund
         "diagnosis": diagnosis,
         "malignant_share": round(prediction.malignant_share, DIGITS) if usable else None,
         "probabilities": _probabilities(prediction) if usable else [],
-        "gate": None if prediction.verdict is None else prediction.verdict.to_json(),
+        "gate": None if prediction.gate_result is None else prediction.gate_result.to_json(),
         "image": {"width": width, "height": height, "frames": image.frames, "frame": asked.frame},
         "timings_ms": timings_ms,
         "bundle": {"id": bundle.id, "name": bundle.name, "variant": variant},
