@@ -27,8 +27,9 @@ from lesionlens.bundle.bundle import WEIGHTS_FILE, Bundle, open_bundle
 from lesionlens.bundle.decision import Decision
 from lesionlens.bundle.gate import CHECKS, Gate
 from lesionlens.bundle.outcome import DIAGNOSIS, NOT_SURE, NOT_USABLE
+from lesionlens.bundle.prediction import Failure, Prediction
 from lesionlens.bundle.quality import measure_quality
-from lesionlens.bundle.runtime import Failure, Prediction, Predictor
+from lesionlens.bundle.runtime import Predictor
 from lesionlens.bundle.sources import image_paths
 from lesionlens.core.artifact import write_json
 from lesionlens.core.run import Run

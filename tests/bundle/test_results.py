@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from lesionlens.bundle.decision import Decision
 from lesionlens.bundle.gate import GateResult
+from lesionlens.bundle.prediction import Failure, Prediction
 from lesionlens.bundle.results import LINES, Csv, JsonLines, ResultFile, Table, row_of
-from lesionlens.bundle.runtime import Failure, Prediction
 from lesionlens.core.errors import ArtifactError, ImageError, StorageError
 from lesionlens.core.labels import HAM10000
 from lesionlens.data.image import InputSpec

@@ -13,7 +13,8 @@ from PIL import Image
 from lesionlens.bundle import engines, runtime
 from lesionlens.bundle.bundle import open_bundle, read_bundle, write_facts
 from lesionlens.bundle.decision import Decision
-from lesionlens.bundle.runtime import Failure, Prediction, Predictor, choose
+from lesionlens.bundle.prediction import Failure, Prediction
+from lesionlens.bundle.runtime import Predictor, choose
 from lesionlens.core.errors import BundleError, ImageError, RecipeError
 from lesionlens.data.image import centre_crop, open_image, prepare
 from lesionlens.data.index import read_index

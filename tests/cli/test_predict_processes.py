@@ -18,8 +18,9 @@ from lesionlens.bundle.archive import Overlays
 from lesionlens.bundle.bundle import open_bundle
 from lesionlens.bundle.engines import computes_in, installed
 from lesionlens.bundle.outputs import Tolerance
+from lesionlens.bundle.prediction import Failure
 from lesionlens.bundle.results import JsonLines, ResultFile
-from lesionlens.bundle.runtime import Failure, Predictor
+from lesionlens.bundle.runtime import Predictor
 from lesionlens.bundle.sources import image_paths
 from lesionlens.bundle.variants import NewVariant, add_variant
 from lesionlens.core.errors import DataError, StorageError

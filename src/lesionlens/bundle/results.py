@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 
-from lesionlens.bundle.runtime import Failure, Prediction
+from lesionlens.bundle.prediction import Failure, Prediction
 from lesionlens.core.artifact import atomic_file, storage_errors
 from lesionlens.core.errors import ArtifactError, StorageError
 from lesionlens.core.labels import LabelSet

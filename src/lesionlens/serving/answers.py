@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from lesionlens.bundle.bundle import Bundle
-from lesionlens.bundle.runtime import Prediction, Prepared
+from lesionlens.bundle.prediction import Prediction
+from lesionlens.bundle.runtime import Prepared
 from lesionlens.serving.messages import Buffer
 from lesionlens.serving.record import Entry, timestamp
 

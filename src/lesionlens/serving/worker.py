@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from typing import NamedTuple, TypeVar
 
-from lesionlens.bundle.runtime import Prediction, Predictor, Prepared
+from lesionlens.bundle.prediction import Prediction
+from lesionlens.bundle.runtime import Predictor, Prepared
 from lesionlens.serving.answers import Asked, entry_of
 from lesionlens.serving.decoding import Decoders, Reply, prepared
 from lesionlens.serving.record import Entry, Record, insert_answer
