@@ -13,7 +13,7 @@ from PIL import Image
 from lesionlens.bundle import engines, runtime
 from lesionlens.bundle.bundle import open_bundle, read_bundle, write_facts
 from lesionlens.bundle.decision import Decision
-from lesionlens.bundle.prediction import Failure, Prediction
+from lesionlens.bundle.prediction import BundleVariant, Failure, ImageInfo, Prediction
 from lesionlens.bundle.runtime import Predictor, choose
 from lesionlens.core.errors import BundleError, ImageError, RecipeError
 from lesionlens.data.image import centre_crop, open_image, prepare
@@ -57,8 +57,9 @@ def test_what_a_prediction_says(predictor, paths):
     assert prediction.malignant_share == pytest.approx(by_code["akiec"] + by_code["bcc"] + by_code["mel"], abs=1e-6)
     assert prediction.timings_ms.keys() == {"decode", "resize", "network"}
     assert all(value > 0 for value in prediction.timings_ms.values())
-    assert prediction.bundle_id == predictor.bundle.id
-    assert prediction.to_json()["image"] == str(paths[0])
+    assert prediction.bundle == BundleVariant(predictor.bundle.id, "small", "fp32")
+    assert prediction.image == ImageInfo(96, 72, frames=1, frame=0)
+    assert prediction.source == str(paths[0])
 
 
 def test_what_the_gate_is_told(predictor, paths, monkeypatch):
@@ -79,7 +80,7 @@ def test_an_unusable_image_has_reasons_and_no_diagnosis(predictor, tmp_path):
     assert prediction.outcome == "not_usable"
     assert {"blurred", "too_dark"} <= set(prediction.gate_result.reasons)
     row = prediction.to_json()
-    assert (row["outcome"], row["diagnosis"], row["malignant_share"], row["probabilities"]) == ("not_usable", None, None, {})
+    assert (row["outcome"], row["diagnosis"], row["malignant_share"], row["probabilities"]) == ("not_usable", None, None, [])
     assert not row["gate"]["usable"]
     assert row["explanation"].startswith("Not usable")
 
@@ -90,7 +91,7 @@ def test_not_sure_is_no_diagnosis_but_keeps_the_probabilities(predictor, paths):
     unsure = dataclasses.replace(prediction, gate_result=None, decision=Decision(watched, 0.95, 0.0))
     row = unsure.to_json()
     assert (row["outcome"], row["diagnosis"], row["gate"]) == ("not_sure", None, None)
-    assert sum(row["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+    assert sum(each["probability"] for each in row["probabilities"]) == pytest.approx(1, abs=1e-5)
     assert row["malignant_share"] is not None
     assert row["explanation"].startswith("Not sure: have a person look")
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from lesionlens.bundle.runtime import Predictor
-from lesionlens.serving.schemas import Answer, Health, ModelFacts, Page, ProblemDetails
+from lesionlens.serving.schemas import Health, ModelFacts, Page, Prediction, ProblemDetails
 
 HTML = "<img src=x onerror=alert(1)>.jpg"
 
@@ -33,7 +33,7 @@ def refused(response, status, code):
 def test_an_image_gets_an_answer_that_can_be_read_again(server, lesion_image):
     done = server.predict(lesion_image(2), name="spot.jpg")
     assert done.status_code == 201
-    answer = Answer.model_validate_json(done.content)
+    answer = Prediction.model_validate_json(done.content)
     assert (answer.file_name, answer.image.width, answer.image.height, answer.image.frames) == ("spot.jpg", 96, 72, 1)
     assert answer.request_id == done.headers["x-request-id"]
     assert server.client.get(done.headers["location"]).json() == done.json()

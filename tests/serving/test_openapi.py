@@ -17,8 +17,8 @@ def description():
 @pytest.mark.parametrize(
     ("model", "example"),
     [
-        (schemas.Answer, examples.ANSWER),
-        (schemas.Answer, examples.UNUSABLE),
+        (schemas.Prediction, examples.ANSWER),
+        (schemas.Prediction, examples.UNUSABLE),
         (schemas.Page, examples.PAGE),
         (schemas.Review, examples.REVIEW),
         (schemas.ReviewIn, examples.REVIEW_IN),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,27 @@ from lesionlens.core.errors import ImageError
 from lesionlens.core.labels import Diagnosis, LabelSet
 from lesionlens.data.image import InputSpec
 
+DIGITS = 6  # decimals of a probability in JSON
+
+
+@dataclass(frozen=True)
+class ImageInfo:
+    """An image that was read: upright width and height in pixels, frames in its file, and the frame read, from 0."""
+
+    width: int
+    height: int
+    frames: int = 1
+    frame: int = 0
+
+
+@dataclass(frozen=True)
+class BundleVariant:
+    """The bundle and variant that made a prediction: the bundle's id and name, the variant's name."""
+
+    id: str
+    name: str
+    variant: str
+
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
@@ -21,26 +42,28 @@ class Prediction:
 
     Attributes:
         source: path of the image; empty for bytes.
+        image: size and frame of the image.
         labels: the diagnoses.
         probabilities: calibrated, float32 (K,), in the order of `labels`.
         features: pooled features, float32 (C,).
         maps: raw Grad-CAM of every diagnosis, float32 (K, h, w); None where the bundle has none.
         spec: how the image was prepared.
         timings_ms: milliseconds by step: `decode`, `resize`, `network` (its share of the batch).
-        bundle_id: of the bundle that said it.
+        bundle: the bundle and variant that made it.
         gate_result: of the gate; None where the bundle has none.
         decision: when it is "not sure"; None where the bundle does not say.
         notes: what decoding converted, assumed or left out.
     """
 
     source: str
+    image: ImageInfo
     labels: LabelSet
     probabilities: np.ndarray
     features: np.ndarray
     maps: np.ndarray | None
     spec: InputSpec
     timings_ms: dict[str, float]
-    bundle_id: str
+    bundle: BundleVariant
     gate_result: GateResult | None = None
     decision: Decision | None = None
     notes: tuple[str, ...] = ()
@@ -52,7 +75,7 @@ class Prediction:
 
     @property
     def explanation(self) -> str:
-        """The answer in one or two sentences, for people."""
+        """The outcome in one or two sentences, for people."""
         return explanation_text(self.probabilities, self.labels, self.gate_result, self.decision)
 
     @property
@@ -70,20 +93,32 @@ class Prediction:
         """Sum of the probabilities of the malignant diagnoses, in [0, 1]."""
         return malignant_share(self.probabilities, self.labels)
 
-    def to_json(self) -> dict[str, Any]:
-        """A JSON-ready form, without features and maps; only a diagnosis has one, an unusable image has no probabilities."""
-        outcome, by_code = self.outcome, {} if self.outcome == NOT_USABLE else self.by_code
+    def to_json(self, total_ms: float | None = None) -> dict[str, Any]:
+        """The JSON that `predict --json` writes and the API sends, each with a few keys of its own around it.
+
+        Features and maps are left out. Only the outcome `diagnosis` has a diagnosis; `not_usable` has no probabilities.
+        `lesionlens.serving.schemas.PredictionBody` describes it.
+
+        Args:
+            total_ms: from the request to the response, milliseconds; the sum of the steps if not given.
+        """
+        usable = self.outcome != NOT_USABLE
+        rows = zip(self.labels.diagnoses, self.probabilities.tolist(), strict=True)
+        probabilities = [
+            {"code": d.code, "name": d.name, "malignant": d.malignant, "probability": round(p, DIGITS)} for d, p in rows
+        ]
+        timings_ms = {**self.timings_ms, "total": sum(self.timings_ms.values()) if total_ms is None else total_ms}
         return {
-            "image": self.source,
-            "outcome": outcome,
+            "outcome": self.outcome,
             "explanation": self.explanation,
-            "diagnosis": self.first.code if outcome == DIAGNOSIS else None,
-            "malignant_share": round(self.malignant_share, 6) if by_code else None,
-            "probabilities": {code: round(value, 6) for code, value in by_code.items()},
+            "diagnosis": self.first.code if self.outcome == DIAGNOSIS else None,
+            "malignant_share": round(self.malignant_share, DIGITS) if usable else None,
+            "probabilities": probabilities if usable else [],
             "gate": None if self.gate_result is None else self.gate_result.to_json(),
             "notes": list(self.notes),
-            "timings_ms": {step: round(value, 2) for step, value in self.timings_ms.items()},
-            "bundle": self.bundle_id,
+            "image": asdict(self.image),
+            "timings_ms": {step: round(ms, 2) for step, ms in timings_ms.items()},
+            "bundle": asdict(self.bundle),
         }
 
 

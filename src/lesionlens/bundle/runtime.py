@@ -18,7 +18,7 @@ from lesionlens.bundle.decision import Decision
 from lesionlens.bundle.engines import Limits, computes_in, fast_int8, import_runtime, installed
 from lesionlens.bundle.gate import Gate
 from lesionlens.bundle.outputs import Outputs
-from lesionlens.bundle.prediction import Failure, Prediction
+from lesionlens.bundle.prediction import BundleVariant, Failure, ImageInfo, Prediction
 from lesionlens.bundle.selftest import load_variant, run_selftest
 from lesionlens.core.errors import BundleError, ImageError, RecipeError
 from lesionlens.data.image import InputSpec, centre_crop, decode_image, prepare
@@ -35,6 +35,7 @@ class Prepared:
         timings_ms: milliseconds by step: `decode`, `resize`.
         frames: number of pictures in the file.
         notes: what decoding converted, assumed or left out; see `DecodedImage`.
+        frame: which of the pictures this is, from 0.
     """
 
     source: str
@@ -43,6 +44,7 @@ class Prepared:
     timings_ms: dict[str, float]
     frames: int = 1
     notes: tuple[str, ...] = ()
+    frame: int = 0
 
 
 class Predictor:
@@ -98,6 +100,11 @@ class Predictor:
         self.gate = Gate.from_bundle(self.bundle)
         self.decision = Decision.from_bundle(self.bundle)
         self.selftest = run_selftest(self.bundle, self.variant, self.runtime, self._engine, self.limits)
+
+    @property
+    def bundle_variant(self) -> BundleVariant:
+        """The bundle and variant that are run."""
+        return BundleVariant(self.bundle.id, self.bundle.name, self.variant.name)
 
     def predict(self, sources: Iterable[Path | bytes]) -> Iterator[Prediction]:
         """Predict images one after the other, in their order.
@@ -163,13 +170,14 @@ class Predictor:
             )
         return Prediction(
             source=item.source,
+            image=ImageInfo(*item.image_size, item.frames, item.frame),
             labels=self.bundle.labels,
             probabilities=probabilities,
             features=outputs.features[row],
             maps=None if outputs.maps is None else outputs.maps[row],
             spec=self.bundle.spec,
             timings_ms={**item.timings_ms, "network": network_ms},
-            bundle_id=self.bundle.id,
+            bundle=self.bundle_variant,
             gate_result=None if self.gate is None else self.gate.check(item.image_size, item.pixels, outputs.features[row]),
             decision=self.decision,
             notes=item.notes,

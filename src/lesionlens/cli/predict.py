@@ -89,7 +89,7 @@ def _print_all(predictor: Predictor, paths: Iterable[Path], lines: Lines, drawn:
         if not sum(counts) and lines.header():
             put(lines.header())
         counts[isinstance(result, Failure)] += 1
-        put(lines.line(row_of(result, predictor.bundle.id)))
+        put(lines.line(row_of(result, predictor.bundle_variant)))
     _print_notes(tally)
     return counts[0], counts[1]
 
@@ -124,7 +124,7 @@ def _write_all(predictor: Predictor, paths: Iterable[Path], lines: Lines, drawn:
         for count, result in enumerate(
             predict_archive(predictor, left, drawn, lambda failure: note(f"lesionlens: {failure.error}")), start=1
         ):
-            file.write(row_of(result, predictor.bundle.id))
+            file.write(row_of(result, predictor.bundle_variant))
             failed += isinstance(result, Failure)
             _count_notes(tally, result)
             if count % NOTE_EVERY == 0:

@@ -8,18 +8,14 @@ import math
 import zlib
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import numpy as np
 
-from lesionlens.bundle.bundle import Bundle
 from lesionlens.bundle.prediction import Prediction
-from lesionlens.bundle.runtime import Prepared
 from lesionlens.serving.messages import Buffer
 from lesionlens.serving.record import Entry, timestamp
 
 SCHEMA = "1"
-DIGITS = 6
 MAP_TYPE = "<f2"  # half floats: three digits, more than a colour shows
 
 
@@ -46,25 +42,18 @@ class Asked:
     received: datetime
 
 
-def entry_of(asked: Asked, image: Prepared, prediction: Prediction, bundle: Bundle, variant: str, expires: str | None) -> Entry:
+def entry_of(asked: Asked, prediction: Prediction, expires: str | None) -> Entry:
     """What is recorded of a prediction; its `answer` is what the client gets, byte for byte.
 
     Args:
         asked: the request.
-        image: the upload, as the network saw it.
-        prediction: of it.
-        bundle: that made it.
-        variant: of the bundle.
+        prediction: of its image.
         expires: when the image's overlay is gone; None: it stays.
     """
     sha256 = hashlib.sha256(asked.data).hexdigest()
-    usable = prediction.outcome != "not_usable"
-    diagnosis = prediction.first.code if prediction.outcome == "diagnosis" else None
     created = timestamp(asked.received)
     has_maps = prediction.maps is not None
-    width, height = image.image_size
-    total_ms = 1000 * (datetime.now(UTC) - asked.received).total_seconds()
-    timings_ms = {step: round(ms, 2) for step, ms in (*prediction.timings_ms.items(), ("total", total_ms))}
+    body = prediction.to_json(total_ms=1000 * (datetime.now(UTC) - asked.received).total_seconds())
     answer = {
         "schema": SCHEMA,
         "id": asked.id,
@@ -72,23 +61,15 @@ def entry_of(asked: Asked, image: Prepared, prediction: Prediction, bundle: Bund
         "created": created,
         "file_name": asked.file_name,
         "input_sha256": sha256,
-        "outcome": prediction.outcome,
-        "explanation": prediction.explanation,
-        "diagnosis": diagnosis,
-        "malignant_share": round(prediction.malignant_share, DIGITS) if usable else None,
-        "probabilities": _probabilities(prediction) if usable else [],
-        "gate": None if prediction.gate_result is None else prediction.gate_result.to_json(),
-        "image": {"width": width, "height": height, "frames": image.frames, "frame": asked.frame},
-        "timings_ms": timings_ms,
-        "bundle": {"id": bundle.id, "name": bundle.name, "variant": variant},
-        "maps": {"codes": list(bundle.labels.codes) if has_maps else [], "available": has_maps, "expires": expires},
+        **body,
+        "maps": {"codes": list(prediction.labels.codes) if has_maps else [], "available": has_maps, "expires": expires},
         "review": None,
     }
     text = json.dumps(answer, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     maps, shape = pack_maps(prediction.maps)
     return Entry(
-        *(asked.id, created, asked.request_id, asked.who, bundle.id, sha256, asked.file_name, prediction.outcome, diagnosis),
-        *(text, maps, shape, timings_ms),
+        *(asked.id, created, asked.request_id, asked.who, prediction.bundle.id, sha256, asked.file_name),
+        *(body["outcome"], body["diagnosis"], text, maps, shape, body["timings_ms"]),
     )
 
 
@@ -110,8 +91,3 @@ def unpack_maps(data: bytes, shape: str) -> np.ndarray:
     sides = [int(side) for side in shape.split(",")]
     values = np.frombuffer(zlib.decompress(data, bufsize=2 * math.prod(sides)), dtype=MAP_TYPE)
     return values.reshape(sides).astype(np.float32)
-
-
-def _probabilities(prediction: Prediction) -> list[dict[str, Any]]:
-    rows = zip(prediction.labels.diagnoses, prediction.probabilities.tolist(), strict=True)
-    return [{"code": d.code, "name": d.name, "malignant": d.malignant, "probability": round(p, DIGITS)} for d, p in rows]

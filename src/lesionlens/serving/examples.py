@@ -26,6 +26,7 @@ ANSWER: dict[str, Any] = {
     "malignant_share": 0.82,
     "probabilities": [{**LABELS[0], "probability": 0.82}, {**LABELS[1], "probability": 0.18}],
     "gate": {"usable": True, "reasons": [], "measures": {"sharpness": 12.5}},
+    "notes": [],
     "image": {"width": 600, "height": 450, "frames": 1, "frame": 0},
     "timings_ms": {"decode": 3.1, "resize": 1.0, "network": 66.0, "total": 75.2},
     "bundle": {"id": BUNDLE_ID, "name": "light", "variant": "int8"},

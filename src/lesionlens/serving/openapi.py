@@ -17,7 +17,7 @@ DESCRIPTION = """Send a dermoscopic image and get an honest answer: a diagnosis 
 "not sure: have a person look", or "not usable" with the reason. A research and decision-support tool, not a medical device.
 Refusals are RFC 9457 problem details whose `code` stays the same; every response carries `X-Request-ID`."""
 MODELS = (
-    *(schemas.Answer, schemas.Page, schemas.Review, schemas.ReviewIn, schemas.ModelFacts),
+    *(schemas.Prediction, schemas.Page, schemas.Review, schemas.ReviewIn, schemas.ModelFacts),
     *(schemas.Health, schemas.ProblemDetails),
 )
 DETAILS = {
@@ -86,7 +86,7 @@ def openapi(app: FastAPI) -> Json:
 
 def _operations() -> dict[str, Operation]:
     form = {"multipart/form-data": {"schema": FORM}}
-    answer = _json("Answer", {"diagnosis": examples.ANSWER, "not usable": examples.UNUSABLE})
+    answer = _json("Prediction", {"diagnosis": examples.ANSWER, "not usable": examples.UNUSABLE})
     review = _json("ReviewIn", {"melanoma": examples.REVIEW_IN})
     sheet = {"text/csv": {"schema": {"type": "string"}, "example": examples.CSV}}
     health = {name: _json("Health", {name: {"status": name, "reason": ""}}) for name in ("alive", "ready")}

@@ -53,7 +53,7 @@ class Reason(Model):
     text: str
 
 
-class GateVerdict(Model):
+class GateResult(Model):
     """Whether the image is a usable dermoscopic image at all."""
 
     usable: bool
@@ -61,8 +61,8 @@ class GateVerdict(Model):
     measures: dict[str, float]
 
 
-class ImageFacts(Model):
-    """The upload: upright width and height in pixels, frames in the file, and which of them was looked at."""
+class ImageInfo(Model):
+    """The image: upright width and height in pixels, frames in the file, and the frame that was read, from 0."""
 
     width: int
     height: int
@@ -71,7 +71,7 @@ class ImageFacts(Model):
 
 
 class Timings(Model):
-    """Milliseconds of each step; `total` is from the whole upload to the answer, waiting included."""
+    """Milliseconds of each step; `total` runs from the whole upload to the response, waiting included."""
 
     decode: Milliseconds
     resize: Milliseconds
@@ -79,15 +79,15 @@ class Timings(Model):
     total: Milliseconds
 
 
-class BundleName(Model):
-    """What answered."""
+class BundleVariant(Model):
+    """The bundle and variant that made a prediction."""
 
     id: str
     name: str
     variant: str
 
 
-class MapsFacts(Model):
+class MapsInfo(Model):
     """Heat maps: of which diagnoses, and until when the image is here to lay them over (null: it stays)."""
 
     codes: list[str]
@@ -104,8 +104,37 @@ class Review(Model):
     created: str
 
 
-class Answer(Model):
-    """What the bundle says of one image. Never a bare label: see `outcome` and `explanation`."""
+class PredictionBody(Model):
+    """What the bundle says of one image, the same from the API and `predict --json`. Never a bare label: see `outcome`."""
+
+    outcome: Outcome
+    explanation: str
+    diagnosis: str | None
+    malignant_share: Share | None
+    probabilities: list[Probability]
+    gate: GateResult | None
+    notes: list[str] = []  # missing in predictions that lesionlens 0.1 logged
+    image: ImageInfo
+    timings_ms: Timings
+    bundle: BundleVariant
+
+
+class PredictionLine(PredictionBody):
+    """One line of `predict --json`."""
+
+    source: str
+
+
+class FailureLine(Model):
+    """One line of `predict --json` for an image that cannot be used."""
+
+    source: str
+    error: str
+    bundle: BundleVariant
+
+
+class Prediction(PredictionBody):
+    """A recorded prediction."""
 
     schema_: Literal["1"] = Field(alias="schema")
     id: str = Field(pattern=PATTERN)
@@ -113,23 +142,14 @@ class Answer(Model):
     created: str
     file_name: str | None
     input_sha256: str = Field(pattern="^[0-9a-f]{64}$")
-    outcome: Outcome
-    explanation: str
-    diagnosis: str | None
-    malignant_share: Share | None
-    probabilities: list[Probability]
-    gate: GateVerdict | None
-    image: ImageFacts
-    timings_ms: Timings
-    bundle: BundleName
-    maps: MapsFacts
+    maps: MapsInfo
     review: Review | None
 
 
 class Page(Model):
     """Answers, newest first; `next` is the cursor of the following page, or null."""
 
-    items: list[Answer]
+    items: list[Prediction]
     next: str | None
 
 
@@ -174,7 +194,7 @@ class AccessFacts(Model):
     name: str
 
 
-class ModelBundle(BundleName):
+class ModelBundle(BundleVariant):
     """Which bundle, variant and runtime answer here."""
 
     runtime: str

@@ -7,6 +7,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import NamedTuple, TypeVar
 
 from lesionlens.bundle.prediction import Prediction
@@ -107,18 +108,16 @@ class Worker:
         end: Future[Entry] = Future()
         end.set_running_or_notify_cancel()  # who stops waiting does not stop what was begun
 
-        def keep(reply: Reply, prediction: Prediction) -> None:
-            image, bundle, variant = prepared(*reply), self._predictor.bundle, self._predictor.variant.name
-
+        def keep(prediction: Prediction) -> None:
             def write(connection: sqlite3.Connection) -> Entry:
-                entry = entry_of(asked, image, prediction, bundle, variant, expires)
+                entry = entry_of(asked, prediction, expires)
                 insert_answer(connection, entry)
                 return entry
 
             _then(self._record.submit(write), end, lambda entry: self._done(end, entry))
 
         def predict(reply: Reply) -> None:
-            _then(self._network.submit(prepared(*reply)), end, lambda prediction: keep(reply, prediction))
+            _then(self._network.submit(replace(prepared(*reply), frame=asked.frame)), end, keep)
 
         _then(self._decoders.submit({"operation": "prepare", "frame": asked.frame}, asked.data), end, predict)
         return end
