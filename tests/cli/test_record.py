@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from lesionlens.cli.main import app
 from lesionlens.serving.examples import ANSWER, UNUSABLE
-from lesionlens.serving.record import Entry, Record, insert_answer, insert_review
+from lesionlens.serving.prediction_log import LogEntry, PredictionLog, insert_prediction, insert_review
 from lesionlens.serving.refusals import Refusal, RefusalLog
 
 
@@ -19,11 +19,11 @@ def run(*arguments):
 @pytest.fixture
 def path(tmp_path):
     path = tmp_path / "record.sqlite"
-    record = Record(path)
+    record = PredictionLog(path)
     for number, answer in enumerate((ANSWER, UNUSABLE)):
         id_ = f"01M82VDBJZ10K4N0HN98RYPJT{number}"
         text = json.dumps({**answer, "id": id_, "file_name": "=1+1"})
-        one = Entry(
+        one = LogEntry(
             id_,
             answer["created"],
             "q",
@@ -38,7 +38,7 @@ def path(tmp_path):
             None,
             {},
         )
-        record.submit(lambda connection, one=one: insert_answer(connection, one)).result()
+        record.submit(lambda connection, one=one: insert_prediction(connection, one)).result()
     review = {"conclusion": "nv", "note": "line one\nline two", "reviewer": "dr", "created": "2026-11-22T20:05:00.000Z"}
     record.submit(lambda connection: insert_review(connection, id_, "q", review)).result()
     refusal = Refusal("2026-11-22T20:05:00.000Z", "q", "", "POST /v1/predictions", 401, "token_missing")

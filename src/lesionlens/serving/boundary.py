@@ -59,10 +59,10 @@ class Boundary:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        await Exchange(self._service, scope, receive, send).run(self._app, self._router)
+        await RequestCycle(self._service, scope, receive, send).run(self._app, self._router)
 
 
-class Exchange:
+class RequestCycle:
     """One request and its response."""
 
     def __init__(self, service: Service, scope: Scope, receive: Receive, send: Send) -> None:

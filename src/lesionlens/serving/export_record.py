@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 from lesionlens.serving.history import Filter, History
-from lesionlens.serving.record import open_record
+from lesionlens.serving.prediction_log import open_log
 from lesionlens.serving.sheet import csv_lines
 
 REFUSAL_FIELDS = ("created", "request_id", "who", "operation", "status", "code", "times")
@@ -30,7 +30,7 @@ def json_export(path: Path) -> Iterator[str]:
     Raises:
         ArtifactError: if there is no record.
     """
-    with closing(open_record(path, read_only=True)) as connection:
+    with closing(open_log(path, read_only=True)) as connection:
         connection.execute("BEGIN")  # one moment of the record, whatever is written meanwhile
         query = "SELECT p.answer, a.who FROM answers a JOIN payloads p ON p.id = a.id ORDER BY a.id"
         for text, who in connection.execute(query):
@@ -46,7 +46,7 @@ def _codes(path: Path) -> list[str]:
     """The diagnoses that the record's answers give probabilities for, of every bundle that answered."""
     newest = "SELECT max(id) FROM answers WHERE outcome != 'not_usable' GROUP BY bundle_id"
     codes: dict[str, None] = {}
-    with closing(open_record(path, read_only=True)) as connection:
+    with closing(open_log(path, read_only=True)) as connection:
         for (text,) in connection.execute(f"SELECT answer FROM payloads WHERE id IN ({newest}) ORDER BY id"):
             codes |= {row["code"]: None for row in json.loads(text)["probabilities"]}
     return list(codes)

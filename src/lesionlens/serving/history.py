@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lesionlens.serving.answers import unpack_maps
+from lesionlens.serving.entries import unpack_maps
 from lesionlens.serving.identifiers import first_of
+from lesionlens.serving.prediction_log import open_log
 from lesionlens.serving.problems import Problem
-from lesionlens.serving.record import open_record
 
 SEARCH_SECONDS = 5.0
 STEPS_BETWEEN_LOOKS = 20_000
@@ -160,7 +160,7 @@ class History:
         with self._lock:
             connection = self._idle.pop() if self._idle else None
         if connection is None:
-            connection = open_record(self._path, read_only=True)
+            connection = open_log(self._path, read_only=True)
         until = time.monotonic() + SEARCH_SECONDS
         connection.set_progress_handler(lambda: time.monotonic() > until, STEPS_BETWEEN_LOOKS)
         try:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from lesionlens.core.errors import RecipeError, StorageError
 from lesionlens.serving.identifiers import first_of
 from lesionlens.serving.images import images_folder
-from lesionlens.serving.record import open_record, timestamp
+from lesionlens.serving.prediction_log import open_log, timestamp
 
 HASH = re.compile(r"[0-9a-f]{64}")
 
@@ -48,7 +48,7 @@ def retain(path: Path, days: int, now: datetime | None = None) -> Deleted:
         raise RecipeError(f"days = {days}; it must be from 1 to 36500")
     before = (now or datetime.now(UTC)) - timedelta(days=days)
     try:
-        with closing(open_record(path)) as connection:
+        with closing(open_log(path)) as connection:
             counts = _delete(connection, before)
             images = _delete_images(connection, images_folder(path), before)
             connection.execute("VACUUM")

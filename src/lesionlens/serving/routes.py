@@ -14,8 +14,8 @@ from lesionlens.serving.facts import gauges, model_facts
 from lesionlens.serving.history import Filter
 from lesionlens.serving.identifiers import PATTERN, is_identifier
 from lesionlens.serving.metrics import MEDIA_TYPE as METRICS_TYPE
+from lesionlens.serving.prediction_log import insert_review, timestamp
 from lesionlens.serving.problems import Problem
-from lesionlens.serving.record import insert_review, timestamp
 from lesionlens.serving.schemas import Moment, Outcome, ReviewIn
 from lesionlens.serving.service import Service
 from lesionlens.serving.sheet import MEDIA_TYPE as CSV_TYPE

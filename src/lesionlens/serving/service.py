@@ -13,8 +13,8 @@ from starlette.requests import Request
 from lesionlens.bundle.runtime import Predictor
 from lesionlens.core.errors import StorageError
 from lesionlens.serving.access import Access, Caller
-from lesionlens.serving.answers import Asked, expiry
 from lesionlens.serving.decoding import DecodeLimits, Decoders
+from lesionlens.serving.entries import Submission, expiry
 from lesionlens.serving.guard import Guard
 from lesionlens.serving.history import History, Maps
 from lesionlens.serving.identifiers import Identifiers
@@ -22,8 +22,8 @@ from lesionlens.serving.images import KeptImages, RecentImages, images_folder
 from lesionlens.serving.limits import Admission, Budget, RateLimit
 from lesionlens.serving.messages import Buffer
 from lesionlens.serving.metrics import Metrics
+from lesionlens.serving.prediction_log import LogEntry, PredictionLog, probe, timestamp
 from lesionlens.serving.problems import Problem
-from lesionlens.serving.record import Entry, Record, probe, timestamp
 from lesionlens.serving.refusals import Refusal, RefusalLog
 from lesionlens.serving.settings import ServingSettings
 from lesionlens.serving.upload import read_upload
@@ -46,7 +46,7 @@ class Service:
     def __init__(self, settings: ServingSettings) -> None:
         self.settings = settings
         self.access = Access(settings.tokens)
-        self.record = Record(settings.record)
+        self.record = PredictionLog(settings.record)
         self.predictor = Predictor(
             settings.bundle,
             runtime=settings.runtime,
@@ -80,7 +80,7 @@ class Service:
         request.state.who = caller.name
         return caller
 
-    async def predict(self, request: Request, frame: int) -> Entry:
+    async def predict(self, request: Request, frame: int) -> LogEntry:
         """Answer one upload. When this returns, the answer is on disk.
 
         Raises:
@@ -96,7 +96,7 @@ class Service:
             upload = await read_upload(request, limit, self.settings.upload_seconds, share)
             async with self.admission:
                 name = upload.name if self.settings.file_names and upload.name else None
-                asked = Asked(
+                asked = Submission(
                     *(self.ids.new(), request.state.request_id, caller.name, name, frame, upload.data, datetime.now(UTC))
                 )
                 await self._keep(asked)
@@ -177,7 +177,7 @@ class Service:
         self.worker.close()
         self.history.close()
 
-    async def _keep(self, asked: Asked) -> None:
+    async def _keep(self, asked: Submission) -> None:
         if self.kept is None:
             return
         sha256 = hashlib.sha256(asked.data).hexdigest()

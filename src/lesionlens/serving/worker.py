@@ -12,9 +12,9 @@ from typing import NamedTuple, TypeVar
 
 from lesionlens.bundle.prediction import Prediction
 from lesionlens.bundle.runtime import Predictor, Prepared
-from lesionlens.serving.answers import Asked, entry_of
 from lesionlens.serving.decoding import Decoders, Reply, prepared
-from lesionlens.serving.record import Entry, Record, insert_answer
+from lesionlens.serving.entries import Submission, log_entry
+from lesionlens.serving.prediction_log import LogEntry, PredictionLog, insert_prediction
 
 Done = TypeVar("Done")
 
@@ -89,37 +89,37 @@ class Worker:
         record: that keeps the answers.
     """
 
-    def __init__(self, predictor: Predictor, decoders: Decoders, record: Record) -> None:
+    def __init__(self, predictor: Predictor, decoders: Decoders, record: PredictionLog) -> None:
         self._predictor = predictor
         self._decoders = decoders
         self._record = record
         self._network = Network(predictor)
 
-    def submit(self, asked: Asked, expires: str | None) -> Future[Entry]:
+    def submit(self, submission: Submission, expires: str | None) -> Future[LogEntry]:
         """Predict one upload.
 
         Args:
-            asked: the request.
+            submission: the request.
             expires: when the image's overlay is gone; None: it stays.
 
         Returns:
             Done when the answer is on disk; fails with a Problem if the image cannot be used, or the record not written.
         """
-        end: Future[Entry] = Future()
+        end: Future[LogEntry] = Future()
         end.set_running_or_notify_cancel()  # who stops waiting does not stop what was begun
 
         def keep(prediction: Prediction) -> None:
-            def write(connection: sqlite3.Connection) -> Entry:
-                entry = entry_of(asked, prediction, expires)
-                insert_answer(connection, entry)
+            def write(connection: sqlite3.Connection) -> LogEntry:
+                entry = log_entry(submission, prediction, expires)
+                insert_prediction(connection, entry)
                 return entry
 
             _then(self._record.submit(write), end, lambda entry: self._done(end, entry))
 
         def predict(reply: Reply) -> None:
-            _then(self._network.submit(replace(prepared(*reply), frame=asked.frame)), end, keep)
+            _then(self._network.submit(replace(prepared(*reply), frame=submission.frame)), end, keep)
 
-        _then(self._decoders.submit({"operation": "prepare", "frame": asked.frame}, asked.data), end, predict)
+        _then(self._decoders.submit({"operation": "prepare", "frame": submission.frame}, submission.data), end, predict)
         return end
 
     def close(self) -> None:
@@ -128,12 +128,12 @@ class Worker:
         self._network.close()
         self._record.close()
 
-    def _done(self, end: Future[Entry], entry: Entry) -> None:
+    def _done(self, end: Future[LogEntry], entry: LogEntry) -> None:
         self._record.failure = ""
         end.set_result(entry)
 
 
-def _then(step: Future[Done], end: Future[Entry], following: Callable[[Done], None]) -> None:
+def _then(step: Future[Done], end: Future[LogEntry], following: Callable[[Done], None]) -> None:
     """Go on with the result of a step where it was made; a fault ends the way."""
 
     def go_on(done: Future[Done]) -> None:

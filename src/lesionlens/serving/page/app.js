@@ -1,7 +1,7 @@
 // The page: views by the address's hash, the session's images, and what is said when the server goes.
 
 import { alive, callJson, listen } from "./api.js";
-import { showAnswer } from "./answer.js";
+import { showAnswer } from "./prediction.js";
 import { announce, byId, icon, make } from "./dom.js";
 import { OUTCOMES, bytes } from "./format.js";
 import { History } from "./history.js";

@@ -1,6 +1,6 @@
 // What the server has recorded: search, filters, pages, and the same rows as CSV.
 
-import { malignantTag } from "./answer.js";
+import { malignantTag } from "./prediction.js";
 import { call, callJson } from "./api.js";
 import { announce, byId, icon, make, save } from "./dom.js";
 import { OUTCOMES, conclusionName, leading, percent, when } from "./format.js";

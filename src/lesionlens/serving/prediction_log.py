@@ -26,7 +26,7 @@ Result = TypeVar("Result")
 Operation = Callable[[sqlite3.Connection], Any]
 
 
-class Entry(NamedTuple):
+class LogEntry(NamedTuple):
     """One answer as it is kept.
 
     Attributes:
@@ -60,7 +60,7 @@ class Entry(NamedTuple):
     timings_ms: dict[str, float]
 
 
-class Record:
+class PredictionLog:
     """The file, open for writing by one thread; readers open it for themselves.
 
     What waits while one commit is written to disk shares the next one. `synchronous=FULL` makes
@@ -82,7 +82,7 @@ class Record:
         self.path = path
         self.failure = ""
         self._jobs: queue.SimpleQueue[tuple[Operation, Future[Any]] | None] = queue.SimpleQueue()
-        make_record(path)
+        create_log(path)
         self._thread = threading.Thread(target=self._work, name="record", daemon=True)
         self._thread.start()
 
@@ -106,7 +106,7 @@ class Record:
         self._thread.join()
 
     def _work(self) -> None:
-        with closing(open_record(self.path)) as connection:
+        with closing(open_log(self.path)) as connection:
             while (job := self._jobs.get()) is not None:
                 jobs = [job]
                 while len(jobs) < MOST_AT_ONCE and not self._jobs.empty():
@@ -147,7 +147,7 @@ class Record:
             future.set_exception(Problem("record_unwritable", detail))
 
 
-def insert_answer(connection: sqlite3.Connection, entry: Entry) -> None:
+def insert_prediction(connection: sqlite3.Connection, entry: LogEntry) -> None:
     """Add an answer."""
     connection.execute("INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", entry[:9])
     connection.execute("INSERT INTO payloads VALUES (?, ?, ?, ?)", (entry.id, entry.answer, entry.maps, entry.map_shape))
@@ -168,7 +168,7 @@ def probe(connection: sqlite3.Connection) -> None:
     connection.execute("INSERT OR REPLACE INTO probes VALUES (1, randomblob(?))", (PROBE_BYTES,))
 
 
-def make_record(path: Path) -> None:
+def create_log(path: Path) -> None:
     """Make the file if it is missing, and check that it is a record of this version.
 
     Raises:
@@ -194,11 +194,11 @@ def make_record(path: Path) -> None:
             connection.execute("PRAGMA journal_mode = WAL")
     except sqlite3.DatabaseError as error:
         raise _unusable(path, error) from error
-    with closing(open_record(path)):
+    with closing(open_log(path)):
         return
 
 
-def open_record(path: Path, read_only: bool = False) -> sqlite3.Connection:
+def open_log(path: Path, read_only: bool = False) -> sqlite3.Connection:
     """Open an existing record; the caller closes it.
 
     Raises:

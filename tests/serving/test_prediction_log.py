@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from lesionlens.core.errors import ArtifactError, StorageError
-from lesionlens.serving.answers import pack_maps, unpack_maps
+from lesionlens.serving.entries import pack_maps, unpack_maps
 from lesionlens.serving.history import Filter, History
 from lesionlens.serving.identifiers import Identifiers
+from lesionlens.serving.prediction_log import LogEntry, PredictionLog, insert_prediction, insert_review, open_log, timestamp
 from lesionlens.serving.problems import Problem
-from lesionlens.serving.record import Entry, Record, insert_answer, insert_review, open_record, timestamp
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -23,13 +23,15 @@ def entry(number=0, *, who="local", outcome="diagnosis", diagnosis="mel", file_n
     id_ = Identifiers().new(int(moment.timestamp() * 1000))
     maps, shape = pack_maps(np.full((2, 3, 3), float(number), dtype=np.float32))
     text = f'{{"id":"{id_}","number":{number},"review":null}}'
-    return Entry(id_, timestamp(moment), f"req-{number}", who, "b", sha256, file_name, outcome, diagnosis, text, maps, shape, {})
+    return LogEntry(
+        id_, timestamp(moment), f"req-{number}", who, "b", sha256, file_name, outcome, diagnosis, text, maps, shape, {}
+    )
 
 
 def write(path, *entries):
-    record = Record(path)
+    record = PredictionLog(path)
     for one in entries:
-        record.submit(lambda connection, one=one: insert_answer(connection, one)).result()
+        record.submit(lambda connection, one=one: insert_prediction(connection, one)).result()
     record.close()
     return list(entries)
 
@@ -51,21 +53,21 @@ def test_what_is_written_is_read(path):
 
 
 def test_it_is_durable_and_private(path):
-    record = Record(path)
-    record.submit(lambda connection: insert_answer(connection, entry())).result()
+    record = PredictionLog(path)
+    record.submit(lambda connection: insert_prediction(connection, entry())).result()
     mode = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
     assert mode == {"record.sqlite": 0o600, "record.sqlite-wal": 0o600, "record.sqlite-shm": 0o600}
-    with closing(open_record(path)) as connection:
+    with closing(open_log(path)) as connection:
         assert connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
         assert connection.execute("PRAGMA synchronous").fetchone()[0] == 2  # FULL
     record.close()
 
 
 def test_what_waits_is_written_in_one_commit(path):
-    record = Record(path)
+    record = PredictionLog(path)
     blocked = record.submit(lambda connection: time.sleep(0.2))
-    with closing(open_record(path, read_only=True)) as reader:
-        results = [record.submit(partial(insert_answer, entry=entry(number))) for number in range(50)]
+    with closing(open_log(path, read_only=True)) as reader:
+        results = [record.submit(partial(insert_prediction, entry=entry(number))) for number in range(50)]
         blocked.result()
         for result in results:
             result.result()
@@ -74,12 +76,12 @@ def test_what_waits_is_written_in_one_commit(path):
 
 
 def test_a_mistake_in_one_operation_hurts_no_other(path):
-    record = Record(path)
+    record = PredictionLog(path)
 
     def mistaken(connection):
         raise KeyError("oops")
 
-    futures = [record.submit(mistaken), record.submit(lambda connection: insert_answer(connection, entry(1)))]
+    futures = [record.submit(mistaken), record.submit(lambda connection: insert_prediction(connection, entry(1)))]
     with pytest.raises(KeyError):
         futures[0].result()
     assert futures[1].result() is None
@@ -87,7 +89,7 @@ def test_a_mistake_in_one_operation_hurts_no_other(path):
 
 
 def test_a_full_disk_refuses_and_recovers(path):
-    record = Record(path)
+    record = PredictionLog(path)
 
     def cap(pages):
         return record.submit(lambda connection: connection.execute(f"PRAGMA max_page_count = {pages}").fetchone()[0]).result()
@@ -95,19 +97,19 @@ def test_a_full_disk_refuses_and_recovers(path):
     pages = cap(1)  # SQLite takes the size that the file has as the least
     big = entry(1)._replace(answer="x" * 200_000)
     with pytest.raises(Problem) as found:
-        record.submit(lambda connection: insert_answer(connection, big)).result()
+        record.submit(lambda connection: insert_prediction(connection, big)).result()
     assert (found.value.code, found.value.status) == ("record_unwritable", 507)
     assert record.failure == "SQLITE_FULL"
     cap(pages + 10_000)
-    record.submit(lambda connection: insert_answer(connection, big)).result()
+    record.submit(lambda connection: insert_prediction(connection, big)).result()
     record.close()
-    with closing(open_record(path)) as connection:
+    with closing(open_log(path)) as connection:
         assert connection.execute("SELECT count(*) FROM answers").fetchone()[0] == 1
 
 
 def test_reviews_are_all_kept_and_the_newest_shows(path):
     (one,) = write(path, entry())
-    record = Record(path)
+    record = PredictionLog(path)
     for conclusion in ("nv", "mel"):
         review = {"conclusion": conclusion, "note": "<script>", "reviewer": "dr", "created": timestamp()}
         assert record.submit(lambda connection, r=review: insert_review(connection, one.id, "q", r)).result()
@@ -116,7 +118,7 @@ def test_reviews_are_all_kept_and_the_newest_shows(path):
     history = History(path)
     assert history.answer(one.id)["review"]["conclusion"] == "mel"
     history.close()
-    with closing(open_record(path)) as connection:
+    with closing(open_log(path)) as connection:
         assert connection.execute("SELECT count(*) FROM reviews").fetchone()[0] == 2
 
 
@@ -170,10 +172,10 @@ def test_another_file_is_no_record(path, content):
     path.write_bytes(content)
     if content:
         with pytest.raises(ArtifactError, match="readable as a record"):
-            Record(path)
+            PredictionLog(path)
         assert path.read_bytes() == content
     else:
-        Record(path).close()  # an empty file becomes one
+        PredictionLog(path).close()  # an empty file becomes one
 
 
 def test_another_database_is_left_alone(path):
@@ -181,29 +183,29 @@ def test_another_database_is_left_alone(path):
         connection.execute("CREATE TABLE patients (name)")
         connection.commit()
     with pytest.raises(ArtifactError, match="no record of lesionlens"):
-        Record(path)
+        PredictionLog(path)
     with closing(sqlite3.connect(path)) as connection:
         assert [row[0] for row in connection.execute("SELECT name FROM sqlite_master")] == ["patients"]
 
 
 def test_another_version_is_told(path):
-    Record(path).close()
+    PredictionLog(path).close()
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA user_version = 7")
     with pytest.raises(ArtifactError, match="version 7; this lesionlens writes version 1"):
-        Record(path)
+        PredictionLog(path)
 
 
 def test_a_missing_record_is_not_made_by_reading(path):
     with pytest.raises(ArtifactError, match="there is no record"):
-        open_record(path, read_only=True)
+        open_log(path, read_only=True)
     assert not path.exists()
 
 
 def test_a_place_that_may_not_be_written(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="choose another --record"):
-        Record(tmp_path / "file" / "record.sqlite")
+        PredictionLog(tmp_path / "file" / "record.sqlite")
 
 
 def test_maps_are_small_and_close():

@@ -13,14 +13,14 @@ import numpy as np
 
 from lesionlens.bundle.prediction import Prediction
 from lesionlens.serving.messages import Buffer
-from lesionlens.serving.record import Entry, timestamp
+from lesionlens.serving.prediction_log import LogEntry, timestamp
 
 SCHEMA = "1"
 MAP_TYPE = "<f2"  # half floats: three digits, more than a colour shows
 
 
 @dataclass(frozen=True)
-class Asked:
+class Submission:
     """What is known of a request before it is answered.
 
     Attributes:
@@ -28,7 +28,7 @@ class Asked:
         request_id: of the request.
         who: name of the token.
         file_name: as sent, or None.
-        frame: asked for.
+        frame: submission for.
         data: the uploaded bytes.
         received: when they were here, UTC.
     """
@@ -42,24 +42,24 @@ class Asked:
     received: datetime
 
 
-def entry_of(asked: Asked, prediction: Prediction, expires: str | None) -> Entry:
+def log_entry(submission: Submission, prediction: Prediction, expires: str | None) -> LogEntry:
     """What is recorded of a prediction; its `answer` is what the client gets, byte for byte.
 
     Args:
-        asked: the request.
+        submission: the request.
         prediction: of its image.
         expires: when the image's overlay is gone; None: it stays.
     """
-    sha256 = hashlib.sha256(asked.data).hexdigest()
-    created = timestamp(asked.received)
+    sha256 = hashlib.sha256(submission.data).hexdigest()
+    created = timestamp(submission.received)
     has_maps = prediction.maps is not None
-    body = prediction.to_json(total_ms=1000 * (datetime.now(UTC) - asked.received).total_seconds())
+    body = prediction.to_json(total_ms=1000 * (datetime.now(UTC) - submission.received).total_seconds())
     answer = {
         "schema": SCHEMA,
-        "id": asked.id,
-        "request_id": asked.request_id,
+        "id": submission.id,
+        "request_id": submission.request_id,
         "created": created,
-        "file_name": asked.file_name,
+        "file_name": submission.file_name,
         "input_sha256": sha256,
         **body,
         "maps": {"codes": list(prediction.labels.codes) if has_maps else [], "available": has_maps, "expires": expires},
@@ -67,8 +67,8 @@ def entry_of(asked: Asked, prediction: Prediction, expires: str | None) -> Entry
     }
     text = json.dumps(answer, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     maps, shape = pack_maps(prediction.maps)
-    return Entry(
-        *(asked.id, created, asked.request_id, asked.who, prediction.bundle.id, sha256, asked.file_name),
+    return LogEntry(
+        *(submission.id, created, submission.request_id, submission.who, prediction.bundle.id, sha256, submission.file_name),
         *(body["outcome"], body["diagnosis"], text, maps, shape, body["timings_ms"]),
     )
 
