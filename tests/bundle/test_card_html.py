@@ -26,7 +26,7 @@ def test_what_a_card_is_made_of():
     text = "# light\n\n**Not a device.**\n\n## Use\n- For: `x`\n- Not for: *y*\n\n## Data\n| code | n |\n|---|---|\n| mel | 3 |\n"
     assert card_html(text).replace("\n", "") == (
         "<h3>light</h3><p><strong>Not a device.</strong></p><h4>Use</h4><ul><li>For: <code>x</code></li>"
-        "<li>Not for: <em>y</em></li></ul><h4>Data</h4><table><thead><tr><th>code</th><th>n</th></tr></thead>"
+        '<li>Not for: <em>y</em></li></ul><h4>Data</h4><table><thead><tr><th scope="col">code</th><th scope="col">n</th></tr></thead>'
         "<tbody><tr><td>mel</td><td>3</td></tr></tbody></table>"
     )
 
@@ -50,7 +50,7 @@ def test_a_bundle_carries_its_card_as_html(small_bundle):
     html = (small_bundle / CARD_HTML_FILE).read_text()
     assert CARD_HTML_FILE in bundle.files
     assert read_card_html(bundle) == html == card_html((small_bundle / "card.md").read_text())
-    for part in ("<h3>small</h3>", "<h4>Licences</h4>", "<table>", "<th>diagnosis</th>"):
+    for part in ("<h3>small</h3>", "<h4>Licences</h4>", "<table>", '<th scope="col">diagnosis</th>'):
         assert part in html
 
 
@@ -71,7 +71,9 @@ def test_bundles_without_it_are_rendered(small_bundle, tmp_path):
     assert read_card_html(bundle) == (small_bundle / CARD_HTML_FILE).read_text()
 
 
-@pytest.mark.parametrize("html", ["<p onclick=x>", "<P>", "<script>", "<p", "a <", "</p >", '<a href="x">', "<!-- -->", "<p/>"])
+@pytest.mark.parametrize(
+    "html", ["<p onclick=x>", "<th scope=row>", "<P>", "<script>", "<p", "a <", "</p >", '<a href="x">', "<!-- -->", "<p/>"]
+)
 def test_a_stranger_s_html_is_refused(small_bundle, tmp_path, html):
     with pytest.raises(BundleError, match="do not trust this bundle"):
         read_card_html(changed(small_bundle, tmp_path, f"<p>good</p>{html}"))

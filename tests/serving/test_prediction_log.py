@@ -18,13 +18,13 @@ from lesionlens.serving.problems import Problem
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def entry(number=0, *, who="local", outcome="diagnosis", diagnosis="mel", file_name=None, moment=None, sha256="0" * 64):
+def entry(number=0, *, token_name="local", outcome="diagnosis", diagnosis="mel", file_name=None, moment=None, sha256="0" * 64):
     moment = moment or START + timedelta(hours=number)
     id_ = Identifiers().new(int(moment.timestamp() * 1000))
     maps, shape = pack_maps(np.full((2, 3, 3), float(number), dtype=np.float32))
     text = f'{{"id":"{id_}","number":{number},"review":null}}'
     return LogEntry(
-        id_, timestamp(moment), f"req-{number}", who, "b", sha256, file_name, outcome, diagnosis, text, maps, shape, {}
+        id_, timestamp(moment), f"req-{number}", token_name, "b", sha256, file_name, outcome, diagnosis, text, maps, shape, {}
     )
 
 
@@ -44,10 +44,10 @@ def path(tmp_path):
 def test_what_is_written_is_read(path):
     (one,) = write(path, entry(3))
     history = History(path)
-    assert history.answer(one.id) == {"id": one.id, "number": 3, "review": None}
+    assert history.prediction(one.id) == {"id": one.id, "number": 3, "review": None}
     assert (history.maps(one.id).maps == 3).all()
     with pytest.raises(Problem) as found:
-        history.answer(Identifiers().new())
+        history.prediction(Identifiers().new())
     assert found.value.code == "prediction_not_found"
     history.close()
 
@@ -95,7 +95,7 @@ def test_a_full_disk_refuses_and_recovers(path):
         return record.submit(lambda connection: connection.execute(f"PRAGMA max_page_count = {pages}").fetchone()[0]).result()
 
     pages = cap(1)  # SQLite takes the size that the file has as the least
-    big = entry(1)._replace(answer="x" * 200_000)
+    big = entry(1)._replace(body="x" * 200_000)
     with pytest.raises(Problem) as found:
         record.submit(lambda connection: insert_prediction(connection, big)).result()
     assert (found.value.code, found.value.status) == ("record_unwritable", 507)
@@ -116,7 +116,7 @@ def test_reviews_are_all_kept_and_the_newest_shows(path):
     assert not record.submit(lambda connection: insert_review(connection, Identifiers().new(), "q", review)).result()
     record.close()
     history = History(path)
-    assert history.answer(one.id)["review"]["conclusion"] == "mel"
+    assert history.prediction(one.id)["review"]["conclusion"] == "mel"
     history.close()
     with closing(open_log(path)) as connection:
         assert connection.execute("SELECT count(*) FROM reviews").fetchone()[0] == 2
@@ -126,7 +126,7 @@ def test_pages_and_filters(path):
     entries = write(
         path,
         entry(0, outcome="not_sure", diagnosis=None, file_name="Anna_100%.jpg"),
-        entry(1, diagnosis="nv", who="other"),
+        entry(1, diagnosis="nv", token_name="other"),
         entry(2, file_name="anna.jpg"),
         entry(3),
     )
@@ -139,7 +139,7 @@ def test_pages_and_filters(path):
     assert found() == [3, 2, 1, 0]
     assert found(outcome="not_sure") == [0]
     assert found(diagnosis="nv") == [1]
-    assert found(who="other") == [1]
+    assert found(token_name="other") == [1]
     assert found(since=START + timedelta(hours=2)) == [3, 2]
     assert found(until=START + timedelta(hours=2)) == [1, 0]
     assert found(text="ANNA") == [2, 0]
@@ -159,7 +159,7 @@ def test_pages_and_filters(path):
 def test_a_search_that_takes_too_long_is_ended(path, monkeypatch):
     write(path, *(entry(number) for number in range(300)))
     monkeypatch.setattr("lesionlens.serving.history.SEARCH_SECONDS", -1.0)
-    monkeypatch.setattr("lesionlens.serving.history.STEPS_BETWEEN_LOOKS", 10)
+    monkeypatch.setattr("lesionlens.serving.history.CHECK_STEPS", 10)
     history = History(path)
     with pytest.raises(Problem) as found:
         history.page(Filter(text="nothing"), 10)
@@ -171,7 +171,7 @@ def test_a_search_that_takes_too_long_is_ended(path, monkeypatch):
 def test_another_file_is_no_record(path, content):
     path.write_bytes(content)
     if content:
-        with pytest.raises(ArtifactError, match="readable as a record"):
+        with pytest.raises(ArtifactError, match="readable as a prediction log"):
             PredictionLog(path)
         assert path.read_bytes() == content
     else:
@@ -182,7 +182,7 @@ def test_another_database_is_left_alone(path):
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("CREATE TABLE patients (name)")
         connection.commit()
-    with pytest.raises(ArtifactError, match="no record of lesionlens"):
+    with pytest.raises(ArtifactError, match="not a prediction log of lesionlens"):
         PredictionLog(path)
     with closing(sqlite3.connect(path)) as connection:
         assert [row[0] for row in connection.execute("SELECT name FROM sqlite_master")] == ["patients"]
@@ -197,7 +197,7 @@ def test_another_version_is_told(path):
 
 
 def test_a_missing_record_is_not_made_by_reading(path):
-    with pytest.raises(ArtifactError, match="there is no record"):
+    with pytest.raises(ArtifactError, match="there is no prediction log"):
         open_log(path, read_only=True)
     assert not path.exists()
 

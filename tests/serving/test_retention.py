@@ -61,7 +61,7 @@ def test_what_is_old_goes_without_a_trace_and_the_rest_stays(path):
 def test_it_works_beside_a_server_that_writes(path):
     fill(path)
     record = PredictionLog(path)
-    assert retain(path, 30, NOW).answers == 1
+    assert retain(path, 30, NOW).predictions == 1
     record.submit(lambda connection: connection.execute("SELECT 1").fetchone()).result()
     record.close()
 
@@ -77,7 +77,7 @@ def test_an_old_image_that_a_new_answer_speaks_of_stays(path):
 
 
 def test_arguments(path):
-    with pytest.raises(ArtifactError, match="there is no record"):
+    with pytest.raises(ArtifactError, match="there is no prediction log"):
         retain(path, 30)
     for days in (0, -1, 40_000):
         with pytest.raises(RecipeError, match="days"):

@@ -42,7 +42,7 @@ def test_streams_and_batches_give_what_one_image_at_a_time_gives(small_bundle, t
 
 def test_a_fault_reaches_who_waits_and_nobody_else(small_bundle, tmp_path, lesion_image, monkeypatch):
     worker, predictor = worker_of(small_bundle, tmp_path / "r")
-    original, calls = predictor.answer, []
+    original, calls = predictor.predict_prepared, []
 
     def sometimes(images):
         calls.append(1)
@@ -50,7 +50,7 @@ def test_a_fault_reaches_who_waits_and_nobody_else(small_bundle, tmp_path, lesio
             raise BundleError("NaN")
         return original(images)
 
-    monkeypatch.setattr(predictor, "answer", sometimes)
+    monkeypatch.setattr(predictor, "predict_prepared", sometimes)
     ends = []
     for seed in range(3):
         ends.append(worker.submit(submission(lesion_image(seed)), None))

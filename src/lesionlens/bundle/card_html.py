@@ -15,13 +15,13 @@ from lesionlens.core.errors import BundleError
 CARD_HTML_FILE = "card.html"
 TOP_LEVEL = 3  # of the card's first heading: a page has its own headings above
 RULES = ("heading", "list", "table", "emphasis", "backticks")
-SAFE = re.compile(r"[^<]*(?:</?(?:h[1-6]|p|ul|ol|li|strong|em|code|table|thead|tbody|tr|th|td)>[^<]*)*")
+SAFE = re.compile(r"[^<]*(?:</?(?:h[1-6]|p|ul|ol|li|strong|em|code|table|thead|tbody|tr|th|td)>[^<]*|<th scope=\"col\">[^<]*)*")
 
 
 def card_html(text: str) -> str:
     """Render a card's Markdown: headings, paragraphs, lists, tables, bold, emphasis and code.
 
-    Elements have no attributes. Whatever else the text holds, HTML and links above all, stays the text that it is.
+    The only attribute is the scope of a column's header. Anything else in the text, HTML and links above all, stays text.
 
     >>> card_html("# demo <b>")
     '<h3>demo &lt;b&gt;</h3>\\n'
@@ -29,7 +29,7 @@ def card_html(text: str) -> str:
     parser = MarkdownIt("zero", {"html": False}).enable(RULES)
     tokens = parser.parse(text)
     for token in tokens:
-        token.attrs = {}  # a list that does not start at 1 would have one
+        token.attrs = {"scope": "col"} if token.type == "th_open" else {}  # nor the start of a list, nor a column's style
         if token.tag.startswith("h"):
             token.tag = f"h{min(6, int(token.tag[1]) + TOP_LEVEL - 1)}"
     return str(parser.renderer.render(tokens, parser.options, {}))
@@ -58,7 +58,7 @@ def read_card_html(bundle: Bundle) -> str:
     text = (bundle.path / CARD_HTML_FILE).read_text(encoding="utf-8")
     if not SAFE.fullmatch(text):
         raise BundleError(
-            f"bundle {bundle.path}: {CARD_HTML_FILE} holds HTML that lesionlens does not write (links, scripts or attributes); "
+            f"bundle {bundle.path}: {CARD_HTML_FILE} holds HTML that lesionlens does not write, such as links or scripts; "
             "do not trust this bundle, or export it again"
         )
     return text

@@ -59,7 +59,7 @@ class Predictor:
         batch_size: most images in one pass.
         workers: threads that read and decode ahead. Memory holds at most workers decoded images
             and 2 * batch_size + workers prepared ones.
-        streams: passes at one time, if as many threads call `answer` or `run`; see `Limits`.
+        streams: passes at one time, if as many threads call `predict_prepared` or `run`; see `Limits`.
 
     Raises:
         BundleError: if the bundle is damaged, cannot be run here, or fails its self-test.
@@ -132,23 +132,23 @@ class Predictor:
             waiting.append(item)
             n_images += isinstance(item, Prepared)
             if n_images == self.limits.batch_size or not n_images:
-                yield from self._answer(waiting)
+                yield from self._results(waiting)
                 waiting, n_images = [], 0
-        yield from self._answer(waiting)
+        yield from self._results(waiting)
 
-    def answer(self, images: Sequence[Prepared]) -> list[Prediction]:
-        """Predict images that are decoded and scaled already, in one pass.
+    def predict_prepared(self, images: Sequence[Prepared]) -> list[Prediction]:
+        """Predict images that are already decoded and scaled, in one pass.
 
         Args:
             images: at most the batch size of them, prepared with the bundle's InputSpec.
         """
-        return [found for found in self._answer(list(images)) if isinstance(found, Prediction)]
+        return [result for result in self._results(list(images)) if isinstance(result, Prediction)]
 
     def run(self, images: np.ndarray) -> Outputs:
         """Results for prepared images, uint8 (N, S, S, 3) with N at most the batch size."""
         return self._engine.run(images)
 
-    def _answer(self, items: Sequence[Prepared | Failure]) -> Iterator[Prediction | Failure]:
+    def _results(self, items: Sequence[Prepared | Failure]) -> Iterator[Prediction | Failure]:
         images = [item.pixels for item in items if isinstance(item, Prepared)]
         started = time.perf_counter()
         outputs = self._engine.run(np.stack(images)) if images else None

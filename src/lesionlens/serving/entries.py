@@ -1,4 +1,4 @@
-"""From a prediction to the answer that the client gets and the record keeps."""
+"""From a prediction to its entry in the prediction log and the response."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ MAP_TYPE = "<f2"  # half floats: three digits, more than a colour shows
 
 @dataclass(frozen=True)
 class Submission:
-    """What is known of a request before it is answered.
+    """An uploaded image and its request.
 
     Attributes:
-        id: of the prediction.
+        id: of the prediction to make.
         request_id: of the request.
-        who: name of the token.
+        token_name: of the caller.
         file_name: as sent, or None.
-        frame: submission for.
+        frame: which frame of the file to read.
         data: the uploaded bytes.
-        received: when they were here, UTC.
+        received: when they had arrived, UTC.
     """
 
     id: str
     request_id: str
-    who: str
+    token_name: str
     file_name: str | None
     frame: int
     data: Buffer
@@ -43,43 +43,53 @@ class Submission:
 
 
 def log_entry(submission: Submission, prediction: Prediction, expires: str | None) -> LogEntry:
-    """What is recorded of a prediction; its `answer` is what the client gets, byte for byte.
+    """The log entry of a prediction; its `body` is what the client receives, byte for byte.
 
     Args:
-        submission: the request.
-        prediction: of its image.
-        expires: when the image's overlay is gone; None: it stays.
+        submission: the image.
+        prediction: of that image.
+        expires: when the image is no longer here for overlays; None: it stays.
     """
     sha256 = hashlib.sha256(submission.data).hexdigest()
     created = timestamp(submission.received)
     has_maps = prediction.maps is not None
-    body = prediction.to_json(total_ms=1000 * (datetime.now(UTC) - submission.received).total_seconds())
-    answer = {
+    common = prediction.to_json(total_ms=1000 * (datetime.now(UTC) - submission.received).total_seconds())
+    body = {
         "schema": SCHEMA,
         "id": submission.id,
         "request_id": submission.request_id,
         "created": created,
         "file_name": submission.file_name,
         "input_sha256": sha256,
-        **body,
+        **common,
         "maps": {"codes": list(prediction.labels.codes) if has_maps else [], "available": has_maps, "expires": expires},
         "review": None,
     }
-    text = json.dumps(answer, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     maps, shape = pack_maps(prediction.maps)
     return LogEntry(
-        *(submission.id, created, submission.request_id, submission.who, prediction.bundle.id, sha256, submission.file_name),
-        *(body["outcome"], body["diagnosis"], text, maps, shape, body["timings_ms"]),
+        id=submission.id,
+        created=created,
+        request_id=submission.request_id,
+        token_name=submission.token_name,
+        bundle_id=prediction.bundle.id,
+        input_sha256=sha256,
+        file_name=submission.file_name,
+        outcome=common["outcome"],
+        diagnosis=common["diagnosis"],
+        body=json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")),
+        maps=maps,
+        map_shape=shape,
+        timings_ms=common["timings_ms"],
     )
 
 
 def expiry(received: datetime, minutes: float) -> str:
-    """When an image that is in memory only is gone."""
+    """When an image that is only in memory is dropped."""
     return timestamp(received + timedelta(minutes=minutes))
 
 
 def pack_maps(maps: np.ndarray | None) -> tuple[bytes | None, str | None]:
-    """Heat maps, float32 (K, h, w), as few bytes, and their shape as text."""
+    """Heat maps, float32 (K, h, w), compressed, and their shape as text."""
     if maps is None:
         return None, None
     halves = np.clip(maps, 0, np.finfo(np.float16).max).astype(MAP_TYPE)
@@ -87,7 +97,7 @@ def pack_maps(maps: np.ndarray | None) -> tuple[bytes | None, str | None]:
 
 
 def unpack_maps(data: bytes, shape: str) -> np.ndarray:
-    """What `pack_maps` packed, float32 (K, h, w)."""
+    """The maps that `pack_maps` compressed, float32 (K, h, w)."""
     sides = [int(side) for side in shape.split(",")]
     values = np.frombuffer(zlib.decompress(data, bufsize=2 * math.prod(sides)), dtype=MAP_TYPE)
     return values.reshape(sides).astype(np.float32)
