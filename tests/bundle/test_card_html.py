@@ -26,8 +26,8 @@ def test_what_a_card_is_made_of():
     text = "# light\n\n**Not a device.**\n\n## Use\n- For: `x`\n- Not for: *y*\n\n## Data\n| code | n |\n|---|---|\n| mel | 3 |\n"
     assert card_html(text).replace("\n", "") == (
         "<h3>light</h3><p><strong>Not a device.</strong></p><h4>Use</h4><ul><li>For: <code>x</code></li>"
-        '<li>Not for: <em>y</em></li></ul><h4>Data</h4><table><thead><tr><th scope="col">code</th><th scope="col">n</th></tr></thead>'
-        "<tbody><tr><td>mel</td><td>3</td></tr></tbody></table>"
+        '<li>Not for: <em>y</em></li></ul><h4>Data</h4><table><thead><tr><th scope="col">code</th><th scope="col">n</th>'
+        "</tr></thead><tbody><tr><td>mel</td><td>3</td></tr></tbody></table>"
     )
 
 
