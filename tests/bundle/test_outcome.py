@@ -60,7 +60,7 @@ def test_not_usable_names_every_reason_and_no_diagnosis():
 
 def test_what_is_missing_is_said():
     assert "no gate" in explanation_text(NEVUS, HAM10000, None, DECISION)
-    assert 'no calibrated answer "not sure": 3 lesions with melanoma are too few.' in explanation_text(
+    assert 'no calibrated outcome "not sure": 3 lesions with melanoma are too few.' in explanation_text(
         NEVUS, HAM10000, GOOD, NONE
     )
     assert "exported without one" in explanation_text(NEVUS, HAM10000, GOOD, None)

@@ -101,7 +101,7 @@ def test_too_few_melanomas_are_said_in_every_answer(predictor, paths):
     (prediction,) = predictor.predict(paths[:1])
     usable = dataclasses.replace(prediction, gate_result=None)
     assert usable.outcome == "diagnosis"
-    assert 'no calibrated answer "not sure"' in usable.explanation
+    assert 'no calibrated outcome "not sure"' in usable.explanation
 
 
 def test_a_bundle_from_before_there_were_gates(small_bundle, paths, tmp_path):

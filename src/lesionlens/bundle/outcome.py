@@ -1,4 +1,4 @@
-"""The answer for one image: a diagnosis, "not sure", or "not usable", and one sentence that says why."""
+"""The outcome for one image: a diagnosis, "not sure", or "not usable", and a text that explains it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ NOT_CHECKED = "This bundle has no gate, so whether the image is usable at all wa
 
 
 def outcome_of(probabilities: np.ndarray, labels: LabelSet, gate_result: GateResult | None, decision: Decision | None) -> str:
-    """Which of the three answers it is.
+    """Which of the three outcomes applies.
 
     Args:
         probabilities: calibrated, (K,).
         labels: the diagnoses.
-        gate_result: of the gate; None if the bundle has none, then nothing is "not usable".
-        decision: the third answer; None if the bundle has none, then nothing is "not sure".
+        gate_result: None if the bundle has no gate; then nothing is "not usable".
+        decision: None if the bundle has no threshold; then nothing is "not sure".
     """
     if gate_result is not None and not gate_result.usable:
         return NOT_USABLE
@@ -31,7 +31,7 @@ def outcome_of(probabilities: np.ndarray, labels: LabelSet, gate_result: GateRes
 def explanation_text(
     probabilities: np.ndarray, labels: LabelSet, gate_result: GateResult | None, decision: Decision | None
 ) -> str:
-    """The answer in words, for people; arguments as for `outcome_of`."""
+    """The outcome in words, for people; arguments as for `outcome_of`."""
     outcome = outcome_of(probabilities, labels, gate_result, decision)
     if outcome == NOT_USABLE:
         assert gate_result is not None
@@ -60,7 +60,7 @@ def _caution(decision: Decision | None) -> str:
     if decision is not None and decision.threshold is not None:
         return ""
     why = "it was exported without one" if decision is None else decision.reason
-    return f' This bundle has no calibrated answer "not sure": {why}.'
+    return f' This bundle has no calibrated outcome "not sure": {why}.'
 
 
 def _words(probability: float) -> str:
