@@ -27,8 +27,9 @@ from lesionlens.bundle.bundle import WEIGHTS_FILE, Bundle, open_bundle
 from lesionlens.bundle.decision import Decision
 from lesionlens.bundle.gate import CHECKS, Gate
 from lesionlens.bundle.outcome import DIAGNOSIS, NOT_SURE, NOT_USABLE
+from lesionlens.bundle.prediction import Failure, Prediction
 from lesionlens.bundle.quality import measure_quality
-from lesionlens.bundle.runtime import Failure, Prediction, Predictor
+from lesionlens.bundle.runtime import Predictor
 from lesionlens.bundle.sources import image_paths
 from lesionlens.core.artifact import write_json
 from lesionlens.core.run import Run
@@ -90,8 +91,8 @@ def chosen_on(dataset: Dataset, bundle: Bundle, count: int) -> dict[str, Any]:
 
 def _rejected_pixels(gate: Gate, images: np.ndarray, features: np.ndarray) -> dict[str, Any]:
     side = images.shape[1]
-    verdicts = [gate.check((2 * side, 2 * side), image, row) for image, row in zip(images, features, strict=True)]
-    return {"rejected": float(np.mean([not v.usable for v in verdicts])), "reasons": _reasons(verdicts)}
+    gate_results = [gate.check((2 * side, 2 * side), image, row) for image, row in zip(images, features, strict=True)]
+    return {"rejected": float(np.mean([not result.usable for result in gate_results])), "reasons": _reasons(gate_results)}
 
 
 def reported_on(dataset: Dataset, bundle: Bundle, variant: str, data: Path) -> dict[str, Any]:
@@ -123,16 +124,16 @@ def _answers(predictor: Predictor, paths: list[Path]) -> list[Prediction]:
 
 def _counts(answers: list[Prediction]) -> dict[str, Any]:
     outcomes = Counter(answer.outcome for answer in answers)
-    verdicts = [answer.verdict for answer in answers if answer.verdict is not None]
+    gate_results = [answer.gate_result for answer in answers if answer.gate_result is not None]
     return {
         "n_images": len(answers),
         "outcomes": {o: outcomes[o] for o in (DIAGNOSIS, NOT_SURE, NOT_USABLE)},
-        "reasons": _reasons(verdicts),
+        "reasons": _reasons(gate_results),
     }
 
 
-def _reasons(verdicts: list[Any]) -> dict[str, int]:
-    counted = Counter(code for verdict in verdicts for code in verdict.reasons)
+def _reasons(gate_results: list[Any]) -> dict[str, int]:
+    counted = Counter(code for result in gate_results for code in result.reasons)
     return {code: counted[code] for code in CHECKS}
 
 

@@ -63,26 +63,31 @@ def rows_of(heading: str) -> list[tuple[str, ...]]:
     return [tuple(cell.strip() for cell in line.strip("|").split("|")) for line in lines[2:]]
 
 
-def test_defaults_of_the_limits() -> None:
-    from lesionlens.data.dicom.elements import MAX_ELEMENTS, MAX_INFLATED_BYTES
+DICOM_LIMITS = (
+    "reads of a DICOM header (two to four for an element in a sequence, one for another), bytes of it, bytes it inflates to"
+)
 
+
+def test_defaults_of_the_limits() -> None:
     from lesionlens.data.decoding_rules import MAX_SCANNED
-    from lesionlens.serving import protocol
+    from lesionlens.data.dicom.header import MAX_HEADER_BYTES, MAX_INFLATED_BYTES, MAX_READS
+    from lesionlens.serving.boundary import REQUESTS
+    from lesionlens.serving.guard import HEAD_BYTES
     from lesionlens.serving.settings import MIB, ServingSettings
 
     settings = ServingSettings(Path("bundle"), Path("record"))
     assert {what: default for what, default, *_ in rows_of("Limits")} == {
         "bytes of a file": f"{settings.upload_bytes / MIB:g} MiB",
-        "pixels, read in the header before decoding": f"{settings.pixels / 1e6:g} million",
+        "pixels, read from the header before decoding": f"{settings.pixels / 1e6:g} million",
         "memory to decode one image": f"{settings.decode_bytes / MIB:g} MiB",
         "processor time to decode one image": f"{settings.decode_seconds:g} s",
         "scans x pixels of a JPEG": f"{MAX_SCANNED / 1e6:g} million",
-        "elements of a DICOM file, bytes it inflates to": f"{MAX_ELEMENTS:,}; {MAX_INFLATED_BYTES / 1e6:g} MB",
-        "time for a head, size of a head": f"{protocol.HEAD_SECONDS:g} s, {protocol.HEAD_BYTES / 1024:g} KiB",
-        "time for a request": f"{settings.upload_seconds:g} s",
-        "connections": f"{protocol.CONNECTIONS}",
+        DICOM_LIMITS: f"{MAX_READS:,}; {MAX_HEADER_BYTES / MIB:g} MiB; {MAX_INFLATED_BYTES / 1e6:g} MB",
+        "address and headers": f"{HEAD_BYTES / 1024:g} KiB",
+        "time for a body to arrive": f"{settings.upload_seconds:g} s",
+        "requests at once": f"{REQUESTS}",
         "predictions at once, and waiting": f"{settings.max_active}, {settings.queue}",
-        "predictions a minute and token": f"{settings.rate}",
+        "predictions per minute and token": f"{settings.rate}",
     }
 
 

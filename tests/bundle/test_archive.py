@@ -8,7 +8,8 @@ from lesionlens.bundle import archive
 from lesionlens.bundle.archive import Overlays, predict_archive
 from lesionlens.bundle.bundle import open_bundle
 from lesionlens.bundle.picture import heat_map
-from lesionlens.bundle.runtime import Failure, Prediction, Predictor
+from lesionlens.bundle.prediction import Failure, Prediction
+from lesionlens.bundle.runtime import Predictor
 from lesionlens.core.errors import BundleError, DataError
 from lesionlens.data.index import read_index
 

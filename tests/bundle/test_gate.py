@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from lesionlens.bundle.bundle import open_bundle, read_bundle, write_facts
-from lesionlens.bundle.gate import CHECKS, GATE_FILE, FeatureGaussian, Gate, Verdict, unit_length
+from lesionlens.bundle.gate import CHECKS, GATE_FILE, FeatureGaussian, Gate, GateResult, unit_length
 from lesionlens.core.errors import BundleError
 
 GAUSSIAN = FeatureGaussian(
@@ -36,11 +36,11 @@ def test_length_is_one_or_nothing(features):
 
 
 def test_a_good_image_passes():
-    verdict = Gate(GAUSSIAN, LIMITS).check((600, 450), GREY, np.array([3, 4, 0], np.float32))
-    assert verdict.usable
-    assert verdict.reasons == ()
-    assert verdict.measures.keys() == {check.measure for check in CHECKS.values()}
-    assert json.loads(json.dumps(verdict.to_json()))["reasons"] == []
+    gate_result = Gate(GAUSSIAN, LIMITS).check((600, 450), GREY, np.array([3, 4, 0], np.float32))
+    assert gate_result.usable
+    assert gate_result.reasons == ()
+    assert gate_result.measures.keys() == {check.measure for check in CHECKS.values()}
+    assert json.loads(json.dumps(gate_result.to_json()))["reasons"] == []
 
 
 @pytest.mark.parametrize(
@@ -55,16 +55,16 @@ def test_a_good_image_passes():
     ],
 )
 def test_every_check_has_its_image(code, size, pixels, features):
-    verdict = Gate(GAUSSIAN, LIMITS).check(size, pixels, np.array(features, np.float32))
-    assert verdict.reasons == (code,)
-    assert not verdict.usable
-    assert verdict.to_json()["reasons"] == [{"code": code, "text": CHECKS[code].text}]
+    gate_result = Gate(GAUSSIAN, LIMITS).check(size, pixels, np.array(features, np.float32))
+    assert gate_result.reasons == (code,)
+    assert not gate_result.usable
+    assert gate_result.to_json()["reasons"] == [{"code": code, "text": CHECKS[code].text}]
 
 
 def test_all_reasons_are_given():
-    verdict = Gate(GAUSSIAN, LIMITS).check((50, 60), np.zeros((32, 32, 3), np.uint8), np.array([0, 0, 1], np.float32))
-    assert verdict.reasons == ("too_small", "blurred", "too_dark", "not_dermoscopic")
-    assert len(verdict.texts) == 4
+    gate_result = Gate(GAUSSIAN, LIMITS).check((50, 60), np.zeros((32, 32, 3), np.uint8), np.array([0, 0, 1], np.float32))
+    assert gate_result.reasons == ("too_small", "blurred", "too_dark", "not_dermoscopic")
+    assert len(gate_result.texts) == 4
 
 
 def test_on_the_threshold_is_usable():
@@ -180,6 +180,6 @@ def test_thresholds_that_are_no_numbers(copy):
 
 
 def test_a_verdict_in_words():
-    verdict = Verdict(False, ("blurred", "too_dark"), {"sharpness": 1.23456789})
-    assert "out of focus" in verdict.texts[0]
-    assert verdict.to_json()["measures"] == {"sharpness": 1.2346}
+    gate_result = GateResult(False, ("blurred", "too_dark"), {"sharpness": 1.23456789})
+    assert "out of focus" in gate_result.texts[0]
+    assert gate_result.to_json()["measures"] == {"sharpness": 1.2346}

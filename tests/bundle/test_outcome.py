@@ -2,12 +2,21 @@ import numpy as np
 import pytest
 
 from lesionlens.bundle.decision import Decision
-from lesionlens.bundle.gate import Verdict
-from lesionlens.bundle.outcome import DIAGNOSIS, NOT_SURE, NOT_USABLE, OUTCOMES, _words, explain, malignant_share, outcome_of
+from lesionlens.bundle.gate import GateResult
+from lesionlens.bundle.outcome import (
+    DIAGNOSIS,
+    NOT_SURE,
+    NOT_USABLE,
+    OUTCOMES,
+    _words,
+    explanation_text,
+    malignant_share,
+    outcome_of,
+)
 from lesionlens.core.labels import HAM10000
 
 NEVUS = np.array([0.0, 0.0, 0.05, 0.0, 0.15, 0.8, 0.0], np.float32)
-GOOD, BAD = Verdict(True, (), {}), Verdict(False, ("blurred", "too_dark"), {})
+GOOD, BAD = GateResult(True, (), {}), GateResult(False, ("blurred", "too_dark"), {})
 DECISION, NONE = Decision(("mel",), 0.95, 0.1), Decision(("mel",), 0.95, None, "3 lesions with melanoma are too few")
 
 
@@ -16,7 +25,7 @@ def test_there_are_three():
 
 
 @pytest.mark.parametrize(
-    ("verdict", "decision", "outcome"),
+    ("gate_result", "decision", "outcome"),
     [
         (GOOD, Decision(("mel",), 0.95, 0.2), DIAGNOSIS),
         (GOOD, DECISION, NOT_SURE),
@@ -27,32 +36,34 @@ def test_there_are_three():
         (GOOD, NONE, DIAGNOSIS),
     ],
 )
-def test_the_gate_comes_first(verdict, decision, outcome):
-    assert outcome_of(NEVUS, HAM10000, verdict, decision) == outcome
+def test_the_gate_comes_first(gate_result, decision, outcome):
+    assert outcome_of(NEVUS, HAM10000, gate_result, decision) == outcome
 
 
 def test_a_diagnosis_in_words():
-    text = explain(NEVUS, HAM10000, GOOD, Decision(("mel",), 0.95, 0.2))
+    text = explanation_text(NEVUS, HAM10000, GOOD, Decision(("mel",), 0.95, 0.2))
     assert text == "Most probable is Melanocytic nevus (nv) with probability 0.80; malignant diagnoses together 0.15."
 
 
 def test_not_sure_in_words():
-    text = explain(NEVUS, HAM10000, GOOD, DECISION)
+    text = explanation_text(NEVUS, HAM10000, GOOD, DECISION)
     assert text.startswith("Not sure: have a person look. The first choice is Melanocytic nevus (nv) with probability 0.80, but")
     assert "the probability of melanoma is 0.150, not below the threshold 0.1000" in text
 
 
 def test_not_usable_names_every_reason_and_no_diagnosis():
-    text = explain(NEVUS, HAM10000, BAD, DECISION)
+    text = explanation_text(NEVUS, HAM10000, BAD, DECISION)
     assert text.startswith("Not usable, so there is no diagnosis: the image is blurred")
     assert "too dark" in text
     assert "nevus" not in text
 
 
 def test_what_is_missing_is_said():
-    assert "no gate" in explain(NEVUS, HAM10000, None, DECISION)
-    assert 'no calibrated answer "not sure": 3 lesions with melanoma are too few.' in explain(NEVUS, HAM10000, GOOD, NONE)
-    assert "exported without one" in explain(NEVUS, HAM10000, GOOD, None)
+    assert "no gate" in explanation_text(NEVUS, HAM10000, None, DECISION)
+    assert 'no calibrated outcome "not sure": 3 lesions with melanoma are too few.' in explanation_text(
+        NEVUS, HAM10000, GOOD, NONE
+    )
+    assert "exported without one" in explanation_text(NEVUS, HAM10000, GOOD, None)
 
 
 def test_the_malignant_share_stays_within_one():

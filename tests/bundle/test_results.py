@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lesionlens.bundle.decision import Decision
-from lesionlens.bundle.gate import Verdict
+from lesionlens.bundle.gate import GateResult
+from lesionlens.bundle.prediction import BundleVariant, Failure, ImageInfo, Prediction
 from lesionlens.bundle.results import LINES, Csv, JsonLines, ResultFile, Table, row_of
-from lesionlens.bundle.runtime import Failure, Prediction
 from lesionlens.core.errors import ArtifactError, ImageError, StorageError
 from lesionlens.core.labels import HAM10000
 from lesionlens.data.image import InputSpec
@@ -22,34 +22,60 @@ RESUMABLE = {"jsonl": JsonLines(HAM10000), "csv": Csv(HAM10000)}
 NAMES = st.text(st.characters(exclude_characters="\x00", exclude_categories=()), min_size=1, max_size=20)
 
 
+def bundle(id_: str = "b" * 64) -> BundleVariant:
+    return BundleVariant(id_, "light", "int8")
+
+
 def result(
-    name: str = "a.jpg", bundle_id: str = "b" * 64, verdict: Verdict | None = None, decision: Decision | None = None
+    name: str = "a.jpg", bundle_id: str = "b" * 64, gate_result: GateResult | None = None, decision: Decision | None = None
 ) -> dict:
     probabilities = np.array([0.01, 0.02, 0.03, 0.04, 0.6, 0.25, 0.05], np.float32)
-    return row_of(
-        Prediction(name, HAM10000, probabilities, np.zeros(2), None, SPEC, TIMINGS, bundle_id, verdict, decision), bundle_id
+    prediction = Prediction(
+        source=name,
+        image=ImageInfo(600, 450),
+        labels=HAM10000,
+        probabilities=probabilities,
+        features=np.zeros(2),
+        maps=None,
+        spec=SPEC,
+        timings_ms=TIMINGS,
+        bundle=bundle(bundle_id),
+        gate_result=gate_result,
+        decision=decision,
     )
+    return row_of(prediction, prediction.bundle)
 
 
 def failure(name: str, bundle_id: str = "b" * 64) -> dict:
-    return row_of(Failure(name, ImageError(f"{name} is damaged")), bundle_id)
+    return row_of(Failure(name, ImageError(f"{name} is damaged")), bundle(bundle_id))
 
 
 def test_a_row_of_json():
     row = json.loads(JsonLines(HAM10000).line(result()))
-    assert (row["image"], row["diagnosis"], row["malignant_share"]) == ("a.jpg", "mel", 0.63)
-    assert row["probabilities"]["nv"] == 0.25
-    assert row["timings_ms"] == TIMINGS
-    assert json.loads(JsonLines(HAM10000).line(failure("x")))["error"] == "x is damaged"
+    assert (row["source"], row["diagnosis"], row["malignant_share"]) == ("a.jpg", "mel", 0.63)
+    assert row["probabilities"][5] == {"code": "nv", "name": "Melanocytic nevus", "malignant": False, "probability": 0.25}
+    assert row["timings_ms"] == {**TIMINGS, "total": 71.25}
+    assert row["image"] == {"width": 600, "height": 450, "frames": 1, "frame": 0}
+    assert row["bundle"] == {"id": "b" * 64, "name": "light", "variant": "int8"}
+    failed = json.loads(JsonLines(HAM10000).line(failure("x")))
+    assert failed == {"source": "x", "error": "x is damaged", "bundle": row["bundle"]}
+
+
+def test_lines_of_0_1_are_told_apart(tmp_path):
+    path = tmp_path / "old.jsonl"
+    path.write_text('{"image": "a.jpg", "outcome": "diagnosis", "bundle": "%s"}\n' % ("b" * 64))
+    with pytest.raises(ArtifactError, match="form of lesionlens 0.1"):
+        ResultFile(path, JsonLines(HAM10000), "b" * 64)
+    assert path.read_text().count("\n") == 1
 
 
 def test_outcomes_in_every_form():
     """Never a bare label: what is not a diagnosis has none, and an unusable image says why."""
-    unusable = Verdict(False, ("blurred", "too_dark"), {"sharpness": 1.0})
+    unusable = GateResult(False, ("blurred", "too_dark"), {"sharpness": 1.0})
     rows = {
-        "not_sure": result(decision=Decision(("nv",), 0.95, 0.2), verdict=Verdict(True, (), {})),
-        "not_usable": result(verdict=unusable),
-        "diagnosis": result(verdict=Verdict(True, (), {})),
+        "not_sure": result(decision=Decision(("nv",), 0.95, 0.2), gate_result=GateResult(True, (), {})),
+        "not_usable": result(gate_result=unusable),
+        "diagnosis": result(gate_result=GateResult(True, (), {})),
     }
     header = next(csv.reader([Csv(HAM10000).header()]))
     for outcome, row in rows.items():

@@ -13,7 +13,8 @@ from PIL import Image
 from lesionlens.bundle import engines, runtime
 from lesionlens.bundle.bundle import open_bundle, read_bundle, write_facts
 from lesionlens.bundle.decision import Decision
-from lesionlens.bundle.runtime import Failure, Prediction, Predictor, choose
+from lesionlens.bundle.prediction import BundleVariant, Failure, ImageInfo, Prediction
+from lesionlens.bundle.runtime import Predictor, choose
 from lesionlens.core.errors import BundleError, ImageError, RecipeError
 from lesionlens.data.image import centre_crop, open_image, prepare
 from lesionlens.data.index import read_index
@@ -56,8 +57,9 @@ def test_what_a_prediction_says(predictor, paths):
     assert prediction.malignant_share == pytest.approx(by_code["akiec"] + by_code["bcc"] + by_code["mel"], abs=1e-6)
     assert prediction.timings_ms.keys() == {"decode", "resize", "network"}
     assert all(value > 0 for value in prediction.timings_ms.values())
-    assert prediction.bundle_id == predictor.bundle.id
-    assert prediction.to_json()["image"] == str(paths[0])
+    assert prediction.bundle == BundleVariant(predictor.bundle.id, "small", "fp32")
+    assert prediction.image == ImageInfo(96, 72, frames=1, frame=0)
+    assert prediction.source == str(paths[0])
 
 
 def test_what_the_gate_is_told(predictor, paths, monkeypatch):
@@ -76,9 +78,9 @@ def test_an_unusable_image_has_reasons_and_no_diagnosis(predictor, tmp_path):
     Image.new("RGB", (96, 72), (3, 2, 2)).save(tmp_path / "night.png")
     (prediction,) = predictor.predict([tmp_path / "night.png"])
     assert prediction.outcome == "not_usable"
-    assert {"blurred", "too_dark"} <= set(prediction.verdict.reasons)
+    assert {"blurred", "too_dark"} <= set(prediction.gate_result.reasons)
     row = prediction.to_json()
-    assert (row["outcome"], row["diagnosis"], row["malignant_share"], row["probabilities"]) == ("not_usable", None, None, {})
+    assert (row["outcome"], row["diagnosis"], row["malignant_share"], row["probabilities"]) == ("not_usable", None, None, [])
     assert not row["gate"]["usable"]
     assert row["explanation"].startswith("Not usable")
 
@@ -86,10 +88,10 @@ def test_an_unusable_image_has_reasons_and_no_diagnosis(predictor, tmp_path):
 def test_not_sure_is_no_diagnosis_but_keeps_the_probabilities(predictor, paths):
     (prediction,) = predictor.predict(paths[:1])
     watched = tuple(code for code in predictor.bundle.labels.codes if code != prediction.first.code)
-    unsure = dataclasses.replace(prediction, verdict=None, decision=Decision(watched, 0.95, 0.0))
+    unsure = dataclasses.replace(prediction, gate_result=None, decision=Decision(watched, 0.95, 0.0))
     row = unsure.to_json()
     assert (row["outcome"], row["diagnosis"], row["gate"]) == ("not_sure", None, None)
-    assert sum(row["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+    assert sum(each["probability"] for each in row["probabilities"]) == pytest.approx(1, abs=1e-5)
     assert row["malignant_share"] is not None
     assert row["explanation"].startswith("Not sure: have a person look")
 
@@ -97,9 +99,9 @@ def test_not_sure_is_no_diagnosis_but_keeps_the_probabilities(predictor, paths):
 def test_too_few_melanomas_are_said_in_every_answer(predictor, paths):
     assert predictor.decision.threshold is None  # the small run has a handful of lesions
     (prediction,) = predictor.predict(paths[:1])
-    usable = dataclasses.replace(prediction, verdict=None)
+    usable = dataclasses.replace(prediction, gate_result=None)
     assert usable.outcome == "diagnosis"
-    assert 'no calibrated answer "not sure"' in usable.explanation
+    assert 'no calibrated outcome "not sure"' in usable.explanation
 
 
 def test_a_bundle_from_before_there_were_gates(small_bundle, paths, tmp_path):
@@ -108,7 +110,7 @@ def test_a_bundle_from_before_there_were_gates(small_bundle, paths, tmp_path):
     left_out = ("format", "id", "files", "gate", "decision")
     write_facts(copy, {key: value for key, value in read_bundle(copy).facts.items() if key not in left_out})
     (prediction,) = Predictor(copy, threads=1).predict(paths[:1])
-    assert prediction.verdict is None
+    assert prediction.gate_result is None
     assert prediction.decision is None
     row = prediction.to_json()
     assert (row["outcome"], row["gate"], row["diagnosis"]) == ("diagnosis", None, prediction.first.code)

@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 from lesionlens.cli.predict import predict
 from lesionlens.core.errors import ArtifactError, BundleError, DataError, RecipeError
 from lesionlens.data.index import read_index
+from lesionlens.serving.schemas import PredictionLine
 
 app = typer.Typer()
 app.command()(predict)
@@ -56,11 +57,13 @@ def test_a_table_for_people(small_bundle, photos):
 
 def test_json_lines(small_bundle, photos):
     rows = [json.loads(line) for line in call(small_bundle, photos, "--json")[0].splitlines()]
-    assert [Path(row["image"]).name for row in rows] == ["0.jpg", "1.jpg", "2.jpg", "3.jpg"]
+    assert [Path(row["source"]).name for row in rows] == ["0.jpg", "1.jpg", "2.jpg", "3.jpg"]
     for row in rows:
-        assert sum(row["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+        PredictionLine.model_validate(row, strict=True)
+        by_code = {each["code"]: each["probability"] for each in row["probabilities"]}
+        assert sum(by_code.values()) == pytest.approx(1, abs=1e-5)
         assert row["outcome"] in ("diagnosis", "not_sure", "not_usable")
-        assert row["diagnosis"] == max(row["probabilities"], key=row["probabilities"].__getitem__)
+        assert row["diagnosis"] == max(by_code, key=by_code.__getitem__)
         assert row["gate"]["usable"]
 
 
@@ -72,12 +75,12 @@ def test_csv(small_bundle, photos):
 
 def test_a_list_on_standard_input(small_bundle, photos):
     out, _ = call(small_bundle, "-", "--json", listed=f"{photos}/1.jpg\n{photos}/b\n")
-    assert [Path(json.loads(line)["image"]).name for line in out.splitlines()] == ["1.jpg", "2.jpg", "3.jpg"]
+    assert [Path(json.loads(line)["source"]).name for line in out.splitlines()] == ["1.jpg", "2.jpg", "3.jpg"]
 
 
 def test_patterns(small_bundle, photos):
     out, _ = call(small_bundle, f"{photos}/**/[13].jpg", "--json")
-    assert [Path(json.loads(line)["image"]).name for line in out.splitlines()] == ["1.jpg", "3.jpg"]
+    assert [Path(json.loads(line)["source"]).name for line in out.splitlines()] == ["1.jpg", "3.jpg"]
 
 
 def test_overlays(small_bundle, photos, tmp_path, monkeypatch):
@@ -119,7 +122,7 @@ def test_mended_images_are_done_and_the_rest_is_not(small_bundle, photos, tmp_pa
         call(small_bundle, photos, "--out", out)
     (photos / "0.jpg").write_bytes(whole)
     call(small_bundle, photos, "--out", out)
-    names = [Path(json.loads(line)["image"]).name for line in out.read_text().splitlines()]
+    names = [Path(json.loads(line)["source"]).name for line in out.read_text().splitlines()]
     assert sorted(names) == ["0.jpg", "1.jpg", "2.jpg", "3.jpg"]
     assert "error" not in out.read_text()
 
@@ -140,7 +143,7 @@ def test_killed_and_gone_on_with(small_bundle, photos, tmp_path):
     assert 0 < out.read_bytes().count(b"\n") < 300
     _, err = call(small_bundle, copies, "--out", out, "--threads", "1")
     assert "images are finished" in err
-    names = [Path(json.loads(line)["image"]).name for line in out.read_text().splitlines()]
+    names = [Path(json.loads(line)["source"]).name for line in out.read_text().splitlines()]
     assert names == [f"{number:03d}.jpg" for number in range(300)]
 
 

@@ -37,6 +37,7 @@ def test_a_folder_gives_its_dicom_files_and_frames_are_told(
     assert rows[0]["probabilities"] == rows[1]["probabilities"] == rows[2]["probabilities"]
     assert f"1 image: frame 1 of 3 was used ({folder / 'three.DCM'})" in err
     assert [row["notes"] for row in rows] == [[], ["frame 1 of 3 was used"], []]
+    assert sorted(row["image"]["frames"] for row in rows) == [1, 1, 3]
     assert SECRET not in err + str(rows)
 
 

@@ -18,8 +18,9 @@ from lesionlens.bundle.archive import Overlays
 from lesionlens.bundle.bundle import open_bundle
 from lesionlens.bundle.engines import computes_in, installed
 from lesionlens.bundle.outputs import Tolerance
+from lesionlens.bundle.prediction import Failure
 from lesionlens.bundle.results import JsonLines, ResultFile
-from lesionlens.bundle.runtime import Failure, Predictor
+from lesionlens.bundle.runtime import Predictor
 from lesionlens.bundle.sources import image_paths
 from lesionlens.bundle.variants import NewVariant, add_variant
 from lesionlens.core.errors import DataError, StorageError
@@ -95,7 +96,7 @@ def test_broken_files_among_many(small_bundle, many, tmp_path):
     assert [line.split(".jpg")[0][-3:] for line in named] == ["050", "150", "250", "350"]
     assert done.stderr.splitlines()[-1] == "lesionlens: 4 of 400 images could not be used and are named above; the rest is done"
     rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
-    assert [Path(row["image"]).name for row in rows] == sorted(path.name for path in many.iterdir())
+    assert [Path(row["source"]).name for row in rows] == sorted(path.name for path in many.iterdir())
     assert [n for n, row in enumerate(rows) if "error" in row] == [50, 150, 250, 350]
 
 

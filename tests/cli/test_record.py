@@ -7,8 +7,8 @@ import pytest
 from typer.testing import CliRunner
 
 from lesionlens.cli.main import app
-from lesionlens.serving.examples import ANSWER, UNUSABLE
-from lesionlens.serving.record import Entry, Record, insert_answer, insert_review
+from lesionlens.serving.examples import PREDICTION, UNUSABLE
+from lesionlens.serving.prediction_log import LogEntry, PredictionLog, insert_prediction, insert_review
 from lesionlens.serving.refusals import Refusal, RefusalLog
 
 
@@ -19,26 +19,26 @@ def run(*arguments):
 @pytest.fixture
 def path(tmp_path):
     path = tmp_path / "record.sqlite"
-    record = Record(path)
-    for number, answer in enumerate((ANSWER, UNUSABLE)):
+    record = PredictionLog(path)
+    for number, body in enumerate((PREDICTION, UNUSABLE)):
         id_ = f"01M82VDBJZ10K4N0HN98RYPJT{number}"
-        text = json.dumps({**answer, "id": id_, "file_name": "=1+1"})
-        one = Entry(
+        text = json.dumps({**body, "id": id_, "file_name": "=1+1"})
+        one = LogEntry(
             id_,
-            answer["created"],
+            body["created"],
             "q",
             "local",
             "b",
             "0" * 64,
             "=1+1",
-            answer["outcome"],
-            answer["diagnosis"],
+            body["outcome"],
+            body["diagnosis"],
             text,
             None,
             None,
             {},
         )
-        record.submit(lambda connection, one=one: insert_answer(connection, one)).result()
+        record.submit(lambda connection, one=one: insert_prediction(connection, one)).result()
     review = {"conclusion": "nv", "note": "line one\nline two", "reviewer": "dr", "created": "2026-11-22T20:05:00.000Z"}
     record.submit(lambda connection: insert_review(connection, id_, "q", review)).result()
     refusal = Refusal("2026-11-22T20:05:00.000Z", "q", "", "POST /v1/predictions", 401, "token_missing")
@@ -62,16 +62,16 @@ def test_csv(path, tmp_path):
 
 def test_json(path):
     rows = [json.loads(line) for line in run("export", "--json", "--record", str(path)).stdout.splitlines()]
-    assert [row["kind"] for row in rows] == ["answer", "answer", "review", "refusal"]
-    assert rows[0]["probabilities"] == ANSWER["probabilities"]
+    assert [row["kind"] for row in rows] == ["prediction", "prediction", "review", "refusal"]
+    assert rows[0]["probabilities"] == PREDICTION["probabilities"]
     assert (rows[3]["code"], rows[3]["times"]) == ("token_missing", 1)
 
 
 def test_retain(path):
     done = run("retain", "--days", "36500", "--record", str(path), "--json")
-    assert json.loads(done.stdout) == {"answers": 0, "reviews": 0, "refusals": 0, "images": 0}
+    assert json.loads(done.stdout) == {"predictions": 0, "reviews": 0, "refusals": 0, "images": 0}
 
 
 def test_mistakes(path, tmp_path):
-    assert "there is no record" in str(run("export", "--record", str(tmp_path / "none")).exception)
+    assert "there is no prediction log" in str(run("export", "--record", str(tmp_path / "none")).exception)
     assert "choose one" in str(run("export", "--csv", "--json", "--record", str(path)).exception)

@@ -46,7 +46,7 @@ def test_what_is_looked_at_is_what_the_runtime_sees(splits, predictor):
     np.testing.assert_allclose(features, [p.features for p in found], rtol=1e-4, atol=1e-5)
     for name, values in measures.items():
         if name != SIDE:
-            assert [p.verdict.measures[name] for p in found] == pytest.approx(values.tolist())
+            assert [p.gate_result.measures[name] for p in found] == pytest.approx(values.tolist())
     assert told == [8, 3]
 
 

@@ -6,7 +6,7 @@ Each is the head and body of one HTTP request; all are made here, the same on ev
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tests.serving.bad_dicom import bad_dicom
 from tests.serving.bad_images import bad_images, good_images
@@ -26,6 +26,7 @@ class BadUpload:
         body: of the request.
         statuses: of which one must come.
         target: method and path.
+        is_http: whether the HTTP parser lets it pass; else 400 as plain text will do.
     """
 
     name: str
@@ -33,6 +34,7 @@ class BadUpload:
     body: bytes
     statuses: tuple[int, ...] = (400, 413, 415, 422)
     target: str = f"POST {TARGET}"
+    is_http: bool = True
 
     def request(self, host: str) -> bytes:
         """The bytes to send."""
@@ -140,7 +142,7 @@ def bad_bodies() -> Iterator[BadUpload]:
 
 
 def bad_heads() -> Iterator[BadUpload]:
-    """Heads of requests that are too long, contradict themselves, or are no HTTP."""
+    """Requests whose heads are too long, contradict themselves, or are not HTTP."""
     image = good_images()["jpeg"]
     kind = ("Content-Type", "image/jpeg")
     wrong = (400, 411, 413, 414, 431, 501)
@@ -172,4 +174,5 @@ def bad_heads() -> Iterator[BadUpload]:
 
 def bad_uploads() -> list[BadUpload]:
     """All of the above."""
-    return [upload for kind in (bad_files, bad_forms, bad_bodies, bad_heads) for upload in kind()]
+    sound = [upload for kind in (bad_files, bad_forms, bad_bodies) for upload in kind()]
+    return [*sound, *(replace(upload, is_http=False) for upload in bad_heads())]

@@ -11,7 +11,7 @@ import pytest
 
 from lesionlens.core.errors import ArtifactError, RecipeError
 from lesionlens.serving import access
-from lesionlens.serving.access import EVERYONE, Access, Caller, create_token, read_tokens, revoke_token
+from lesionlens.serving.access import Access, Caller, create_token, read_tokens, revoke_token
 from lesionlens.serving.problems import Problem
 
 NOW = datetime(2026, 11, 22, 20, 0, tzinfo=UTC)
@@ -39,7 +39,7 @@ def test_a_token_opens_the_door_and_only_its_hash_is_kept(path):
 
 
 def test_without_a_file_everyone_may():
-    assert Access(None).caller("") == EVERYONE
+    assert Access(None).caller("") == Caller("local", "review")
     assert not Access(None).required
 
 
@@ -97,7 +97,7 @@ def test_every_token_is_compared_in_constant_time(path, monkeypatch):
 
 
 def test_roles():
-    EVERYONE.require_review()
+    Caller("local", "review").require_review()
     Caller("x", "review").require_review()
     with pytest.raises(Problem) as found:
         Caller("x", "predict").require_review()

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from lesionlens.bundle.runtime import Predictor
-from lesionlens.serving.schemas import Answer, Health, ModelFacts, Page, ProblemDetails
+from lesionlens.serving.schemas import Health, ModelInfo, Prediction, PredictionPage, ProblemDetails
 
 HTML = "<img src=x onerror=alert(1)>.jpg"
 
@@ -33,7 +33,7 @@ def refused(response, status, code):
 def test_an_image_gets_an_answer_that_can_be_read_again(server, lesion_image):
     done = server.predict(lesion_image(2), name="spot.jpg")
     assert done.status_code == 201
-    answer = Answer.model_validate_json(done.content)
+    answer = Prediction.model_validate_json(done.content)
     assert (answer.file_name, answer.image.width, answer.image.height, answer.image.frames) == ("spot.jpg", 96, 72, 1)
     assert answer.request_id == done.headers["x-request-id"]
     assert server.client.get(done.headers["location"]).json() == done.json()
@@ -134,7 +134,7 @@ def test_pages_of_the_history(server, lesion_image):
     for seed in range(3):
         server.predict(lesion_image(7 + seed), name=f"paged-{seed}.jpg")
     whole = server.client.get("/v1/predictions", params={"q": "paged-"}).json()
-    Page.model_validate(whole)
+    PredictionPage.model_validate(whole)
     assert whole["next"] is None
     collected, cursor = [], ""
     while cursor is not None:
@@ -276,8 +276,9 @@ def test_an_image_beyond_the_memory_of_a_decoder_is_refused_and_the_next_one_is_
 
 def test_model_and_health(server, small_bundle):
     facts = server.client.get("/v1/model").json()
-    ModelFacts.model_validate(facts)
+    ModelInfo.model_validate(facts)
     assert facts["card"] == (small_bundle / "card.md").read_text()
+    assert facts["card_html"] == (small_bundle / "card.html").read_text()
     assert facts["access"] == {"tokens_required": False, "role": "review", "name": "local"}
     for name, status in (("healthz", "alive"), ("readyz", "ready")):
         assert Health.model_validate(server.client.get(f"/{name}").json()).status == status
@@ -286,7 +287,7 @@ def test_model_and_health(server, small_bundle):
 def test_metrics_count_and_name_no_patient(server, lesion_image):
     def answers():
         text = server.client.get("/metrics").text
-        return sum(int(count) for count in re.findall(r"^lesionlens_answers_total\{[^}]*\} (\d+)$", text, re.MULTILINE)), text
+        return sum(float(n) for n in re.findall(r"^lesionlens_answers_total\{[^}]*\} ([\d.]+)$", text, re.MULTILINE)), text
 
     before, _ = answers()
     server.predict(lesion_image(11), name="Erika_Mustermann.jpg", headers={"X-Request-ID": "erika"})

@@ -1,28 +1,24 @@
 import pytest
-from fastapi import FastAPI
 
 from lesionlens.serving import examples, schemas
-from lesionlens.serving.openapi import openapi
+from lesionlens.serving.app import create_api
 from lesionlens.serving.problems import KINDS
-from lesionlens.serving.routes import router
 
 
 @pytest.fixture(scope="module")
 def description():
-    app = FastAPI(title="LesionLens", version="1")
-    app.include_router(router)
-    return openapi(app)
+    return create_api().openapi()
 
 
 @pytest.mark.parametrize(
     ("model", "example"),
     [
-        (schemas.Answer, examples.ANSWER),
-        (schemas.Answer, examples.UNUSABLE),
-        (schemas.Page, examples.PAGE),
+        (schemas.Prediction, examples.PREDICTION),
+        (schemas.Prediction, examples.UNUSABLE),
+        (schemas.PredictionPage, examples.PAGE),
         (schemas.Review, examples.REVIEW),
         (schemas.ReviewIn, examples.REVIEW_IN),
-        (schemas.ModelFacts, examples.MODEL),
+        (schemas.ModelInfo, examples.MODEL),
     ],
 )
 def test_examples_are_what_they_are_examples_of(model, example):
@@ -43,7 +39,7 @@ def test_every_operation_has_examples_of_success_and_of_every_refusal(descriptio
                             schemas.ProblemDetails.model_validate(example["value"])
                             assert KINDS[code].status == int(status) == example["value"]["status"]
                             told.add(code)
-                    elif media_type not in ("image/png", "text/plain; version=0.0.4; charset=utf-8"):
+                    elif media_type != "image/png":
                         assert content.get("examples") or content.get("example")
     untold = {"not_found", "method_not_allowed"}  # of addresses and methods that are not described
     assert told == set(KINDS) - untold
@@ -56,3 +52,35 @@ def test_bodies_are_described(description):
     assert review["application/json"]["schema"]["$ref"] in {
         f"#/components/schemas/{name}" for name in description["components"]["schemas"]
     }
+
+
+def test_every_success_has_its_response_model(description):
+    models = {
+        "post /v1/predictions": "Prediction",
+        "get /v1/predictions": "PredictionPage",
+        "get /v1/predictions/{id}": "Prediction",
+        "post /v1/predictions/{id}/review": "Review",
+        "get /v1/model": "ModelInfo",
+        "get /healthz": "Health",
+        "get /readyz": "Health",
+    }
+    told = {}
+    for path, methods in description["paths"].items():
+        for method, operation in methods.items():
+            (success,) = (response for status, response in operation["responses"].items() if status < "300")
+            if "application/json" in success["content"]:
+                told[f"{method} {path}"] = success["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+    assert told == models
+    assert set(models.values()) <= set(description["components"]["schemas"])
+
+
+def test_tokens_are_optional_where_they_are_asked_for(description):
+    secured = {
+        f"{method} {path}": operation.get("security")
+        for path, methods in description["paths"].items()
+        for method, operation in methods.items()
+    }
+    open_to_all = {"get /healthz", "get /readyz"}
+    assert {name for name, security in secured.items() if security is None} == open_to_all
+    assert all(security == [{}, {"token": []}] for name, security in secured.items() if name not in open_to_all)
+    assert description["components"]["securitySchemes"]["token"]["scheme"] == "bearer"

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from lesionlens.core.errors import ArtifactError, RecipeError
-from lesionlens.serving.answers import pack_maps
+from lesionlens.serving.entries import pack_maps
 from lesionlens.serving.identifiers import Identifiers
 from lesionlens.serving.images import KeptImages, images_folder
-from lesionlens.serving.record import Entry, Record, insert_answer, insert_review, open_record, timestamp
+from lesionlens.serving.prediction_log import LogEntry, PredictionLog, insert_prediction, insert_review, open_log, timestamp
 from lesionlens.serving.refusals import MANY, MOST_ROWS, ROWS_A_MINUTE, Refusal, RefusalLog
 from lesionlens.serving.retention import retain
 
@@ -24,18 +24,18 @@ def path(tmp_path):
 
 
 def fill(path):
-    record, ids, images = Record(path), Identifiers(), KeptImages(images_folder(path))
+    record, ids, images = PredictionLog(path), Identifiers(), KeptImages(images_folder(path))
     maps = pack_maps(np.ones((2, 3, 3), dtype=np.float32))
     for days, name in ((40, SECRET), (1, "new.jpg")):
         moment = NOW - timedelta(days=days)
         sha256 = f"{days:064x}"
         id_ = ids.new(int(moment.timestamp() * 1000))
-        one = Entry(
+        one = LogEntry(
             id_, timestamp(moment), "q", "local", "b", sha256, name, "diagnosis", "mel", '{"probabilities":[]}' + name, *maps, {}
         )
         review = {"conclusion": "mel", "note": f"note of {name}", "reviewer": "dr", "created": timestamp(moment)}
         refusal = Refusal(timestamp(moment), "q", "x", "POST /v1/predictions", 422, "image_unreadable")
-        record.submit(lambda connection, one=one: insert_answer(connection, one)).result()
+        record.submit(lambda connection, one=one: insert_prediction(connection, one)).result()
         record.submit(lambda connection, i=id_, r=review: insert_review(connection, i, "q", r)).result()
         record.submit(lambda connection, r=refusal: RefusalLog().insert(connection, r)).result()
         images.put(sha256, b"image")
@@ -50,7 +50,7 @@ def test_what_is_old_goes_without_a_trace_and_the_rest_stays(path):
     for file in path.parent.iterdir():
         if file.is_file():
             assert SECRET.encode() not in file.read_bytes()
-    with closing(open_record(path)) as connection:
+    with closing(open_log(path)) as connection:
         for table in ("answers", "payloads", "reviews", "refusals"):
             assert connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] == 1
         assert connection.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
@@ -60,8 +60,8 @@ def test_what_is_old_goes_without_a_trace_and_the_rest_stays(path):
 
 def test_it_works_beside_a_server_that_writes(path):
     fill(path)
-    record = Record(path)
-    assert retain(path, 30, NOW).answers == 1
+    record = PredictionLog(path)
+    assert retain(path, 30, NOW).predictions == 1
     record.submit(lambda connection: connection.execute("SELECT 1").fetchone()).result()
     record.close()
 
@@ -77,7 +77,7 @@ def test_an_old_image_that_a_new_answer_speaks_of_stays(path):
 
 
 def test_arguments(path):
-    with pytest.raises(ArtifactError, match="there is no record"):
+    with pytest.raises(ArtifactError, match="there is no prediction log"):
         retain(path, 30)
     for days in (0, -1, 40_000):
         with pytest.raises(RecipeError, match="days"):
@@ -85,7 +85,7 @@ def test_arguments(path):
 
 
 def test_a_flood_of_refusals_is_added_up(path):
-    record, log = Record(path), RefusalLog()
+    record, log = PredictionLog(path), RefusalLog()
 
     def refuse(number, minute, code="image_unreadable"):
         when = f"2026-01-01T00:{minute:02d}:{number % 60:02d}.000Z"
@@ -97,7 +97,7 @@ def test_a_flood_of_refusals_is_added_up(path):
     for done in [refuse(number, 1, code) for number in range(70) for code in ("busy", "image_unreadable")]:
         done.result()
     record.close()
-    with closing(open_record(path)) as connection:
+    with closing(open_log(path)) as connection:
         rows = connection.execute("SELECT created, request_id, code, times FROM refusals ORDER BY number").fetchall()
     first = [row for row in rows if row[0].startswith("2026-01-01T00:00")]
     assert len(first) == ROWS_A_MINUTE + 1
@@ -107,7 +107,7 @@ def test_a_flood_of_refusals_is_added_up(path):
 
 
 def test_the_oldest_refusals_go_in_the_end(path):
-    record, log = Record(path), RefusalLog()
+    record, log = PredictionLog(path), RefusalLog()
 
     def many(connection):
         connection.execute(

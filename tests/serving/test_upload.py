@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lesionlens.serving.problems import Problem
-from lesionlens.serving.upload import PARTS, file_name, media_type, parse_form, plain_text
+from lesionlens.serving.upload import MOST_FIELDS, file_name, media_type, parse_form, plain_text
 
 
 def form(*parts, boundary=b"XX", end=b"--"):
@@ -54,7 +54,7 @@ def test_an_empty_file_is_found_empty():
         form((FILE, b"x"), end=b"no"),
         form((FILE, b"x"))[:-12],
         form((FILE, b"x"))[:30],
-        form(*[(b'Content-Disposition: form-data; name="n"', b"x")] * (PARTS + 1)),
+        form(*[(b'Content-Disposition: form-data; name="n"', b"x")] * (MOST_FIELDS + 1)),
         form((b"A: " + b"x" * 9000, b"x")),
         bytearray(b"--XX"),
         bytearray(b"--XX\r\n"),

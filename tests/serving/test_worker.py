@@ -6,24 +6,24 @@ import pytest
 
 from lesionlens.bundle.runtime import Predictor
 from lesionlens.core.errors import BundleError
-from lesionlens.serving.answers import Asked
 from lesionlens.serving.decoding import DecodeLimits, Decoders
+from lesionlens.serving.entries import Submission
 from lesionlens.serving.identifiers import Identifiers
+from lesionlens.serving.prediction_log import PredictionLog
 from lesionlens.serving.problems import Problem
-from lesionlens.serving.record import Record
 from lesionlens.serving.worker import Worker
 
 IDS = Identifiers()
 
 
-def asked(data):
-    return Asked(IDS.new(), "q", "local", None, 0, data, datetime.now(UTC))
+def submission(data):
+    return Submission(IDS.new(), "q", "local", None, 0, data, datetime.now(UTC))
 
 
 def worker_of(bundle, path, **options):
     predictor = Predictor(bundle, threads=2, **options)
     decoders = Decoders(predictor.bundle.spec, DecodeLimits(24_000_000, 256 << 20, 5.0), 1)
-    return Worker(predictor, decoders, Record(path)), predictor
+    return Worker(predictor, decoders, PredictionLog(path)), predictor
 
 
 @pytest.mark.parametrize("options", [{"streams": 3}, {"batch_size": 4}, {"runtime": "onnxruntime", "streams": 2}], ids=str)
@@ -32,7 +32,7 @@ def test_streams_and_batches_give_what_one_image_at_a_time_gives(small_bundle, t
     alone = Predictor(small_bundle, threads=1, runtime=options.get("runtime", "auto"))
     wanted = [prediction.to_json() for prediction in alone.predict(images)]
     worker, _ = worker_of(small_bundle, tmp_path / "r", **options)
-    entries = [end.result(60) for end in [worker.submit(asked(image), None) for image in images]]
+    entries = [end.result(60) for end in [worker.submit(submission(image), None) for image in images]]
     worker.close()
     for entry, prediction in zip(entries, wanted, strict=True):
         assert (entry.outcome, entry.diagnosis) == (prediction["outcome"], prediction["diagnosis"])
@@ -42,7 +42,7 @@ def test_streams_and_batches_give_what_one_image_at_a_time_gives(small_bundle, t
 
 def test_a_fault_reaches_who_waits_and_nobody_else(small_bundle, tmp_path, lesion_image, monkeypatch):
     worker, predictor = worker_of(small_bundle, tmp_path / "r")
-    original, calls = predictor.answer, []
+    original, calls = predictor.predict_prepared, []
 
     def sometimes(images):
         calls.append(1)
@@ -50,12 +50,12 @@ def test_a_fault_reaches_who_waits_and_nobody_else(small_bundle, tmp_path, lesio
             raise BundleError("NaN")
         return original(images)
 
-    monkeypatch.setattr(predictor, "answer", sometimes)
+    monkeypatch.setattr(predictor, "predict_prepared", sometimes)
     ends = []
     for seed in range(3):
-        ends.append(worker.submit(asked(lesion_image(seed)), None))
+        ends.append(worker.submit(submission(lesion_image(seed)), None))
         ends[-1].exception(60)
-    broken = worker.submit(asked(b"no image"), None)
+    broken = worker.submit(submission(b"no image"), None)
     assert [type(end.exception(60)) for end in ends] == [type(None), BundleError, type(None)]
     assert isinstance(broken.exception(60), Problem)
     worker.close()
@@ -63,6 +63,6 @@ def test_a_fault_reaches_who_waits_and_nobody_else(small_bundle, tmp_path, lesio
 
 def test_what_was_begun_is_finished_on_closing(small_bundle, tmp_path, lesion_image):
     worker, _ = worker_of(small_bundle, tmp_path / "r")
-    ends = [worker.submit(asked(lesion_image(seed)), None) for seed in range(8)]
+    ends = [worker.submit(submission(lesion_image(seed)), None) for seed in range(8)]
     worker.close()
     assert all(end.done() and end.exception() is None for end in ends)

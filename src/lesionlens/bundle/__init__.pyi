@@ -3,7 +3,7 @@ from .bundle import open_bundle as open_bundle
 from .decision import Decision as Decision
 from .gate import Gate as Gate
 from .picture import heat_map as heat_map
-from .runtime import Prediction as Prediction
+from .prediction import Prediction as Prediction
 from .runtime import Predictor as Predictor
 
 __all__: list[str]

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from lesionlens.bundle.bundle import Bundle
 from lesionlens.bundle.picture import heat_map
-from lesionlens.bundle.runtime import Failure, Prediction, Predictor
+from lesionlens.bundle.prediction import Failure, Prediction
+from lesionlens.bundle.runtime import Predictor
 from lesionlens.core.artifact import atomic_file, storage_errors
 from lesionlens.core.errors import BundleError, ImageError
 

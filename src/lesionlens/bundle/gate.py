@@ -23,7 +23,7 @@ ARRAYS = ("mean", "directions", "spreads", "rest")
 
 
 @dataclass(frozen=True)
-class Check:
+class GateCheck:
     """One question of the gate.
 
     Attributes:
@@ -41,20 +41,20 @@ class Check:
         return not (value >= threshold if self.below else value <= threshold)
 
 
-CHECKS: dict[str, Check] = {
-    "too_small": Check(SIDE, True, "the image is too small; send the original picture"),
-    "blurred": Check(SHARPNESS, True, "the image is blurred or out of focus; take it again"),
-    "too_dark": Check(BRIGHTNESS, True, "the image is too dark; take it again with more light"),
-    "too_bright": Check(BRIGHTNESS, False, "the image is too bright; take it again with less light"),
-    "clipped": Check(CLIPPED, False, "large areas are overexposed and show no detail; take it again with less light"),
-    "not_dermoscopic": Check(
+CHECKS: dict[str, GateCheck] = {
+    "too_small": GateCheck(SIDE, True, "the image is too small; send the original picture"),
+    "blurred": GateCheck(SHARPNESS, True, "the image is blurred or out of focus; take it again"),
+    "too_dark": GateCheck(BRIGHTNESS, True, "the image is too dark; take it again with more light"),
+    "too_bright": GateCheck(BRIGHTNESS, False, "the image is too bright; take it again with less light"),
+    "clipped": GateCheck(CLIPPED, False, "large areas are overexposed and show no detail; take it again with less light"),
+    "not_dermoscopic": GateCheck(
         DISTANCE, False, "the image does not look like the dermoscopic images that this network learnt from"
     ),
 }
 
 
 @dataclass(frozen=True)
-class Verdict:
+class GateResult:
     """What the gate says about one image.
 
     Attributes:
@@ -149,7 +149,7 @@ class Gate:
                 f"bundle {bundle.path}: its gate cannot be understood ({error}); export the bundle again"
             ) from error
 
-    def check(self, image_size: tuple[int, int], pixels: np.ndarray, features: np.ndarray) -> Verdict:
+    def check(self, image_size: tuple[int, int], pixels: np.ndarray, features: np.ndarray) -> GateResult:
         """Look at one image.
 
         Args:
@@ -169,7 +169,7 @@ class Gate:
         measures = measure_quality(image_size, pixels)
         measures[DISTANCE] = float(self.gaussian.distance(features[None])[0])
         reasons = tuple(code for code, check in CHECKS.items() if check.fails(measures[check.measure], self.thresholds[code]))
-        return Verdict(not reasons, reasons, measures)
+        return GateResult(not reasons, reasons, measures)
 
 
 def _read_gaussian(bundle: Bundle) -> FeatureGaussian:

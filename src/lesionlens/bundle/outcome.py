@@ -1,42 +1,44 @@
-"""The answer for one image: a diagnosis, "not sure", or "not usable", and one sentence that says why."""
+"""The outcome for one image: a diagnosis, "not sure", or "not usable", and a text that explains it."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from lesionlens.bundle.decision import Decision
-from lesionlens.bundle.gate import Verdict
+from lesionlens.bundle.gate import GateResult
 from lesionlens.core.labels import LabelSet
 
 DIAGNOSIS, NOT_SURE, NOT_USABLE = OUTCOMES = ("diagnosis", "not_sure", "not_usable")
 NOT_CHECKED = "This bundle has no gate, so whether the image is usable at all was not checked."
 
 
-def outcome_of(probabilities: np.ndarray, labels: LabelSet, verdict: Verdict | None, decision: Decision | None) -> str:
-    """Which of the three answers it is.
+def outcome_of(probabilities: np.ndarray, labels: LabelSet, gate_result: GateResult | None, decision: Decision | None) -> str:
+    """Which of the three outcomes applies.
 
     Args:
         probabilities: calibrated, (K,).
         labels: the diagnoses.
-        verdict: of the gate; None if the bundle has none, then nothing is "not usable".
-        decision: the third answer; None if the bundle has none, then nothing is "not sure".
+        gate_result: None if the bundle has no gate; then nothing is "not usable".
+        decision: None if the bundle has no threshold; then nothing is "not sure".
     """
-    if verdict is not None and not verdict.usable:
+    if gate_result is not None and not gate_result.usable:
         return NOT_USABLE
     if decision is not None and decision.unsure(probabilities[None], labels)[0]:
         return NOT_SURE
     return DIAGNOSIS
 
 
-def explain(probabilities: np.ndarray, labels: LabelSet, verdict: Verdict | None, decision: Decision | None) -> str:
-    """The answer in words, for people; arguments as for `outcome_of`."""
-    outcome = outcome_of(probabilities, labels, verdict, decision)
+def explanation_text(
+    probabilities: np.ndarray, labels: LabelSet, gate_result: GateResult | None, decision: Decision | None
+) -> str:
+    """The outcome in words, for people; arguments as for `outcome_of`."""
+    outcome = outcome_of(probabilities, labels, gate_result, decision)
     if outcome == NOT_USABLE:
-        assert verdict is not None
-        return f"Not usable, so there is no diagnosis: {'; '.join(verdict.texts)}."
+        assert gate_result is not None
+        return f"Not usable, so there is no diagnosis: {'; '.join(gate_result.texts)}."
     number = int(probabilities.argmax())
     first = f"{labels.names[number]} ({labels.codes[number]}) with probability {_words(float(probabilities[number]))}"
-    notes = "" if verdict is not None else f" {NOT_CHECKED}"
+    notes = "" if gate_result is not None else f" {NOT_CHECKED}"
     if outcome == NOT_SURE:
         assert decision is not None
         watched = float(decision.watched_probability(probabilities[None], labels)[0])
@@ -58,7 +60,7 @@ def _caution(decision: Decision | None) -> str:
     if decision is not None and decision.threshold is not None:
         return ""
     why = "it was exported without one" if decision is None else decision.reason
-    return f' This bundle has no calibrated answer "not sure": {why}.'
+    return f' This bundle has no calibrated outcome "not sure": {why}.'
 
 
 def _words(probability: float) -> str:

@@ -9,7 +9,7 @@ from PIL import Image
 
 from lesionlens.bundle.outcome import DIAGNOSIS, NOT_SURE, NOT_USABLE
 from lesionlens.bundle.overlay import overlay, spread
-from lesionlens.bundle.runtime import Prediction
+from lesionlens.bundle.prediction import Prediction
 from lesionlens.core.errors import BundleError
 from lesionlens.data.image import open_image
 

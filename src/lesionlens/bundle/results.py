@@ -1,4 +1,4 @@
-"""Results of many images as lines: JSON, CSV, or a table; a file of them can be gone on with."""
+"""Results of many images as lines: JSON, CSV, or a table; a file of them can be resumed."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import io
 import json
 import os
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Protocol, TextIO
+from typing import Any, NamedTuple, Protocol, TextIO
 
-from lesionlens.bundle.runtime import Failure, Prediction
+from lesionlens.bundle.prediction import BundleVariant, Failure, Prediction
 from lesionlens.core.artifact import atomic_file, storage_errors
 from lesionlens.core.errors import ArtifactError, StorageError
 from lesionlens.core.labels import LabelSet
@@ -18,7 +19,16 @@ from lesionlens.core.labels import LabelSet
 STEPS = ("decode", "resize", "network")
 OUTCOME_WIDTH = len("not usable")
 SHORT_ID = 12
-JSON_START = '{"image": '  # of every line of ours
+JSON_START = '{"source": '  # of every line of ours
+
+
+class Finished(NamedTuple):
+    """One result in a file: its line, the path of its image, the bundle's id, and whether the image failed."""
+
+    line: str
+    source: str
+    bundle_id: str
+    failed: bool
 
 
 class Lines(Protocol):
@@ -30,15 +40,19 @@ class Lines(Protocol):
     def line(self, row: dict[str, Any]) -> str:
         """One result, as `row_of` gives it, without the line's end."""
 
-    def rows(self, stream: Iterable[str]) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Each line that is not cut short, and of its result `image`, `bundle` and, if it failed, `error`."""
+    def read(self, stream: Iterable[str]) -> Iterator[Finished]:
+        """The results in `stream`, without a line that was cut short.
+
+        Raises:
+            ValueError: if the lines have another form.
+        """
 
 
-def row_of(result: Prediction | Failure, bundle_id: str) -> dict[str, Any]:
-    """A result as JSON-ready values; a failure has `image`, `error` and `bundle` only."""
+def row_of(result: Prediction | Failure, bundle: BundleVariant) -> dict[str, Any]:
+    """A result as JSON-ready values: `source`, and the prediction; a failure has `source`, `error` and `bundle` only."""
     if isinstance(result, Failure):
-        return {"image": result.source, "error": str(result.error), "bundle": bundle_id}
-    return result.to_json()
+        return {"source": result.source, "error": str(result.error), "bundle": asdict(bundle)}
+    return {"source": result.source, **result.to_json()}
 
 
 class JsonLines:
@@ -55,14 +69,16 @@ class JsonLines:
         """See `Lines`."""
         return json.dumps(row, ensure_ascii=False)
 
-    def rows(self, stream: Iterable[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    def read(self, stream: Iterable[str]) -> Iterator[Finished]:
         """See `Lines`."""
         for line in stream:
             if line.endswith("\n"):
                 row = json.loads(line)
-                yield line.removesuffix("\n"), {"image": row["image"], "bundle": row["bundle"], **row}
+                if "source" not in row and isinstance(row["image"], str):
+                    raise ValueError("its lines have the form of lesionlens 0.1")
+                yield Finished(line.removesuffix("\n"), row["source"], row["bundle"]["id"], "error" in row)
             elif not line.startswith(JSON_START[: len(line)]):
-                raise ValueError("its last line is none of predict")
+                raise ValueError("its last line is not one of predict's")
 
 
 class Csv:
@@ -81,24 +97,24 @@ class Csv:
 
     def line(self, row: dict[str, Any]) -> str:
         """See `Lines`."""
-        shares, timings = row.get("probabilities", {}), row.get("timings_ms", {})
-        values = [row["image"], row.get("outcome", ""), row.get("diagnosis", ""), row.get("malignant_share", "")]
+        shares, timings = _by_code(row), row.get("timings_ms", {})
+        values = [row["source"], row.get("outcome", ""), row.get("diagnosis", ""), row.get("malignant_share", "")]
         values += [shares.get(code, "") for code in self._codes]
         values += [" ".join(_reasons(row)), row.get("explanation", "")]
         values += [timings.get(step, "") for step in STEPS]
-        return self._join([*values, row["bundle"], row.get("error", "")])
+        return self._join([*values, row["bundle"]["id"], row.get("error", "")])
 
-    def rows(self, stream: Iterable[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    def read(self, stream: Iterable[str]) -> Iterator[Finished]:
         """See `Lines`."""
         stream = iter(stream)
         header = next(stream, "")
         if header != self.header() + "\n" and not self.header().startswith(header):  # cut short, or another file's
-            raise ValueError("its columns are others")
+            raise ValueError("its columns differ")
         lines = csv.reader(line for line in stream if line.endswith("\n"))
         for values in lines:
             if len(values) == len(self._columns):  # a name with a line end in it may be cut between its lines
-                row = zip(self._columns, values, strict=True)
-                yield self._join(values), {name: value for name, value in row if value or name != "error"}
+                row = dict(zip(self._columns, values, strict=True))
+                yield Finished(self._join(values), row["image"], row["bundle"], bool(row["error"]))
 
     def _join(self, values: Iterable[Any]) -> str:
         buffer = io.StringIO()
@@ -110,7 +126,6 @@ class Table:
     """Aligned columns for people: the first choice stands beside the outcome, never alone."""
 
     def __init__(self, labels: LabelSet) -> None:
-        self._names = {d.code: d.name for d in labels.diagnoses}
         self._width = max(len(f"{d.name} ({d.code})") for d in labels.diagnoses)
 
     def header(self) -> str:
@@ -119,23 +134,20 @@ class Table:
 
     def line(self, row: dict[str, Any]) -> str:
         """See `Lines`."""
-        outcome, shares = row.get("outcome", "failed").replace("_", " "), row.get("probabilities")
+        outcome = row.get("outcome", "failed").replace("_", " ")
         first, probability, malignant = "-", "-", "-"
-        if shares:
-            code = max(shares, key=shares.__getitem__)
-            first, probability, malignant = (
-                f"{self._names[code]} ({code})",
-                f"{shares[code]:.3f}",
-                f"{row['malignant_share']:.3f}",
-            )
-        time_ms = f"{sum(row['timings_ms'].values()):.1f}" if "timings_ms" in row else "-"
+        if row.get("probabilities"):
+            best = max(row["probabilities"], key=lambda each: each["probability"])
+            first, probability = f"{best['name']} ({best['code']})", f"{best['probability']:.3f}"
+            malignant = f"{row['malignant_share']:.3f}"
+        time_ms = f"{row['timings_ms']['total']:.1f}" if "timings_ms" in row else "-"
         reasons = _reasons(row)
         numbers = f"{probability:>11}  {malignant:>9}  {time_ms:>7}"
-        what = f"{outcome:<{OUTCOME_WIDTH}}  {first:<{self._width}}  {numbers}  {row['image']}"
-        return f"{what}  ({', '.join(reasons)})" if reasons else what
+        text = f"{outcome:<{OUTCOME_WIDTH}}  {first:<{self._width}}  {numbers}  {row['source']}"
+        return f"{text}  ({', '.join(reasons)})" if reasons else text
 
-    def rows(self, stream: Iterable[str]) -> Iterator[tuple[str, dict[str, Any]]]:
-        """A table is for looking at only.
+    def read(self, stream: Iterable[str]) -> Iterator[Finished]:
+        """A table is for people only.
 
         Raises:
             ValueError: always.
@@ -146,20 +158,24 @@ class Table:
 LINES: dict[str, type[JsonLines] | type[Csv] | type[Table]] = {"jsonl": JsonLines, "csv": Csv, "table": Table}
 
 
+def _by_code(row: dict[str, Any]) -> dict[str, float]:
+    return {each["code"]: each["probability"] for each in row.get("probabilities", ())}
+
+
 def _reasons(row: dict[str, Any]) -> list[str]:
-    """Codes of what the gate found."""
+    """Codes of the gate's checks that failed."""
     return [reason["code"] for reason in (row.get("gate") or {}).get("reasons", ())]
 
 
 class ResultFile:
-    """A file of results that can be killed at any moment and gone on with.
+    """A file of results whose writer can be killed at any moment and resumed.
 
-    Every result is handed to the system as soon as it is there. On opening, a line that was cut
-    short and the images that failed are taken out, so that they are tried again; the rest counts
-    as finished. While it is open it is locked, where the system has locks (not on Windows).
+    Every result is handed to the system at once. Opening removes a line that was cut short and the
+    images that failed, so that they are tried again; the rest counts as finished. While it is open
+    it is locked, where the system has locks (not on Windows).
 
     Args:
-        path: file to write or to go on with.
+        path: file to write or to resume.
         lines: its format.
         bundle_id: of the bundle that writes.
 
@@ -206,7 +222,7 @@ class ResultFile:
         self._stream.flush()
 
     def _clean(self, bundle_id: str) -> None:
-        """Put a file with the finished lines alone in the place of this one, and go on with it."""
+        """Replace this file with one of the finished lines alone, and write on there."""
         with atomic_file(self.path) as temporary:
             kept = _append_to(temporary)
             try:
@@ -221,21 +237,21 @@ class ResultFile:
     def _keep(self, kept: TextIO, bundle_id: str) -> None:
         if self._lines.header():
             kept.write(self._lines.header() + "\n")
-        for line, row in self._read():
-            if row["bundle"] != bundle_id:
+        for result in self._read():
+            if result.bundle_id != bundle_id:
                 raise ArtifactError(
-                    f"{self.path} holds results of bundle {row['bundle'][:SHORT_ID]}, not {bundle_id[:SHORT_ID]}; "
+                    f"{self.path} holds results of bundle {result.bundle_id[:SHORT_ID]}, not {bundle_id[:SHORT_ID]}; "
                     "choose another --out, or delete it"
                 )
-            if "error" not in row:
-                self.finished.add(row["image"])
-                kept.write(line + "\n")
+            if not result.failed:
+                self.finished.add(result.source)
+                kept.write(result.line + "\n")
         kept.flush()
 
-    def _read(self) -> Iterator[tuple[str, dict[str, Any]]]:
+    def _read(self) -> Iterator[Finished]:
         try:
             with self.path.open(encoding="utf-8", errors="surrogateescape", newline="\n") as stream:
-                yield from self._lines.rows(stream)
+                yield from self._lines.read(stream)
         except (ValueError, KeyError, TypeError, csv.Error) as error:
             raise ArtifactError(
                 f"{self.path} exists and holds no results of predict ({error}); choose another --out, or delete it"

@@ -9,7 +9,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -17,98 +16,12 @@ from PIL import Image
 from lesionlens.bundle.bundle import RUNTIMES, Bundle, FileChecks, Variant, graph_files, read_bundle
 from lesionlens.bundle.decision import Decision
 from lesionlens.bundle.engines import Limits, computes_in, fast_int8, import_runtime, installed
-from lesionlens.bundle.gate import Gate, Verdict
-from lesionlens.bundle.outcome import DIAGNOSIS, NOT_USABLE, explain, malignant_share, outcome_of
+from lesionlens.bundle.gate import Gate
 from lesionlens.bundle.outputs import Outputs
+from lesionlens.bundle.prediction import BundleVariant, Failure, ImageInfo, Prediction
 from lesionlens.bundle.selftest import load_variant, run_selftest
 from lesionlens.core.errors import BundleError, ImageError, RecipeError
-from lesionlens.core.labels import Diagnosis, LabelSet
 from lesionlens.data.image import InputSpec, centre_crop, decode_image, prepare
-
-
-@dataclass(frozen=True, eq=False)
-class Prediction:
-    """What a bundle says about one image.
-
-    Attributes:
-        source: path of the image; empty for bytes.
-        labels: the diagnoses.
-        probabilities: calibrated, float32 (K,), in the order of `labels`.
-        features: pooled features, float32 (C,).
-        maps: raw Grad-CAM of every diagnosis, float32 (K, h, w); None where the bundle has none.
-        spec: how the image was prepared.
-        timings_ms: milliseconds by step: `decode`, `resize`, `network` (its share of the batch).
-        bundle_id: of the bundle that said it.
-        verdict: of the gate; None where the bundle has none.
-        decision: when it is "not sure"; None where the bundle does not say.
-        notes: of `Prepared`.
-    """
-
-    source: str
-    labels: LabelSet
-    probabilities: np.ndarray
-    features: np.ndarray
-    maps: np.ndarray | None
-    spec: InputSpec
-    timings_ms: dict[str, float]
-    bundle_id: str
-    verdict: Verdict | None = None
-    decision: Decision | None = None
-    notes: tuple[str, ...] = ()
-
-    @property
-    def outcome(self) -> str:
-        """`diagnosis`, `not_sure` (a person has to look) or `not_usable` (the verdict says why)."""
-        return outcome_of(self.probabilities, self.labels, self.verdict, self.decision)
-
-    @property
-    def explanation(self) -> str:
-        """The answer in one or two sentences, for people."""
-        return explain(self.probabilities, self.labels, self.verdict, self.decision)
-
-    @property
-    def first(self) -> Diagnosis:
-        """The most probable diagnosis."""
-        return self.labels.diagnoses[int(self.probabilities.argmax())]
-
-    @property
-    def by_code(self) -> dict[str, float]:
-        """Probability of each diagnosis."""
-        return {code: float(value) for code, value in zip(self.labels.codes, self.probabilities, strict=True)}
-
-    @property
-    def malignant_share(self) -> float:
-        """Sum of the probabilities of the malignant diagnoses, in [0, 1]."""
-        return malignant_share(self.probabilities, self.labels)
-
-    def to_json(self) -> dict[str, Any]:
-        """A JSON-ready form, without features and maps; only a diagnosis has one, an unusable image has no probabilities."""
-        outcome, by_code = self.outcome, {} if self.outcome == NOT_USABLE else self.by_code
-        return {
-            "image": self.source,
-            "outcome": outcome,
-            "explanation": self.explanation,
-            "diagnosis": self.first.code if outcome == DIAGNOSIS else None,
-            "malignant_share": round(self.malignant_share, 6) if by_code else None,
-            "probabilities": {code: round(value, 6) for code, value in by_code.items()},
-            "gate": None if self.verdict is None else self.verdict.to_json(),
-            "notes": list(self.notes),
-            "timings_ms": {step: round(value, 2) for step, value in self.timings_ms.items()},
-            "bundle": self.bundle_id,
-        }
-
-
-@dataclass(frozen=True)
-class Failure:
-    """An image that could not be used.
-
-    Attributes:
-        source: its path; empty for bytes.
-        error: why.
-    """
-
-    source: str
-    error: ImageError
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,6 +35,7 @@ class Prepared:
         timings_ms: milliseconds by step: `decode`, `resize`.
         frames: number of pictures in the file.
         notes: what decoding converted, assumed or left out; see `DecodedImage`.
+        frame: which of the pictures this is, from 0.
     """
 
     source: str
@@ -130,6 +44,7 @@ class Prepared:
     timings_ms: dict[str, float]
     frames: int = 1
     notes: tuple[str, ...] = ()
+    frame: int = 0
 
 
 class Predictor:
@@ -144,7 +59,7 @@ class Predictor:
         batch_size: most images in one pass.
         workers: threads that read and decode ahead. Memory holds at most workers decoded images
             and 2 * batch_size + workers prepared ones.
-        streams: passes at one time, if as many threads call `answer` or `run`; see `Limits`.
+        streams: passes at one time, if as many threads call `predict_prepared` or `run`; see `Limits`.
 
     Raises:
         BundleError: if the bundle is damaged, cannot be run here, or fails its self-test.
@@ -186,6 +101,11 @@ class Predictor:
         self.decision = Decision.from_bundle(self.bundle)
         self.selftest = run_selftest(self.bundle, self.variant, self.runtime, self._engine, self.limits)
 
+    @property
+    def bundle_variant(self) -> BundleVariant:
+        """The bundle and variant that are run."""
+        return BundleVariant(self.bundle.id, self.bundle.name, self.variant.name)
+
     def predict(self, sources: Iterable[Path | bytes]) -> Iterator[Prediction]:
         """Predict images one after the other, in their order.
 
@@ -212,23 +132,23 @@ class Predictor:
             waiting.append(item)
             n_images += isinstance(item, Prepared)
             if n_images == self.limits.batch_size or not n_images:
-                yield from self._answer(waiting)
+                yield from self._results(waiting)
                 waiting, n_images = [], 0
-        yield from self._answer(waiting)
+        yield from self._results(waiting)
 
-    def answer(self, images: Sequence[Prepared]) -> list[Prediction]:
-        """Predict images that are decoded and scaled already, in one pass.
+    def predict_prepared(self, images: Sequence[Prepared]) -> list[Prediction]:
+        """Predict images that are already decoded and scaled, in one pass.
 
         Args:
             images: at most the batch size of them, prepared with the bundle's InputSpec.
         """
-        return [found for found in self._answer(list(images)) if isinstance(found, Prediction)]
+        return [result for result in self._results(list(images)) if isinstance(result, Prediction)]
 
     def run(self, images: np.ndarray) -> Outputs:
         """Results for prepared images, uint8 (N, S, S, 3) with N at most the batch size."""
         return self._engine.run(images)
 
-    def _answer(self, items: Sequence[Prepared | Failure]) -> Iterator[Prediction | Failure]:
+    def _results(self, items: Sequence[Prepared | Failure]) -> Iterator[Prediction | Failure]:
         images = [item.pixels for item in items if isinstance(item, Prepared)]
         started = time.perf_counter()
         outputs = self._engine.run(np.stack(images)) if images else None
@@ -250,14 +170,15 @@ class Predictor:
             )
         return Prediction(
             source=item.source,
+            image=ImageInfo(*item.image_size, item.frames, item.frame),
             labels=self.bundle.labels,
             probabilities=probabilities,
             features=outputs.features[row],
             maps=None if outputs.maps is None else outputs.maps[row],
             spec=self.bundle.spec,
             timings_ms={**item.timings_ms, "network": network_ms},
-            bundle_id=self.bundle.id,
-            verdict=None if self.gate is None else self.gate.check(item.image_size, item.pixels, outputs.features[row]),
+            bundle=self.bundle_variant,
+            gate_result=None if self.gate is None else self.gate.check(item.image_size, item.pixels, outputs.features[row]),
             decision=self.decision,
             notes=item.notes,
         )

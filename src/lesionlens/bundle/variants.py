@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lesionlens.bundle.bundle import CARD_FILE, FACTS_FILE, Bundle, Variant, open_bundle, write_facts
-from lesionlens.bundle.card import card
+from lesionlens.bundle.bundle import FACTS_FILE, Bundle, Variant, open_bundle, write_facts
+from lesionlens.bundle.card_html import write_card
 from lesionlens.bundle.engines import Limits, installed
 from lesionlens.bundle.outputs import Outputs, Tolerance
 from lesionlens.bundle.selftest import SelfTest, check_outputs, load_variant, read_selftest, run_batches, write_selftest
@@ -72,7 +72,7 @@ def add_variant(path: Path, new: NewVariant) -> Bundle:
         facts["default_variant"] = new.name if new.default else "fp32" if before == new.name else before
         _remove_unused(folder, facts)
         _extend_selftest(bundle, variant, folder)
-        (folder / CARD_FILE).write_text(card(facts), encoding="utf-8")
+        write_card(folder, facts)
         write_facts(folder, facts)
     return open_bundle(path)
 

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from lesionlens.bundle.archive import Overlays
+    from lesionlens.bundle.prediction import Failure, Prediction
     from lesionlens.bundle.results import Lines
-    from lesionlens.bundle.runtime import Failure, Prediction, Predictor
+    from lesionlens.bundle.runtime import Predictor
     from lesionlens.data.decoded_image import NoteTally
 
 NOTE_EVERY = 1000
@@ -77,8 +78,8 @@ def _format(form: str, out: Path | None) -> str:
 def _print_all(predictor: Predictor, paths: Iterable[Path], lines: Lines, drawn: Overlays | None) -> tuple[int, int]:
     """Print every result; how many images were done and how many failed."""
     from lesionlens.bundle.archive import predict_archive
+    from lesionlens.bundle.prediction import Failure
     from lesionlens.bundle.results import row_of
-    from lesionlens.bundle.runtime import Failure
     from lesionlens.data.decoded_image import NoteTally
 
     counts = [0, 0]
@@ -88,13 +89,13 @@ def _print_all(predictor: Predictor, paths: Iterable[Path], lines: Lines, drawn:
         if not sum(counts) and lines.header():
             put(lines.header())
         counts[isinstance(result, Failure)] += 1
-        put(lines.line(row_of(result, predictor.bundle.id)))
+        put(lines.line(row_of(result, predictor.bundle_variant)))
     _print_notes(tally)
     return counts[0], counts[1]
 
 
 def _count_notes(tally: NoteTally, result: Prediction | Failure) -> None:
-    from lesionlens.bundle.runtime import Prediction
+    from lesionlens.bundle.prediction import Prediction
 
     if isinstance(result, Prediction):
         tally.add(result.source, result.notes)
@@ -108,8 +109,8 @@ def _print_notes(tally: NoteTally) -> None:
 def _write_all(predictor: Predictor, paths: Iterable[Path], lines: Lines, drawn: Overlays | None, out: Path) -> tuple[int, int]:
     """Write what is not written yet; how many images are done in all and how many failed."""
     from lesionlens.bundle.archive import predict_archive
+    from lesionlens.bundle.prediction import Failure
     from lesionlens.bundle.results import ResultFile, row_of
-    from lesionlens.bundle.runtime import Failure
     from lesionlens.data.decoded_image import NoteTally
 
     failed = 0
@@ -123,7 +124,7 @@ def _write_all(predictor: Predictor, paths: Iterable[Path], lines: Lines, drawn:
         for count, result in enumerate(
             predict_archive(predictor, left, drawn, lambda failure: note(f"lesionlens: {failure.error}")), start=1
         ):
-            file.write(row_of(result, predictor.bundle.id))
+            file.write(row_of(result, predictor.bundle_variant))
             failed += isinstance(result, Failure)
             _count_notes(tally, result)
             if count % NOTE_EVERY == 0:

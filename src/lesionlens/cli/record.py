@@ -1,4 +1,4 @@
-"""The commands `record export` and `record retain`."""
+"""The commands `record export` and `record retain`, for the prediction log of `serve`."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ import typer
 
 from lesionlens.cli.console import emit_text
 
-record = typer.Typer(
-    name="record", help="Export the record of `serve`, and keep it no longer than allowed.", no_args_is_help=True
-)
-RecordFile = Annotated[Path | None, typer.Option("--record", help="The record; the same as for serve.")]
+record = typer.Typer(name="record", help="Export the prediction log of `serve`, or delete its old entries.", no_args_is_help=True)
+LogFile = Annotated[Path | None, typer.Option("--record", help="SQLite file of the prediction log; the same as for serve.")]
 
 
 def _file(path: Path | None) -> Path:
@@ -23,15 +21,15 @@ def _file(path: Path | None) -> Path:
 
 @record.command()
 def export(
-    path: RecordFile = None,
-    csv: Annotated[bool, typer.Option("--csv", help="Answers with their newest review, as a table (the default).")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Answers, reviews and refusals, one JSON object a line.")] = False,
+    path: LogFile = None,
+    csv: Annotated[bool, typer.Option("--csv", help="Predictions with their newest review, as a table (the default).")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Predictions, reviews and refusals, one JSON object per line.")] = False,
     out: Annotated[Path | None, typer.Option(help="File to write; standard output if not given.")] = None,
 ) -> None:
-    """Write the record as CSV or JSON lines. Cells that a spreadsheet would take for formulas get an apostrophe."""
+    """Export the prediction log as CSV or JSON lines. Cells that a spreadsheet would take for formulas get an apostrophe."""
     from lesionlens.core.artifact import atomic_file
     from lesionlens.core.errors import RecipeError
-    from lesionlens.serving.export_record import csv_export, json_export
+    from lesionlens.serving.export import csv_export, json_export
 
     if csv and as_json:
         raise RecipeError("--csv and --json were both given; choose one")
@@ -46,13 +44,13 @@ def export(
 
 @record.command()
 def retain(
-    days: Annotated[int, typer.Option(help="Days that are kept; what is older is deleted.")],
-    path: RecordFile = None,
+    days: Annotated[int, typer.Option(help="Days to keep; older entries are deleted.")],
+    path: LogFile = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Delete answers, reviews, refusals and kept images that are older than some days; deleted bytes are overwritten."""
+    """Delete predictions, reviews, refusals and kept images older than some days, and overwrite their bytes."""
     from lesionlens.serving.retention import retain as delete
 
-    found = delete(_file(path), days)
-    text = f"deleted {found.answers} answers, {found.reviews} reviews, {found.refusals} refusals, {found.images} images"
-    emit_text(found._asdict(), as_json, text)
+    deleted = delete(_file(path), days)
+    counts = ", ".join(f"{count} {name}" for name, count in deleted._asdict().items())
+    emit_text(deleted._asdict(), as_json, f"deleted {counts}")

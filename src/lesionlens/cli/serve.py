@@ -8,36 +8,44 @@ from typing import Annotated
 import typer
 
 from lesionlens.cli.console import note
+from lesionlens.serving.settings import MIB, ServingSettings, state_folder
+
+DEFAULT = ServingSettings  # its class attributes are the defaults
 
 
 def serve(
     bundle: Annotated[Path, typer.Argument(help="Bundle that `lesionlens export` wrote.")],
-    host: Annotated[str, typer.Option(help="Address to listen on; any but loopback needs --tokens.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8000,
-    record: Annotated[Path | None, typer.Option(help="SQLite file of the record; made if missing.")] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on; any but loopback needs tokens.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 picks a free one.")] = 8000,
+    record: Annotated[Path | None, typer.Option(help="SQLite file of the prediction log; created if missing.")] = None,
     tokens: Annotated[Path | None, typer.Option(help="File of access tokens; with it, every caller needs one.")] = None,
-    allow_host: Annotated[list[str] | None, typer.Option(help="Name by which clients may call it (behind a proxy).")] = None,
-    keep_images: Annotated[bool, typer.Option("--keep-images", help="Keep every image beside the record.")] = False,
-    file_names: Annotated[bool, typer.Option("--file-names/--no-file-names", help="Keep the names of files.")] = True,
-    runtime: Annotated[str, typer.Option(help="auto, openvino or onnxruntime.")] = "auto",
-    variant: Annotated[str, typer.Option(help="Variant of the bundle; auto is its default.")] = "auto",
-    threads: Annotated[int, typer.Option(help="Threads of computation; 0 leaves it to the runtime.")] = 0,
-    streams: Annotated[int, typer.Option(help="Passes of the network at one time: more images per second of a small one.")] = 1,
-    batch_size: Annotated[int, typer.Option(help="Most images in one pass.")] = 1,
-    decoders: Annotated[int, typer.Option(help="Processes that decode images.")] = 2,
-    max_active: Annotated[int, typer.Option(help="Predictions at once.")] = 16,
-    queue: Annotated[int, typer.Option(help="Predictions that may wait; more get 503.")] = 16,
-    max_upload_mb: Annotated[float, typer.Option(help="Largest upload, MiB.")] = 32,
-    max_megapixels: Annotated[float, typer.Option(help="Largest image, million pixels.")] = 24,
-    upload_seconds: Annotated[float, typer.Option(help="Time in which a request must have arrived.")] = 20,
-    rate: Annotated[int, typer.Option(help="Predictions a minute for each token; 0: no limit.")] = 600,
-    image_minutes: Annotated[float, typer.Option(help="How long images stay in memory for overlays; 0: not at all.")] = 10,
-    drain_seconds: Annotated[float, typer.Option(help="When stopping: how long /readyz says so first.")] = 0,
+    allow_host: Annotated[list[str] | None, typer.Option(help="Host name that requests may use (behind a proxy).")] = None,
+    keep_images: Annotated[bool, typer.Option("--keep-images", help="Keep every image beside the log.")] = DEFAULT.keep_images,
+    file_names: Annotated[
+        bool, typer.Option("--file-names/--no-file-names", help="Log the names of files.")
+    ] = DEFAULT.file_names,
+    runtime: Annotated[str, typer.Option(help="auto, openvino or onnxruntime.")] = DEFAULT.runtime,
+    variant: Annotated[str, typer.Option(help="Variant of the bundle; auto is its default.")] = DEFAULT.variant,
+    threads: Annotated[int, typer.Option(help="Threads for computation; 0 leaves it to the runtime.")] = DEFAULT.threads,
+    streams: Annotated[int, typer.Option(help="Passes of the network at once, for more images per second.")] = DEFAULT.streams,
+    batch_size: Annotated[int, typer.Option(help="Most images in one pass.")] = DEFAULT.batch_size,
+    decoders: Annotated[int, typer.Option(help="Processes that decode images.")] = DEFAULT.decoders,
+    max_active: Annotated[int, typer.Option(help="Predictions at once.")] = DEFAULT.max_active,
+    queue: Annotated[int, typer.Option(help="Predictions that may wait; more get 503.")] = DEFAULT.queue,
+    max_upload_mb: Annotated[float, typer.Option(help="Largest upload, MiB.")] = DEFAULT.upload_bytes / MIB,
+    max_megapixels: Annotated[float, typer.Option(help="Largest image, million pixels.")] = DEFAULT.pixels / 1e6,
+    upload_seconds: Annotated[float, typer.Option(help="Time for a request's body to arrive.")] = DEFAULT.upload_seconds,
+    rate: Annotated[int, typer.Option(help="Predictions per minute and token; 0: no limit.")] = DEFAULT.rate,
+    image_minutes: Annotated[
+        float, typer.Option(help="Minutes that images stay in memory for overlays; 0: none.")
+    ] = DEFAULT.image_minutes,
+    drain_seconds: Annotated[
+        float, typer.Option(help="Seconds that /readyz reports a stop before the server stops listening.")
+    ] = DEFAULT.drain_seconds,
 ) -> None:
-    """Serve page and API. On loopback it is open to all who can reach it there; elsewhere tokens are needed."""
+    """Serve the page and the API. On loopback no token is needed; elsewhere every caller needs one."""
     _check_installed()
     from lesionlens.serving import server
-    from lesionlens.serving.settings import MIB, ServingSettings, state_folder
 
     settings = ServingSettings(
         bundle=bundle,
@@ -77,6 +85,6 @@ def _check_installed() -> None:
 
     from lesionlens.core.errors import RecipeError
 
-    missing = [name for name in ("fastapi", "uvicorn", "pydantic") if find_spec(name) is None]
+    missing = [name for name in ("fastapi", "uvicorn", "pydantic", "prometheus_client") if find_spec(name) is None]
     if missing:
-        raise RecipeError(f"serve needs {', '.join(missing)}; install it with: pip install 'lesionlens[serve]'")
+        raise RecipeError(f"serve needs {', '.join(missing)}; install them with: pip install 'lesionlens[serve]'")

@@ -10,7 +10,7 @@ import typer
 
 from lesionlens.cli.console import emit_text, note
 
-token = typer.Typer(name="token", help="Make, list and revoke access tokens of `serve`.", no_args_is_help=True)
+token = typer.Typer(name="token", help="Create, list and revoke access tokens of `serve`.", no_args_is_help=True)
 Tokens = Annotated[Path | None, typer.Option("--tokens", help="File of tokens; the same as for serve.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
@@ -23,24 +23,24 @@ def _file(tokens: Path | None) -> Path:
 
 @token.command()
 def create(
-    name: Annotated[str, typer.Option(help="Whose it is: letters, digits, ._-@; stands in the record.")],
-    role: Annotated[str, typer.Option(help="predict, or review (which may also predict and sees what others sent).")],
-    expires: Annotated[str, typer.Option(help="After how long, for example 90d, 12h, 30m; never if not given.")] = "",
+    name: Annotated[str, typer.Option(help="Name of the token: letters, digits, ._-@; predictions are logged under it.")],
+    role: Annotated[str, typer.Option(help="predict, or review (may also predict, and sees all predictions).")],
+    expires: Annotated[str, typer.Option(help="Lifetime, for example 90d, 12h, 30m; unlimited if not given.")] = "",
     tokens: Tokens = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a token and print it once; only its hash is kept."""
+    """Create a token and print it once; only its hash is stored."""
     from lesionlens.serving.access import create_token
 
     path = _file(tokens)
     secret = create_token(path, name, role, expires)
     emit_text({"name": name, "role": role, "token": secret, "tokens": str(path)}, as_json, secret)
-    note(f"kept the hash in {path}; the token itself cannot be shown again")
+    note(f"stored the hash in {path}; the token itself cannot be shown again")
 
 
 @token.command("list")
 def list_tokens(tokens: Tokens = None, as_json: AsJson = False) -> None:
-    """List tokens: name, role, state, when made, until when."""
+    """List tokens: name, role, state, date of creation and expiry."""
     from datetime import UTC, datetime
 
     from lesionlens.serving.access import read_tokens

@@ -15,7 +15,6 @@ from torch import nn
 
 from lesionlens import __version__
 from lesionlens.bundle.bundle import (
-    CARD_FILE,
     FACTS_FILE,
     GRAPH_FILE,
     RUNTIMES,
@@ -26,7 +25,7 @@ from lesionlens.bundle.bundle import (
     open_bundle,
     write_facts,
 )
-from lesionlens.bundle.card import card
+from lesionlens.bundle.card_html import write_card
 from lesionlens.bundle.engines import Limits, installed, load_engine, version_of
 from lesionlens.bundle.outputs import Outputs, Tolerance, differences, shapes, summary
 from lesionlens.bundle.selftest import SelfTest, run_batches, write_selftest
@@ -140,7 +139,7 @@ def export(
         count = settings.selftest_images
         write_selftest(SelfTest(images[:count], {"fp32": reference.rows(0, count)}), folder)
         shutil.copyfile(checkpoint, folder / WEIGHTS_FILE)
-        (folder / CARD_FILE).write_text(card(facts), encoding="utf-8")
+        write_card(folder, facts)
         write_facts(folder, facts)
     return open_bundle(out)
 

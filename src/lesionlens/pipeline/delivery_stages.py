@@ -89,7 +89,7 @@ def predict_example(run: Run) -> StageResult:
         with atomic_file(overlay) as temporary:
             heat_map(prediction, path).save(temporary, format="PNG")
         line += f", {overlay}"
-    content = {**prediction.to_json(), "image": image_id, "true": record.dx}
+    content = {"source": image_id, **prediction.to_json(), "true": record.dx}
     write_json(run.example, content)
     return StageResult(line, line, content)
 

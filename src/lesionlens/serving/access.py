@@ -1,7 +1,7 @@
-"""Who may: access tokens, kept as hashes, with roles, an end and a way to revoke them.
+"""Access control: tokens with a role and an expiry date, stored as hashes, revocable at any time.
 
-A token is 256 random bits, so nobody can guess it back from its SHA-256: the slow hashes that
-passwords need, because people choose them badly, would protect nothing here and cost every request.
+A token is 256 random bits, so nobody can guess it from its SHA-256: the slow hashes that
+passwords need, because people choose them badly, would protect nothing here and slow every request.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ CHALLENGE = 'Bearer realm="lesionlens"'
 
 @dataclass(frozen=True)
 class Token:
-    """What is kept of a token.
+    """What is stored of a token.
 
     Attributes:
-        name: for people, and in the record.
+        name: for people, and in the prediction log.
         role: a key of `ROLES`.
         sha256: of the token, hexadecimal.
         created: ISO 8601, UTC.
         expires: likewise; empty: never.
-        revoked: likewise; empty: it is not.
+        revoked: likewise; empty: not revoked.
     """
 
     name: str
@@ -62,7 +62,7 @@ class Token:
 
 @dataclass(frozen=True)
 class Caller:
-    """Who sends a request.
+    """The sender of a request.
 
     Attributes:
         name: of the token, or `local`.
@@ -74,11 +74,11 @@ class Caller:
 
     @property
     def may_review(self) -> bool:
-        """Whether the caller may review, and see what others sent."""
+        """Whether the caller may review, and see the predictions of others."""
         return "review" in ROLES[self.role]
 
     def require_review(self) -> None:
-        """Refuse who may not review.
+        """Refuse a caller without the role `review`.
 
         Raises:
             Problem: `role_missing`.
@@ -87,14 +87,11 @@ class Caller:
             raise Problem("role_missing", f"this needs a token with the role review; yours has the role {self.role}")
 
 
-EVERYONE = Caller(LOCAL, "review")
-
-
 class Access:
-    """Checks tokens; a change of their file, such as a revocation, holds from the next request on.
+    """Checks tokens; a change of their file, such as a revocation, takes effect with the next request.
 
     Args:
-        path: the file of tokens; None: everyone may.
+        path: the file of tokens; None: no token is needed.
 
     Raises:
         ArtifactError: if the file is damaged.
@@ -102,7 +99,7 @@ class Access:
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
-        self._seen: tuple[int, int, int] | None = None
+        self._version: tuple[int, int, int] | None = None
         self._tokens: list[Token] = []
         self._refresh()
 
@@ -112,57 +109,57 @@ class Access:
         return self.path is not None
 
     def caller(self, authorization: str, now: datetime | None = None) -> Caller:
-        """Who sends a request with this `Authorization` header.
+        """The sender of a request with this `Authorization` header.
 
         Raises:
             Problem: `token_missing`, `token_invalid`, `token_expired` or `token_revoked`.
         """
         if self.path is None:
-            return EVERYONE
+            return Caller(LOCAL, "review")
         scheme, _, secret = authorization.strip().partition(" ")
         if scheme.lower() != "bearer" or not secret.strip():
-            raise _refused("missing", "send the header `Authorization: Bearer ...` with a token of this server", "")
+            raise _refusal("missing", "send the header `Authorization: Bearer ...` with a token of this server", "")
         self._refresh()
         token = self._find(_hash(secret.strip()))
         if token is None:
-            raise _refused("invalid", "this server does not know the token; ask who runs it for one")
+            raise _refusal("invalid", "this server does not know the token; ask its operator for one")
         state = token.state(now or datetime.now(UTC))
         if state != "usable":
-            raise _refused(state, f"the token has been {state}; ask who runs this server for a new one")
+            raise _refusal(state, f"the token is {state}; ask the operator of this server for a new one")
         return Caller(token.name, token.role)
 
     def _find(self, sha256: str) -> Token | None:
-        found = None
-        for token in self._tokens:  # all of them, each in constant time: no answer comes sooner than another
+        match = None
+        for token in self._tokens:  # all of them, each in constant time: the time taken tells nothing
             if hmac.compare_digest(token.sha256, sha256):
-                found = token
-        return found
+                match = token
+        return match
 
     def _refresh(self) -> None:
         if self.path is None:
             return
         try:
-            facts = self.path.stat()
-            seen = (facts.st_mtime_ns, facts.st_size, facts.st_ino)
+            status = self.path.stat()
+            version = (status.st_mtime_ns, status.st_size, status.st_ino)
         except FileNotFoundError:
-            seen = None
-        if seen != self._seen or seen is None:
+            version = None
+        if version != self._version or version is None:
             self._tokens = read_tokens(self.path)
-            self._seen = seen
+            self._version = version
 
 
 def create_token(path: Path, name: str, role: str, expires: str = "", now: datetime | None = None) -> str:
-    """Make a token and keep its hash.
+    """Create a token and store its hash.
 
     Args:
         path: the file of tokens.
-        name: for people and the record; letters, digits, `.`, `_`, `-`, `@`.
+        name: for people and the prediction log; letters, digits, `.`, `_`, `-`, `@`.
         role: a key of `ROLES`.
-        expires: after how long, for example `90d`, `12h`, `30m`; empty: never.
-        now: the time of its making.
+        expires: lifetime, for example `90d`, `12h`, `30m`; empty: unlimited.
+        now: time of creation.
 
     Returns:
-        The token; it can be read nowhere afterwards.
+        The token; it cannot be read again.
 
     Raises:
         RecipeError: if an argument is not valid, or the name is taken.
@@ -174,22 +171,22 @@ def create_token(path: Path, name: str, role: str, expires: str = "", now: datet
     now = now or datetime.now(UTC)
     secret = PREFIX + secrets.token_urlsafe(TOKEN_BYTES)
     end = _iso(now + _duration(expires)) if expires else ""
-    with _alone(path):
+    with _locked(path):
         tokens = read_tokens(path)
         if any(token.name == name for token in tokens):
-            raise RecipeError(f"a token called {name} is in {path} already, and the record tells tokens by name; choose another")
+            raise RecipeError(f"{path} has a token called {name} already, and the log tells tokens by name; choose another name")
         write_tokens(path, [*tokens, Token(name, role, _hash(secret), _iso(now), end)])
     return secret
 
 
 def revoke_token(path: Path, name: str, now: datetime | None = None) -> None:
-    """Revoke a token; it stays in the file, so that its name is not given again.
+    """Revoke a token; it stays in the file, so that its name is not used again.
 
     Raises:
         RecipeError: if there is none of that name.
     """
     when = _iso(now or datetime.now(UTC))
-    with _alone(path):
+    with _locked(path):
         tokens = read_tokens(path)
         if all(token.name != name for token in tokens):
             raise RecipeError(f"no token is called {name} in {path}; see: lesionlens token list --tokens {path}")
@@ -210,22 +207,22 @@ def read_tokens(path: Path) -> list[Token]:
             raise ArtifactError(f"{path} is of format {value['format']!r}; this lesionlens reads format {FORMAT}")
         tokens = [Token(**row) for row in value["tokens"]]
     except (KeyError, TypeError) as error:
-        raise ArtifactError(f"{path} is not a file of access tokens ({error}); restore it, or make new ones") from error
+        raise ArtifactError(f"{path} is not a file of access tokens ({error}); restore it, or create new ones") from error
     if any(token.role not in ROLES for token in tokens):
         raise ArtifactError(f"{path} names a role that is none of {', '.join(ROLES)}; restore it from a backup")
     return tokens
 
 
 def write_tokens(path: Path, tokens: list[Token]) -> None:
-    """Write the file, whole or not at all, for its owner only."""
+    """Write the file, whole or not at all, readable by its owner only."""
     text = json.dumps({"format": FORMAT, "tokens": [asdict(token) for token in tokens]}, indent=2)
     with atomic_file(path, mode=0o600) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
 
 
 @contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Change the file while nobody else does: a revocation must not be lost to a token that is made meanwhile."""
+def _locked(path: Path) -> Iterator[None]:
+    """Keep other processes from changing the file: a revocation must not be lost to a token created meanwhile."""
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = path.with_name(f".{path.name}.lock").open("w")
@@ -234,7 +231,7 @@ def _alone(path: Path) -> Iterator[None]:
         yield
 
 
-def _refused(code: str, detail: str, error: str = ', error="invalid_token"') -> Problem:
+def _refusal(code: str, detail: str, error: str = ', error="invalid_token"') -> Problem:
     return Problem(f"token_{code}", detail, {"WWW-Authenticate": CHALLENGE + error})
 
 
@@ -243,10 +240,10 @@ def _hash(secret: str) -> str:
 
 
 def _duration(text: str) -> timedelta:
-    found = DURATION.fullmatch(text)
-    if not found:
+    match = DURATION.fullmatch(text)
+    if not match:
         raise RecipeError(f"expires {text!r}; it must be a number of days, hours or minutes, for example 90d, 12h, 30m")
-    return int(found[1]) * UNITS[found[2]]
+    return int(match[1]) * UNITS[match[2]]
 
 
 def _iso(moment: datetime) -> str:

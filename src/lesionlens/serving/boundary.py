@@ -1,4 +1,4 @@
-"""What every request passes: its id, the guard, refusals as problems, security headers, metrics, one log line."""
+"""What wraps every request: id, guard, refusals as problems, security headers, metrics, one log line."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ from starlette.routing import Match, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lesionlens.serving.identifiers import request_id
-from lesionlens.serving.problems import Problem, problem_response
+from lesionlens.serving.limits import busy
+from lesionlens.serving.problems import NO_ADDRESS, Problem, problem_response
 from lesionlens.serving.service import Service
 
 LOG = logging.getLogger("lesionlens.serving")
+REQUESTS = 512  # at once
 DRAIN_SECONDS = 1.0
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
@@ -35,7 +37,6 @@ SECURITY_HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Embedder-Policy": "require-corp",
 }
-
 RAW_HEADERS = [(name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
 NO_STORE = (b"cache-control", b"no-store")
 
@@ -44,25 +45,30 @@ class Boundary:
     """ASGI middleware around the whole application.
 
     Args:
-        app: what is inside.
-        service: whose guard, metrics and record are used.
-        router: that knows the methods of each address.
+        app: the application.
+        service: whose guard, metrics and log are used.
+        router: knows the methods of each address.
     """
 
     def __init__(self, app: ASGIApp, service: Service, router: Router) -> None:
         self._app = app
         self._service = service
         self._router = router
+        self._running = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass one request on."""
+        """Handle one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        await Exchange(self._service, scope, receive, send).run(self._app, self._router)
+        self._running += 1
+        try:
+            await RequestCycle(self._service, scope, receive, send).run(self._app, self._router, self._running > REQUESTS)
+        finally:
+            self._running -= 1
 
 
-class Exchange:
+class RequestCycle:
     """One request and its response."""
 
     def __init__(self, service: Service, scope: Scope, receive: Receive, send: Send) -> None:
@@ -70,7 +76,7 @@ class Exchange:
         self._headers = Headers(scope=scope)
         self._method = scope["method"]
         self._id = request_id(self._headers.get("x-request-id", ""))
-        state = {**scope.get("state", {}), "request_id": self._id, "who": ""}
+        state = {**scope.get("state", {}), "request_id": self._id, "token_name": ""}
         self._scope: MutableMapping[str, Any] = {**scope, "state": state}
         self._receive = receive
         self._send = send
@@ -79,10 +85,12 @@ class Exchange:
         self._code = ""
         self._body_left = "content-length" in self._headers or "transfer-encoding" in self._headers
 
-    async def run(self, app: ASGIApp, router: Router) -> None:
-        """Answer the request, whatever happens."""
+    async def run(self, app: ASGIApp, router: Router, too_many: bool) -> None:
+        """Respond to the request, whatever happens."""
         try:
-            self._service.guard.check(self._headers, self._scope["path"])
+            if too_many:
+                raise busy(f"{REQUESTS} requests are running; try again soon")
+            self._service.guard.check(self._headers, self._scope["path"], self._scope["query_string"])
             if self._method == "OPTIONS":
                 await self._options(router)
             else:
@@ -92,7 +100,7 @@ class Exchange:
         except Problem as problem:
             await self._refuse(problem)
         except Exception as error:
-            LOG.error(json.dumps({"request_id": self._id, "error": type(error).__name__, "at": _places(error)}))
+            LOG.error(json.dumps({"request_id": self._id, **error_facts(error)}))
             await self._refuse(Problem("internal_error", "the server's log says more, under this request id"))
         finally:
             self._log()
@@ -104,7 +112,7 @@ class Exchange:
         return message
 
     async def send(self, message: Message) -> None:
-        """Pass on a piece of the response, with the headers that all have."""
+        """Pass on a piece of the response, with the headers that all responses have."""
         if message["type"] == "http.response.start":
             self._status = message["status"]
             own = (b"x-request-id", self._id.encode())
@@ -115,14 +123,14 @@ class Exchange:
     async def _refuse(self, problem: Problem) -> None:
         self._code = problem.code
         if self._status:
-            raise RuntimeError("the response had begun")  # the server cuts the connection
-        await self._service.refused(self._scope, problem)
+            raise RuntimeError("the response has begun")  # the server closes the connection
+        await self._service.record_refusal(self._scope, problem)
         if self._body_left and not await self._drained():
             problem.headers["Connection"] = "close"
         await problem_response(problem, self._id)(self._scope, self.receive, self.send)
 
     async def _drained(self) -> bool:
-        """Read on for a moment, so that the client hears the refusal instead of a broken connection."""
+        """Read the rest of the body for a moment, so that the client gets the refusal and not a broken connection."""
         if self._headers.get("expect", "").lower() == "100-continue":
             return False
         try:
@@ -139,7 +147,7 @@ class Exchange:
             if route.matches({**self._scope, "method": "GET"})[0] is not Match.NONE:
                 methods |= getattr(route, "methods", None) or set()
         if not methods:
-            raise Problem("not_found", "there is nothing at this address; GET /openapi.json says what there is")
+            raise Problem("not_found", NO_ADDRESS)
         methods |= {"OPTIONS"} | ({"HEAD"} if "GET" in methods else set())
         await Response(status_code=204, headers={"Allow": ", ".join(sorted(methods))})(self._scope, self.receive, self.send)
 
@@ -147,17 +155,18 @@ class Exchange:
         route = getattr(self._scope.get("route"), "path", "")
         seconds = time.perf_counter() - self._started
         self._service.metrics.request(self._method, route, self._status, seconds)
-        facts = {
+        line = {
             "request_id": self._id,
-            "who": self._scope["state"]["who"],
+            "who": self._scope["state"]["token_name"],
             "method": self._method if self._method.isalpha() else "",
             "route": route,
             "status": self._status,
             "ms": round(1000 * seconds, 1),
         }
-        LOG.info(json.dumps({**facts, "code": self._code} if self._code else facts))
+        LOG.info(json.dumps({**line, "code": self._code} if self._code else line))
 
 
-def _places(error: BaseException) -> list[str]:
-    """Where an error came from, without any value that it names."""
-    return [f"{Path(frame.filename).name}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)][-8:]
+def error_facts(error: BaseException) -> dict[str, Any]:
+    """Type and origin of an error for the log, without its message, which may name values."""
+    places = [f"{Path(frame.filename).name}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
+    return {"error": type(error).__name__, "at": places[-8:]}

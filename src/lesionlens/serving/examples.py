@@ -1,4 +1,4 @@
-"""Examples in OpenAPI; a test holds them against the schemas."""
+"""Examples in OpenAPI; a test holds them against the models."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LABELS: list[dict[str, Any]] = [
 ]
 REVIEW_IN = {"conclusion": "mel", "note": "Excised; histology follows."}
 REVIEW = {**REVIEW_IN, "reviewer": "dr-jones", "created": "2026-11-22T20:05:00.000Z"}
-ANSWER: dict[str, Any] = {
+PREDICTION: dict[str, Any] = {
     "schema": "1",
     "id": ID,
     "request_id": REQUEST_ID,
@@ -26,6 +26,7 @@ ANSWER: dict[str, Any] = {
     "malignant_share": 0.82,
     "probabilities": [{**LABELS[0], "probability": 0.82}, {**LABELS[1], "probability": 0.18}],
     "gate": {"usable": True, "reasons": [], "measures": {"sharpness": 12.5}},
+    "notes": [],
     "image": {"width": 600, "height": 450, "frames": 1, "frame": 0},
     "timings_ms": {"decode": 3.1, "resize": 1.0, "network": 66.0, "total": 75.2},
     "bundle": {"id": BUNDLE_ID, "name": "light", "variant": "int8"},
@@ -33,7 +34,7 @@ ANSWER: dict[str, Any] = {
     "review": None,
 }
 UNUSABLE: dict[str, Any] = {
-    **ANSWER,
+    **PREDICTION,
     "outcome": "not_usable",
     "explanation": "Not usable, so there is no diagnosis: the image is blurred or out of focus; take it again.",
     "diagnosis": None,
@@ -45,7 +46,7 @@ UNUSABLE: dict[str, Any] = {
         "measures": {"sharpness": 0.4},
     },
 }
-PAGE = {"items": [{**ANSWER, "review": REVIEW}], "next": ID}
+PAGE: dict[str, Any] = {"items": [{**PREDICTION, "review": REVIEW}], "next": ID}
 MODEL: dict[str, Any] = {
     "bundle": {"id": BUNDLE_ID, "name": "light", "variant": "int8", "runtime": "openvino"},
     "labels": LABELS,
@@ -54,6 +55,7 @@ MODEL: dict[str, Any] = {
     "limits": {"upload_bytes": 33554432, "pixels": 24000000},
     "intended_use": {"status": "A research and decision-support tool, not a medical device."},
     "card": "# light\n",
+    "card_html": "<h3>light</h3>\n",
     "decision": None,
     "gate": None,
     "access": {"tokens_required": True, "role": "review", "name": "dr-jones"},

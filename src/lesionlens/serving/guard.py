@@ -1,7 +1,7 @@
-"""By which names, and from whose pages, this server may be used.
+"""Which host names and which web pages may use this server, and how large a request's head may be.
 
-A page of any site may send requests to an address inside the reader's network, and may point a name
-of its own there (DNS rebinding). Browsers tell the truth in Host, Origin and Sec-Fetch-Site.
+Any web site may send requests to an address inside the reader's network, and may point a name of its
+own there (DNS rebinding). Browsers tell the truth in Host, Origin and Sec-Fetch-Site.
 """
 
 from __future__ import annotations
@@ -17,13 +17,15 @@ LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._-]+)(?::(\d{1,5}))?")
 OWN_FETCHES = ("", "same-origin", "none")
 PROXY_HEADERS = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
+HEAD_BYTES = 16 * 1024
+SEPARATORS = len(": \r\n")
 
 
 class Guard:
-    """Checks the headers of each request.
+    """Checks the head of each request.
 
     Args:
-        hosts: names that a request may use; empty: any.
+        hosts: host names that a request may use; empty: any.
         open_to_all: whether no token is needed.
     """
 
@@ -31,16 +33,19 @@ class Guard:
         self._hosts = {host.lower() for host in hosts}
         self._open = open_to_all
 
-    def check(self, headers: Headers, path: str) -> None:
-        """Refuse what does not come from an own page or a program.
+    def check(self, headers: Headers, path: str, query: bytes = b"") -> None:
+        """Refuse a request with a large head, from another site's page, or for another host.
 
         Raises:
-            Problem: `host_not_allowed`, `origin_not_allowed` or `proxy_without_tokens`.
+            Problem: `headers_too_large`, `host_not_allowed`, `origin_not_allowed` or `proxy_without_tokens`.
         """
+        head_bytes = len(path) + len(query) + sum(len(name) + len(value) + SEPARATORS for name, value in headers.raw)
+        if head_bytes > HEAD_BYTES:
+            raise Problem("headers_too_large", f"address and headers may have {HEAD_BYTES} bytes; send fewer or shorter headers")
         host = headers.get("host", "")
         name = _name(host)
         if not name or (self._hosts and name not in self._hosts):
-            raise Problem("host_not_allowed", "the Host header names another server; whoever runs this one can --allow-host it")
+            raise Problem("host_not_allowed", "the Host header names another server; allow the name with --allow-host")
         if self._open and any(header in headers for header in PROXY_HEADERS):
             raise Problem("proxy_without_tokens", "start the server with --tokens before putting a proxy in front of it")
         if path.startswith("/v1/"):
@@ -54,13 +59,13 @@ class Guard:
 
 
 def loopback_hosts(hosts: Iterable[str]) -> tuple[str, ...]:
-    """The names by which a server on loopback may be called: its own, and what the operator adds."""
+    """The host names of a server on loopback: its own, and those the operator adds."""
     return (*LOOPBACK_NAMES, *hosts)
 
 
 def _name(host: str) -> str:
-    found = HOST.fullmatch(host)
-    return found[1].lower() if found else ""
+    match = HOST.fullmatch(host)
+    return match[1].lower() if match else ""
 
 
 def _authority(origin: str) -> str:

@@ -15,14 +15,14 @@ _ID = re.compile(PATTERN[1:-1], re.ASCII)
 
 
 class Identifiers:
-    """Identifiers that sort by the time at which they were made (https://github.com/ulid/spec)."""
+    """Makes identifiers that sort by time (https://github.com/ulid/spec)."""
 
     def __init__(self) -> None:
         self._last = 0
         self._lock = threading.Lock()
 
     def new(self, time_ms: int | None = None) -> str:
-        """An identifier of 26 characters: 48 bits of time, 80 of chance, above every one made before."""
+        """An identifier of 26 characters (48 bits of time, 80 random bits), greater than every earlier one."""
         now = time.time_ns() // 1_000_000 if time_ms is None else time_ms
         with self._lock:
             self._last = max(self._last + 1, now << RANDOM_BITS | secrets.randbits(RANDOM_BITS))
@@ -30,18 +30,18 @@ class Identifiers:
 
 
 def first_of(time_ms: int) -> str:
-    """The lowest identifier of a millisecond: what was made since then is not below it."""
+    """The lowest identifier of a millisecond: later identifiers are not below it."""
     return _encoded(min(max(0, time_ms), (1 << TIME_BITS) - 1) << RANDOM_BITS)
 
 
 def is_identifier(text: str) -> bool:
-    """Whether `text` is written as an identifier."""
+    """Whether `text` has the form of an identifier."""
     return _ID.fullmatch(text) is not None
 
 
-def request_id(sent: str) -> str:
-    """The client's own id of its request if it is short and of safe characters, else a new one."""
-    return sent if REQUEST_ID.fullmatch(sent) else secrets.token_hex(8)
+def request_id(text: str) -> str:
+    """The client's own request id if it is short and of safe characters, else a new one."""
+    return text if REQUEST_ID.fullmatch(text) else secrets.token_hex(8)
 
 
 def _encoded(number: int) -> str:

@@ -1,11 +1,10 @@
-"""How much at once: predictions, waiting requests, bytes in flight, requests a minute."""
+"""Bounds on work in progress: predictions, waiting requests, bytes of uploads, requests per minute."""
 
 from __future__ import annotations
 
 import asyncio
 import math
 import time
-from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,16 +12,16 @@ from lesionlens.serving.problems import Problem
 
 RETRY_SECONDS = 1
 BURST_SECONDS = 10.0
-KNOWN_CALLERS = 10_000
+MOST_CALLERS = 10_000
 
 
 def busy(detail: str) -> Problem:
-    """A 503 that says when to come again."""
+    """A 503 with a Retry-After header."""
     return Problem("busy", detail, {"Retry-After": str(RETRY_SECONDS)})
 
 
 class Admission:
-    """At most so many predictions at once, a short queue in order of arrival, then 503.
+    """A bounded number of predictions at once, a short first-in first-out queue, then 503.
 
     Used from one event loop only.
 
@@ -33,57 +32,39 @@ class Admission:
 
     def __init__(self, active: int, queue: int) -> None:
         self.active = 0
-        self.most = active
-        self.queue = queue
-        self._waiting: deque[asyncio.Future[None]] = deque()
-
-    @property
-    def waiting(self) -> int:
-        """Requests in the queue."""
-        return len(self._waiting)
+        self.waiting = 0
+        self._most = active
+        self._queue = queue
+        self._slots = asyncio.Semaphore(active)
 
     def check(self) -> None:
-        """Refuse a request before its body is read, if it could not be taken anyway.
+        """Refuse a request early, before its body is read.
 
         Raises:
-            Problem: `busy`.
+            Problem: `busy`, if all slots and all places in the queue are taken.
         """
-        if self.active >= self.most and self.waiting >= self.queue:
-            raise busy(f"{self.active} predictions are being made and {self.waiting} are waiting; try again soon")
+        if self.active + self.waiting >= self._most + self._queue:
+            raise busy(f"{self.active} predictions are running and {self.waiting} are waiting; try again soon")
 
     async def __aenter__(self) -> None:
         self.check()
-        if self.active < self.most:
-            self.active += 1
-            return
-        turn = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
+        self.waiting += 1
         try:
-            await turn
-        except asyncio.CancelledError:
-            if turn in self._waiting:
-                self._waiting.remove(turn)
-            elif not turn.cancelled():
-                self._leave()
-            raise
+            await self._slots.acquire()
+        finally:
+            self.waiting -= 1
+        self.active += 1
 
     async def __aexit__(self, *exception: object) -> None:
-        self._leave()
-
-    def _leave(self) -> None:
-        while self._waiting:
-            turn = self._waiting.popleft()
-            if not turn.done():
-                turn.set_result(None)  # the place goes on to who waited longest
-                return
         self.active -= 1
+        self._slots.release()
 
 
 class Budget:
     """Bytes of all uploads that are in memory at one time.
 
     Args:
-        most: their limit.
+        most: the limit, bytes.
     """
 
     def __init__(self, most: int) -> None:
@@ -92,7 +73,7 @@ class Budget:
 
     @contextmanager
     def share(self) -> Iterator[Share]:
-        """A share that grows with its upload and is given back at the end."""
+        """A share that grows with its upload and is returned at the end."""
         share = Share(self)
         try:
             yield share
@@ -101,35 +82,35 @@ class Budget:
 
 
 class Share:
-    """What one upload holds of a `Budget`."""
+    """The part of a `Budget` that one upload holds."""
 
     def __init__(self, budget: Budget) -> None:
         self._budget = budget
         self.held = 0
 
     def take(self, n_bytes: int) -> None:
-        """Hold more.
+        """Hold more bytes.
 
         Raises:
             Problem: `busy`, if the budget is used up.
         """
         if self._budget.used + n_bytes > self._budget.most:
-            raise busy("uploads fill the memory that is set aside for them; try again soon")
+            raise busy("other uploads fill the memory that is reserved for them; try again soon")
         self._budget.used += n_bytes
         self.held += n_bytes
 
 
 class RateLimit:
-    """A token bucket for each caller: `rate` requests a minute, with a burst of what ten seconds give.
+    """A token bucket per caller: `rate` requests per minute, with a burst of ten seconds' worth.
 
     Args:
-        rate: requests a minute; 0: no limit.
+        rate: requests per minute; 0: no limit.
     """
 
     def __init__(self, rate: int) -> None:
         self.rate = rate
         self.burst = max(1.0, rate * BURST_SECONDS / 60)
-        self._left: dict[str, tuple[float, float]] = {}
+        self._buckets: dict[str, tuple[float, float]] = {}  # requests left, and when that was counted
 
     def take(self, caller: str, now: float | None = None) -> None:
         """Count one request.
@@ -140,12 +121,12 @@ class RateLimit:
         if not self.rate:
             return
         now = time.monotonic() if now is None else now
-        left, since = self._left.get(caller, (self.burst, now))
+        left, since = self._buckets.get(caller, (self.burst, now))
         left = min(self.burst, left + (now - since) * self.rate / 60)
         if left < 1:
             wait = max(1, math.ceil((1 - left) * 60 / self.rate))
-            detail = f"this token may send {self.rate} requests a minute; try again in {wait} s"
+            detail = f"this token may send {self.rate} requests per minute; try again in {wait} s"
             raise Problem("rate_limited", detail, {"Retry-After": str(wait)})
-        if len(self._left) >= KNOWN_CALLERS and caller not in self._left:
-            self._left.clear()
-        self._left[caller] = (left - 1, now)
+        if len(self._buckets) >= MOST_CALLERS and caller not in self._buckets:
+            self._buckets.clear()
+        self._buckets[caller] = (left - 1, now)

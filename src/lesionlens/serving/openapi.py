@@ -1,150 +1,90 @@
-"""What GET /openapi.json says: OpenAPI 3.1 with an example for every operation and every refusal."""
+"""What OpenAPI says beyond the routes' signatures and response models: refusals by code, and bodies that routes read."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from fastapi import FastAPI
-from fastapi.openapi.utils import get_openapi
-from pydantic.json_schema import models_json_schema
 
-from lesionlens.serving import examples, schemas
-from lesionlens.serving.metrics import MEDIA_TYPE as METRICS_TYPE
+from lesionlens.serving import examples
 from lesionlens.serving.problems import KINDS, MEDIA_TYPE, problem_json
+from lesionlens.serving.schemas import ProblemDetails, ReviewIn
 
 Json = dict[str, Any]
-DESCRIPTION = """Send a dermoscopic image and get an honest answer: a diagnosis with calibrated probabilities,
+DESCRIPTION = """Send a dermoscopic image and get one of three outcomes: a diagnosis with calibrated probabilities,
 "not sure: have a person look", or "not usable" with the reason. A research and decision-support tool, not a medical device.
-Refusals are RFC 9457 problem details whose `code` stays the same; every response carries `X-Request-ID`."""
-MODELS = (
-    *(schemas.Answer, schemas.Page, schemas.Review, schemas.ReviewIn, schemas.ModelFacts),
-    *(schemas.Health, schemas.ProblemDetails),
-)
-DETAILS = {
-    "busy": "4 predictions are being made and 16 are waiting; try again soon",
-    "upload_too_large": "an upload may have 33,554,432 bytes; send a smaller file",
-    "token_missing": "send the header `Authorization: Bearer ...` with a token of this server",
-}
-EVERYWHERE = ("malformed_request", "host_not_allowed", "upload_too_slow", "headers_too_large", "internal_error", "busy")
+Refusals are RFC 9457 problem details with a stable `code`; what is not HTTP/1.1 at all gets 400 as plain text.
+Every other response carries `X-Request-ID`."""
+EVERYWHERE = ("host_not_allowed", "headers_too_large", "internal_error", "busy")
 CALLERS = (
     *("token_missing", "token_invalid", "token_expired", "token_revoked"),
     *("proxy_without_tokens", "origin_not_allowed"),
 )
-BODIES = ("malformed_upload", "upload_too_large", "unsupported_media_type", "record_unwritable")
+BODIES = ("malformed_upload", "upload_too_large", "upload_too_slow", "unsupported_media_type", "record_unwritable")
 IMAGES = ("image_too_large", "image_unreadable", "decoding_too_slow", "rate_limited", "stopping", "invalid_parameter")
-READING = ("prediction_not_found", "invalid_parameter", "search_too_slow")
-UPLOADS = ("image/jpeg", "image/png", "image/webp", "image/tiff", "application/dicom", "application/octet-stream")
+SEARCHES = ("invalid_parameter", "search_too_slow")
+PREDICTIONS = ("prediction_not_found", *SEARCHES)
+DETAILS = {
+    "busy": "4 predictions are running and 16 are waiting; try again soon",
+    "upload_too_large": "an upload may have 33,554,432 bytes; send a smaller file",
+    "token_missing": "send the header `Authorization: Bearer ...` with a token of this server",
+}
+UPLOAD_TYPES = ("image/jpeg", "image/png", "image/webp", "image/tiff", "application/dicom", "application/octet-stream")
 BINARY: Json = {"schema": {"type": "string", "format": "binary"}}
 FORM: Json = {
     "type": "object",
     "required": ["file"],
     "properties": {"file": {"type": "string", "format": "binary", "description": "JPEG, PNG, WebP, TIFF or DICOM"}},
 }
+UPLOAD: Json = {"multipart/form-data": {"schema": FORM}, **dict.fromkeys(UPLOAD_TYPES, BINARY)}
+REVIEW: Json = {"application/json": {"schema": {"$ref": "#/components/schemas/ReviewIn"}, "example": examples.REVIEW_IN}}
 HEADERS: Json = {"X-Request-ID": {"description": "Id of the request.", "schema": {"type": "string"}}}
 
 
-class Operation(NamedTuple):
-    """What FastAPI does not know of an operation.
+class Api(FastAPI):
+    """FastAPI, whose description also has what it cannot know: models that no signature names, and that tokens are optional."""
 
-    Attributes:
+    def openapi(self) -> Json:
+        """The description of the API, built once."""
+        if self.openapi_schema is None:
+            description = super().openapi()
+            models = description["components"]["schemas"]
+            models |= {model.__name__: model.model_json_schema() for model in (ProblemDetails, ReviewIn)}
+            for operation in (operation for methods in description["paths"].values() for operation in methods.values()):
+                if "security" in operation:
+                    operation["security"].insert(0, {})  # on loopback no token is needed
+        assert self.openapi_schema is not None
+        return self.openapi_schema
+
+
+def responses(
+    *codes: str, status: int = 200, headers: tuple[str, ...] = (), content: Json | None = None
+) -> dict[int | str, Json]:
+    """The responses of a route: success, and a refusal with an example for each code.
+
+    Args:
+        codes: keys of `KINDS`, beside those that every route has.
         status: of success.
-        content: of success, by media type.
-        problems: codes of its refusals, beyond those that every operation has.
-        body: of the request, by media type.
         headers: of success.
-        also: further responses.
+        content: of success, by media type; merged with the response model.
     """
-
-    status: str
-    content: Json
-    problems: tuple[str, ...] = ()
-    body: Json | None = None
-    headers: tuple[str, ...] = ()
-    also: Json | None = None
-
-
-def openapi(app: FastAPI) -> Json:
-    """The description of the API, made once."""
-    if app.openapi_schema is None:
-        found = get_openapi(
-            title=app.title, version=app.version, description=DESCRIPTION, routes=app.routes, openapi_version="3.1.0"
-        )
-        _, definitions = models_json_schema(
-            [(model, "serialization") for model in MODELS], ref_template="#/components/schemas/{model}"
-        )
-        found["components"] = {
-            "schemas": definitions["$defs"],
-            "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "description": "Not needed on loopback."}},
-        }
-        operations = _operations()
-        for path, methods in found["paths"].items():
-            for method, described in methods.items():
-                _complete(described, operations[f"{method} {path}"])
-        app.openapi_schema = found
-    return app.openapi_schema
+    described = {**HEADERS, **{name: {"schema": {"type": "string"}} for name in headers}}
+    result: dict[int | str, Json] = {status: {"headers": described, "content": content or {}}}
+    for code in dict.fromkeys((*codes, *EVERYWHERE)):
+        kind = KINDS[code]
+        schema = {"schema": {"$ref": "#/components/schemas/ProblemDetails"}, "examples": {}}
+        new = {"description": kind.title, "headers": HEADERS, "content": {MEDIA_TYPE: schema}}
+        example = problem_json(code, DETAILS.get(code, kind.title), examples.REQUEST_ID)
+        shown = {"summary": kind.title, "value": example}
+        result.setdefault(kind.status, new)["content"][MEDIA_TYPE]["examples"][code] = shown
+    return result
 
 
-def _operations() -> dict[str, Operation]:
-    form = {"multipart/form-data": {"schema": FORM}}
-    answer = _json("Answer", {"diagnosis": examples.ANSWER, "not usable": examples.UNUSABLE})
-    review = _json("ReviewIn", {"melanoma": examples.REVIEW_IN})
-    sheet = {"text/csv": {"schema": {"type": "string"}, "example": examples.CSV}}
-    health = {name: _json("Health", {name: {"status": name, "reason": ""}}) for name in ("alive", "ready")}
-    waiting = {"description": "No predictions are taken.", "headers": HEADERS}
-    waiting |= {"content": _json("Health", {"stopping": {"status": "not ready", "reason": "stopping"}})}
-    return {
-        "post /v1/predictions": Operation(
-            "201", answer, (*CALLERS, *BODIES, *IMAGES), form | dict.fromkeys(UPLOADS, BINARY), ("Location",)
-        ),
-        "get /v1/predictions": Operation("200", _json("Page", {"page": examples.PAGE}) | sheet, (*CALLERS, *READING[1:])),
-        "get /v1/predictions/{id}": Operation("200", answer, (*CALLERS, *READING)),
-        "get /v1/predictions/{id}/maps/{code}.png": Operation(
-            "200", {"image/png": BINARY}, (*CALLERS, *READING, "map_not_found", "image_gone"), headers=("X-Map-Limit",)
-        ),
-        "post /v1/predictions/{id}/review": Operation(
-            "201",
-            _json("Review", {"review": examples.REVIEW}),
-            (*CALLERS, *BODIES, *READING, "role_missing"),
-            review,
-            ("Location",),
-        ),
-        "get /v1/model": Operation("200", _json("ModelFacts", {"model": examples.MODEL}), CALLERS),
-        "get /healthz": Operation("200", health["alive"]),
-        "get /readyz": Operation("200", health["ready"], also={"503": waiting}),
-        "get /metrics": Operation("200", {METRICS_TYPE: {"schema": {"type": "string"}, "example": examples.METRICS}}, CALLERS),
-    }
+def json_examples(**values: Json) -> Json:
+    """Examples of a JSON response, by name."""
+    return {"application/json": {"examples": {name: {"value": value} for name, value in values.items()}}}
 
 
-def _complete(described: Json, operation: Operation) -> None:
-    headers = {**HEADERS, **{name: {"schema": {"type": "string"}} for name in operation.headers}}
-    success = {"description": "Done.", "headers": headers, "content": operation.content}
-    described["responses"] = {operation.status: success, **_problems((*operation.problems, *EVERYWHERE))}
-    for status, response in (operation.also or {}).items():
-        content = response["content"] | described["responses"].get(status, {}).get("content", {})
-        described["responses"][status] = {**response, "content": content}
-    if operation.body is not None:
-        described["requestBody"] = {"required": True, "content": operation.body}
-    if operation.problems:
-        described["security"] = [{}, {"token": []}]
-
-
-def _problems(codes: tuple[str, ...]) -> Json:
-    """Responses by status, with an example for each code."""
-    responses: Json = {}
-    for code in dict.fromkeys(codes):
-        status, title = KINDS[code]
-        if str(status) not in responses:
-            content = {MEDIA_TYPE: {"schema": _reference("ProblemDetails"), "examples": {}}}
-            responses[str(status)] = {"description": title, "headers": HEADERS, "content": content}
-        example = problem_json(code, DETAILS.get(code, title), examples.REQUEST_ID)
-        responses[str(status)]["content"][MEDIA_TYPE]["examples"][code] = {"summary": title, "value": example}
-    return responses
-
-
-def _json(model: str, named: Json) -> Json:
-    shown = {name: {"value": value} for name, value in named.items()}
-    return {"application/json": {"schema": _reference(model), "examples": shown}}
-
-
-def _reference(model: str) -> Json:
-    return {"$ref": f"#/components/schemas/{model}"}
+def request_body(content: Json) -> Json:
+    """The body of a route that reads it itself, within its limits of size and time."""
+    return {"requestBody": {"required": True, "content": content}}

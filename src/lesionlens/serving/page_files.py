@@ -1,4 +1,4 @@
-"""The page's files, read once at the start; nothing else can be asked for."""
+"""The page's files, read once at start; no other file is served."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import NamedTuple
 from lesionlens.core.artifact import hash_value
 
 FOLDER = Path(__file__).with_name("page")
-INDEX = "index.html"
 TYPES = {
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
@@ -20,7 +19,7 @@ TYPES = {
 
 
 class PageFile(NamedTuple):
-    """One file of the page, its media type, and a tag that changes with its bytes."""
+    """One file of the page, its media type, and a tag that changes with its content."""
 
     data: bytes
     media_type: str
@@ -29,9 +28,9 @@ class PageFile(NamedTuple):
 
 def page_files(folder: Path = FOLDER) -> dict[str, PageFile]:
     """The files of the page by name."""
-    found = {}
+    files = {}
     for path in sorted(folder.glob("*")):
         if path.suffix in TYPES and path.is_file():
             data = path.read_bytes()
-            found[path.name] = PageFile(data, TYPES[path.suffix], f'"{hash_value(data.hex())[:16]}"')
-    return found
+            files[path.name] = PageFile(data, TYPES[path.suffix], f'"{hash_value(data.hex())[:16]}"')
+    return files

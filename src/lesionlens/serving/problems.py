@@ -1,4 +1,4 @@
-"""Refusals as RFC 9457 problem details, each with a code that programs may rely on."""
+"""Refusals as RFC 9457 problem details, each with a stable code."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ from typing import Any, NamedTuple
 from starlette.responses import Response
 
 MEDIA_TYPE = "application/problem+json"
+NO_ADDRESS = "there is nothing at this address; GET /openapi.json describes the API"
 TYPE_PREFIX = "urn:lesionlens:problem:"
 
 
 class Kind(NamedTuple):
-    """What is true of every problem with one code."""
+    """Status and title of a problem code."""
 
     status: int
     title: str
 
 
 KINDS: dict[str, Kind] = {
-    "malformed_request": Kind(400, "The request is not valid HTTP"),
     "malformed_upload": Kind(400, "The upload is not valid"),
     "token_missing": Kind(401, "An access token is needed"),
-    "token_invalid": Kind(401, "The access token is not known"),
+    "token_invalid": Kind(401, "The access token is unknown"),
     "token_expired": Kind(401, "The access token has expired"),
     "token_revoked": Kind(401, "The access token was revoked"),
     "role_missing": Kind(403, "The access token lacks the role"),
-    "host_not_allowed": Kind(403, "This server does not answer to that host name"),
+    "host_not_allowed": Kind(403, "This server does not serve that host name"),
     "origin_not_allowed": Kind(403, "Pages of other sites may not use this server"),
     "proxy_without_tokens": Kind(403, "Behind a proxy, access tokens are needed"),
-    "not_found": Kind(404, "There is nothing at this address"),
+    "not_found": Kind(404, "Nothing at this address"),
     "prediction_not_found": Kind(404, "No such prediction"),
     "map_not_found": Kind(404, "No such heat map"),
-    "method_not_allowed": Kind(405, "This address does not know the method"),
-    "upload_too_slow": Kind(408, "The request did not arrive in time"),
+    "method_not_allowed": Kind(405, "The method is not allowed at this address"),
+    "upload_too_slow": Kind(408, "The upload did not arrive in time"),
     "image_gone": Kind(410, "The image is no longer here"),
     "upload_too_large": Kind(413, "The upload is too large"),
     "image_too_large": Kind(413, "The image is too large"),
@@ -44,20 +44,20 @@ KINDS: dict[str, Kind] = {
     "decoding_too_slow": Kind(422, "The image takes too long to decode"),
     "rate_limited": Kind(429, "Too many requests with this token"),
     "headers_too_large": Kind(431, "The request's headers are too large"),
-    "internal_error": Kind(500, "Something went wrong in the server"),
+    "internal_error": Kind(500, "Internal server error"),
     "busy": Kind(503, "The server is busy"),
     "stopping": Kind(503, "The server is stopping"),
     "search_too_slow": Kind(503, "The search takes too long"),
-    "record_unwritable": Kind(507, "The record cannot be written"),
+    "record_unwritable": Kind(507, "The prediction log cannot be written"),
 }
 
 
 class Problem(Exception):
-    """A request that is refused.
+    """A refused request.
 
     Args:
         code: a key of `KINDS`.
-        detail: one sentence: the value, the rule, the remedy. Never what a patient's file says.
+        detail: one sentence with value, rule and remedy; never anything from a patient's file.
         headers: further headers of the response.
     """
 
@@ -87,6 +87,6 @@ def problem_json(code: str, detail: str, request_id: str) -> dict[str, Any]:
 
 
 def problem_response(problem: Problem, request_id: str) -> Response:
-    """The response to a request that is refused."""
+    """The response to a refused request."""
     body = json.dumps(problem_json(problem.code, problem.detail, request_id), ensure_ascii=False).encode()
     return Response(body, problem.status, problem.headers, MEDIA_TYPE)

@@ -1,7 +1,7 @@
-"""Refusals in the record, in bounded space: a flood of bad uploads must not fill the disk.
+"""Refusals in the prediction log, in bounded space: a flood of bad uploads must not fill the disk.
 
-The first refusals of each minute get a row each. Further ones of that minute are added up, one row for
-each operation, code and token. Beyond `MOST_ROWS` the oldest rows go.
+The first refusals of each minute get one row each. Later ones of that minute are counted in one row per
+operation, code and token. Beyond `MOST_ROWS` the oldest rows are deleted.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ MOST_ROWS = 100_000
 CLEAN_EVERY = 1_000
 MANY = "many"
 INSERT = "INSERT INTO refusals (created, request_id, who, operation, status, code) VALUES (?, ?, ?, ?, ?, ?)"
-ADD_UP = """UPDATE refusals SET times = times + 1
-    WHERE number > ? AND request_id = ? AND created = ? AND who = ? AND operation = ? AND status = ? AND code = ?"""
+COUNT = """UPDATE refusals SET times = times + 1
+    WHERE number > ? AND created = ? AND request_id = ? AND who = ? AND operation = ? AND status = ? AND code = ?"""
 
 
 class Refusal(NamedTuple):
@@ -24,22 +24,22 @@ class Refusal(NamedTuple):
     Attributes:
         created: ISO 8601, UTC, milliseconds.
         request_id: of the request.
-        who: name of the token; empty if there was no valid one.
-        operation: method and pattern of the address.
+        token_name: of the caller; empty without a valid token.
+        operation: method and route.
         status: HTTP status.
         code: of the problem.
     """
 
     created: str
     request_id: str
-    who: str
+    token_name: str
     operation: str
     status: int
     code: str
 
 
 class RefusalLog:
-    """Writes refusals; used by the one thread that writes the record."""
+    """Writes refusals; used only by the thread that writes the prediction log."""
 
     def __init__(self) -> None:
         self._minute = ""
@@ -47,18 +47,16 @@ class RefusalLog:
         self._first = 0
 
     def insert(self, connection: sqlite3.Connection, refusal: Refusal) -> None:
-        """Add one refusal, as a row or to a sum."""
+        """Add one refusal, as a row of its own or to a count."""
         minute = refusal.created[:16]
         if minute != self._minute:
             newest = connection.execute("SELECT max(number) FROM refusals").fetchone()[0]
             self._minute, self._rows, self._first = minute, 0, newest or 0
         self._rows += 1
         if self._rows > ROWS_A_MINUTE:
-            summed = refusal._replace(created=f"{minute}:00.000Z", request_id=MANY)
-            place = (summed.request_id, summed.created, summed.who, summed.operation, summed.status, summed.code)
-            if connection.execute(ADD_UP, (self._first, *place)).rowcount:
+            refusal = refusal._replace(created=f"{minute}:00.000Z", request_id=MANY)
+            if connection.execute(COUNT, (self._first, *refusal)).rowcount:
                 return
-            refusal = summed
         number = connection.execute(INSERT, refusal).lastrowid or 0
         if number % CLEAN_EVERY == 0:
             connection.execute("DELETE FROM refusals WHERE number <= ?", (number - MOST_ROWS,))

@@ -1,31 +1,33 @@
-"""The addresses of the API; what OpenAPI says of them stands in `openapi`."""
+"""The routes of the API and the page."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import ValidationError
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
+from lesionlens.serving import examples, metrics, openapi
 from lesionlens.serving.access import Caller
-from lesionlens.serving.facts import gauges, model_facts
+from lesionlens.serving.export import CSV_TYPE, csv_lines
 from lesionlens.serving.history import Filter
 from lesionlens.serving.identifiers import PATTERN, is_identifier
-from lesionlens.serving.metrics import MEDIA_TYPE as METRICS_TYPE
-from lesionlens.serving.problems import Problem
-from lesionlens.serving.record import insert_review, timestamp
-from lesionlens.serving.schemas import Moment, Outcome, ReviewIn
+from lesionlens.serving.openapi import CALLERS, PREDICTIONS, SEARCHES, json_examples, responses
+from lesionlens.serving.prediction_log import insert_review, timestamp
+from lesionlens.serving.problems import NO_ADDRESS, Problem
+from lesionlens.serving.schemas import Health, ModelInfo, Moment, Outcome, Prediction, PredictionPage, Review, ReviewIn
 from lesionlens.serving.service import Service
-from lesionlens.serving.sheet import MEDIA_TYPE as CSV_TYPE
-from lesionlens.serving.sheet import csv_lines
 from lesionlens.serving.upload import media_type, plain_text, read_body
 
 REVIEW_BYTES = 64 * 1024
 PRINTABLE = "^[^\\x00-\\x1f]*$"  # SQLite ends a text at its first NUL
 OTHER_CONCLUSIONS = ("other", "unusable")
-NO_SUCH = "there is no prediction of that id"
+NO_PREDICTION = "there is no prediction with that id"
+ALIVE = {"status": "alive", "reason": ""}
+TOKEN = HTTPBearer(scheme_name="token", description="Not needed on loopback.", auto_error=False)
 
 router = APIRouter()
 
@@ -36,16 +38,43 @@ def service_of(request: Request) -> Service:
     return service
 
 
-@router.post("/v1/predictions", status_code=201)
-async def create_prediction(request: Request, frame: Annotated[int, Query(ge=0, le=1_000_000)] = 0) -> Response:
-    """Send one dermoscopic image and get an answer."""
-    entry = await service_of(request).predict(request, frame)
-    return Response(entry.answer.encode(), 201, {"Location": f"/v1/predictions/{entry.id}"}, "application/json")
+async def caller_of(request: Request, _token: Annotated[HTTPAuthorizationCredentials | None, Depends(TOKEN)]) -> Caller:
+    """The sender of a request; refused before its parameters are checked if the token is not valid."""
+    return service_of(request).caller(request)
 
 
-@router.get("/v1/predictions")
+From = Annotated[Caller, Depends(caller_of)]
+
+
+@router.post(
+    "/v1/predictions",
+    status_code=201,
+    response_model=Prediction,
+    responses=responses(
+        *(*CALLERS, *openapi.BODIES, *openapi.IMAGES),
+        status=201,
+        headers=("Location",),
+        content=json_examples(diagnosis=examples.PREDICTION, not_usable=examples.UNUSABLE),
+    ),
+    openapi_extra=openapi.request_body(openapi.UPLOAD),
+)
+async def create_prediction(request: Request, caller: From, frame: Annotated[int, Query(ge=0, le=1_000_000)] = 0) -> Response:
+    """Send one dermoscopic image and get its prediction."""
+    entry = await service_of(request).predict(request, caller, frame)
+    return Response(entry.body.encode(), 201, {"Location": f"/v1/predictions/{entry.id}"}, "application/json")
+
+
+@router.get(
+    "/v1/predictions",
+    response_model=PredictionPage,
+    responses=responses(
+        *(*CALLERS, *SEARCHES),
+        content={**json_examples(page=examples.PAGE), "text/csv": {"schema": {"type": "string"}, "example": examples.CSV}},
+    ),
+)
 async def list_predictions(
     request: Request,
+    caller: From,
     outcome: Outcome | None = None,
     diagnosis: Annotated[str | None, Query(pattern="^[A-Za-z0-9_-]{1,32}$")] = None,
     reviewed: bool | None = None,
@@ -56,109 +85,126 @@ async def list_predictions(
     cursor: Annotated[str, Query(pattern=f"({PATTERN})|^$")] = "",
     form: Annotated[Literal["json", "csv"] | None, Query(alias="format")] = None,
 ) -> Response:
-    """List answers, newest first: all of them for the role review, a token's own for the role predict."""
+    """List predictions, newest first: all of them for the role review, a token's own for the role predict."""
     service = service_of(request)
-    caller = service.caller(request)
-    wanted = Filter(outcome, diagnosis, reviewed, since, until, q, _only(caller))
+    conditions = Filter(outcome, diagnosis, reviewed, since, until, q, _token_name(caller))
     if form == "csv" or (form is None and _prefers_csv(request)):
         rows = (
-            service.history.pages(wanted, before=cursor)
+            service.history.pages(conditions, before=cursor)
             if limit is None
-            else iter(await asyncio.to_thread(service.history.page, wanted, limit, cursor))
+            else iter(await asyncio.to_thread(service.history.page, conditions, limit, cursor))
         )
-        lines = csv_lines(rows, service.predictor.bundle.labels.codes)
         headers = {"Content-Disposition": 'attachment; filename="lesionlens.csv"'}
-        return StreamingResponse(lines, headers=headers, media_type=CSV_TYPE)
+        return StreamingResponse(csv_lines(rows, service.labels.codes), headers=headers, media_type=CSV_TYPE)
     limit = limit or 50
-    items = await asyncio.to_thread(service.history.page, wanted, limit + 1, cursor)
+    items = await asyncio.to_thread(service.history.page, conditions, limit + 1, cursor)
     following = items[limit - 1]["id"] if len(items) > limit else None
     return JSONResponse({"items": items[:limit], "next": following})
 
 
-@router.get("/v1/predictions/{id}")
-async def read_prediction(request: Request, id: str) -> Response:
-    """Read one answer with its newest review."""
-    service = service_of(request)
-    caller = service.caller(request)
-    return JSONResponse(await asyncio.to_thread(service.history.answer, _checked(id), _only(caller)))
+@router.get(
+    "/v1/predictions/{id}",
+    response_model=Prediction,
+    responses=responses(*(*CALLERS, *PREDICTIONS), content=json_examples(reviewed=examples.PAGE["items"][0])),
+)
+async def read_prediction(request: Request, caller: From, id: str) -> Response:
+    """Read one prediction with its newest review."""
+    history = service_of(request).history
+    return JSONResponse(await asyncio.to_thread(history.prediction, _checked(id), _token_name(caller)))
 
 
-@router.get("/v1/predictions/{id}/maps/{code}.png")
-async def read_map(request: Request, id: str, code: str, style: Literal["map", "overlay"] = "map") -> Response:
+@router.get(
+    "/v1/predictions/{id}/maps/{code}.png",
+    response_class=Response,
+    responses=responses(
+        *(*CALLERS, *PREDICTIONS, "map_not_found", "image_gone"),
+        headers=("X-Map-Limit",),
+        content={"image/png": openapi.BINARY},
+    ),
+)
+async def read_map(request: Request, caller: From, id: str, code: str, style: Literal["map", "overlay"] = "map") -> Response:
     """Draw where the evidence for one diagnosis lies: alone and transparent, or over the image."""
     service = service_of(request)
-    caller = service.caller(request)
-    found = await asyncio.to_thread(service.history.maps, _checked(id), _only(caller))
-    picture, limit = await service.draw(found, code, style)
+    maps = await asyncio.to_thread(service.history.maps, _checked(id), _token_name(caller))
+    picture, limit = await service.draw(maps, code, style)
     return Response(bytes(picture), headers={"X-Map-Limit": f"{limit:.6g}"}, media_type="image/png")
 
 
-@router.post("/v1/predictions/{id}/review", status_code=201)
-async def review_prediction(request: Request, id: str) -> Response:
+@router.post(
+    "/v1/predictions/{id}/review",
+    status_code=201,
+    response_model=Review,
+    responses=responses(
+        *(*CALLERS, *openapi.BODIES, *PREDICTIONS, "role_missing"),
+        status=201,
+        headers=("Location",),
+        content=json_examples(review=examples.REVIEW),
+    ),
+    openapi_extra=openapi.request_body(openapi.REVIEW),
+)
+async def review_prediction(request: Request, caller: From, id: str) -> Response:
     """Record what a person concluded; the newest review is shown, all are kept."""
     service = service_of(request)
-    caller = service.caller(request)
     caller.require_review()
     review = await _review(request, service)
-    await asyncio.to_thread(service.history.answer, _checked(id))
-    kept = {"conclusion": review.conclusion, "note": review.note, "reviewer": caller.name, "created": timestamp()}
+    await asyncio.to_thread(service.history.prediction, _checked(id))
+    stored = {"conclusion": review.conclusion, "note": review.note, "reviewer": caller.name, "created": timestamp()}
     request_id = request.state.request_id
-    done = service.record.submit(lambda connection: insert_review(connection, id, request_id, kept))
-    if not await asyncio.wrap_future(done):
-        raise Problem("prediction_not_found", NO_SUCH)
-    return JSONResponse(kept, 201, {"Location": f"/v1/predictions/{id}"})
+    written = service.log.submit(lambda connection: insert_review(connection, id, request_id, stored))
+    if not await asyncio.wrap_future(written):
+        raise Problem("prediction_not_found", NO_PREDICTION)
+    return JSONResponse(stored, 201, {"Location": f"/v1/predictions/{id}"})
 
 
-@router.get("/v1/model")
-async def read_model(request: Request) -> Response:
-    """What answers here: bundle, card, scores, limits."""
-    service = service_of(request)
-    return JSONResponse(model_facts(service, service.caller(request)))
+@router.get(
+    "/v1/model",
+    response_model=ModelInfo,
+    responses=responses(*CALLERS, content=json_examples(model=examples.MODEL)),
+)
+async def read_model(request: Request, caller: From) -> Response:
+    """Describe the model: bundle, card, scores, limits."""
+    return JSONResponse(service_of(request).model_info(caller))
 
 
-@router.get("/healthz")
+@router.get("/healthz", response_model=Health, responses=responses(content=json_examples(alive=ALIVE)))
 async def healthz() -> Response:
     """The process is alive."""
-    return JSONResponse({"status": "alive", "reason": ""})
+    return JSONResponse(ALIVE)
 
 
-@router.get("/readyz")
+READYZ = responses(content=json_examples(ready={"status": "ready", "reason": ""}))
+READYZ[503] |= {"model": Health}
+READYZ[503]["content"] |= json_examples(stopping={"status": "not ready", "reason": "stopping"})
+
+
+@router.get("/readyz", response_model=Health, responses=READYZ)
 async def readyz(request: Request) -> Response:
     """The server takes predictions; 503 with the reason while it does not."""
     reason = await service_of(request).not_ready()
     return JSONResponse({"status": "not ready" if reason else "ready", "reason": reason}, 503 if reason else 200)
 
 
-@router.get("/metrics")
-async def read_metrics(request: Request) -> Response:
-    """Counters in Prometheus' text format."""
-    service = service_of(request)
-    service.caller(request)
-    bundle = service.predictor.bundle
-    build = {"bundle": bundle.id, "name": bundle.name, "variant": service.predictor.variant.name}
-    return Response(service.metrics.text(gauges(service), build), media_type=METRICS_TYPE)
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses=responses(*CALLERS, content={metrics.MEDIA_TYPE: {"schema": {"type": "string"}, "example": examples.METRICS}}),
+)
+async def read_metrics(request: Request, caller: From) -> Response:
+    """Metrics in Prometheus' text format."""
+    return Response(service_of(request).metrics.text(), media_type=metrics.MEDIA_TYPE)
 
 
 @router.get("/", include_in_schema=False)
-async def index(request: Request) -> Response:
-    """The page."""
-    return _page_file(request, "index.html")
-
-
 @router.get("/{name}", include_in_schema=False)
-async def page_file(request: Request, name: str) -> Response:
-    """A file of the page."""
-    return _page_file(request, name)
-
-
-def _page_file(request: Request, name: str) -> Response:
-    found = request.app.state.page.get(name)
-    if found is None:
-        raise Problem("not_found", "there is nothing at this address; GET /openapi.json says what there is")
-    headers = {"ETag": found.tag, "Cache-Control": "no-cache"}
-    if request.headers.get("if-none-match") == found.tag:
+async def page_file(request: Request, name: str = "index.html") -> Response:
+    """The page, or one of its files."""
+    file = request.app.state.page.get(name)
+    if file is None:
+        raise Problem("not_found", NO_ADDRESS)
+    headers = {"ETag": file.tag, "Cache-Control": "no-cache"}
+    if request.headers.get("if-none-match") == file.tag:
         return Response(status_code=304, headers=headers)
-    return Response(found.data, headers=headers, media_type=found.media_type)
+    return Response(file.data, headers=headers, media_type=file.media_type)
 
 
 async def _review(request: Request, service: Service) -> ReviewIn:
@@ -170,28 +216,29 @@ async def _review(request: Request, service: Service) -> ReviewIn:
             review = ReviewIn.model_validate_json(bytes(body))
         except ValidationError as error:
             raise Problem("invalid_parameter", validation_detail(error.errors())) from error
-    known = (*service.predictor.bundle.labels.codes, *OTHER_CONCLUSIONS)
+    known = (*service.labels.codes, *OTHER_CONCLUSIONS)
     if review.conclusion not in known:
         raise Problem("invalid_parameter", f"conclusion must be one of {', '.join(known)}")
     return ReviewIn(conclusion=review.conclusion, note=plain_text(review.note, keep="\n\t"))
 
 
 def validation_detail(errors: Any) -> str:
-    """What is wrong with parameters, without their values: those may speak of patients."""
-    texts = (f"{'.'.join(str(part) for part in error['loc'])}: {error['msg']}" for error in errors)
+    """What is wrong with parameters, without their values: those may name patients."""
+    texts = (f"{'.'.join(str(place) for place in error['loc'])}: {error['msg']}" for error in errors)
     return "; ".join(texts)[:500]
 
 
 def _checked(id_: str) -> str:
     if not is_identifier(id_):
-        raise Problem("prediction_not_found", NO_SUCH)
+        raise Problem("prediction_not_found", NO_PREDICTION)
     return id_
 
 
-def _only(caller: Caller) -> str | None:
+def _token_name(caller: Caller) -> str | None:
+    """Whose predictions a caller may see; None: everybody's."""
     return None if caller.may_review else caller.name
 
 
 def _prefers_csv(request: Request) -> bool:
-    accepted = [part.partition(";")[0].strip().lower() for part in request.headers.get("accept", "").split(",")]
+    accepted = [entry.partition(";")[0].strip().lower() for entry in request.headers.get("accept", "").split(",")]
     return "text/csv" in accepted and "application/json" not in accepted

@@ -1,4 +1,4 @@
-"""Tables of the record, version 1."""
+"""Tables of the prediction log, version 1, which calls predictions answers and token names who."""
 
 from __future__ import annotations
 

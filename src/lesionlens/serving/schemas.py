@@ -1,7 +1,7 @@
-"""The JSON of the API, version 1: what OpenAPI tells, and what reviews are checked against.
+"""The JSON of the API, version 1, and of `predict --json`: the models of OpenAPI, and the checks of reviews.
 
-Answers are not passed through these models: the bytes that the record keeps are the bytes that are
-sent. A test holds every kind of answer against them.
+Responses are not serialised by these models: the bytes that the prediction log stores are the bytes
+that are sent. A test holds every kind of response against them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ DATE = re.compile(r"\d{4}-\d\d-\d\d")
 def _dated(value: Any) -> Any:
     """Refuse bare numbers, which pydantic would read as seconds since 1970."""
     if isinstance(value, str) and not DATE.match(value):
-        raise ValueError("a moment is written as in 2026-11-22T20:00:00Z")
+        raise ValueError("write a moment as in 2026-11-22T20:00:00Z")
     return value
 
 
@@ -32,17 +32,22 @@ Moment = Annotated[datetime, BeforeValidator(_dated)]
 
 
 class Model(BaseModel):
-    """What all have in common: unknown fields are errors."""
+    """The base of all models: unknown fields are errors."""
 
     model_config = ConfigDict(extra="forbid")
 
 
-class Probability(Model):
-    """A diagnosis and its calibrated probability."""
+class Label(Model):
+    """A diagnosis that the bundle knows."""
 
     code: str
     name: str
     malignant: bool
+
+
+class Probability(Label):
+    """A diagnosis and its calibrated probability."""
+
     probability: Share
 
 
@@ -53,7 +58,7 @@ class Reason(Model):
     text: str
 
 
-class GateVerdict(Model):
+class GateResult(Model):
     """Whether the image is a usable dermoscopic image at all."""
 
     usable: bool
@@ -61,8 +66,8 @@ class GateVerdict(Model):
     measures: dict[str, float]
 
 
-class ImageFacts(Model):
-    """The upload: upright width and height in pixels, frames in the file, and which of them was looked at."""
+class ImageInfo(Model):
+    """The image: upright width and height in pixels, frames in the file, and the frame that was read, from 0."""
 
     width: int
     height: int
@@ -71,7 +76,7 @@ class ImageFacts(Model):
 
 
 class Timings(Model):
-    """Milliseconds of each step; `total` is from the whole upload to the answer, waiting included."""
+    """Milliseconds of each step; `total` runs from the complete upload to the response, waiting included."""
 
     decode: Milliseconds
     resize: Milliseconds
@@ -79,20 +84,27 @@ class Timings(Model):
     total: Milliseconds
 
 
-class BundleName(Model):
-    """What answered."""
+class BundleVariant(Model):
+    """The bundle and variant that made a prediction."""
 
     id: str
     name: str
     variant: str
 
 
-class MapsFacts(Model):
+class MapsInfo(Model):
     """Heat maps: of which diagnoses, and until when the image is here to lay them over (null: it stays)."""
 
     codes: list[str]
     available: bool
     expires: str | None
+
+
+class ReviewIn(Model):
+    """A review: code of a diagnosis, `other` or `unusable`, and a note."""
+
+    conclusion: str = Field(min_length=1, max_length=32)
+    note: str = Field(default="", max_length=NOTE_CHARACTERS)
 
 
 class Review(Model):
@@ -104,8 +116,37 @@ class Review(Model):
     created: str
 
 
-class Answer(Model):
-    """What the bundle says of one image. Never a bare label: see `outcome` and `explanation`."""
+class PredictionBody(Model):
+    """What the bundle says about one image, in the API and in `predict --json`. Never a bare label: see `outcome`."""
+
+    outcome: Outcome
+    explanation: str
+    diagnosis: str | None
+    malignant_share: Share | None
+    probabilities: list[Probability]
+    gate: GateResult | None
+    notes: list[str] = []  # missing in predictions that lesionlens 0.1 logged
+    image: ImageInfo
+    timings_ms: Timings
+    bundle: BundleVariant
+
+
+class PredictionLine(PredictionBody):
+    """One line of `predict --json`."""
+
+    source: str
+
+
+class FailureLine(Model):
+    """One line of `predict --json` about an image that cannot be used."""
+
+    source: str
+    error: str
+    bundle: BundleVariant
+
+
+class Prediction(PredictionBody):
+    """A prediction in the log, with its newest review."""
 
     schema_: Literal["1"] = Field(alias="schema")
     id: str = Field(pattern=PATTERN)
@@ -113,31 +154,15 @@ class Answer(Model):
     created: str
     file_name: str | None
     input_sha256: str = Field(pattern="^[0-9a-f]{64}$")
-    outcome: Outcome
-    explanation: str
-    diagnosis: str | None
-    malignant_share: Share | None
-    probabilities: list[Probability]
-    gate: GateVerdict | None
-    image: ImageFacts
-    timings_ms: Timings
-    bundle: BundleName
-    maps: MapsFacts
+    maps: MapsInfo
     review: Review | None
 
 
-class Page(Model):
-    """Answers, newest first; `next` is the cursor of the following page, or null."""
+class PredictionPage(Model):
+    """Predictions, newest first; `next` is the cursor of the following page, or null."""
 
-    items: list[Answer]
+    items: list[Prediction]
     next: str | None
-
-
-class ReviewIn(Model):
-    """A review: code of a diagnosis, `other` or `unusable`, and a note."""
-
-    conclusion: str = Field(min_length=1, max_length=32)
-    note: str = Field(default="", max_length=NOTE_CHARACTERS)
 
 
 class ProblemDetails(Model):
@@ -151,48 +176,41 @@ class ProblemDetails(Model):
     request_id: str
 
 
-class LabelFacts(Model):
-    """A diagnosis that the bundle knows."""
-
-    code: str
-    name: str
-    malignant: bool
-
-
-class LimitFacts(Model):
-    """What an upload may be."""
+class UploadLimits(Model):
+    """The largest upload: bytes of the file, pixels of the image."""
 
     upload_bytes: int
     pixels: int
 
 
-class AccessFacts(Model):
-    """Whether tokens are needed, and what this caller may do."""
+class AccessInfo(Model):
+    """Whether tokens are needed, and the caller's name and role."""
 
     tokens_required: bool
     role: str
     name: str
 
 
-class ModelBundle(BundleName):
-    """Which bundle, variant and runtime answer here."""
+class ModelBundle(BundleVariant):
+    """The bundle, variant and runtime of this server."""
 
     runtime: str
 
 
-class ModelFacts(Model):
-    """What answers here: bundle, card, scores, limits."""
+class ModelInfo(Model):
+    """The model of this server: bundle, card (Markdown and HTML), scores, limits."""
 
     bundle: ModelBundle
-    labels: list[LabelFacts]
+    labels: list[Label]
     input: dict[str, object]
     scores: dict[str, object] | None
-    limits: LimitFacts
+    limits: UploadLimits
     intended_use: dict[str, str]
     card: str
+    card_html: str
     decision: dict[str, object] | None
     gate: dict[str, object] | None
-    access: AccessFacts
+    access: AccessInfo
 
 
 class Health(Model):

@@ -1,24 +1,31 @@
-"""Running the application: addresses, a door that slow clients cannot hold open, an orderly end."""
+"""Running the application: addresses to listen on, limits of connections, an orderly shutdown."""
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import ipaddress
+import json
 import logging
+import signal
 import socket
+import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from types import FrameType
+from typing import Any
 
 import uvicorn
+from prometheus_client import disable_created_metrics
 
 from lesionlens.core.errors import RecipeError
 from lesionlens.serving.access import read_tokens
 from lesionlens.serving.app import create_app
-from lesionlens.serving.guard import loopback_hosts
-from lesionlens.serving.protocol import HEAD_BYTES, BoundedProtocol
+from lesionlens.serving.boundary import LOG, error_facts
+from lesionlens.serving.guard import HEAD_BYTES, loopback_hosts
 from lesionlens.serving.service import Service
 from lesionlens.serving.settings import ServingSettings, state_folder
 
@@ -27,7 +34,7 @@ GRACE_SECONDS = 60
 
 
 def checked(settings: ServingSettings, host: str) -> ServingSettings:
-    """Settings that fit the address: on loopback its names only, elsewhere tokens.
+    """Settings that fit the address: on loopback only its own names, elsewhere tokens.
 
     Raises:
         RecipeError: if the address is not loopback and there is no usable token.
@@ -37,7 +44,7 @@ def checked(settings: ServingSettings, host: str) -> ServingSettings:
     path = settings.tokens or state_folder() / "tokens.json"
     if not any(token.state(datetime.now(UTC)) == "usable" for token in read_tokens(path)):
         raise RecipeError(
-            f"{host} can be reached by others, and {path} holds no usable access token; make one with: "
+            f"{host} can be reached by others, and {path} holds no usable access token; create one with: "
             f"lesionlens token create --name NAME --role review --tokens {path}"
         )
     return replace(settings, tokens=path)
@@ -50,39 +57,39 @@ def resolve(host: str) -> list[tuple[socket.AddressFamily, str]]:
         RecipeError: if it has none.
     """
     try:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        results = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
         raise RecipeError(f"host {host!r} is no address of this machine ({error.strerror}); give --host 127.0.0.1") from error
-    return [(family, str(address[0])) for family, _, _, _, address in found]
+    return [(family, str(address[0])) for family, _, _, _, address in results]
 
 
 def listen(host: str, port: int) -> list[socket.socket]:
-    """Open the door: a socket for each address of `host`.
+    """A listening socket for each address of `host`.
 
     Raises:
-        RecipeError: if it is taken or not ours.
+        RecipeError: if the port is taken or the address is not this machine's.
     """
     sockets: list[socket.socket] = []
     for family, address in resolve(host):
-        door = socket.socket(family, socket.SOCK_STREAM)
-        door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family is socket.AF_INET6:
-            door.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         try:
-            door.bind((address, port or (sockets[0].getsockname()[1] if sockets else 0)))
+            listener.bind((address, port or (sockets[0].getsockname()[1] if sockets else 0)))
         except OSError as error:
             raise RecipeError(f"cannot listen on {address} port {port} ({error.strerror}); choose another --port") from error
-        sockets.append(door)
+        sockets.append(listener)
     return sockets
 
 
 class Server(uvicorn.Server):
-    """Uvicorn that first says that it stops, then closes its door, and finishes what it has begun.
+    """Uvicorn that first reports at /readyz that it stops, then stops listening, and finishes the running requests.
 
     Args:
         config: of uvicorn.
-        service: that it serves.
-        on_ready: called when requests are taken, with what the operator should know of the bundle.
+        service: the service.
+        on_ready: called when requests are taken, with notes about the bundle for the operator.
     """
 
     def __init__(self, config: uvicorn.Config, service: Service, on_ready: Callable[[tuple[str, ...]], None]) -> None:
@@ -91,18 +98,21 @@ class Server(uvicorn.Server):
         self._on_ready = on_ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Open the door, and say so."""
+        """Start to listen, and report it."""
+        asyncio.get_running_loop().set_exception_handler(_log_loop_error)
         await super().startup(sockets)
         if self.started:
             self._on_ready(self._service.predictor.notes)
 
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Finish what was begun; a stop that was asked for is no error."""
-        await super().shutdown(sockets)
-        self._captured_signals.clear()
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop at SIGINT and SIGTERM; unlike uvicorn's own, exit with 0 then."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self.handle_exit)
+        yield
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begin to stop; a second signal does not wait any longer."""
+        """Begin to stop; a second signal ends the wait."""
         first, self._service.stopping = not self._service.stopping, True
         if first and self._service.settings.drain_seconds:
             threading.Timer(self._service.settings.drain_seconds, super().handle_exit, (sig, frame)).start()
@@ -111,7 +121,7 @@ class Server(uvicorn.Server):
 
 
 def serve(settings: ServingSettings, sockets: Sequence[socket.socket], on_ready: Callable[[tuple[str, ...]], None]) -> None:
-    """Serve until a signal comes.
+    """Serve until a signal arrives.
 
     Args:
         settings: as from `checked`.
@@ -119,16 +129,18 @@ def serve(settings: ServingSettings, sockets: Sequence[socket.socket], on_ready:
         on_ready: called when requests are taken.
 
     Raises:
-        LesionLensError: if the bundle, the record or the tokens cannot be used.
+        LesionLensError: if the bundle, the prediction log or the tokens cannot be used.
     """
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    logging.getLogger("lesionlens.serving").setLevel(logging.INFO)
+    LOG.setLevel(logging.INFO)
+    disable_created_metrics()  # type: ignore[no-untyped-call]
+    _allow_connections()
     app = create_app(settings)
     gc.collect()
-    gc.freeze()  # what is there now stays; no later collection needs to look at it
+    gc.freeze()  # what exists now stays; later collections need not look at it
     config = uvicorn.Config(
         app,
-        http=BoundedProtocol,
+        http="h11",
         ws="none",
         lifespan="on",
         log_config=None,
@@ -140,3 +152,17 @@ def serve(settings: ServingSettings, sockets: Sequence[socket.socket], on_ready:
         h11_max_incomplete_event_size=HEAD_BYTES,
     )
     Server(config, app.state.service, on_ready).run(sockets=list(sockets))
+
+
+def _allow_connections() -> None:
+    """Open as many connections as the system allows, so that idle ones do not keep others out (POSIX)."""
+    if sys.platform != "win32":
+        import resource
+
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _log_loop_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log a fault outside of requests without its message, which may quote what a client sent."""
+    LOG.error(json.dumps(error_facts(context.get("exception") or RuntimeError())))

@@ -1,20 +1,23 @@
-"""Everything that one server holds: bundle, decoders, record, access, limits."""
+"""The parts of one running server: bundle, decoders, prediction log, access control, limits."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from datetime import UTC, datetime
 from typing import Any
 
 from starlette.requests import Request
 
+from lesionlens.bundle.bundle import CARD_FILE
+from lesionlens.bundle.card_html import read_card_html
 from lesionlens.bundle.runtime import Predictor
 from lesionlens.core.errors import StorageError
+from lesionlens.core.labels import LabelSet
 from lesionlens.serving.access import Access, Caller
-from lesionlens.serving.answers import Asked, expiry
 from lesionlens.serving.decoding import DecodeLimits, Decoders
+from lesionlens.serving.entries import Submission, expiry
 from lesionlens.serving.guard import Guard
 from lesionlens.serving.history import History, Maps
 from lesionlens.serving.identifiers import Identifiers
@@ -22,31 +25,31 @@ from lesionlens.serving.images import KeptImages, RecentImages, images_folder
 from lesionlens.serving.limits import Admission, Budget, RateLimit
 from lesionlens.serving.messages import Buffer
 from lesionlens.serving.metrics import Metrics
+from lesionlens.serving.prediction_log import LogEntry, PredictionLog, probe, timestamp
 from lesionlens.serving.problems import Problem
-from lesionlens.serving.record import Entry, Record, probe, timestamp
 from lesionlens.serving.refusals import Refusal, RefusalLog
 from lesionlens.serving.settings import ServingSettings
 from lesionlens.serving.upload import read_upload
 from lesionlens.serving.worker import Worker
 
-RECORDED_OF_READERS = (401, 403, 429)
+LOGGED_OF_READERS = (401, 403, 429)
 UPLOADS_IN_MEMORY = 4  # of the largest size; small ones are many more
 
 
 class Service:
-    """A running server's parts.
+    """Everything that the routes use.
 
     Args:
-        settings: how it runs.
+        settings: how the server runs.
 
     Raises:
-        LesionLensError: if the bundle, the record or the tokens cannot be used.
+        LesionLensError: if the bundle, the prediction log or the tokens cannot be used.
     """
 
     def __init__(self, settings: ServingSettings) -> None:
         self.settings = settings
         self.access = Access(settings.tokens)
-        self.record = Record(settings.record)
+        self.log = PredictionLog(settings.record)
         self.predictor = Predictor(
             settings.bundle,
             runtime=settings.runtime,
@@ -55,38 +58,44 @@ class Service:
             batch_size=settings.batch_size,
             streams=settings.streams,
         )
+        self.card_html = read_card_html(self.predictor.bundle)
         limits = DecodeLimits(settings.pixels, settings.decode_bytes, settings.decode_seconds)
         self.decoders = Decoders(self.predictor.bundle.spec, limits, settings.decoders)
-        self.worker = Worker(self.predictor, self.decoders, self.record)
+        self.worker = Worker(self.predictor, self.decoders, self.log)
         self.history = History(settings.record)
         self.guard = Guard(settings.hosts, not self.access.required)
         self.admission = Admission(settings.max_active, settings.queue)
         self.budget = Budget(UPLOADS_IN_MEMORY * settings.upload_bytes)
         self.rate = RateLimit(settings.rate if self.access.required else 0)
-        self.metrics = Metrics()
         self.ids = Identifiers()
         self.refusals = RefusalLog()
         self.recent = RecentImages(settings.image_bytes, 60 * settings.image_minutes)
         self.kept = KeptImages(images_folder(settings.record)) if settings.keep_images else None
         self.stopping = False
+        bundle = self.predictor.bundle_variant
+        self.metrics = Metrics({"bundle": bundle.id, "name": bundle.name, "variant": bundle.variant}, self._gauges())
+
+    @property
+    def labels(self) -> LabelSet:
+        """The diagnoses of the bundle."""
+        return self.predictor.bundle.labels
 
     def caller(self, request: Request) -> Caller:
-        """Who sends a request; from here on it counts as theirs.
+        """The sender of a request, which from here on is logged under that name.
 
         Raises:
             Problem: if the token is missing or not valid.
         """
         caller = self.access.caller(request.headers.get("authorization", ""))
-        request.state.who = caller.name
+        request.state.token_name = caller.name
         return caller
 
-    async def predict(self, request: Request, frame: int) -> Entry:
-        """Answer one upload. When this returns, the answer is on disk.
+    async def predict(self, request: Request, caller: Caller, frame: int) -> LogEntry:
+        """Predict one upload. On return, the prediction is on disk.
 
         Raises:
             Problem: if it is refused.
         """
-        caller = self.caller(request)
         self.rate.take(caller.name)
         if self.stopping:
             raise Problem("stopping", "the server is stopping; send the image again in a moment", {"Retry-After": "5"})
@@ -95,52 +104,58 @@ class Service:
             limit = self.settings.upload_bytes
             upload = await read_upload(request, limit, self.settings.upload_seconds, share)
             async with self.admission:
-                name = upload.name if self.settings.file_names and upload.name else None
-                asked = Asked(
-                    *(self.ids.new(), request.state.request_id, caller.name, name, frame, upload.data, datetime.now(UTC))
+                submission = Submission(
+                    id=self.ids.new(),
+                    request_id=request.state.request_id,
+                    token_name=caller.name,
+                    file_name=upload.name if self.settings.file_names and upload.name else None,
+                    frame=frame,
+                    data=upload.data,
+                    received=datetime.now(UTC),
                 )
-                await self._keep(asked)
-                expires = None if self.kept else expiry(asked.received, self.settings.image_minutes)
-                entry = await asyncio.wrap_future(self.worker.submit(asked, expires))
+                await self._keep(submission)
+                expires = None if self.kept else expiry(submission.received, self.settings.image_minutes)
+                entry = await asyncio.wrap_future(self.worker.submit(submission, expires))
             self.recent.put(entry.id, upload.data)
-        self.metrics.answer(entry.outcome, entry.timings_ms)
+        self.metrics.prediction(entry.outcome, entry.timings_ms)
         return entry
 
-    async def draw(self, found: Maps, code: str, style: str) -> tuple[Buffer, float]:
-        """A heat map as PNG, and the raw value of its highest colour: one scale for all maps of an answer.
+    async def draw(self, maps: Maps, code: str, style: str) -> tuple[Buffer, float]:
+        """A heat map as PNG, and the raw value of its highest colour: one scale for all maps of a prediction.
 
         Args:
-            found: maps and answer.
+            maps: the maps and their prediction.
             code: the diagnosis.
             style: `map` or `overlay`.
 
         Raises:
             Problem: `map_not_found`, or `image_gone` for an overlay.
         """
-        answer, limit = found.answer, float(found.maps.max(initial=0.0))
-        if code not in answer["maps"]["codes"]:
-            raise Problem("map_not_found", f"heat maps are of {', '.join(answer['maps']['codes'])}")
-        map_ = found.maps[answer["maps"]["codes"].index(code)]
+        prediction, limit = maps.prediction, float(maps.maps.max(initial=0.0))
+        codes, image = prediction["maps"]["codes"], prediction["image"]
+        if code not in codes:
+            raise Problem("map_not_found", f"heat maps are of {', '.join(codes)}")
+        map_ = maps.maps[codes.index(code)]
         data = map_.tobytes()
         head = {"operation": style, "shape": map_.shape, "map_bytes": len(data), "limit": limit}
         if style == "overlay":
-            data += await self.image(answer["id"], answer["input_sha256"])
-            head |= {"title": _title(answer, code), "frame": answer["image"]["frame"]}
+            data += await self.image(prediction["id"], prediction["input_sha256"])
+            head |= {"title": _title(prediction, code), "frame": image["frame"]}
         else:
-            head["size"] = [answer["image"]["width"], answer["image"]["height"]]
+            head["size"] = [image["width"], image["height"]]
         _, picture = await asyncio.wrap_future(self.decoders.submit(head, data))
         return picture, limit
 
     async def not_ready(self) -> str:
-        """Why no predictions are taken; empty if they are."""
+        """Why the server takes no predictions; empty if it does."""
         if self.stopping:
             return "stopping"
-        if self.record.failure:
+        if self.log.failure:
             try:
-                await asyncio.wrap_future(self.record.submit(probe))
+                await asyncio.wrap_future(self.log.submit(probe))
             except Problem:
-                return "the record cannot be written"
-            self.record.failure = ""
+                return "the prediction log cannot be written"
+            self.log.failure = ""
         return ""
 
     async def image(self, id_: str, sha256: str) -> bytes:
@@ -149,44 +164,70 @@ class Service:
         Raises:
             Problem: `image_gone`.
         """
-        found = self.recent.get(id_)
-        if found is None and self.kept is not None:
-            found = await asyncio.to_thread(self.kept.get, sha256)
-        if found is None:
-            raise Problem("image_gone", "images are kept in memory for some minutes only; lay style=map over your own copy")
-        return found
+        image = self.recent.get(id_)
+        if image is None and self.kept is not None:
+            image = await asyncio.to_thread(self.kept.get, sha256)
+        if image is None:
+            raise Problem("image_gone", "images stay in memory for some minutes only; lay style=map over your own copy")
+        return image
 
-    async def refused(self, scope: MutableMapping[str, Any], problem: Problem) -> None:
-        """Count a refusal; record it if it is of a caller who wanted something of patients, and wait until it is on disk.
+    async def record_refusal(self, scope: MutableMapping[str, Any], problem: Problem) -> None:
+        """Count a refusal; log it, on disk, if the request was about predictions and wrote or lacked permission.
 
-        While the record cannot be written the refusal is given all the same: nothing is answered by it.
+        If the log cannot be written, the refusal is sent all the same: it tells nothing.
         """
         self.metrics.refusal(problem.code)
-        if not scope["path"].startswith("/v1/") or (scope["method"] != "POST" and problem.status not in RECORDED_OF_READERS):
+        if not scope["path"].startswith("/v1/") or (scope["method"] != "POST" and problem.status not in LOGGED_OF_READERS):
             return
         state = scope["state"]
         operation = f"{scope['method']} {getattr(scope.get('route'), 'path', '')}"[:100].strip()
-        refusal = Refusal(timestamp(), state["request_id"], state["who"], operation, problem.status, problem.code)
+        refusal = Refusal(timestamp(), state["request_id"], state["token_name"], operation, problem.status, problem.code)
         try:
-            await asyncio.wrap_future(self.record.submit(lambda connection: self.refusals.insert(connection, refusal)))
+            await asyncio.wrap_future(self.log.submit(lambda connection: self.refusals.insert(connection, refusal)))
         except Problem:
             self.metrics.refusal("refusal_unrecorded")
 
+    def model_info(self, caller: Caller) -> dict[str, Any]:
+        """The response of GET /v1/model."""
+        bundle, facts = self.predictor.bundle, self.predictor.bundle.facts
+        return {
+            "bundle": {**vars(self.predictor.bundle_variant), "runtime": self.predictor.runtime},
+            "labels": facts["labels"]["diagnoses"],
+            **{name: facts[name] for name in ("input", "scores", "intended_use")},
+            "limits": {"upload_bytes": self.settings.upload_bytes, "pixels": self.settings.pixels},
+            "card": (bundle.path / CARD_FILE).read_text(encoding="utf-8"),
+            "card_html": self.card_html,
+            **{name: facts.get(name) for name in ("decision", "gate")},
+            "access": {"tokens_required": self.access.required, "role": caller.role, "name": caller.name},
+        }
+
     def close(self) -> None:
-        """Finish what was begun, and close everything."""
+        """Finish what has begun, and close everything."""
         self.worker.close()
         self.history.close()
 
-    async def _keep(self, asked: Asked) -> None:
+    def _gauges(self) -> dict[str, tuple[str, Callable[[], float]]]:
+        return {
+            "lesionlens_predictions_active": ("Running predictions.", lambda: self.admission.active),
+            "lesionlens_predictions_waiting": ("Waiting predictions.", lambda: self.admission.waiting),
+            "lesionlens_upload_bytes": ("Bytes of uploads in memory.", lambda: self.budget.used),
+            "lesionlens_recent_image_bytes": ("Bytes of images in memory for overlays.", lambda: self.recent.held),
+            "lesionlens_record_bytes": ("Size of the prediction log.", self.log.size_bytes),
+            "lesionlens_record_writable": ("1 while the prediction log can be written.", lambda: not self.log.failure),
+            "lesionlens_decoder_deaths": ("Decoders replaced after a limit or a crash.", lambda: self.decoders.deaths),
+            "lesionlens_ready": ("1 while predictions are taken.", lambda: not self.stopping),
+        }
+
+    async def _keep(self, submission: Submission) -> None:
         if self.kept is None:
             return
-        sha256 = hashlib.sha256(asked.data).hexdigest()
+        sha256 = hashlib.sha256(submission.data).hexdigest()
         try:
-            await asyncio.to_thread(self.kept.put, sha256, asked.data)
+            await asyncio.to_thread(self.kept.put, sha256, submission.data)
         except (StorageError, OSError) as error:
-            raise Problem("record_unwritable", "the image cannot be kept, and without it nothing is answered") from error
+            raise Problem("record_unwritable", "the image cannot be kept, and without it there is no prediction") from error
 
 
-def _title(answer: dict[str, Any], code: str) -> str:
-    row = next((row for row in answer["probabilities"] if row["code"] == code), None)
+def _title(prediction: dict[str, Any], code: str) -> str:
+    row = next((row for row in prediction["probabilities"] if row["code"] == code), None)
     return code if row is None else f"{row['name']} ({code}), probability {row['probability']:.2f}"

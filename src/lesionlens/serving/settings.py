@@ -1,4 +1,4 @@
-"""What a server may use and where it keeps things."""
+"""Settings of a server: what it may use, and where it stores what it keeps."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PIXELS = 24_000_000
 
 
 def state_folder() -> Path:
-    """Where record and tokens lie unless told otherwise: `$XDG_STATE_HOME/lesionlens`, or `~/.local/state/lesionlens`."""
+    """The default folder of prediction log and tokens: `$XDG_STATE_HOME/lesionlens`, or `~/.local/state/lesionlens`."""
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "lesionlens"
 
 
@@ -25,29 +25,28 @@ class ServingSettings:
 
     Attributes:
         bundle: folder of the bundle.
-        record: SQLite file of the record; made if missing.
-        tokens: file of access tokens; None: everyone may (only on loopback).
-        hosts: names by which clients may call this server, beyond its own address; empty: on
-            loopback only its own names, elsewhere any.
+        record: SQLite file of the prediction log; created if missing.
+        tokens: file of access tokens; None: no token is needed (only on loopback).
+        hosts: host names that requests may use; empty: any. On loopback, `server.checked` adds its own names.
         runtime: `auto`, `openvino` or `onnxruntime`.
         variant: of the bundle; `auto` is its default.
-        threads: of computation; 0 leaves it to the runtime.
-        batch_size: most images that the network sees in one pass.
-        streams: passes of the network at one time; they share `threads`.
+        threads: for computation; 0 leaves it to the runtime.
+        batch_size: most images in one pass of the network.
+        streams: passes of the network at once; they share `threads`.
         decoders: processes that decode images.
         max_active: predictions at once.
         queue: predictions that may wait beyond them; more get 503.
         upload_bytes: largest upload.
-        pixels: largest width x height, read in the header before anything is decoded.
-        decode_bytes: memory that the decoding of one upload may take.
-        decode_seconds: processor time that it may take; five times as long on the clock.
-        upload_seconds: time in which a request must have arrived whole.
-        rate: predictions a minute for each token; 0: no limit.
-        keep_images: keep every image beside the record.
-        file_names: keep the names of files.
+        pixels: largest width x height, read from the header before anything is decoded.
+        decode_bytes: most memory for decoding one upload.
+        decode_seconds: most processor time for it; five times as long on the clock.
+        upload_seconds: time for a request's body to arrive.
+        rate: predictions per minute and token; 0: no limit.
+        keep_images: keep every image beside the log.
+        file_names: log the names of files.
         image_minutes: how long an image stays in memory for its overlay.
         image_bytes: most memory for such images.
-        drain_seconds: how long a stopping server still says so (readyz) before it closes its door.
+        drain_seconds: how long a stopping server reports it (/readyz) before it stops listening.
 
     Raises:
         RecipeError: if a value is out of its range.

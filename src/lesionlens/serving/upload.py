@@ -12,9 +12,9 @@ from starlette.requests import ClientDisconnect, Request
 from lesionlens.serving.limits import Share
 from lesionlens.serving.problems import Problem
 
-PART_BYTES = 8192  # of a part's headers
-PARTS = 8
-ENVELOPE_BYTES = PARTS * PART_BYTES
+FIELD_HEAD_BYTES = 8192
+MOST_FIELDS = 8
+ENVELOPE_BYTES = MOST_FIELDS * FIELD_HEAD_BYTES
 NAME_CHARACTERS = 255
 RAW_TYPES = ("application/octet-stream", "application/dicom")
 BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,\-./:=? ]{0,69}[0-9A-Za-z'()+_,\-./:=?]")
@@ -26,7 +26,7 @@ class Upload(NamedTuple):
 
     Attributes:
         data: its bytes; a view of the request's body.
-        name: as sent, text only; empty if none was sent.
+        name: as sent, printable text only; empty if none was sent.
     """
 
     data: memoryview
@@ -37,15 +37,17 @@ async def read_body(request: Request, most: int, seconds: float, share: Share) -
     """The whole body.
 
     Args:
-        request: whose body was not read yet.
-        most: bytes that it may have.
-        seconds: in which it must be here.
+        request: whose body has not been read yet.
+        most: largest size, bytes.
+        seconds: time for it to arrive.
         share: of the memory for uploads.
 
     Raises:
         Problem: `upload_too_large`, `upload_too_slow`, `malformed_upload` or `busy`.
     """
-    _check_length(request, most)
+    length = request.headers.get("content-length", "")
+    if length.isdigit() and int(length[:20]) > most:
+        raise _too_large(most)
     body = bytearray()
     try:
         async with asyncio.timeout(seconds):
@@ -63,25 +65,22 @@ async def read_body(request: Request, most: int, seconds: float, share: Share) -
 
 
 async def read_upload(request: Request, most: int, seconds: float, share: Share) -> Upload:
-    """The one image of a request, raw or as field `file` of a form.
+    """The one image of a request, raw or in the field `file` of a form; arguments as for `read_body`.
 
     Raises:
-        Problem: if it is too large, too slow, empty, of another media type, or no valid form.
+        Problem: if it is too large, too slow, empty, of another media type, or not a valid form.
     """
     kind, parameters = media_type(request.headers.get("content-type", RAW_TYPES[0]))
-    encoding = request.headers.get("content-encoding", "identity").lower()
-    if encoding != "identity":
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise Problem("unsupported_media_type", "a Content-Encoding is not supported; send the file as it is")
     if kind == "multipart/form-data":
         boundary = parameters.get("boundary", "")
         if not BOUNDARY.fullmatch(boundary):
             raise Problem("malformed_upload", "multipart/form-data needs a boundary of 1 to 70 plain characters")
-        body = await read_body(request, most + ENVELOPE_BYTES, seconds, share)
-        upload = parse_form(body, boundary.encode())
+        upload = parse_form(await read_body(request, most + ENVELOPE_BYTES, seconds, share), boundary.encode())
     elif kind in RAW_TYPES or kind.startswith("image/"):
         body = await read_body(request, most, seconds, share)
-        _, parameters = media_type(request.headers.get("content-disposition", ""))
-        upload = Upload(memoryview(body), file_name(parameters))
+        upload = Upload(memoryview(body), file_name(media_type(request.headers.get("content-disposition", ""))[1]))
     else:
         raise Problem(
             "unsupported_media_type",
@@ -105,26 +104,26 @@ def parse_form(body: bytearray, boundary: bytes) -> Upload:
     at = 0 if body.startswith(mark) else body.find(b"\r\n" + mark) + 2
     if at < 2 and not body.startswith(mark):
         raise Problem("malformed_upload", "the form does not begin with its boundary")
-    found: list[Upload] = []
+    files: list[Upload] = []
     view = memoryview(body)
-    for _ in range(PARTS + 1):
+    for _ in range(MOST_FIELDS + 1):
         at += len(mark)
         if body[at : at + 2] == b"--":
             break
-        start, end = _part(body, at, mark)
+        start, end = _field(body, at, mark)
         parameters = _disposition(bytes(view[at + 2 : start - 2]))
         if parameters.get("name") == "file":
-            found.append(Upload(view[start:end], file_name(parameters)))
+            files.append(Upload(view[start:end], file_name(parameters)))
         at = end + 2
     else:
-        raise Problem("malformed_upload", f"the form has more than {PARTS} fields; send the one field `file`")
-    if len(found) != 1:
-        raise Problem("malformed_upload", f"the form has {len(found)} fields called `file`; it must have just one")
-    return found[0]
+        raise Problem("malformed_upload", f"the form has more than {MOST_FIELDS} fields; send only the field `file`")
+    if len(files) != 1:
+        raise Problem("malformed_upload", f"the form has {len(files)} fields called `file`; it must have exactly one")
+    return files[0]
 
 
 def media_type(header: str) -> tuple[str, dict[str, str]]:
-    """A header such as Content-Type: its value in lower case, and its parameters."""
+    """The value of a header such as Content-Type, in lower case, and its parameters."""
     value, _, rest = header.partition(";")
     parameters: dict[str, str] = {}
     for name, text in PARAMETER.findall(";" + rest):
@@ -134,7 +133,7 @@ def media_type(header: str) -> tuple[str, dict[str, str]]:
 
 
 def file_name(parameters: dict[str, str]) -> str:
-    """The file's name out of the parameters of Content-Disposition: text without control characters, cut to 255."""
+    """The file name among the parameters of Content-Disposition: printable, at most 255 characters."""
     name = parameters.get("filename", "")
     charset, quote, encoded = parameters.get("filename*", "").partition("''")
     if quote and charset.lower() in ("utf-8", "iso-8859-1"):
@@ -143,15 +142,15 @@ def file_name(parameters: dict[str, str]) -> str:
 
 
 def plain_text(text: str, keep: str = "") -> str:
-    """Text without control and formatting characters (line ends, terminal codes, reversed writing), but for `keep`."""
+    """Text without control and formatting characters (line ends, terminal codes, bidirectional marks), except `keep`."""
     return "".join(letter for letter in text if letter.isprintable() or letter in keep)
 
 
-def _part(body: bytearray, at: int, mark: bytes) -> tuple[int, int]:
-    """Where the content of the part begins and ends, whose boundary ends at `at`."""
-    head = body.find(b"\r\n\r\n", at, at + PART_BYTES)
+def _field(body: bytearray, at: int, mark: bytes) -> tuple[int, int]:
+    """Start and end of the content of the field whose boundary ends at `at`."""
+    head = body.find(b"\r\n\r\n", at, at + FIELD_HEAD_BYTES)
     if body[at : at + 2] != b"\r\n" or head < 0:
-        raise Problem("malformed_upload", f"a field of the form has no headers, or more than {PART_BYTES} bytes of them")
+        raise Problem("malformed_upload", f"a field of the form has no headers, or more than {FIELD_HEAD_BYTES} bytes of them")
     end = body.find(b"\r\n" + mark, head + 4)
     if end < 0:
         raise Problem("malformed_upload", "the form is cut short: its last boundary is missing")
@@ -164,12 +163,6 @@ def _disposition(block: bytes) -> dict[str, str]:
         if name.strip().lower() == b"content-disposition":
             return media_type(value.decode("utf-8", "replace").strip())[1]
     return {}
-
-
-def _check_length(request: Request, most: int) -> None:
-    length = request.headers.get("content-length", "")
-    if length.isdigit() and int(length[:20]) > most:
-        raise _too_large(most)
 
 
 def _too_large(most: int) -> Problem:

@@ -1,4 +1,4 @@
-"""The way of an upload: decoded in a process, batched through the network by one thread, recorded, answered."""
+"""The path of an upload: decoded in a process, batched through the network by a thread, logged."""
 
 from __future__ import annotations
 
@@ -7,23 +7,25 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import NamedTuple, TypeVar
 
-from lesionlens.bundle.runtime import Prediction, Predictor, Prepared
-from lesionlens.serving.answers import Asked, entry_of
+from lesionlens.bundle.prediction import Prediction
+from lesionlens.bundle.runtime import Predictor, Prepared
 from lesionlens.serving.decoding import Decoders, Reply, prepared
-from lesionlens.serving.record import Entry, Record, insert_answer
+from lesionlens.serving.entries import Submission, log_entry
+from lesionlens.serving.prediction_log import LogEntry, PredictionLog, insert_prediction
 
-Done = TypeVar("Done")
+Result = TypeVar("Result")
 
 
-class _Step(NamedTuple):
+class _Job(NamedTuple):
     image: Prepared
     future: Future[Prediction]
 
 
 class Network:
-    """The threads that run the network, one for each of its streams; each takes what waits, up to the batch size.
+    """Threads that run the network, one per stream; each takes what waits, up to the batch size.
 
     Args:
         predictor: opened for that batch size and those streams.
@@ -31,119 +33,112 @@ class Network:
 
     def __init__(self, predictor: Predictor) -> None:
         self._predictor = predictor
-        self._steps: queue.SimpleQueue[_Step | None] = queue.SimpleQueue()
-        count = predictor.limits.streams
-        self._threads = [threading.Thread(target=self._work, name=f"network-{number}", daemon=True) for number in range(count)]
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        names = [f"network-{number}" for number in range(predictor.limits.streams)]
+        self._threads = [threading.Thread(target=self._work, name=name, daemon=True) for name in names]
         for thread in self._threads:
             thread.start()
 
     def submit(self, image: Prepared) -> Future[Prediction]:
         """Predict one image."""
         future: Future[Prediction] = Future()
-        self._steps.put(_Step(image, future))
+        self._jobs.put(_Job(image, future))
         return future
 
     def close(self) -> None:
         """Finish what was submitted."""
         for _ in self._threads:
-            self._steps.put(None)
+            self._jobs.put(None)
         for thread in self._threads:
             thread.join()
 
     def _work(self) -> None:
-        while (step := self._steps.get()) is not None:
-            steps = [step, *self._more(self._predictor.limits.batch_size - 1)]
-            self._run(steps)
-            del step, steps
+        while (job := self._jobs.get()) is not None:
+            jobs = [job, *self._more(self._predictor.limits.batch_size - 1)]
+            self._run(jobs)
+            del job, jobs
 
-    def _more(self, most: int) -> Iterator[_Step]:
+    def _more(self, most: int) -> Iterator[_Job]:
         for _ in range(most):
             try:
-                step = self._steps.get_nowait()
+                job = self._jobs.get_nowait()
             except queue.Empty:
                 return
-            if step is None:
-                self._steps.put(None)
+            if job is None:
+                self._jobs.put(None)
                 return
-            yield step
+            yield job
 
-    def _run(self, steps: list[_Step]) -> None:
+    def _run(self, jobs: list[_Job]) -> None:
         try:
-            found = self._predictor.answer([step.image for step in steps])
-        except Exception as error:  # whatever it is, it belongs to those who wait for the answers
-            for step in steps:
-                step.future.set_exception(error)
+            predictions = self._predictor.predict_prepared([job.image for job in jobs])
+        except Exception as error:  # raised again where the results are awaited
+            for job in jobs:
+                job.future.set_exception(error)
             return
-        for step, prediction in zip(steps, found, strict=True):
-            step.future.set_result(prediction)
+        for job, prediction in zip(jobs, predictions, strict=True):
+            job.future.set_result(prediction)
 
 
 class Worker:
-    """Decoders, network and record in a row; what is done in one wakes the next, and only the end wakes who waits.
+    """Decoders, network and log in a row; each step starts the next, and only the last wakes the event loop.
 
     Args:
         predictor: the bundle.
         decoders: that decode for it.
-        record: that keeps the answers.
+        log: that stores the predictions.
     """
 
-    def __init__(self, predictor: Predictor, decoders: Decoders, record: Record) -> None:
-        self._predictor = predictor
+    def __init__(self, predictor: Predictor, decoders: Decoders, log: PredictionLog) -> None:
         self._decoders = decoders
-        self._record = record
+        self._log = log
         self._network = Network(predictor)
 
-    def submit(self, asked: Asked, expires: str | None) -> Future[Entry]:
+    def submit(self, submission: Submission, expires: str | None) -> Future[LogEntry]:
         """Predict one upload.
 
         Args:
-            asked: the request.
-            expires: when the image's overlay is gone; None: it stays.
+            submission: the upload.
+            expires: when the image is no longer here for overlays; None: it stays.
 
         Returns:
-            Done when the answer is on disk; fails with a Problem if the image cannot be used, or the record not written.
+            Done when the prediction is on disk; fails with a Problem if the image cannot be used, or the log not written.
         """
-        end: Future[Entry] = Future()
-        end.set_running_or_notify_cancel()  # who stops waiting does not stop what was begun
-
-        def keep(reply: Reply, prediction: Prediction) -> None:
-            image, bundle, variant = prepared(*reply), self._predictor.bundle, self._predictor.variant.name
-
-            def write(connection: sqlite3.Connection) -> Entry:
-                entry = entry_of(asked, image, prediction, bundle, variant, expires)
-                insert_answer(connection, entry)
-                return entry
-
-            _then(self._record.submit(write), end, lambda entry: self._done(end, entry))
+        end: Future[LogEntry] = Future()
+        end.set_running_or_notify_cancel()  # a client that leaves does not stop what has begun
 
         def predict(reply: Reply) -> None:
-            _then(self._network.submit(prepared(*reply)), end, lambda prediction: keep(reply, prediction))
+            _then(self._network.submit(replace(prepared(*reply), frame=submission.frame)), end, store)
 
-        _then(self._decoders.submit({"operation": "prepare", "frame": asked.frame}, asked.data), end, predict)
+        def store(prediction: Prediction) -> None:
+            def write(connection: sqlite3.Connection) -> LogEntry:
+                entry = log_entry(submission, prediction, expires)
+                insert_prediction(connection, entry)
+                return entry
+
+            _then(self._log.submit(write), end, finish)
+
+        def finish(entry: LogEntry) -> None:
+            self._log.failure = ""
+            end.set_result(entry)
+
+        _then(self._decoders.submit({"operation": "prepare", "frame": submission.frame}, submission.data), end, predict)
         return end
 
     def close(self) -> None:
-        """Finish what was begun."""
+        """Finish what has begun."""
         self._decoders.close()
         self._network.close()
-        self._record.close()
-
-    def _done(self, end: Future[Entry], entry: Entry) -> None:
-        self._record.failure = ""
-        end.set_result(entry)
+        self._log.close()
 
 
-def _then(step: Future[Done], end: Future[Entry], following: Callable[[Done], None]) -> None:
-    """Go on with the result of a step where it was made; a fault ends the way."""
+def _then(step: Future[Result], end: Future[LogEntry], following: Callable[[Result], None]) -> None:
+    """Continue with the result of a step, in the thread that finished it; an exception ends the whole path."""
 
-    def go_on(done: Future[Done]) -> None:
-        fault = done.exception()
-        if fault is not None:
-            end.set_exception(fault)
-            return
+    def proceed(done: Future[Result]) -> None:
         try:
             following(done.result())
-        except Exception as error:  # whatever it is, it belongs to who waits at the end
+        except Exception as error:  # raised again where the end is awaited
             end.set_exception(error)
 
-    step.add_done_callback(go_on)
+    step.add_done_callback(proceed)

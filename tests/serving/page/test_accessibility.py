@@ -38,7 +38,7 @@ def views(page, images):
     page.find(".history tbody tr")
     yield "history"
     page.find(".history a").click()
-    page.find("#view-answer .outcome")
+    page.find("#view-prediction .outcome")
     yield "recorded answer"
     page.go("model")
     page.find(".card-text summary").click()

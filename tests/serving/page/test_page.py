@@ -91,10 +91,10 @@ def test_the_buttons_open_their_choosers(page):
 def test_many_images_each_with_its_answer(page, images):
     page.upload(*images[:12])
     page.answered(12)
-    assert page.text("#queue-count") == "12 of 12 answered"
+    assert page.text("#queue-count") == "12 of 12 done"
     names = [row.text for row in page.visible(".row-name")]
     assert names == [path.name for path in images[:12]]
-    assert "All 12 images are answered." in page.js("return document.getElementById('live').textContent")
+    assert "All 12 images are done." in page.js("return document.getElementById('live').textContent")
     for button in page.visible(".row-open")[:6]:
         button.click()
         page.until(lambda button=button: page.text("#detail .file-name") == button.find_element("css selector", ".row-name").text)
@@ -179,9 +179,9 @@ def test_review_history_search_and_csv(page, images, tmp_path):
     lines = list(csv.DictReader(saved.read_text(encoding="utf-8-sig").splitlines()))
     assert [line["file_name"] for line in lines] == ["reviewed-case-17.jpg"]
     page.find(".history a").click()
-    assert page.text("#view-answer .conclusion") == "Melanoma"
+    assert page.text("#view-prediction .conclusion") == "Melanoma"
     assert (
-        page.js("return document.querySelector('#view-answer .stage .photo').naturalWidth") > 0
+        page.js("return document.querySelector('#view-prediction .stage .photo').naturalWidth") > 0
     )  # of this session, or the server's
 
 
@@ -213,7 +213,7 @@ def test_filters_and_pages_of_the_history(page, images):
 def test_an_image_that_is_not_usable(page, grey):
     page.upload(grey)
     assert page.text("#detail .outcome-word") == OUTCOMES["not_usable"]
-    assert page.text("#detail .check .verdict") == "Not usable"
+    assert page.text("#detail .check .result") == "Not usable"
     assert page.visible("#detail .reasons li")
     assert not page.visible(".probabilities tbody")
     assert not page.visible("#detail .controls")
@@ -306,7 +306,7 @@ def test_the_report_is_one_page_with_all_parts(page, images, grey):
         "Malignant share",
         "Heat map for",
     ]
-    parts += ["not a medical device", "Answered", "Printed", "Image check", "Review", "Model and its limits"]
+    parts += ["not a medical device", "Predicted", "Printed", "Image check", "Review", "Model and its limits"]
     assert [part for part in parts if part not in text] == []
     assert n_pages(page.pdf()) == 1
     page.upload(grey)

@@ -63,7 +63,7 @@ def test_a_token_is_asked_for_and_kept_in_this_tab(at, guarded, tokens, images):
     assert page.text("#token-title") == "Access token"
     assert page.js("return document.activeElement.id") == "token"
     give(page, "ll_wrong")
-    assert "not known" in page.until(lambda: page.text("#token-problem"))
+    assert "unknown" in page.until(lambda: page.text("#token-problem"))
     assert page.js(STORED) is None
     give(page, tokens["ann"])
     page.find("#server-state[data-state=ready]")
@@ -178,7 +178,7 @@ def test_an_answer_that_is_not_sure(at, start_server, unsure_bundle, images):
     page.find("#server-state[data-state=ready]")
     page.shown(images[0])
     assert page.text("#detail .outcome-word") == "Not sure: have a person look"
-    assert not page.visible("#detail .outcome-metric")
+    assert not page.visible("#detail .outcome-probability")
     assert len(page.visible(".probabilities tbody tr")) == 7
     page.go("model")
     assert "0.0001 or more" in page.text("#model-detail")

@@ -1,11 +1,11 @@
-// The one place that talks to the server. Every failure becomes a Problem with a title, a detail
-// and, where the server gave one, a request id.
+// The only module that talks to the server. Every failure becomes a Problem with a title, a detail and,
+// where the server gave one, a request id.
 
 const TOKEN = "lesionlens-token";
 const ROOT = "v1/";
-const ANSWER_MS = 120_000;
+const RESPONSE_MS = 120_000;
 
-/** Something that did not work, as RFC 9457 problem details describe it; status 0: no answer at all. */
+/** A failure as in RFC 9457 problem details; status 0: no response at all. */
 export class Problem extends Error {
   constructor({ status = 0, title, detail = "", code = "", requestId = "", retryAfter = null }) {
     super(title);
@@ -14,18 +14,15 @@ export class Problem extends Error {
 }
 
 const handlers = { token: async () => null, gone: () => {}, back: () => {} };
-let asking = null; // one prompt at a time, however many requests were refused
+let prompt = null; // one at a time, however many requests were refused
 
-/** Set what happens when a token is wanted (a promise of one, or null), and when the server goes or comes back. */
-export function listen(wanted) {
-  Object.assign(handlers, wanted);
-}
+/** Set what happens when a token is needed (a promise of one, or null), and when the server goes or comes back. */
+export const listen = (changes) => Object.assign(handlers, changes);
 
 export const token = () => sessionStorage.getItem(TOKEN);
-export const keepToken = (value) => sessionStorage.setItem(TOKEN, value);
 export const forgetToken = () => sessionStorage.removeItem(TOKEN);
 
-/** The server's answer to a request; throws a Problem. A 401 asks for a token and tries again. */
+/** The server's response to a request; throws a Problem. A 401 asks for a token and tries again. */
 export async function call(path, options = {}) {
   return withToken(async (sent) => {
     const headers = { Accept: "application/json", ...options.headers, ...authorisation(sent) };
@@ -33,8 +30,7 @@ export async function call(path, options = {}) {
     try {
       response = await fetch(ROOT + path, { ...options, headers, cache: "no-store" });
     } catch (error) {
-      if (error.name === "AbortError") throw error;
-      throw unreachable();
+      throw error.name === "AbortError" ? error : unreachable();
     }
     handlers.back();
     if (response.ok) return response;
@@ -47,12 +43,11 @@ export const callJson = async (path, options) => (await call(path, options)).jso
 export const postJson = (path, value) =>
   callJson(path, { method: "POST", body: JSON.stringify(value), headers: { "Content-Type": "application/json" } });
 
-/** Send one image; `progress` hears the share that is on its way. XMLHttpRequest, for fetch does not tell. */
-export function sendImage(file, frame, progress, signal) {
-  return withToken((sent) => upload(file, frame, sent, progress, signal));
-}
+/** Send one image; `progress` is called with the share that is sent. XMLHttpRequest, because fetch does not report it. */
+export const sendImage = (file, frame, progress, signal) =>
+  withToken((sent) => upload(file, frame, sent, progress, signal));
 
-/** Whether the server answers at all. */
+/** Whether the server responds at all. */
 export async function alive() {
   try {
     return (await fetch("healthz", { cache: "no-store" })).ok;
@@ -74,10 +69,10 @@ async function withToken(attempt) {
 }
 
 async function renewToken(refused, problem) {
-  asking ??= handlers.token(refused, problem).finally(() => (asking = null));
-  const given = await asking;
+  prompt ??= handlers.token(refused, problem).finally(() => (prompt = null));
+  const given = await prompt;
   if (!given) throw problem;
-  keepToken(given);
+  sessionStorage.setItem(TOKEN, given);
 }
 
 function upload(file, frame, sent, progress, signal) {
@@ -87,20 +82,13 @@ function upload(file, frame, sent, progress, signal) {
     body.append("file", file, file.name);
     request.open("POST", `${ROOT}predictions${frame ? `?frame=${frame}` : ""}`);
     request.responseType = "json"; // null where it is none
-    request.setRequestHeader("Accept", "application/json");
-    for (const [name, value] of Object.entries(authorisation(sent))) request.setRequestHeader(name, value);
+    request.timeout = RESPONSE_MS;
+    for (const [name, value] of Object.entries({ Accept: "application/json", ...authorisation(sent) }))
+      request.setRequestHeader(name, value);
     request.upload.onprogress = (event) => progress(event.lengthComputable ? event.loaded / event.total : 0);
     request.onerror = () => reject(unreachable());
     request.onabort = () => reject(new DOMException("taken back", "AbortError"));
-    request.timeout = ANSWER_MS;
-    request.ontimeout = () =>
-      reject(
-        new Problem({
-          status: 408,
-          title: "The server did not answer in time",
-          detail: "It may still have recorded an answer; see the history.",
-        }),
-      );
+    request.ontimeout = () => reject(tooLate());
     request.onload = () => {
       handlers.back();
       if (request.status === 201) resolve(request.response);
@@ -117,20 +105,26 @@ function unreachable() {
   handlers.gone();
   return new Problem({
     title: "The server cannot be reached",
-    detail: "Nothing was lost: what waits is sent when it is back.",
+    detail: "Nothing is lost: waiting images are sent when it is back.",
   });
 }
 
-/** What the server said was wrong; a proxy's page of HTML gives its status only. */
+const tooLate = () =>
+  new Problem({
+    status: 408,
+    title: "The server did not respond in time",
+    detail: "It may still have logged a prediction; see the history.",
+  });
+
+/** What the server reported; of a proxy's HTML page, only the status. */
 function problemOf(status, body, header) {
-  const said = body ?? {};
   const wait = Number(header("Retry-After"));
   return new Problem({
     status,
-    title: said.title ?? `The server answered ${status}`,
-    detail: typeof said.detail === "string" ? said.detail : "",
-    code: said.code ?? "",
-    requestId: said.request_id ?? header("X-Request-ID") ?? "",
+    title: body?.title ?? `The server responded with ${status}`,
+    detail: typeof body?.detail === "string" ? body.detail : "",
+    code: body?.code ?? "",
+    requestId: body?.request_id ?? header("X-Request-ID") ?? "",
     retryAfter: header("Retry-After") !== null && Number.isFinite(wait) ? Math.max(1, wait) : null,
   });
 }

@@ -1,4 +1,4 @@
-// Numbers, dates and names as people read them. Every figure is exact to its last digit.
+// Numbers, dates and names as people read them. Every number is exact to its last digit.
 
 const THIN = "\u202f"; // a narrow space that does not break
 const WHEN = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "medium" });
@@ -12,7 +12,7 @@ export const OUTCOMES = {
 
 export const CONCLUSIONS = { other: "Other diagnosis", unusable: "Image unusable" };
 
-/** A share in [0, 1] in per cent; what would round to 0.0 or 100.0 says that it is not quite. */
+/** A share in [0, 1] in per cent; what would round to 0.0 or 100.0 shows that it is not quite. */
 export function percent(share) {
   if (share === null || share === undefined || !Number.isFinite(share)) return "\u2013";
   if (share > 0 && share < 0.0005) return `<0.1${THIN}%`;
@@ -30,13 +30,13 @@ export function when(created, short = false) {
 /** Milliseconds, exact enough to compare. */
 export const milliseconds = (value) => `${value < 10 ? value.toFixed(1) : value.toFixed(0)}${THIN}ms`;
 
-/** Bytes, in the unit that people use for files; a limit is rounded down, what exceeds it up. */
+/** Bytes in the unit that people use for files; round limits down, and what exceeds them up. */
 export function bytes(count, round = Math.round) {
   if (count >= 1e6) return `${round(count / 1e5) / 10}${THIN}MB`;
   return count >= 1e3 ? `${round(count / 1e3)}${THIN}kB` : `${count}${THIN}bytes`;
 }
 
-/** A measure of the image check: four digits that count. */
+/** A measure of the image check: four significant digits. */
 export function figure(value) {
   if (typeof value === "boolean") return value ? "yes" : "no";
   if (typeof value !== "number") return String(value);
@@ -59,19 +59,29 @@ export function words(name) {
 /** A clause as a sentence. */
 export const sentence = (text) => `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
 
-/** The diagnosis that leads, whatever the outcome; null where there are no probabilities. */
-export function leading(answer) {
-  if (answer.diagnosis) return answer.probabilities.find((row) => row.code === answer.diagnosis) ?? null;
-  return [...answer.probabilities].sort((a, b) => b.probability - a.probability)[0] ?? null;
-}
+/** The probabilities, the highest first. */
+export const ranked = (prediction) => [...prediction.probabilities].sort((a, b) => b.probability - a.probability);
+
+/** The most probable diagnosis, whatever the outcome; null where there are no probabilities. */
+export const leading = (prediction) =>
+  prediction.probabilities.find((row) => row.code === prediction.diagnosis) ?? ranked(prediction)[0] ?? null;
 
 /** The server's sentence, without the outcome where the heading has said it already. */
-export function explained(answer) {
-  const said = `${OUTCOMES[answer.outcome].word}. `;
-  return answer.explanation.startsWith(said) ? answer.explanation.slice(said.length) : answer.explanation;
+export function explained(prediction) {
+  const said = `${OUTCOMES[prediction.outcome].word}. `;
+  return prediction.explanation.startsWith(said) ? prediction.explanation.slice(said.length) : prediction.explanation;
 }
 
-/** What a reviewer concluded, in full. */
-export function conclusionName(conclusion, labels) {
-  return CONCLUSIONS[conclusion] ?? labels.find((label) => label.code === conclusion)?.name ?? conclusion;
+/** The outcome in a few words: the diagnosis with its probability, or why there is none. */
+export function inShort(prediction) {
+  const first = leading(prediction);
+  const named = prediction.outcome === "diagnosis" && first;
+  return named ? `${first.name}, ${percent(first.probability)}` : OUTCOMES[prediction.outcome].short;
 }
+
+/** The file name of a prediction. */
+export const nameOf = (prediction) => prediction.file_name || "Image without a name";
+
+/** What a reviewer concluded, in full. */
+export const conclusionName = (conclusion, labels) =>
+  CONCLUSIONS[conclusion] ?? labels.find((label) => label.code === conclusion)?.name ?? conclusion;

@@ -1,18 +1,19 @@
-// What the server has recorded: search, filters, pages, and the same rows as CSV.
+// The prediction log: search, filters, pages, and the same rows as CSV.
 
-import { malignantTag } from "./answer.js";
 import { call, callJson } from "./api.js";
-import { announce, byId, icon, make, save } from "./dom.js";
-import { OUTCOMES, conclusionName, leading, percent, when } from "./format.js";
+import { announce, button, byId, card, field, head, icon, make, malignantTag, p, row, save, select } from "./dom.js";
+import { OUTCOMES, conclusionName, inShort, leading, nameOf, percent, when } from "./format.js";
 import { problemNotice } from "./notices.js";
 
 const PAGE = 25; // rows
 const DAY_MS = 86_400_000;
+const COLUMNS = ["Predicted", "File", "Outcome", "Malignant share", "Review"];
+const ALL = ["", "All"];
 
-/** The view of the record; `labels` gives the diagnoses once they are known. */
+/** The view of the log; `labels` returns the diagnoses once they are known. */
 export class History {
   #cursors = [""]; // of the pages up to the one that is shown
-  #asked = 0;
+  #request = 0;
 
   constructor(labels) {
     this.labels = labels;
@@ -27,58 +28,31 @@ export class History {
   }
 
   #filters() {
-    const choice = (name, title, options) =>
-      make(
-        "label",
-        { class: "field extra" },
-        make("span", {}, title),
-        make("select", { name }, ...options.map(([value, text]) => make("option", { value }, text))),
-      );
-    const date = (name, title) =>
-      make("label", { class: "field extra" }, make("span", {}, title), make("input", { type: "date", name }));
+    const choice = (name, title, options) => field(title, select({ name }, [ALL, ...options]), "extra");
+    const date = (name, title) => field(title, make("input", { type: "date", name }), "extra");
+    const search = { type: "search", name: "q", placeholder: "File name, note or id", autocomplete: "off" };
     this.form.append(
-      make(
-        "label",
-        { class: "field grow" },
-        make("span", {}, "Search"),
-        make("input", { type: "search", name: "q", placeholder: "File name, note or id", autocomplete: "off" }),
-      ),
+      field("Search", make("input", search), "grow"),
       this.#more(),
-      choice("outcome", "Outcome", [
-        ["", "All"],
-        ...Object.entries(OUTCOMES).map(([code, outcome]) => [code, outcome.short]),
-      ]),
-      choice("diagnosis", "Diagnosis", [["", "All"], ...this.labels().map((label) => [label.code, label.name])]),
-      choice("reviewed", "Reviewed", [
-        ["", "All"],
-        ["true", "Yes"],
-        ["false", "No"],
-      ]),
+      choice("outcome", "Outcome", Object.entries(OUTCOMES).map(([name, { short }]) => [name, short])),
+      choice("diagnosis", "Diagnosis", this.labels().map((label) => [label.code, label.name])),
+      choice("reviewed", "Reviewed", [["true", "Yes"], ["false", "No"]]),
       date("since", "From"),
       date("until", "To"),
-      make(
-        "div",
-        { class: "row" },
-        make("button", { class: "primary" }, "Search"),
-        make("button", { type: "reset" }, "Reset"),
-      ),
+      make("div", { class: "row" }, make("button", { class: "primary" }, "Search"), make("button", { type: "reset" }, "Reset")),
     );
-    this.form.addEventListener("submit", (event) => {
+    this.form.onsubmit = (event) => {
       event.preventDefault();
       this.#first();
-    });
-    this.form.addEventListener("reset", () => setTimeout(() => this.#first()));
-    this.form.addEventListener("change", (event) => event.target.name !== "q" && this.#first());
+    };
+    this.form.onreset = () => setTimeout(() => this.#first());
+    this.form.onchange = (event) => event.target.name !== "q" && this.#first();
   }
 
-  /** On a narrow screen the filters behind the search come when they are asked for. */
+  /** On a narrow screen the filters beside the search open on demand. */
   #more() {
     const toggle = () => more.setAttribute("aria-expanded", String(this.form.classList.toggle("open")));
-    const more = make(
-      "button",
-      { type: "button", class: "more", "aria-expanded": "false", on: { click: toggle } },
-      "Filters",
-    );
+    const more = button({ class: "more", "aria-expanded": "false" }, toggle, "Filters");
     return more;
   }
 
@@ -89,82 +63,58 @@ export class History {
 
   /** The filters as the API takes them; days are this browser's. */
   #query(extra = {}) {
-    const chosen = Object.fromEntries([...new FormData(this.form)].filter(([, value]) => value));
-    if (chosen.since) chosen.since = new Date(`${chosen.since}T00:00:00`).toISOString();
-    if (chosen.until) chosen.until = new Date(new Date(`${chosen.until}T00:00:00`).getTime() + DAY_MS).toISOString();
-    return new URLSearchParams({ ...chosen, ...extra });
+    const filters = Object.fromEntries([...new FormData(this.form)].filter(([, value]) => value));
+    const midnight = (day) => new Date(`${day}T00:00:00`).getTime();
+    if (filters.since) filters.since = new Date(midnight(filters.since)).toISOString();
+    if (filters.until) filters.until = new Date(midnight(filters.until) + DAY_MS).toISOString();
+    return new URLSearchParams({ ...filters, ...extra });
   }
 
   async #load() {
-    const asked = ++this.#asked;
+    const request = ++this.#request;
     const cursor = this.#cursors.at(-1);
     this.place.setAttribute("aria-busy", "true");
     try {
       const page = await callJson(`predictions?${this.#query({ limit: PAGE, ...(cursor && { cursor }) })}`);
-      if (asked === this.#asked) this.#show(page);
+      if (request === this.#request) this.#show(page);
     } catch (error) {
-      if (asked === this.#asked) this.place.replaceChildren(problemNotice(error, () => this.#load()));
+      if (request === this.#request) this.place.replaceChildren(problemNotice(error, () => this.#load()));
     }
     this.place.removeAttribute("aria-busy");
   }
 
-  #show(page) {
-    announce(`${page.items.length} answers on this page.`);
-    if (!page.items.length) {
-      this.place.replaceChildren(make("p", { class: "card empty" }, "No answer in the record fits these filters."));
-      return;
-    }
-    const columns = ["Answered", "File", "Outcome", "Malignant share", "Review"];
-    const head = make(
-      "tr",
-      {},
-      ...columns.map((name) =>
-        make("th", { scope: "col", class: name === "Malignant share" ? "number" : undefined }, name),
-      ),
+  #show({ items, next }) {
+    announce(`${items.length} predictions on this page.`);
+    if (!items.length) return this.place.replaceChildren(p("No prediction in the log matches these filters.", "card empty"));
+    const table = make(
+      "table",
+      { class: "history card" },
+      make("caption", { class: "unseen" }, "Logged predictions, the newest first"),
+      make("thead", {}, head(COLUMNS, (name) => name === "Malignant share")),
+      make("tbody", {}, ...items.map((item) => this.#row(item))),
     );
-    this.place.replaceChildren(
-      make(
-        "table",
-        { class: "history card" },
-        make("caption", { class: "unseen" }, "Recorded answers, the newest first"),
-        make("thead", {}, head),
-        make("tbody", {}, ...page.items.map((item) => this.#row(item))),
-      ),
-      this.#pages(page.next),
-    );
+    return this.place.replaceChildren(table, this.#pages(next));
   }
 
-  #row(answer) {
-    const first = leading(answer);
-    const said =
-      answer.outcome === "diagnosis" && first
-        ? `${first.name}, ${percent(first.probability)}`
-        : OUTCOMES[answer.outcome].short;
-    const review = answer.review;
-    const cell = (name, ...children) => make("td", { data: { name } }, ...children);
-    return make(
-      "tr",
-      { data: { outcome: answer.outcome, id: answer.id } },
-      cell("Answered", make("time", { dateTime: answer.created }, when(answer.created, true))),
-      cell("File", make("a", { href: `#answer/${answer.id}` }, answer.file_name || "Image without a name")),
-      cell(
-        "Outcome",
-        make("span", { class: "chip", data: { outcome: answer.outcome } }, icon(answer.outcome), said),
-        answer.outcome === "diagnosis" && first?.malignant && [" ", malignantTag()],
-      ),
-      make("td", { class: "number", data: { name: "Malignant share" } }, percent(answer.malignant_share)),
-      cell(
-        "Review",
-        review
-          ? make("strong", {}, conclusionName(review.conclusion, this.labels()))
-          : make("span", { class: "none" }, "none"),
-        review?.note && make("span", { class: "sub note" }, review.note),
-      ),
-    );
+  #row(prediction) {
+    const { id, outcome, created, review, malignant_share: share } = prediction;
+    const chip = make("span", { class: "chip", data: { outcome } }, icon(outcome), inShort(prediction));
+    const conclusion = review
+      ? make("strong", {}, conclusionName(review.conclusion, this.labels()))
+      : make("span", { class: "none" }, "none");
+    const cells = [
+      make("time", { dateTime: created }, when(created, true)),
+      make("a", { href: `#prediction/${id}` }, nameOf(prediction)),
+      [chip, outcome === "diagnosis" && leading(prediction)?.malignant && [" ", malignantTag()]].flat(),
+      percent(share),
+      [conclusion, review?.note && make("span", { class: "sub note" }, review.note)],
+    ];
+    const cell = (content, at) =>
+      make("td", { class: at === 3 ? "number" : undefined, data: { name: COLUMNS[at] } }, ...[content].flat());
+    return row({ data: { outcome, id } }, ...cells.map(cell));
   }
 
   #pages(next) {
-    const number = this.#cursors.length;
     const go = (change) => async () => {
       change();
       await this.#load();
@@ -173,10 +123,10 @@ export class History {
     return make(
       "nav",
       { class: "row pages", "aria-label": "Pages of the history" },
-      make("button", { type: "button", disabled: number === 1, on: { click: go(() => this.#cursors.pop()) } }, "Newer"),
-      make("span", {}, `Page ${number}`),
-      make("button", { type: "button", disabled: !next, on: { click: go(() => this.#cursors.push(next)) } }, "Older"),
-      make("button", { type: "button", class: "csv", on: { click: () => this.#csv() } }, icon("save"), "Save as CSV"),
+      button({ disabled: this.#cursors.length === 1 }, go(() => this.#cursors.pop()), "Newer"),
+      make("span", {}, `Page ${this.#cursors.length}`),
+      button({ disabled: !next }, go(() => this.#cursors.push(next)), "Older"),
+      button({ class: "csv" }, () => this.#csv(), icon("save"), "Save as CSV"),
     );
   }
 

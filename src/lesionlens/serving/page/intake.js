@@ -16,42 +16,32 @@ export function watchIntake(take) {
 }
 
 function fromInput(button, input, take) {
-  button.addEventListener("click", () => input.click());
-  input.addEventListener("change", () => {
+  button.onclick = () => input.click();
+  input.onchange = () => {
     if (input.files.length) take([...input.files]);
     input.value = ""; // the same file may be chosen again
-  });
+  };
 }
 
 function fromDrop(take) {
-  const zone = byId("drop");
-  let depth = 0; // dragenter and dragleave come for every element that is passed
+  let depth = 0; // dragenter and dragleave fire for every element on the way
   const mark = (change) => {
     depth = Math.max(0, depth + change);
-    zone.classList.toggle("over", depth > 0);
+    byId("drop").classList.toggle("over", depth > 0);
   };
-  const withFiles = (run) => (event) => {
-    if (![...(event.dataTransfer?.types ?? [])].includes("Files")) return;
-    event.preventDefault();
-    run(event);
-  };
-  window.addEventListener(
-    "dragenter",
-    withFiles(() => mark(1)),
-  );
-  window.addEventListener(
-    "dragleave",
-    withFiles(() => mark(-1)),
-  );
-  window.addEventListener(
-    "dragover",
-    withFiles((event) => (event.dataTransfer.dropEffect = "copy")),
-  );
-  window.addEventListener(
-    "drop",
-    withFiles((event) => {
+  const steps = {
+    dragenter: () => mark(1),
+    dragleave: () => mark(-1),
+    dragover: (transfer) => (transfer.dropEffect = "copy"),
+    drop: (transfer) => {
       mark(-depth);
-      if (event.dataTransfer.files.length) take([...event.dataTransfer.files]);
-    }),
-  );
+      if (transfer.files.length) take([...transfer.files]);
+    },
+  };
+  for (const [name, run] of Object.entries(steps))
+    window.addEventListener(name, (event) => {
+      if (![...(event.dataTransfer?.types ?? [])].includes("Files")) return;
+      event.preventDefault();
+      run(event.dataTransfer);
+    });
 }

@@ -1,130 +1,84 @@
 // The picture with its heat map. The map comes alone, in the image's own geometry, and lies over the
-// picture that this browser already has; where the browser cannot show the file (TIFF, DICOM) or no
-// longer has it (history), the server's own blend is shown while it still can make one.
+// picture that this browser has; where the browser cannot show the file (TIFF, DICOM) or no longer has
+// it (history), the server's own overlay is shown while the server still has the image.
 
 import { call } from "./api.js";
-import { byId, freshId, icon, make } from "./dom.js";
-import { leading, percent } from "./format.js";
+import { button, byId, field, freshId, icon, make, p, select } from "./dom.js";
+import { leading, nameOf, percent } from "./format.js";
 
-const OPACITY = 60; // per cent, to begin with
-const LET_GO_MS = 1000;
+const OPACITY = 60; // per cent, at first
+const RELEASE_MS = 1000;
 const SAME_SHAPE = 0.02; // relative difference of the sides' ratios
+const NOT_KEPT = "The picture is not kept on the server and is no longer in this tab.";
 
-/** One answer's picture; `dispose` gives its memory back. */
+/** One prediction's picture; `dispose` frees its memory. */
 export class Picture {
-  #urls = new Map(); // object URLs by what they show
+  #urls = new Map(); // object URLs of the maps by diagnosis
   #local = "";
   #blended = false;
-  #asked = 0;
-  #over = false;
+  #request = 0;
+  #disposed = false;
 
-  constructor(answer, file, changed = () => {}) {
-    Object.assign(this, { answer, file, changed, code: leading(answer)?.code ?? "", opacity: OPACITY });
-    this.picture = make("img", { class: "photo", alt: `The image ${answer.file_name || "without a name"}` });
+  constructor(prediction, file, changed = () => {}) {
+    Object.assign(this, { prediction, file, changed, code: leading(prediction)?.code ?? "", opacity: OPACITY });
+    this.picture = make("img", { class: "photo", alt: `The image ${prediction.file_name || "without a name"}` });
     this.map = make("img", { class: "map", alt: "", hidden: true });
-    this.blank = make(
-      "p",
-      { class: "blank-picture" },
-      icon("image"),
-      make("span", {}, "The picture is not kept on the server and is no longer in this tab."),
-    );
+    this.blank = p([icon("image"), make("span", {}, NOT_KEPT)], "blank-picture");
     this.stage = make("div", { class: "stage" }, this.picture, this.map, this.blank);
-    this.stage.style.setProperty("--ratio", answer.image.width / answer.image.height);
+    this.stage.style.setProperty("--ratio", prediction.image.width / prediction.image.height);
     this.note = make("p", { class: "map-note", role: "status" });
-    this.element = make(
-      "section",
-      { class: "card picture", "aria-label": "Picture and heat map" },
-      this.stage,
-      ...this.#controls(),
-      this.note,
-    );
-    this.ready = this.#begin();
+    const label = { class: "card picture", "aria-label": "Picture and heat map" };
+    this.element = make("section", label, this.stage, ...this.#controls(), this.note);
+    this.#begin();
   }
 
-  /** Give every object URL back, once no image that was just let go still reads from one. */
+  /** Revoke every object URL, once no image still reads from one. */
   dispose() {
-    this.#over = true;
+    this.#disposed = true;
     const urls = [this.#local, ...this.#urls.values()].filter(Boolean);
     this.#urls.clear();
     this.#local = "";
-    setTimeout(() => urls.forEach((url) => URL.revokeObjectURL(url)), LET_GO_MS);
+    setTimeout(() => urls.forEach((url) => URL.revokeObjectURL(url)), RELEASE_MS);
   }
 
   /** What a report shows: the sources of picture and map, as they are now. */
   get shown() {
-    const drawn = (image) => (image.hidden ? "" : (image.getAttribute("src") ?? ""));
-    return {
-      photo: drawn(this.picture),
-      map: this.#blended ? "" : drawn(this.map),
-      blended: this.#blended,
-      opacity: this.opacity,
-      code: this.code,
-    };
+    const source = (image) => (image.hidden ? "" : (image.getAttribute("src") ?? ""));
+    const map = this.#blended ? "" : source(this.map);
+    return { photo: source(this.picture), map, blended: this.#blended, opacity: this.opacity, code: this.code };
   }
 
   get #hasMaps() {
-    return this.answer.maps?.available && this.answer.probabilities.length > 0; // none for an image that was not usable
+    return this.prediction.maps.available && this.prediction.probabilities.length > 0; // none for an unusable image
   }
 
   #controls() {
     if (!this.#hasMaps) return [];
-    const byCode = new Map(this.answer.probabilities.map((row) => [row.code, row]));
-    const order = [...this.answer.maps.codes].sort(
-      (a, b) => (byCode.get(b)?.probability ?? 0) - (byCode.get(a)?.probability ?? 0),
-    );
-    const option = (code) =>
-      make(
-        "option",
-        { value: code, selected: code === this.code },
-        `${percent(byCode.get(code)?.probability)} ${byCode.get(code)?.name ?? code}`,
-      );
-    this.picker = make("select", { on: { change: () => this.#pick(this.picker.value) } }, ...order.map(option));
+    const byCode = new Map(this.prediction.probabilities.map((row) => [row.code, row]));
+    const probability = (code) => byCode.get(code)?.probability;
+    const order = [...this.prediction.maps.codes].sort((a, b) => (probability(b) ?? 0) - (probability(a) ?? 0));
+    const options = order.map((code) => [code, `${percent(probability(code))} ${byCode.get(code)?.name ?? code}`]);
+    this.picker = select({ onchange: () => this.#pick(this.picker.value) }, options);
+    this.picker.value = this.code;
     const id = freshId("opacity"); // named by `for`: a label around both would name the output
-    this.slider = make("input", {
-      id,
-      type: "range",
-      min: 0,
-      max: 100,
-      step: 5,
-      value: OPACITY,
-      on: { input: () => this.#fade(Number(this.slider.value)) },
-    });
+    const range = { id, type: "range", min: 0, max: 100, step: 5, value: OPACITY };
+    this.slider = make("input", { ...range, oninput: () => this.#fade(Number(this.slider.value)) });
     this.level = make("output", { class: "level" });
-    this.larger = make(
-      "button",
-      { type: "button", class: "larger", on: { click: () => this.#enlarge() } },
-      icon("larger"),
-      "Enlarge",
-    );
+    const title = make("span", {}, make("label", { htmlFor: id }, "Map opacity"), " ", this.level);
+    const opacity = make("div", { class: "field" }, title, this.slider);
+    const ramp = make("span", { class: "ramp", "aria-hidden": "true" });
+    const larger = button({ class: "larger" }, () => this.#enlarge(), icon("larger"), "Enlarge");
     this.#fade(OPACITY);
     return [
-      make(
-        "div",
-        { class: "controls" },
-        make("label", { class: "field" }, make("span", {}, "Heat map for"), this.picker),
-        make(
-          "div",
-          { class: "field" },
-          make("span", {}, make("label", { htmlFor: id }, "Map opacity"), " ", this.level),
-          this.slider,
-        ),
-      ),
-      make(
-        "div",
-        { class: "scale" },
-        make("span", {}, "weak"),
-        make("span", { class: "ramp", "aria-hidden": "true" }),
-        make("span", {}, "strong"),
-        this.larger,
-      ),
+      make("div", { class: "controls" }, field("Heat map for", this.picker), opacity),
+      make("div", { class: "scale" }, make("span", {}, "weak"), ramp, make("span", {}, "strong"), larger),
     ];
   }
 
   async #begin() {
-    if (this.file && (await this.#showLocal())) return this.#pick(this.code);
-    this.#blended = true;
-    if (this.slider) this.slider.disabled = true;
-    return this.#pick(this.code);
+    this.#blended = !(this.file && (await this.#showLocal()));
+    if (this.#blended && this.slider) this.slider.disabled = true;
+    await this.#pick(this.code);
   }
 
   /** Whether the browser can show the file, upright and in the geometry that the server saw. */
@@ -136,41 +90,41 @@ export class Picture {
     } catch {
       this.picture.removeAttribute("src");
     }
-    const { width, height } = this.answer.image;
+    const { width, height, frame } = this.prediction.image;
     const ratio = this.picture.naturalWidth / this.picture.naturalHeight;
-    const same = Math.abs(ratio / (width / height) - 1) < SAME_SHAPE && !this.answer.image.frame;
+    const same = Math.abs(ratio / (width / height) - 1) < SAME_SHAPE && !frame;
     this.blank.hidden = same;
     this.picture.hidden = !same;
     return same;
   }
 
   async #pick(code) {
-    if (this.#over) return undefined;
-    const asked = ++this.#asked;
+    if (this.#disposed) return;
+    const request = ++this.#request;
+    const current = () => request === this.#request && !this.#disposed;
     this.code = code;
-    if (!this.#hasMaps) {
+    if (this.#hasMaps) {
+      try {
+        const url = await this.#load(code);
+        if (current()) this.#draw(url);
+      } catch (error) {
+        if (current()) this.#failed(error);
+      }
+    } else {
       this.picture.hidden = this.#blended;
-      this.note.textContent =
-        this.answer.gate?.usable === false ? "No heat map: the image is not usable." : "This model gives no heat maps.";
-      return this.changed();
+      const unusable = this.prediction.gate?.usable === false;
+      this.note.textContent = unusable ? "No heat map: the image is not usable." : "This model gives no heat maps.";
     }
-    try {
-      const url = await this.#fetched(code, this.#blended ? "overlay" : "map");
-      if (asked === this.#asked && !this.#over) this.#draw(url);
-    } catch (error) {
-      if (asked === this.#asked && !this.#over) this.#failed(error);
-    }
-    return this.#over ? undefined : this.changed();
+    if (!this.#disposed) this.changed();
   }
 
-  async #fetched(code, style) {
+  async #load(code) {
     if (!this.#urls.has(code)) {
-      const response = await call(
-        `predictions/${encodeURIComponent(this.answer.id)}/maps/${encodeURIComponent(code)}.png?style=${style}`,
-        { headers: { Accept: "image/png" } },
-      );
+      const [id, name] = [this.prediction.id, code].map(encodeURIComponent);
+      const path = `predictions/${id}/maps/${name}.png?style=${this.#blended ? "overlay" : "map"}`;
+      const response = await call(path, { headers: { Accept: "image/png" } });
       this.#urls.set(code, URL.createObjectURL(await response.blob()));
-      if (this.#over) this.dispose();
+      if (this.#disposed) this.dispose();
     }
     return this.#urls.get(code);
   }
@@ -181,21 +135,20 @@ export class Picture {
     target.hidden = false;
     this.blank.hidden = true;
     this.stage.classList.toggle("blended", this.#blended); // the server's own picture, with its title and scale
-    const name = this.answer.probabilities.find((row) => row.code === this.code)?.name ?? this.code;
+    const name = this.prediction.probabilities.find((row) => row.code === this.code)?.name ?? this.code;
+    const fixed = this.#blended ? " The server laid the map over the picture, so its opacity is fixed." : "";
     this.map.alt = this.#blended ? "" : `Heat map for ${name}`;
-    this.note.textContent = `Where the network found evidence for ${name}: not why, and not that it is right.${
-      this.#blended ? " The server laid the map over the picture, so its opacity is fixed." : ""
-    }`;
+    this.note.textContent = `Where the network found evidence for ${name}: not why, and not that it is right.${fixed}`;
   }
 
   #failed(error) {
     this.map.hidden = true;
     if (this.#blended) this.picture.hidden = true;
     this.blank.hidden = !this.#blended;
-    this.note.textContent =
-      error.status === 410
-        ? "The heat map is no longer held by the server."
-        : `No heat map: ${error.message}. ${error.detail ?? ""}`;
+    const gone = error.status === 410;
+    this.note.textContent = gone
+      ? "The server no longer has the image for this heat map."
+      : `No heat map: ${error.message}. ${error.detail ?? ""}`;
   }
 
   #fade(level) {
@@ -207,9 +160,8 @@ export class Picture {
   }
 
   #enlarge() {
-    const copy = this.stage.cloneNode(true);
-    byId("picture-title").textContent = this.answer.file_name || "Picture";
-    byId("picture-large").replaceChildren(copy);
+    byId("picture-title").textContent = nameOf(this.prediction);
+    byId("picture-large").replaceChildren(this.stage.cloneNode(true));
     byId("picture-dialog").showModal();
   }
 }

@@ -1,5 +1,5 @@
-// The images of this session and how far each one is. A few are sent at a time; when the server is
-// full (503) or this token has had its share (429), all wait as long as it asks and then go on.
+// The images of this session and how far each one is. A few are sent at a time; when the server is full
+// (503) or this token has used up its rate (429), all wait as long as the server asks.
 
 import { Problem, sendImage } from "./api.js";
 import { bytes } from "./format.js";
@@ -8,7 +8,7 @@ const AT_ONCE = 2;
 const RATE_WAIT = 5; // seconds, where a 429 does not say
 
 /**
- * States: `waiting`, `sending` (share in `sent`), `reading` (the server computes), `done` (`answer`),
+ * States: `waiting`, `sending` (share in `sent`), `computing` (on the server), `done` (`prediction`),
  * `failed` (`problem`), `gone` (the server could not be reached; waits for it).
  */
 export class Queue extends EventTarget {
@@ -16,18 +16,18 @@ export class Queue extends EventTarget {
   limits = { upload_bytes: Infinity };
   #pausedUntil = 0;
   #timer = 0;
-  #made = 0;
+  #count = 0;
 
-  /** Add images; each File is held by the browser on disk, only its answer is kept in memory. */
+  /** Add images. The browser holds each File on disk; only its prediction is kept in memory. */
   add(files, frame = 0) {
     const added = [...files].map((file) => ({
-      key: `item-${++this.#made}`,
+      key: `item-${++this.#count}`,
       file,
       name: file.name || "pasted image",
       frame,
       state: "waiting",
       sent: 0,
-      answer: null,
+      prediction: null,
       problem: null,
     }));
     this.items.push(...added);
@@ -36,7 +36,7 @@ export class Queue extends EventTarget {
     return added;
   }
 
-  /** Forget one image; what the server recorded stays recorded. */
+  /** Forget one image; what the server has logged stays logged. */
   remove(item) {
     item.abort?.abort();
     this.items = this.items.filter((other) => other !== item);
@@ -44,18 +44,18 @@ export class Queue extends EventTarget {
     this.#next();
   }
 
-  /** Forget all of them. */
+  /** Forget all images. */
   clear() {
-    const gone = this.items;
+    const removed = this.items;
     this.items = [];
-    for (const item of gone) this.remove(item);
+    for (const item of removed) this.remove(item);
   }
 
-  /** Send one image, or all that the server did not get, once more. */
+  /** Send one image again, or all that did not reach the server. */
   retry(item = null) {
-    for (const one of item ? [item] : this.items.filter((other) => other.state === "gone")) {
-      one.problem = null;
-      this.#become(one, "waiting");
+    for (const each of item ? [item] : this.items.filter((other) => other.state === "gone")) {
+      each.problem = null;
+      this.#become(each, "waiting");
     }
     this.#next();
   }
@@ -75,17 +75,12 @@ export class Queue extends EventTarget {
       this.#timer = setTimeout(() => this.#resume(), this.#pausedUntil - Date.now() + 10);
       return;
     }
-    let busy = this.count("sending", "reading");
-    for (const item of this.items) {
-      if (busy >= AT_ONCE) return;
-      if (item.state !== "waiting") continue;
-      busy += 1;
-      this.#send(item);
-    }
+    const free = Math.max(0, AT_ONCE - this.count("sending", "computing"));
+    for (const item of this.items.filter(({ state }) => state === "waiting").slice(0, free)) this.#send(item);
   }
 
   #resume() {
-    for (const item of this.items.filter((other) => other.state === "waiting")) this.#become(item, "waiting");
+    for (const item of this.items.filter(({ state }) => state === "waiting")) this.#become(item, "waiting");
     this.#next();
   }
 
@@ -95,7 +90,7 @@ export class Queue extends EventTarget {
     this.#become(item, "sending");
     try {
       await this.#check(item.file);
-      item.answer = await sendImage(item.file, item.frame, (share) => this.#progress(item, share), item.abort.signal);
+      item.prediction = await sendImage(item.file, item.frame, (share) => this.#progress(item, share), item.abort.signal);
       this.#become(item, "done");
     } catch (error) {
       if (error.name !== "AbortError") this.#failed(item, error);
@@ -103,7 +98,7 @@ export class Queue extends EventTarget {
     this.#next();
   }
 
-  /** What need not go over the wire to be refused: a file that is too large, a folder, a file that has moved. */
+  /** Refuse what need not be sent for that: a file that is too large, a folder, a file that was moved. */
   async #check(file) {
     const most = this.limits.upload_bytes;
     if (file.size > most) {
@@ -114,28 +109,25 @@ export class Queue extends EventTarget {
     try {
       await file.slice(0, 16).arrayBuffer();
     } catch {
-      throw new Problem({
-        title: "The file cannot be read here",
-        detail: "It is a folder, or it was moved or deleted. Choose it again.",
-        code: "local",
-      });
+      const detail = "It is a folder, or it was moved or deleted. Choose it again.";
+      throw new Problem({ title: "The file cannot be read here", detail, code: "local" });
     }
   }
 
   #progress(item, share) {
     item.sent = share;
-    this.#become(item, share < 1 ? "sending" : "reading");
+    this.#become(item, share < 1 ? "sending" : "computing");
   }
 
   #failed(item, error) {
     item.problem = error;
-    const wait =
-      error.status === 503 ? error.retryAfter : error.status === 429 ? (error.retryAfter ?? RATE_WAIT) : null;
-    if (wait !== null && wait !== undefined) {
+    const wait = error.status === 503 ? error.retryAfter : error.status === 429 ? (error.retryAfter ?? RATE_WAIT) : null;
+    if (wait) {
       this.#pausedUntil = Math.max(this.#pausedUntil, Date.now() + 1000 * wait);
       this.#become(item, "waiting");
     } else {
-      this.#become(item, error instanceof Problem && error.status === 0 && error.code !== "local" ? "gone" : "failed");
+      const unreachable = error instanceof Problem && error.status === 0 && error.code !== "local";
+      this.#become(item, unreachable ? "gone" : "failed");
     }
   }
 

@@ -1,8 +1,9 @@
-// The one-page report: hidden on a screen, all that is seen on paper. It is filled as soon as an answer
-// is shown, so that the browser's own print command finds it ready.
+// The one-page report: hidden on a screen, and all that is seen on paper. It is filled as soon as a
+// prediction is shown, so that the browser's own print command finds it ready.
 
-import { byId, fact, make } from "./dom.js";
-import { OUTCOMES, conclusionName, explained, figure, interval, leading, percent, sentence, when } from "./format.js";
+import { bar, byId, code, fact, facts, make, number, p, row, rowHeader } from "./dom.js";
+import { OUTCOMES, conclusionName, explained, figure, interval, leading, nameOf } from "./format.js";
+import { percent, ranked, sentence, when } from "./format.js";
 import { measureLimit, measureName } from "./measures.js";
 
 const LIMITS =
@@ -10,178 +11,124 @@ const LIMITS =
   "test data. A heat map shows where the network found evidence, not why, and not that it is right. A person trained to read " +
   "dermoscopic images decides; doubtful lesions need examination and, where indicated, histology.";
 
-/** Fill the report with an answer, or empty it. */
-export function fillReport(answer, shown = {}, model = null) {
+/** Fill the report with a prediction, or empty it. */
+export function fillReport(prediction, shown = {}, model = null) {
   const place = byId("report");
-  document.body.classList.toggle("has-report", Boolean(answer));
-  if (!answer) return place.replaceChildren();
+  document.body.classList.toggle("has-report", Boolean(prediction));
+  if (!prediction) return place.replaceChildren();
+  const evidence = make("div", {}, probabilities(prediction), check(prediction, model?.gate));
   return place.replaceChildren(
-    head(answer),
+    top(prediction),
     blank("Patient, site of the lesion (by hand; the server knows neither)"),
-    outcome(answer),
-    make(
-      "div",
-      { class: "report-columns" },
-      pictures(answer, shown),
-      make("div", {}, probabilities(answer), check(answer, model?.gate)),
-    ),
-    review(answer, model?.labels ?? answer.probabilities),
-    foot(answer, model),
+    outcome(prediction),
+    make("div", { class: "report-columns" }, pictures(prediction, shown), evidence),
+    review(prediction, model?.labels ?? prediction.probabilities),
+    foot(prediction, model),
   );
 }
 
-function head(answer) {
-  return make(
-    "header",
-    { class: "report-head" },
-    make("p", { class: "report-title" }, "LesionLens report"),
-    make("p", {}, answer.file_name || "Image without a name"),
-    make(
-      "p",
-      { class: "report-date" },
-      `Answered ${when(answer.created)}`,
-      make("br"),
-      `Printed ${when(new Date().toISOString())}`,
-    ),
-  );
+function top(prediction) {
+  const dates = [`Predicted ${when(prediction.created)}`, make("br"), `Printed ${when(new Date().toISOString())}`];
+  const title = p("LesionLens report", "report-title");
+  return make("header", { class: "report-head" }, title, p(nameOf(prediction)), p(dates, "report-date"));
 }
 
-function outcome(answer) {
-  const first = leading(answer);
-  const named = answer.outcome === "diagnosis" && first;
-  return make(
-    "section",
-    { class: "report-outcome" },
-    make(
-      "p",
-      { class: "report-word" },
-      OUTCOMES[answer.outcome].word,
-      named ? `: ${first.name}${first.malignant ? " (malignant)" : ""}` : "",
-    ),
-    make("p", {}, explained(answer)),
-  );
+function outcome(prediction) {
+  const first = leading(prediction);
+  const named = prediction.outcome === "diagnosis" && first;
+  const name = named ? `: ${first.name}${first.malignant ? " (malignant)" : ""}` : "";
+  const word = p(OUTCOMES[prediction.outcome].word + name, "report-word");
+  return make("section", { class: "report-outcome" }, word, p(explained(prediction)));
 }
 
-function pictures(answer, shown) {
-  const { width, height } = answer.image;
+function pictures({ image, probabilities: rows }, { photo, map, blended, opacity, code: shownCode }) {
+  if (!photo) return make("figure", {}, p("The picture is not kept on the server.", "report-blank"));
+  const name = rows.find((each) => each.code === shownCode)?.name ?? "";
   const stage = (...images) => {
-    const element = make("div", { class: shown.blended ? "stage blended" : "stage" }, ...images);
-    element.style.setProperty("--ratio", width / height);
+    const element = make("div", { class: blended ? "stage blended" : "stage" }, ...images);
+    element.style.setProperty("--ratio", image.width / image.height);
     return element;
   };
-  const photo = () => make("img", { class: "photo", src: shown.photo, alt: "" });
-  const name = answer.probabilities.find((row) => row.code === shown.code)?.name ?? "";
-  if (!shown.photo)
-    return make("figure", {}, make("p", { class: "report-blank" }, "The picture is not kept on the server."));
-  if (!shown.map)
-    return make(
-      "figure",
-      {},
-      stage(photo()),
-      make("figcaption", {}, shown.blended && name ? `Image with heat map for ${name}` : "Image"),
-    );
-  const map = make("img", { class: "map", src: shown.map, alt: "" });
-  map.style.opacity = shown.opacity / 100;
-  return make(
-    "figure",
-    {},
-    stage(photo()),
-    make("figcaption", {}, "Image"),
-    stage(photo(), map),
-    make("figcaption", {}, `Heat map for ${name}, opacity ${shown.opacity} %`),
-  );
+  const draw = (kind, src) => make("img", { class: kind, src, alt: "" });
+  const caption = (text) => make("figcaption", {}, text);
+  const plain = [stage(draw("photo", photo)), caption(blended && name ? `Image with heat map for ${name}` : "Image")];
+  if (!map) return make("figure", {}, ...plain);
+  const over = draw("map", map);
+  over.style.opacity = opacity / 100;
+  return make("figure", {}, ...plain, stage(draw("photo", photo), over), caption(`Heat map for ${name}, opacity ${opacity} %`));
 }
 
-function probabilities(answer) {
-  if (!answer.probabilities.length) return make("p", {}, "No probabilities: the image was not usable.");
-  const rows = [...answer.probabilities].sort((a, b) => b.probability - a.probability);
-  const line = (name, share, malignant, strong) => {
-    const fill = make("span", { class: malignant ? "fill malignant" : "fill" });
-    fill.style.width = `${100 * share}%`;
-    return make(
-      "tr",
+function probabilities(prediction) {
+  const rows = ranked(prediction);
+  if (!rows.length) return p("No probabilities: the image was not usable.");
+  const line = (name, share, malignant, strong) =>
+    row(
       { class: strong ? "first" : undefined },
-      make("th", { scope: "row" }, name),
-      make("td", { class: "number" }, percent(share)),
-      make("td", { class: "bar-cell" }, make("span", { class: "bar" }, fill)),
+      rowHeader(name),
+      number(percent(share)),
+      make("td", { class: "bar-cell" }, bar(share, malignant)),
     );
-  };
+  const first = leading(prediction);
+  const lines = rows.map((each) =>
+    line(each.malignant ? `${each.name} *` : each.name, each.probability, each.malignant, each === first),
+  );
   return make(
     "table",
     { class: "report-probabilities" },
     make("caption", {}, "Calibrated probabilities (* malignant)"),
-    make(
-      "tbody",
-      {},
-      ...rows.map((row) =>
-        line(row.malignant ? `${row.name} *` : row.name, row.probability, row.malignant, row === leading(answer)),
-      ),
-    ),
-    make("tfoot", {}, line("Malignant share", answer.malignant_share ?? 0, true, true)),
+    make("tbody", {}, ...lines),
+    make("tfoot", {}, line("Malignant share", prediction.malignant_share ?? 0, true, true)),
   );
 }
 
-function check(answer, limits) {
-  if (!answer.gate) return null;
-  const measures = Object.entries(answer.gate.measures ?? {}).map(([name, value]) =>
+function check({ gate }, limits) {
+  if (!gate) return null;
+  const measures = Object.entries(gate.measures).map(([name, value]) =>
     `${measureName(name)} ${figure(value)} ${measureLimit(name, limits)}`.trim(),
   );
   return make(
     "section",
     { class: "report-check" },
-    make("h3", {}, `Image check: ${answer.gate.usable ? "usable" : "not usable"}`),
-    ...(answer.gate.reasons ?? []).map((reason) => make("p", {}, sentence(reason.text))),
-    measures.length > 0 && make("p", { class: "report-small" }, measures.join("; ")),
+    make("h3", {}, `Image check: ${gate.usable ? "usable" : "not usable"}`),
+    ...gate.reasons.map(({ text }) => p(sentence(text))),
+    measures.length > 0 && p(measures.join("; "), "report-small"),
   );
 }
 
 /** A line to write on. */
-const blank = (name) => make("p", { class: "report-line" }, make("span", {}, name));
+const blank = (name) => p(make("span", {}, name), "report-line");
 
-function review(answer, labels) {
-  const said = answer.review;
+function review({ review: stored }, labels) {
+  const by = stored && ` (${[stored.reviewer, when(stored.created)].filter(Boolean).join(", ")})`;
   return make(
     "section",
     { class: "report-review" },
     make("h3", {}, "Review"),
-    said
-      ? make(
-          "p",
-          {},
-          make("strong", {}, conclusionName(said.conclusion, labels)),
-          ` (${[said.reviewer, when(said.created)].filter(Boolean).join(", ")})`,
-        )
-      : blank("Conclusion"),
-    said?.note && make("p", { class: "note" }, said.note),
+    stored ? p([make("strong", {}, conclusionName(stored.conclusion, labels)), by]) : blank("Conclusion"),
+    stored?.note && p(stored.note, "note"),
     blank("Date, name, signature"),
   );
 }
 
-function foot(answer, model) {
+function foot({ bundle, id, input_sha256, request_id }, model) {
   const use = model?.intended_use;
-  const scores = model?.scores?.metrics;
-  const balanced = scores?.balanced_accuracy;
-  const measured = balanced && `Balanced accuracy on its test split ${interval(balanced)}.`;
+  const balanced = model?.scores?.metrics?.balanced_accuracy;
+  const lines = [
+    use && `For: ${use.for} Not for: ${use.not_for}`,
+    balanced && `Balanced accuracy on its test split ${interval(balanced)}.`,
+  ];
   return make(
     "footer",
     { class: "report-foot" },
     make("h3", {}, "Model and its limits"),
-    make(
-      "p",
-      {},
-      [typeof use === "string" ? use : use?.for && `For: ${use.for} Not for: ${use.not_for}`, measured]
-        .filter(Boolean)
-        .join(" "),
-    ),
-    make("p", {}, LIMITS),
-    make(
-      "dl",
-      { class: "facts" },
-      fact("Model", `${answer.bundle.name}, ${answer.bundle.variant}`),
-      fact("Bundle", make("code", {}, answer.bundle.id)),
-      fact("Answer", make("code", {}, answer.id)),
-      fact("Image SHA\u2011256", make("code", {}, answer.input_sha256)),
-      fact("Request", make("code", {}, answer.request_id)),
+    p(lines.filter(Boolean).join(" ")),
+    p(LIMITS),
+    facts(
+      fact("Model", `${bundle.name}, ${bundle.variant}`),
+      fact("Bundle", code(bundle.id)),
+      fact("Prediction", code(id)),
+      fact("Image SHA\u2011256", code(input_sha256)),
+      fact("Request", code(request_id)),
     ),
   );
 }

@@ -1,72 +1,54 @@
-// What a person concluded. The form stays open to a second thought; each review is kept.
+// What a person concluded. The form stays open for a second review; all reviews are kept.
 
 import { postJson } from "./api.js";
-import { announce, freshId, icon, make } from "./dom.js";
+import { announce, card, field, freshId, icon, make, p, select } from "./dom.js";
 import { CONCLUSIONS, conclusionName, when } from "./format.js";
 import { problemNotice } from "./notices.js";
 
 const LONGEST = 4000; // characters of a note
+const NO_ROLE = "Your token has the role predict. To review, use one with the role review.";
 
-/** The form of one answer; `reviewed` hears the review once it is stored. Whose role does not allow it is told so. */
-export function reviewForm(answer, model, reviewed) {
-  const labels = model?.labels ?? answer.probabilities;
-  const title = freshId("review");
+/** The form of one prediction; `reviewed` is called with a review once it is stored. Without the role, it says so. */
+export function reviewForm(prediction, model, reviewed) {
+  const labels = model?.labels ?? prediction.probabilities;
+  const mayNot = model?.access?.role === "predict";
+  const id = freshId("review");
   const stored = make("div", { class: "stored" });
-  const problem = make("div", {});
-  const none = make("option", { value: "", disabled: true, selected: true }, "Choose a conclusion");
-  const diagnoses = labels.map((label) => make("option", { value: label.code }, label.name));
-  const others = Object.entries(CONCLUSIONS).map(([code, name]) => make("option", { value: code }, name));
-  const conclusion = make("select", { required: true, name: "conclusion" }, none, ...diagnoses, ...others);
+  const problem = make("div", {}, mayNot && p(NO_ROLE, "none"));
+  const options = [...labels.map(({ code, name }) => [code, name]), ...Object.entries(CONCLUSIONS)];
+  const conclusion = select({ required: true, name: "conclusion" }, options);
+  conclusion.prepend(make("option", { value: "", disabled: true, selected: true }, "Choose a conclusion"));
   const note = make("textarea", { name: "note", rows: 1, maxLength: LONGEST });
-  const button = make("button", { class: "primary" }, "Save review");
+  const submit = make("button", { class: "primary" }, "Save review");
   const send = async (event) => {
     event.preventDefault();
-    button.disabled = true;
+    submit.disabled = true;
     problem.replaceChildren();
     try {
-      const review = await postJson(`predictions/${encodeURIComponent(answer.id)}/review`, {
-        conclusion: conclusion.value,
-        note: note.value,
-      });
-      tell(stored, review.review ?? review, labels);
+      const content = { conclusion: conclusion.value, note: note.value };
+      const review = await postJson(`predictions/${encodeURIComponent(prediction.id)}/review`, content);
+      show(stored, review, labels);
       announce("The review is stored.");
-      reviewed(review.review ?? review);
+      reviewed(review);
     } catch (error) {
       problem.replaceChildren(problemNotice(error));
     }
-    button.disabled = false;
+    submit.disabled = false;
   };
-  tell(stored, answer.review, labels);
-  if (model?.access?.role === "predict")
-    problem.append(
-      make("p", { class: "none" }, "Your token has the role predict. To review, use one with the role review."),
-    );
-  return make(
-    "section",
-    { class: "card review", "aria-labelledby": title },
-    make("h3", { id: title }, "Review"),
-    stored,
-    make(
-      "form",
-      { "aria-labelledby": title, hidden: model?.access?.role === "predict", on: { submit: send } },
-      make("label", { class: "field" }, make("span", {}, "Your conclusion"), conclusion),
-      make("label", { class: "field grow" }, make("span", {}, "Note (no names of patients)"), note),
-      button,
-    ),
-    problem,
+  show(stored, prediction.review, labels);
+  const form = make(
+    "form",
+    { "aria-labelledby": id, hidden: mayNot, onsubmit: send },
+    field("Your conclusion", conclusion),
+    field("Note (no names of patients)", note, "grow"),
+    submit,
   );
+  return card(make("h3", { id }, "Review"), "review", stored, form, problem);
 }
 
-function tell(place, review, labels) {
-  if (!review) return place.replaceChildren(make("p", { class: "none" }, "Nobody has reviewed this answer yet."));
-  return place.replaceChildren(
-    make(
-      "p",
-      { class: "verdict" },
-      icon("review"),
-      make("strong", { class: "conclusion" }, conclusionName(review.conclusion, labels)),
-      make("span", { class: "sub" }, [review.reviewer, when(review.created)].filter(Boolean).join(", ")),
-    ),
-    review.note ? make("p", { class: "note" }, review.note) : "",
-  );
+function show(place, review, labels) {
+  if (!review) return place.replaceChildren(p("Nobody has reviewed this prediction yet.", "none"));
+  const name = make("strong", { class: "conclusion" }, conclusionName(review.conclusion, labels));
+  const by = make("span", { class: "sub" }, [review.reviewer, when(review.created)].filter(Boolean).join(", "));
+  return place.replaceChildren(p([icon("review"), name, by], "result"), review.note ? p(review.note, "note") : "");
 }

@@ -1,58 +1,41 @@
-// Asking for a token when the server wants one. It is kept for this tab only (sessionStorage).
+// Asking for a token when the server needs one. It is kept for this tab only (sessionStorage).
 
 import { forgetToken, token } from "./api.js";
 import { byId } from "./dom.js";
 import { problemLine } from "./notices.js";
 
-/** Ask for a token; resolves to it, or to null when the person does not give one. */
+/** Ask for a token; resolves to it, or to null when the person gives none. */
 export function askForToken(refused, problem) {
-  const dialog = byId("token-dialog");
-  const field = byId("token");
-  const told = byId("token-problem");
-  told.hidden = !refused;
-  told.textContent = refused
-    ? `The token was not accepted. ${problemLine(problem)}${problem.requestId ? ` (request ${problem.requestId})` : ""}`
-    : "";
+  const [dialog, input, notice] = ["token-dialog", "token", "token-problem"].map(byId);
+  const request = problem.requestId ? ` (request ${problem.requestId})` : "";
+  notice.hidden = !refused;
+  notice.textContent = refused ? `The token was not accepted. ${problemLine(problem)}${request}` : "";
   if (refused) forgetToken();
-  field.value = "";
-  dialog.returnValue = "";
+  input.value = "";
   return new Promise((resolve) => {
-    const done = (value) => {
-      controller.abort();
-      resolve(value);
+    byId("token-form").onsubmit = (event) => {
+      event.preventDefault();
+      resolve(input.value.trim() || null);
+      input.value = "";
+      dialog.close();
+      showToken();
     };
-    const controller = new AbortController();
-    const { signal } = controller;
-    byId("token-form").addEventListener(
-      "submit",
-      (event) => {
-        event.preventDefault();
-        const given = field.value.trim();
-        field.value = "";
-        dialog.close();
-        done(given || null);
-        showToken();
-      },
-      { signal },
-    );
-    byId("token-cancel").addEventListener("click", () => dialog.close(), { signal });
-    dialog.addEventListener("close", () => done(null), { signal });
+    byId("token-cancel").onclick = () => dialog.close();
+    dialog.onclose = () => resolve(null); // after a submission this changes nothing
     dialog.showModal();
-    field.focus();
+    input.focus();
   });
 }
 
-/** The button that forgets the token is there when there is one. */
-export function showToken() {
-  setTimeout(() => (byId("sign-out").hidden = !token()));
-}
+/** Show the button that forgets the token while there is one. */
+const showToken = () => setTimeout(() => (byId("sign-out").hidden = !token()));
 
-/** Wire that button; `forgotten` hears it. */
+/** Wire that button; `forgotten` is called after it. */
 export function watchSignOut(forgotten) {
-  byId("sign-out").addEventListener("click", () => {
+  byId("sign-out").onclick = () => {
     forgetToken();
     showToken();
     forgotten();
-  });
+  };
   showToken();
 }

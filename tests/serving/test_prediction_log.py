@@ -9,27 +9,29 @@ import numpy as np
 import pytest
 
 from lesionlens.core.errors import ArtifactError, StorageError
-from lesionlens.serving.answers import pack_maps, unpack_maps
+from lesionlens.serving.entries import pack_maps, unpack_maps
 from lesionlens.serving.history import Filter, History
 from lesionlens.serving.identifiers import Identifiers
+from lesionlens.serving.prediction_log import LogEntry, PredictionLog, insert_prediction, insert_review, open_log, timestamp
 from lesionlens.serving.problems import Problem
-from lesionlens.serving.record import Entry, Record, insert_answer, insert_review, open_record, timestamp
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def entry(number=0, *, who="local", outcome="diagnosis", diagnosis="mel", file_name=None, moment=None, sha256="0" * 64):
+def entry(number=0, *, token_name="local", outcome="diagnosis", diagnosis="mel", file_name=None, moment=None, sha256="0" * 64):
     moment = moment or START + timedelta(hours=number)
     id_ = Identifiers().new(int(moment.timestamp() * 1000))
     maps, shape = pack_maps(np.full((2, 3, 3), float(number), dtype=np.float32))
     text = f'{{"id":"{id_}","number":{number},"review":null}}'
-    return Entry(id_, timestamp(moment), f"req-{number}", who, "b", sha256, file_name, outcome, diagnosis, text, maps, shape, {})
+    return LogEntry(
+        id_, timestamp(moment), f"req-{number}", token_name, "b", sha256, file_name, outcome, diagnosis, text, maps, shape, {}
+    )
 
 
 def write(path, *entries):
-    record = Record(path)
+    record = PredictionLog(path)
     for one in entries:
-        record.submit(lambda connection, one=one: insert_answer(connection, one)).result()
+        record.submit(lambda connection, one=one: insert_prediction(connection, one)).result()
     record.close()
     return list(entries)
 
@@ -42,30 +44,30 @@ def path(tmp_path):
 def test_what_is_written_is_read(path):
     (one,) = write(path, entry(3))
     history = History(path)
-    assert history.answer(one.id) == {"id": one.id, "number": 3, "review": None}
+    assert history.prediction(one.id) == {"id": one.id, "number": 3, "review": None}
     assert (history.maps(one.id).maps == 3).all()
     with pytest.raises(Problem) as found:
-        history.answer(Identifiers().new())
+        history.prediction(Identifiers().new())
     assert found.value.code == "prediction_not_found"
     history.close()
 
 
 def test_it_is_durable_and_private(path):
-    record = Record(path)
-    record.submit(lambda connection: insert_answer(connection, entry())).result()
+    record = PredictionLog(path)
+    record.submit(lambda connection: insert_prediction(connection, entry())).result()
     mode = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
     assert mode == {"record.sqlite": 0o600, "record.sqlite-wal": 0o600, "record.sqlite-shm": 0o600}
-    with closing(open_record(path)) as connection:
+    with closing(open_log(path)) as connection:
         assert connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
         assert connection.execute("PRAGMA synchronous").fetchone()[0] == 2  # FULL
     record.close()
 
 
 def test_what_waits_is_written_in_one_commit(path):
-    record = Record(path)
+    record = PredictionLog(path)
     blocked = record.submit(lambda connection: time.sleep(0.2))
-    with closing(open_record(path, read_only=True)) as reader:
-        results = [record.submit(partial(insert_answer, entry=entry(number))) for number in range(50)]
+    with closing(open_log(path, read_only=True)) as reader:
+        results = [record.submit(partial(insert_prediction, entry=entry(number))) for number in range(50)]
         blocked.result()
         for result in results:
             result.result()
@@ -74,12 +76,12 @@ def test_what_waits_is_written_in_one_commit(path):
 
 
 def test_a_mistake_in_one_operation_hurts_no_other(path):
-    record = Record(path)
+    record = PredictionLog(path)
 
     def mistaken(connection):
         raise KeyError("oops")
 
-    futures = [record.submit(mistaken), record.submit(lambda connection: insert_answer(connection, entry(1)))]
+    futures = [record.submit(mistaken), record.submit(lambda connection: insert_prediction(connection, entry(1)))]
     with pytest.raises(KeyError):
         futures[0].result()
     assert futures[1].result() is None
@@ -87,36 +89,36 @@ def test_a_mistake_in_one_operation_hurts_no_other(path):
 
 
 def test_a_full_disk_refuses_and_recovers(path):
-    record = Record(path)
+    record = PredictionLog(path)
 
     def cap(pages):
         return record.submit(lambda connection: connection.execute(f"PRAGMA max_page_count = {pages}").fetchone()[0]).result()
 
     pages = cap(1)  # SQLite takes the size that the file has as the least
-    big = entry(1)._replace(answer="x" * 200_000)
+    big = entry(1)._replace(body="x" * 200_000)
     with pytest.raises(Problem) as found:
-        record.submit(lambda connection: insert_answer(connection, big)).result()
+        record.submit(lambda connection: insert_prediction(connection, big)).result()
     assert (found.value.code, found.value.status) == ("record_unwritable", 507)
     assert record.failure == "SQLITE_FULL"
     cap(pages + 10_000)
-    record.submit(lambda connection: insert_answer(connection, big)).result()
+    record.submit(lambda connection: insert_prediction(connection, big)).result()
     record.close()
-    with closing(open_record(path)) as connection:
+    with closing(open_log(path)) as connection:
         assert connection.execute("SELECT count(*) FROM answers").fetchone()[0] == 1
 
 
 def test_reviews_are_all_kept_and_the_newest_shows(path):
     (one,) = write(path, entry())
-    record = Record(path)
+    record = PredictionLog(path)
     for conclusion in ("nv", "mel"):
         review = {"conclusion": conclusion, "note": "<script>", "reviewer": "dr", "created": timestamp()}
         assert record.submit(lambda connection, r=review: insert_review(connection, one.id, "q", r)).result()
     assert not record.submit(lambda connection: insert_review(connection, Identifiers().new(), "q", review)).result()
     record.close()
     history = History(path)
-    assert history.answer(one.id)["review"]["conclusion"] == "mel"
+    assert history.prediction(one.id)["review"]["conclusion"] == "mel"
     history.close()
-    with closing(open_record(path)) as connection:
+    with closing(open_log(path)) as connection:
         assert connection.execute("SELECT count(*) FROM reviews").fetchone()[0] == 2
 
 
@@ -124,7 +126,7 @@ def test_pages_and_filters(path):
     entries = write(
         path,
         entry(0, outcome="not_sure", diagnosis=None, file_name="Anna_100%.jpg"),
-        entry(1, diagnosis="nv", who="other"),
+        entry(1, diagnosis="nv", token_name="other"),
         entry(2, file_name="anna.jpg"),
         entry(3),
     )
@@ -137,7 +139,7 @@ def test_pages_and_filters(path):
     assert found() == [3, 2, 1, 0]
     assert found(outcome="not_sure") == [0]
     assert found(diagnosis="nv") == [1]
-    assert found(who="other") == [1]
+    assert found(token_name="other") == [1]
     assert found(since=START + timedelta(hours=2)) == [3, 2]
     assert found(until=START + timedelta(hours=2)) == [1, 0]
     assert found(text="ANNA") == [2, 0]
@@ -157,7 +159,7 @@ def test_pages_and_filters(path):
 def test_a_search_that_takes_too_long_is_ended(path, monkeypatch):
     write(path, *(entry(number) for number in range(300)))
     monkeypatch.setattr("lesionlens.serving.history.SEARCH_SECONDS", -1.0)
-    monkeypatch.setattr("lesionlens.serving.history.STEPS_BETWEEN_LOOKS", 10)
+    monkeypatch.setattr("lesionlens.serving.history.CHECK_STEPS", 10)
     history = History(path)
     with pytest.raises(Problem) as found:
         history.page(Filter(text="nothing"), 10)
@@ -169,41 +171,41 @@ def test_a_search_that_takes_too_long_is_ended(path, monkeypatch):
 def test_another_file_is_no_record(path, content):
     path.write_bytes(content)
     if content:
-        with pytest.raises(ArtifactError, match="readable as a record"):
-            Record(path)
+        with pytest.raises(ArtifactError, match="readable as a prediction log"):
+            PredictionLog(path)
         assert path.read_bytes() == content
     else:
-        Record(path).close()  # an empty file becomes one
+        PredictionLog(path).close()  # an empty file becomes one
 
 
 def test_another_database_is_left_alone(path):
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("CREATE TABLE patients (name)")
         connection.commit()
-    with pytest.raises(ArtifactError, match="no record of lesionlens"):
-        Record(path)
+    with pytest.raises(ArtifactError, match="not a prediction log of lesionlens"):
+        PredictionLog(path)
     with closing(sqlite3.connect(path)) as connection:
         assert [row[0] for row in connection.execute("SELECT name FROM sqlite_master")] == ["patients"]
 
 
 def test_another_version_is_told(path):
-    Record(path).close()
+    PredictionLog(path).close()
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA user_version = 7")
     with pytest.raises(ArtifactError, match="version 7; this lesionlens writes version 1"):
-        Record(path)
+        PredictionLog(path)
 
 
 def test_a_missing_record_is_not_made_by_reading(path):
-    with pytest.raises(ArtifactError, match="there is no record"):
-        open_record(path, read_only=True)
+    with pytest.raises(ArtifactError, match="there is no prediction log"):
+        open_log(path, read_only=True)
     assert not path.exists()
 
 
 def test_a_place_that_may_not_be_written(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="choose another --record"):
-        Record(tmp_path / "file" / "record.sqlite")
+        PredictionLog(tmp_path / "file" / "record.sqlite")
 
 
 def test_maps_are_small_and_close():

@@ -3,8 +3,8 @@ import io
 
 import pytest
 
-from lesionlens.serving.examples import ANSWER, REVIEW, UNUSABLE
-from lesionlens.serving.sheet import csv_lines, plain_cell
+from lesionlens.serving.examples import PREDICTION, REVIEW, UNUSABLE
+from lesionlens.serving.export import csv_lines, plain_cell
 
 
 def rows(answers):
@@ -22,7 +22,7 @@ def test_other_values_stay(value):
 
 
 def test_a_line_by_hand():
-    row = rows([{**ANSWER, "file_name": '=cmd|"x"', "review": {**REVIEW, "note": "-2+3\r\n<b>"}}])[0]
+    row = rows([{**PREDICTION, "file_name": '=cmd|"x"', "review": {**REVIEW, "note": "-2+3\r\n<b>"}}])[0]
     assert row["file_name"] == '\'=cmd|"x"'
     assert (row["p_mel"], row["p_nv"], row["malignant_share"]) == ("0.82", "0.18", "0.82")
     assert row["review_note"] == "'-2+3\r\n<b>"

@@ -1,0 +1,103 @@
+"""From a prediction to its entry in the prediction log and the response."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import zlib
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+
+from lesionlens.bundle.prediction import Prediction
+from lesionlens.serving.messages import Buffer
+from lesionlens.serving.prediction_log import LogEntry, timestamp
+
+SCHEMA = "1"
+MAP_TYPE = "<f2"  # half floats: three digits, more than a colour shows
+
+
+@dataclass(frozen=True)
+class Submission:
+    """An uploaded image and its request.
+
+    Attributes:
+        id: of the prediction to make.
+        request_id: of the request.
+        token_name: of the caller.
+        file_name: as sent, or None.
+        frame: which frame of the file to read.
+        data: the uploaded bytes.
+        received: when they had arrived, UTC.
+    """
+
+    id: str
+    request_id: str
+    token_name: str
+    file_name: str | None
+    frame: int
+    data: Buffer
+    received: datetime
+
+
+def log_entry(submission: Submission, prediction: Prediction, expires: str | None) -> LogEntry:
+    """The log entry of a prediction; its `body` is what the client receives, byte for byte.
+
+    Args:
+        submission: the image.
+        prediction: of that image.
+        expires: when the image is no longer here for overlays; None: it stays.
+    """
+    sha256 = hashlib.sha256(submission.data).hexdigest()
+    created = timestamp(submission.received)
+    has_maps = prediction.maps is not None
+    common = prediction.to_json(total_ms=1000 * (datetime.now(UTC) - submission.received).total_seconds())
+    body = {
+        "schema": SCHEMA,
+        "id": submission.id,
+        "request_id": submission.request_id,
+        "created": created,
+        "file_name": submission.file_name,
+        "input_sha256": sha256,
+        **common,
+        "maps": {"codes": list(prediction.labels.codes) if has_maps else [], "available": has_maps, "expires": expires},
+        "review": None,
+    }
+    maps, shape = pack_maps(prediction.maps)
+    return LogEntry(
+        id=submission.id,
+        created=created,
+        request_id=submission.request_id,
+        token_name=submission.token_name,
+        bundle_id=prediction.bundle.id,
+        input_sha256=sha256,
+        file_name=submission.file_name,
+        outcome=common["outcome"],
+        diagnosis=common["diagnosis"],
+        body=json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")),
+        maps=maps,
+        map_shape=shape,
+        timings_ms=common["timings_ms"],
+    )
+
+
+def expiry(received: datetime, minutes: float) -> str:
+    """When an image that is only in memory is dropped."""
+    return timestamp(received + timedelta(minutes=minutes))
+
+
+def pack_maps(maps: np.ndarray | None) -> tuple[bytes | None, str | None]:
+    """Heat maps, float32 (K, h, w), compressed, and their shape as text."""
+    if maps is None:
+        return None, None
+    halves = np.clip(maps, 0, np.finfo(np.float16).max).astype(MAP_TYPE)
+    return zlib.compress(halves.tobytes(), 1), ",".join(str(side) for side in maps.shape)
+
+
+def unpack_maps(data: bytes, shape: str) -> np.ndarray:
+    """The maps that `pack_maps` compressed, float32 (K, h, w)."""
+    sides = [int(side) for side in shape.split(",")]
+    values = np.frombuffer(zlib.decompress(data, bufsize=2 * math.prod(sides)), dtype=MAP_TYPE)
+    return values.reshape(sides).astype(np.float32)

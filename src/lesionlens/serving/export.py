@@ -1,0 +1,86 @@
+"""Predictions as CSV and JSON lines, for people and other programs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from lesionlens.serving.history import REVIEW_FIELDS, Filter, History
+from lesionlens.serving.prediction_log import open_log
+
+CSV_TYPE = "text/csv; charset=utf-8"
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%", "＝", "＋", "－", "＠")
+FIELDS = ("id", "created", "request_id", "file_name", "input_sha256", "outcome", "diagnosis", "malignant_share")
+OTHER_TABLES = {
+    "review": ("reviews", ("prediction", "created", "request_id", "reviewer", "conclusion", "note")),
+    "refusal": ("refusals", ("created", "request_id", "who", "operation", "status", "code", "times")),
+}
+
+
+def csv_export(path: Path) -> Iterator[str]:
+    """Predictions, newest first, as lines of CSV; a probability for each diagnosis that occurs.
+
+    Raises:
+        ArtifactError: if there is no prediction log.
+    """
+    with closing(History(path)) as history:
+        yield from csv_lines(history.pages(Filter()), _codes(path))
+
+
+def json_export(path: Path) -> Iterator[str]:
+    """Predictions, reviews and refusals, one JSON object per line, told apart by the field `kind`.
+
+    Raises:
+        ArtifactError: if there is no prediction log.
+    """
+    with closing(open_log(path, read_only=True)) as connection:
+        connection.execute("BEGIN")  # one moment of the log, whatever is written meanwhile
+        query = "SELECT p.answer, a.who FROM answers a JOIN payloads p ON p.id = a.id ORDER BY a.id"
+        for text, token_name in connection.execute(query):
+            yield _json_line({"kind": "prediction", "who": token_name, **json.loads(text)})
+        for kind, (table, fields) in OTHER_TABLES.items():
+            for row in connection.execute(f"SELECT {', '.join(fields)} FROM {table} ORDER BY number"):
+                yield _json_line({"kind": kind, **dict(zip(fields, row, strict=True))})
+
+
+def csv_lines(predictions: Iterable[dict[str, Any]], codes: Sequence[str]) -> Iterator[str]:
+    """A header and one line for each prediction (RFC 4180), a probability for each of `codes`; safe in a spreadsheet."""
+    columns = [*FIELDS, *(f"p_{code}" for code in codes), "gate_reasons", "explanation", "bundle_id", "variant"]
+    yield _csv_line([*columns, *(f"review_{name}" for name in REVIEW_FIELDS)])
+    for prediction in predictions:
+        by_code = {row["code"]: row["probability"] for row in prediction["probabilities"]}
+        reasons = " ".join(reason["code"] for reason in (prediction["gate"] or {"reasons": []})["reasons"])
+        review = prediction["review"] or {}
+        values = [*(prediction[name] for name in FIELDS), *(by_code.get(code) for code in codes), reasons]
+        values += [prediction["explanation"], prediction["bundle"]["id"], prediction["bundle"]["variant"]]
+        yield _csv_line([*values, *(review.get(name) for name in REVIEW_FIELDS)])
+
+
+def plain_cell(value: Any) -> Any:
+    """A value that no spreadsheet takes for a formula: text that begins like one gets an apostrophe in front."""
+    return f"'{value}" if isinstance(value, str) and value.lstrip(" ").startswith(FORMULA_STARTS) else value
+
+
+def _codes(path: Path) -> list[str]:
+    """The diagnoses of every bundle in the log."""
+    newest = "SELECT max(id) FROM answers WHERE outcome != 'not_usable' GROUP BY bundle_id"
+    codes: dict[str, None] = {}
+    with closing(open_log(path, read_only=True)) as connection:
+        for (text,) in connection.execute(f"SELECT answer FROM payloads WHERE id IN ({newest}) ORDER BY id"):
+            codes |= {row["code"]: None for row in json.loads(text)["probabilities"]}
+    return list(codes)
+
+
+def _csv_line(values: list[Any]) -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\r\n").writerow([plain_cell(value) for value in values])
+    return buffer.getvalue()
+
+
+def _json_line(value: dict[str, object]) -> str:
+    return json.dumps(value, ensure_ascii=False) + "\n"
