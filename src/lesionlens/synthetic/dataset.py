@@ -1,7 +1,7 @@
 """The embedded data set: drawn dermoscopic images of seven diagnoses, in HAM10000's layout.
 
-No patient and no photograph stands behind these images. They let the whole road be walked and tested
-without data; scores on them say nothing about real lesions.
+No patient and no photograph stands behind these images. They let the whole pipeline run without data;
+scores on them say nothing about real lesions.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ COLUMNS = ("lesion_id", "image_id", "dx", "dx_type", "age", "sex", "localization
 IMAGES = "HAM10000_images_part_1"
 MASKS = "HAM10000_segmentations_lesion_tschandl"
 METADATA = "HAM10000_metadata.csv"
-VERSION = 1
+VERSION = 2
 """Version of the drawing; another version draws other pixels."""
 
 HAM10000_COUNTS = {"akiec": 327, "bcc": 514, "bkl": 1099, "df": 115, "mel": 1113, "nv": 6705, "vasc": 142}
@@ -41,26 +41,8 @@ JPEG_QUALITY = (82, 96)
 AGES = {"akiec": (66, 11), "bcc": (67, 13), "bkl": (64, 14), "df": (53, 13), "mel": (61, 15), "nv": (46, 15), "vasc": (51, 21)}
 """Mean and standard deviation in HAM10000, years."""
 MALE = {"akiec": 0.68, "bcc": 0.62, "bkl": 0.57, "df": 0.55, "mel": 0.62, "nv": 0.51, "vasc": 0.49}
-SITES = {
-    "akiec": {"face": 40, "lower extremity": 20, "upper extremity": 20, "back": 9, "scalp": 6, "hand": 5},
-    "bcc": {"back": 37, "face": 22, "lower extremity": 12, "upper extremity": 11, "chest": 12, "scalp": 6},
-    "bkl": {"face": 30, "back": 22, "lower extremity": 17, "upper extremity": 12, "chest": 10, "trunk": 9},
-    "df": {"lower extremity": 70, "upper extremity": 22, "abdomen": 5, "back": 3},
-    "mel": {"back": 33, "upper extremity": 21, "lower extremity": 19, "face": 11, "chest": 8, "abdomen": 8},
-    "nv": {"lower extremity": 24, "back": 23, "trunk": 20, "abdomen": 15, "upper extremity": 11, "foot": 7},
-    "vasc": {"trunk": 25, "lower extremity": 22, "abdomen": 22, "back": 18, "upper extremity": 9, "face": 4},
-}
-"""Frequent body sites in HAM10000, as weights."""
-PROOFS = {
-    "akiec": {"histo": 1.0},
-    "bcc": {"histo": 1.0},
-    "bkl": {"histo": 0.7, "consensus": 0.24, "confocal": 0.06},
-    "df": {"histo": 0.48, "consensus": 0.52},
-    "mel": {"histo": 1.0},
-    "nv": {"follow_up": 0.55, "histo": 0.38, "consensus": 0.07},
-    "vasc": {"histo": 0.47, "consensus": 0.53},
-}
-"""How the diagnosis was made in HAM10000, as shares."""
+SITES = ("back", "lower extremity", "trunk", "upper extremity", "abdomen", "face", "chest", "foot")
+SITE_SHARES = (0.24, 0.23, 0.16, 0.13, 0.11, 0.06, 0.04, 0.03)
 
 
 @dataclass(frozen=True)
@@ -171,30 +153,25 @@ def _lesion_sizes(dx: str, count: int, seed: int) -> list[int]:
     sizes: list[int] = []
     while (left := count - sum(sizes)) > 0:
         size = int(rng.choice([1, 2, 3, 4], p=[1 - repeated, 0.73 * repeated, 0.25 * repeated, 0.02 * repeated]))
-        wanted = max(0, LEAST_LESIONS - len(sizes) - 1)
-        sizes.append(max(1, min(size, left - wanted)))
+        reserved = max(0, LEAST_LESIONS - len(sizes) - 1)
+        sizes.append(max(1, min(size, left - reserved)))
     return sizes
 
 
 def _person(lesion: Lesion) -> dict[str, str]:
     """The metadata that all photographs of a lesion share; a few fields are missing, as in HAM10000."""
-    rng, dx = generator(lesion.seed, "synthetic", "person", lesion.lesion_id), lesion.dx
-    mean, spread = AGES[dx]
+    rng, (mean, spread) = generator(lesion.seed, "synthetic", "person", lesion.lesion_id), AGES[lesion.dx]
     age = 5 * round(float(np.clip(rng.normal(mean, spread), 5, 85)) / 5)
-    sex = "male" if rng.random() < MALE[dx] else "female"
-    missing = rng.random(3) < (0.01, 0.01, 0.02)
+    sex = "male" if rng.random() < MALE[lesion.dx] else "female"
+    no_age, no_sex, no_site = rng.random(3) < (0.01, 0.01, 0.02)
+    malignant = HAM10000.malignant[HAM10000.index(lesion.dx)]
     return {
-        "dx_type": _pick(rng, PROOFS[dx]),
-        "age": "" if missing[0] else f"{age:.1f}",
-        "sex": "unknown" if missing[1] else sex,
-        "localization": "unknown" if missing[2] else _pick(rng, SITES[dx]),
+        "dx_type": "histo" if malignant else str(rng.choice(("histo", "follow_up", "consensus"))),
+        "age": "" if no_age else f"{age:.1f}",
+        "sex": "unknown" if no_sex else sex,
+        "localization": "unknown" if no_site else str(rng.choice(SITES, p=SITE_SHARES)),
         "dataset": "synthetic",
     }
-
-
-def _pick(rng: np.random.Generator, weights: dict[str, float] | dict[str, int]) -> str:
-    shares = np.array(list(weights.values()), float)
-    return str(rng.choice(list(weights), p=shares / shares.sum()))
 
 
 def _write_photo(photo: Photo, folder: Path, width: int, height: int) -> None:
