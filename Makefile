@@ -4,15 +4,20 @@ BIN := $(VENV)/bin
 RUN ?= runs/demo
 DATA ?= synthetic
 OPTIONS ?=
+PROCESSES ?= 2
 RECIPE ?= $(if $(filter synthetic,$(DATA)),demo,light)
 
-.PHONY: demo test lint types check clean
+.PHONY: demo test slow lint types check mutants clean
 
 demo: $(VENV)/.train  ## run the main job; DATA=folder for real images; RECIPE, RUN, OPTIONS to choose
 	$(BIN)/lesionlens run $(RECIPE) --data "$(DATA)" --run "$(RUN)" $(OPTIONS)
 
-test: $(VENV)/.dev  ## everything that needs no network and no GPU
-	$(BIN)/python -m pytest
+# A file stays in one process, because its tests share what they have trained, exported or started.
+test: $(VENV)/.dev  ## the tests that are quick, in PROCESSES processes
+	$(BIN)/python -m pytest -m "not slow" -n $(PROCESSES) --dist loadfile
+
+slow: $(VENV)/.dev  ## the other tests, one after another, because some of them measure time and memory
+	$(BIN)/python -m pytest -m slow
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -22,6 +27,9 @@ types: $(VENV)/.dev
 	$(BIN)/mypy
 
 check: lint types test
+
+mutants: $(VENV)/.dev  ## break one expression at a time and count the changes that the tests notice
+	$(BIN)/python tools/mutants.py --processes $(PROCESSES) $(OPTIONS)
 
 clean:  ## remove the virtual environment and caches, never a run
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

@@ -1,7 +1,12 @@
-"""Fixtures that every test may use."""
+"""Fixtures that every test may use, and how the tests share a machine."""
 
 import os
 from pathlib import Path
+from typing import Any
+
+# Before torch or NumPy is imported: the networks here are too small for a second thread, and several test processes
+# with a thread for each core would wait for one another. Tests that are about threads set their own number.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 from hypothesis import settings
@@ -10,6 +15,33 @@ settings.register_profile("lesionlens", deadline=None)  # machines are noisy; a 
 settings.load_profile("lesionlens")
 
 ROOT = Path(__file__).parents[1]
+
+
+class SlowTestsLeftOut:
+    """Counts the slow tests that were deselected, by the workers of pytest-xdist too, and says so at the end."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.count = 0
+
+    def pytest_deselected(self, items: list[pytest.Item]) -> None:
+        self.count += sum(item.get_closest_marker("slow") is not None for item in items)
+
+    def pytest_sessionfinish(self) -> None:
+        if hasattr(self.config, "workeroutput"):
+            self.config.workeroutput["slow_left_out"] = self.count
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        self.count = max(self.count, getattr(node, "workeroutput", {}).get("slow_left_out", 0))  # each collects all
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        if self.count:
+            terminalreporter.write_line(f"{self.count} slow tests deselected; .ci/run runs them too")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(SlowTestsLeftOut(config))
 
 
 def shared_folder(name: str) -> Path:

@@ -153,6 +153,7 @@ def test_nothing_is_made_twice(whole, monkeypatch):
     assert read_bundle(scene.bundle).id == bundle
 
 
+@pytest.mark.slow
 def test_other_settings_make_anew_what_depends_on_them(scene, monkeypatch):
     recipe = dataclasses.replace(RECIPE, variants=("int8",))
     compress(scene.source(recipe))
@@ -225,6 +226,7 @@ def test_bf16_joins_without_a_file(scene):
     assert 0 < row["agreement"]["largest_difference"] < 0.1
 
 
+@pytest.mark.slow
 def test_a_graph_beyond_its_tolerance_fails_and_joins_nothing(scene, monkeypatch):
     monkeypatch.setattr(making, "INT8_TOLERANCE", Tolerance(1e-6, 1e-6, 1e-6))
     content = compress(scene.source(dataclasses.replace(RECIPE, variants=("int8", "pruned"))))
@@ -237,6 +239,7 @@ def test_a_graph_beyond_its_tolerance_fails_and_joins_nothing(scene, monkeypatch
     assert set(open_bundle(scene.bundle).variants) == {"fp32"}
 
 
+@pytest.mark.slow
 def test_a_slim_network_gets_a_bundle_with_int8(scene):
     recipe = dataclasses.replace(RECIPE, variants=("channel-pruned", "channel-pruned-int8"), fine_tune_epochs=0)
     content = compress(scene.source(recipe, plan=scene.parent.inputs.plan))

@@ -13,6 +13,8 @@ import pytest
 
 from lesionlens.reporting.report import write_report
 
+pytestmark = pytest.mark.slow
+
 CHROMIUM = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
 QUIET = (
     "--headless --no-sandbox --disable-gpu --hide-scrollbars --disable-quic --no-first-run "

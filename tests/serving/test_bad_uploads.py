@@ -105,6 +105,7 @@ def fault(upload: BadUpload, host: str) -> str:
     return f"{upload.name}: {reply.seconds:.1f} s" if reply.seconds > SECONDS else ""
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not (PROC / "self" / "task").is_dir(), reason="memory of other processes is told only on Linux")
 def test_each_is_refused_with_a_code_in_time_and_in_little_memory(victim: Any, lesion_image: Callable[..., bytes]) -> None:
     assert len(UPLOADS) >= 500
@@ -123,6 +124,7 @@ def test_each_is_refused_with_a_code_in_time_and_in_little_memory(victim: Any, l
     assert victim.process.poll() is None
 
 
+@pytest.mark.slow
 def test_slow_senders_are_let_go_and_keep_nobody_waiting(victim: Any, lesion_image: Callable[..., bytes]) -> None:
     host = host_of(victim)
     head = f"POST /v1/predictions HTTP/1.1\r\nHost: {host}\r\n".encode()

@@ -6,6 +6,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import GenerationMode
 from schemathesis.specs.openapi import checks
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = 60
 CHECKS = (
     schemathesis.checks.not_a_server_error,

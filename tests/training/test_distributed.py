@@ -22,6 +22,7 @@ def train(artifacts, root, out, *launcher):
     return done.stdout
 
 
+@pytest.mark.slow
 def test_two_processes_equal_one(artifacts, synthetic_root, tmp_path):
     one, two = tmp_path / "one", tmp_path / "two"
     train(artifacts, synthetic_root, one)

@@ -112,7 +112,7 @@ SCRIPT = """
 """
 
 
-@pytest.mark.parametrize(("name", "code"), [("SIGKILL", -signal.SIGKILL), ("SIGINT", 130)])
+@pytest.mark.parametrize(("name", "code"), [("SIGKILL", -signal.SIGKILL), pytest.param("SIGINT", 130, marks=pytest.mark.slow)])
 def test_a_run_stopped_in_an_epoch_goes_on(artifacts, synthetic_root, tmp_path, unbroken, name, code):
     out = tmp_path / "out"
     script = textwrap.dedent(SCRIPT).format(

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 CHECKS = (Path(__file__).parent / "checks.js").read_text()
 NEEDS_A_NAME = {
     *("button", "link", "textbox", "searchbox", "combobox", "slider", "progressbar", "ProgressIndicator", "dialog", "navigation"),

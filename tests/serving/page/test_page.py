@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+pytestmark = pytest.mark.slow
+
 OUTCOMES = {"diagnosis": "Suggested diagnosis", "not_sure": "Not sure: have a person look", "not_usable": "Image not usable"}
 DROP = """
 const [name, data, kind] = arguments;

@@ -11,6 +11,8 @@ import pytest
 from lesionlens.bundle.bundle import write_facts
 from lesionlens.serving.access import create_token, revoke_token
 
+pytestmark = pytest.mark.slow
+
 STORED = "return sessionStorage.getItem('lesionlens-token')"
 
 
