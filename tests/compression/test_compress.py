@@ -12,8 +12,9 @@ from lesionlens.bundle.runtime import Predictor
 from lesionlens.compression import answers, joining, making, parents
 from lesionlens.compression import compress as compress_module
 from lesionlens.compression.compress import compress
-from lesionlens.compression.source import CompressionSettings, Listener, compression_recipe, open_source
+from lesionlens.compression.source import CompressionSettings, compression_recipe, open_source
 from lesionlens.core.errors import ArtifactError, BundleError, CheckpointError, RecipeError, StorageError
+from lesionlens.core.progress import Reporter
 from lesionlens.core.recipe import CompressionRecipe
 from lesionlens.data.dataset import Dataset
 from lesionlens.training.checkpoint import load_network, save_network
@@ -35,10 +36,10 @@ class Scene:
         inputs = self.parent.inputs
         given = {
             "checkpoint": self.parent.checkpoint,
-            "dataset": Dataset(inputs),
+            "dataset": inputs,
             "bundle": self.bundle,
             "out": self.out,
-            "listener": Listener(self.said.append),
+            "reporter": Reporter(self.said.append),
             **changes,
         }
         return open_source(recipe=recipe, settings=settings, **given)
@@ -186,7 +187,7 @@ def test_calibration_sees_training_images_only(scene, monkeypatch):
     source = scene.source(dataclasses.replace(RECIPE, variants=("int8",)))
     with pytest.raises(StorageError, match="stop"):
         compress(source)
-    training = source.part("train")
+    training = source.images("train")
     known = {image.tobytes() for image in training.pixels(training.ids)}
     assert len(seen[0]) == 12
     assert {image.tobytes() for image in seen[0]} <= known

@@ -45,7 +45,7 @@ def test_gallery_is_the_same_each_time_and_holds_both_sides(scene):
 
 
 def test_a_side_without_cases_says_so(scene):
-    truth = 10 * np.eye(7, dtype=np.float32)[scene.split.labels]
+    truth = 10 * np.eye(7, dtype=np.float32)[scene.images.labels]
     sure = dataclasses.replace(scene, findings=dataclasses.replace(scene.findings, logits=truth))
     picture = gallery(sure, per_side=2)
     pixels = np.asarray(picture)[60:-30, picture.width // 2 + 20 :]

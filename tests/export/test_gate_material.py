@@ -6,6 +6,7 @@ from lesionlens.bundle.bundle import open_bundle
 from lesionlens.bundle.gate import Gate
 from lesionlens.bundle.quality import SIDE, measure_quality
 from lesionlens.bundle.runtime import Predictor
+from lesionlens.data.dataset import Dataset
 from lesionlens.data.index import Index, Record, read_index
 from lesionlens.data.split import read_split
 from lesionlens.data.store import Store
@@ -52,15 +53,15 @@ def test_what_is_looked_at_is_what_the_runtime_sees(splits, predictor):
 
 def test_the_gate_of_the_bundle_is_fitted_on_these(splits, predictor, small_bundle):
     bundle = open_bundle(small_bundle)
-    fitted = gate_for(predictor.run, *splits, bundle.spec, 2000, 0.02, lambda done: None)
+    fitted = gate_for(predictor.run, Dataset(*splits), bundle.spec, 2000, 0.02, lambda done: None)
     gate = Gate.from_bundle(bundle)
     assert fitted.facts == bundle.facts["gate"]
     np.testing.assert_array_equal(fitted.gaussian.mean, gate.gaussian.mean)
-    assert fitted.facts["fitted"]["n_images"] == len(splits[1].parts["training"])
+    assert fitted.facts["fitted"]["n_images"] == len(splits[1].ids["train"])
 
 
 def test_fewer_images_may_be_asked_for(splits, predictor):
-    fitted = gate_for(predictor.run, *splits, predictor.bundle.spec, 10, 0.02, lambda done: None)
+    fitted = gate_for(predictor.run, Dataset(*splits), predictor.bundle.spec, 10, 0.02, lambda done: None)
     assert fitted.facts["fitted"]["n_images"] == fitted.facts["validation"]["n_images"] == 10
 
 
