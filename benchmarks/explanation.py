@@ -35,8 +35,8 @@ from lesionlens.data.dataset import Dataset
 from lesionlens.explanation.attribution import SpatialThenHead, build_explainer
 from lesionlens.explanation.cam import ExplainedNetwork
 from lesionlens.explanation.explain import ExplainSettings, explain, images_to_explain
-from lesionlens.explanation.findings import Subject
-from lesionlens.explanation.walk import load_images
+from lesionlens.explanation.explain_images import load_images
+from lesionlens.explanation.explanations import Subject
 from lesionlens.training.checkpoint import load_network
 
 BATCH = 10

@@ -41,7 +41,7 @@ from lesionlens.evaluation.intervals import bounds, lesion_weights
 from lesionlens.evaluation.predict import predict_logits
 from lesionlens.export.decision_fit import metrics_of
 from lesionlens.export.export import export
-from lesionlens.export.gate_material import look_at, spread_over
+from lesionlens.export.gate_images import look_at, spread_over
 from lesionlens.training.checkpoint import load_network
 from outliers import ALTERED, FOREIGN, SPOILT, draw_outliers
 

@@ -39,8 +39,8 @@ from lesionlens.bundle.bundle_benchmark import load_call  # noqa: E402
 from lesionlens.bundle.engines import Limits, computes_in, load_engine  # noqa: E402
 from lesionlens.bundle.outputs import INPUT, PROBABILITIES  # noqa: E402
 from lesionlens.bundle.selftest import read_selftest  # noqa: E402
-from lesionlens.compression.contenders import TorchForm  # noqa: E402
 from lesionlens.compression.quantize import dynamic_int8  # noqa: E402
+from lesionlens.compression.runnable_variant import TorchForm  # noqa: E402
 from lesionlens.core.artifact import write_json  # noqa: E402
 from lesionlens.data.image import InputSpec, open_image, prepare  # noqa: E402
 from lesionlens.export.graph import GraphNetwork  # noqa: E402

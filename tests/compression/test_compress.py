@@ -9,7 +9,7 @@ from lesionlens.bundle.bundle import open_bundle, read_bundle
 from lesionlens.bundle.inspection import inspect_bundle
 from lesionlens.bundle.outputs import Tolerance
 from lesionlens.bundle.runtime import Predictor
-from lesionlens.compression import answers, joining, making, parents
+from lesionlens.compression import bundle_update, parent_networks, variant_predictions, variants
 from lesionlens.compression import compress as compress_module
 from lesionlens.compression.compress import compress
 from lesionlens.compression.source import CompressionSettings, compression_recipe, open_source
@@ -138,12 +138,12 @@ def test_nothing_is_made_twice(whole, monkeypatch):
         raise AssertionError("made again")
 
     for module, name in (
-        *((making, name) for name in ("static_int8", "compare")),
-        *((parents, name) for name in ("pruned", "export")),
-        (answers.measure, "predict"),
-        (compress_module.measure, "map_agreement"),
+        *((variants, name) for name in ("static_int8", "compare")),
+        *((parent_networks, name) for name in ("pruned", "export")),
+        (variant_predictions.evaluation, "predict"),
+        (compress_module.evaluation, "map_agreement"),
         (compress_module.benchmark, "measure"),
-        (joining, "add_variant"),
+        (bundle_update, "add_variant"),
     ):
         monkeypatch.setattr(module, name, never)
     scene.said.clear()
@@ -159,9 +159,9 @@ def test_other_settings_make_anew_what_depends_on_them(scene, monkeypatch):
     compress(scene.source(recipe))
     assert open_bundle(scene.bundle).default_variant == "int8"
     calibrated = []
-    real = making.static_int8
-    monkeypatch.setattr(making, "static_int8", lambda *given: (calibrated.append(len(given[1])), real(*given)))
-    monkeypatch.setattr(joining, "balanced_accuracy_of", _falling())
+    real = variants.static_int8
+    monkeypatch.setattr(variants, "static_int8", lambda *given: (calibrated.append(len(given[1])), real(*given)))
+    monkeypatch.setattr(bundle_update, "balanced_accuracy_of", _falling())
     content = compress(scene.source(dataclasses.replace(recipe, calibration_images=8, default_drop=0.05)))
     assert calibrated == [8]
     assert open_bundle(scene.bundle).default_variant == content["default"]["variant"] == "fp32"
@@ -183,7 +183,7 @@ def test_calibration_sees_training_images_only(scene, monkeypatch):
         seen.append(images)
         raise StorageError("stop")
 
-    monkeypatch.setattr(making, "static_int8", stop)
+    monkeypatch.setattr(variants, "static_int8", stop)
     source = scene.source(dataclasses.replace(RECIPE, variants=("int8",)))
     with pytest.raises(StorageError, match="stop"):
         compress(source)
@@ -198,7 +198,7 @@ def test_bf16_where_the_processor_has_none_is_said_and_the_rest_goes_on(scene, m
     def load(runtime, graph, size, precision, limits):
         raise BundleError("this processor has no bf16 arithmetic")
 
-    monkeypatch.setattr(making, "load_engine", load)
+    monkeypatch.setattr(variants, "load_engine", load)
     content = compress(scene.source(dataclasses.replace(RECIPE, variants=("bf16", "dynamic-int8"))))
     (bf16,) = rows_of(content, "bf16")
     assert not bf16["available"]
@@ -209,7 +209,7 @@ def test_bf16_where_the_processor_has_none_is_said_and_the_rest_goes_on(scene, m
 
 
 def test_bf16_without_openvino_names_the_remedy(scene, monkeypatch):
-    monkeypatch.setattr(making, "installed", lambda runtime: runtime != "openvino")
+    monkeypatch.setattr(variants, "installed", lambda runtime: runtime != "openvino")
     content = compress(scene.source(dataclasses.replace(RECIPE, variants=("bf16",))))
     assert "pip install openvino" in rows_of(content, "bf16")[0]["reason"]
     assert {row["runtime"] for row in rows_of(content, "fp32")} == {"onnxruntime", "pytorch"}
@@ -227,7 +227,7 @@ def test_bf16_joins_without_a_file(scene):
 
 
 def test_a_graph_beyond_its_tolerance_fails_and_joins_nothing(scene, monkeypatch):
-    monkeypatch.setattr(making, "INT8_TOLERANCE", Tolerance(1e-6, 1e-6, 1e-6))
+    monkeypatch.setattr(variants, "INT8_TOLERANCE", Tolerance(1e-6, 1e-6, 1e-6))
     content = compress(scene.source(dataclasses.replace(RECIPE, variants=("int8", "pruned"))))
     (row,) = rows_of(content, "int8")
     assert not row["available"]

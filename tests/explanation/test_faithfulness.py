@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from lesionlens.core.labels import HAM10000
 from lesionlens.evaluation.intervals import lesion_weights
+from lesionlens.explanation.explanations import CONTROLS, CURVES, SOURCES, Findings
 from lesionlens.explanation.faithfulness import Summary, mean_intervals
-from lesionlens.explanation.findings import CONTROLS, CURVES, SOURCES, Findings
 from lesionlens.explanation.localisation import METRICS
 
 N = 60

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lesionlens.explanation.attribution import build_explainer
-from lesionlens.explanation.findings import Extent, Subject
+from lesionlens.explanation.explain_images import walk
+from lesionlens.explanation.explanations import Extent, Subject
 from lesionlens.explanation.gallery import OUTLINE, Scene, choose_cases, gallery, outlined
-from lesionlens.explanation.walk import walk
 
 
 @given(st.lists(st.integers(0, 6), min_size=1, max_size=40), st.integers(0, 6), st.integers(0, 9))

@@ -10,15 +10,15 @@ import numpy as np
 
 from lesionlens.bundle import benchmark
 from lesionlens.bundle.engines import fast_int8, version_of
-from lesionlens.compression import measure
-from lesionlens.compression.answers import library_of, predicted
-from lesionlens.compression.contenders import Form
+from lesionlens.compression import evaluation
+from lesionlens.compression.bundle_update import Verdict, join
 from lesionlens.compression.count import paper_count
-from lesionlens.compression.joining import Verdict, join
-from lesionlens.compression.making import MAKERS, Made
 from lesionlens.compression.quantize import dynamic_int8
+from lesionlens.compression.runnable_variant import Form
 from lesionlens.compression.source import Source
 from lesionlens.compression.table import text
+from lesionlens.compression.variant_predictions import library_of, predicted
+from lesionlens.compression.variants import MAKERS, Made
 from lesionlens.core.artifact import hash_file, hash_value, write_json, write_text
 from lesionlens.core.errors import ModelError
 from lesionlens.core.machine import processor
@@ -84,8 +84,8 @@ def _rows(source: Source, name: str, made: Mapping[str, Made], answers: Mapping[
             "variant": name,
             "runtime": form.runtime,
             "available": True,
-            "metrics": measure.metrics(answers[form.name], answers[reference.name], source.resamples, confidence),
-            "agreement": measure.agreement(answers[form.name], answers[reference.name]),
+            "metrics": evaluation.metrics(answers[form.name], answers[reference.name], source.resamples, confidence),
+            "agreement": evaluation.agreement(answers[form.name], answers[reference.name]),
             "maps": None,
             "comparison": each.comparison,
             "size_bytes": form.size_bytes,
@@ -113,7 +113,7 @@ def _map_agreement(source: Source, form: Form, reference: Form) -> Any:
     path = source.out / form.variant / f"maps.{form.runtime}.json"
     part = source.images("test")
     return source.remembered(
-        path, {**files, **source.made_from()}, lambda: measure.map_agreement(form, reference, part, MAPS_IMAGES)
+        path, {**files, **source.made_from()}, lambda: evaluation.map_agreement(form, reference, part, MAPS_IMAGES)
     )
 
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from lesionlens.augment.offline import Plan
 from lesionlens.bundle.bundle import Bundle, open_bundle
-from lesionlens.compression.measure import SplitImages
+from lesionlens.compression.evaluation import SplitImages
 from lesionlens.compression.quantize import check_installed
 from lesionlens.core.artifact import hash_file, is_current, read_json, write_json, write_stamp
 from lesionlens.core.errors import ArtifactError, CheckpointError, RecipeError, StorageError

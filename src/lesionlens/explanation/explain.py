@@ -21,12 +21,12 @@ from lesionlens.data.split import groups_of
 from lesionlens.evaluation.evaluate import check_belongs
 from lesionlens.explanation.attribution import build_explainer
 from lesionlens.explanation.control import random_network
+from lesionlens.explanation.explain_images import load_images, random_order, walk
+from lesionlens.explanation.explanations import ExplainedImages, Extent, Findings, Subject
 from lesionlens.explanation.faithfulness import Summary
-from lesionlens.explanation.findings import ExplainedImages, Extent, Findings, Subject
 from lesionlens.explanation.gallery import Scene, gallery
 from lesionlens.explanation.localisation import METRICS
 from lesionlens.explanation.masks import check_any_mask, check_any_used
-from lesionlens.explanation.walk import load_images, random_order, walk
 from lesionlens.training.checkpoint import CheckpointInfo, load_network
 from lesionlens.training.distributed import choose_device
 

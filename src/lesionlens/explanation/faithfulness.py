@@ -9,7 +9,7 @@ import numpy as np
 
 from lesionlens.core.labels import LabelSet
 from lesionlens.evaluation.intervals import intervals_of, lesion_weights
-from lesionlens.explanation.findings import CONTROLS, CURVES, Findings
+from lesionlens.explanation.explanations import CONTROLS, CURVES, Findings
 from lesionlens.explanation.localisation import METRICS
 
 CHUNK_ELEMENTS = 1 << 20

@@ -15,7 +15,7 @@ from lesionlens.core.labels import LabelSet
 from lesionlens.core.seeds import generator
 from lesionlens.data.image import InputSpec, centre_crop
 from lesionlens.evaluation.calibration import softmax
-from lesionlens.explanation.findings import ExplainedImages, Findings
+from lesionlens.explanation.explanations import ExplainedImages, Findings
 from lesionlens.explanation.masks import MaskCount, read_masks
 
 PANEL, GAP, LINE, BAR_SPACE = 208, 8, 20, 84

@@ -43,8 +43,8 @@ from lesionlens.evaluation.scores import score
 from lesionlens.evaluation.temperature import fit_temperature, scaled_loss
 from lesionlens.export.decision_fit import SENSITIVITY, check_sensitivity, fit_decision
 from lesionlens.export.gate_fit import REJECTION_RATE, check_rate, write_gate
-from lesionlens.export.gate_material import BATCH as GATE_BATCH
-from lesionlens.export.gate_material import gate_for
+from lesionlens.export.gate_images import BATCH as GATE_BATCH
+from lesionlens.export.gate_images import gate_for
 from lesionlens.export.graph import OPSET, GraphNetwork, run_graph, write_graph
 from lesionlens.export.provenance import INTENDED_USE, leak_statement, licences
 from lesionlens.training.checkpoint import CheckpointInfo, load_network

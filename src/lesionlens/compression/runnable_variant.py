@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lesionlens.compression.graphs import load_graph
 from lesionlens.compression.quantize import dynamic_int8
+from lesionlens.compression.variant_graphs import load_graph
 from lesionlens.models.build import Normalise
 from lesionlens.training.checkpoint import load_network
 

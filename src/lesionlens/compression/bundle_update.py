@@ -9,11 +9,11 @@ from typing import Any
 from lesionlens.bundle.bundle import Bundle, Variant, read_bundle
 from lesionlens.bundle.outputs import Tolerance
 from lesionlens.bundle.variants import NewVariant, add_variant
-from lesionlens.compression.answers import predicted
-from lesionlens.compression.contenders import Form
-from lesionlens.compression.making import BF16_TOLERANCE, Made
-from lesionlens.compression.measure import balanced_accuracy_of
+from lesionlens.compression.evaluation import balanced_accuracy_of
+from lesionlens.compression.runnable_variant import Form
 from lesionlens.compression.source import Source
+from lesionlens.compression.variant_predictions import predicted
+from lesionlens.compression.variants import BF16_TOLERANCE, Made
 from lesionlens.core.artifact import hash_file
 
 INT8_SELFTEST = Tolerance(probabilities=0.1, features=0.1, maps=0.1)  # between runtimes and processors; 0.042 was seen

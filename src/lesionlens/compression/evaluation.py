@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from lesionlens.bundle.engines import Limits, load_engine
-from lesionlens.compression.contenders import Form
+from lesionlens.compression.runnable_variant import Form
 from lesionlens.compression.table import COLUMNS
 from lesionlens.core.artifact import hash_file
 from lesionlens.core.errors import ModelError

@@ -1,7 +1,7 @@
 import pytest
 
 from lesionlens.bundle.benchmark import peak_memory
-from lesionlens.compression.contenders import PYTORCH, Form
+from lesionlens.compression.runnable_variant import PYTORCH, Form
 
 
 def test_bytes_on_disk(tmp_path, small_bundle):
@@ -25,5 +25,5 @@ def test_graphs_are_loaded_without_torch():
     import subprocess
     import sys
 
-    code = "import sys, lesionlens.compression.graphs; print('torch' in sys.modules)"
+    code = "import sys, lesionlens.compression.variant_graphs; print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "False"

@@ -5,10 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lesionlens.compression import measure
-from lesionlens.compression.contenders import PYTORCH, Form
+from lesionlens.compression import evaluation
+from lesionlens.compression.runnable_variant import PYTORCH, Form
 from lesionlens.core.errors import RecipeError
-from lesionlens.data.dataset import Dataset
 from lesionlens.evaluation.calibration import softmax
 from lesionlens.evaluation.compare import compare
 from lesionlens.evaluation.predictions import read_predictions
@@ -16,8 +15,8 @@ from lesionlens.evaluation.predictions import read_predictions
 
 @pytest.fixture(scope="module")
 def part(parent):
-    dataset = Dataset(parent.inputs)
-    return measure.Part.of("test", dataset, parent.info.spec)
+    dataset = parent.inputs
+    return evaluation.SplitImages.of("test", dataset, parent.info.spec)
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +26,7 @@ def answers(parent, small_bundle, part):
         "openvino": Form("fp32", "openvino", small_bundle / "model.onnx", 64),
         "dynamic": Form("dynamic-int8", PYTORCH, parent.checkpoint, 64, dynamic=True),
     }
-    return {name: measure.predict(form, part, batch_size=16) for name, form in forms.items()}
+    return {name: evaluation.predict(form, part, batch_size=16) for name, form in forms.items()}
 
 
 def test_a_form_says_what_evaluate_says(small_run, answers):
@@ -43,11 +42,11 @@ def test_the_graph_holds_the_temperature_and_torch_is_told(parent, small_bundle,
 
     value = read_bundle(small_bundle).facts["temperature"]["value"]
     form = Form("fp32", PYTORCH, parent.checkpoint, 64, temperature=value)
-    np.testing.assert_allclose(measure.predict(form, part).probabilities, answers["openvino"].probabilities, atol=1e-4)
+    np.testing.assert_allclose(evaluation.predict(form, part).probabilities, answers["openvino"].probabilities, atol=1e-4)
 
 
 def test_metrics_are_those_of_compare(answers):
-    found = measure.metrics(answers["dynamic"], answers["torch"], 100, 0.95)
+    found = evaluation.metrics(answers["dynamic"], answers["torch"], 100, 0.95)
     wanted = compare(answers["dynamic"], answers["torch"], 100, 0.95)["metrics"]
     assert set(found) == {"accuracy", "balanced_accuracy", "macro_f1", "macro_auc", "ece"}
     for name, metric in found.items():
@@ -64,7 +63,7 @@ def test_agreement_by_hand(answers):
     other = replace(one, logits=np.array(logs, np.float32))
     shifted = np.roll(np.array(logs[0]), 1)
     third = replace(one, logits=np.array([shifted, logs[1]], np.float32))
-    found = measure.agreement(third, other)
+    found = evaluation.agreement(third, other)
     assert found["same_first"] == 0.5
     assert found["largest_difference"] == pytest.approx(0.46)  # 0.5 against 0.04
     assert found["mean_difference"] == pytest.approx((0.46 + 0.2 + 0.26) / 14)
@@ -72,7 +71,7 @@ def test_agreement_by_hand(answers):
 
 def test_maps_agree_with_themselves(small_bundle, part):
     form = Form("fp32", "onnxruntime", small_bundle / "model.onnx", 64)
-    found = measure.map_agreement(form, form, part, count=5)
+    found = evaluation.map_agreement(form, form, part, count=5)
     assert found["n_images"] == 5
     assert found["same_place"] == 1.0
     assert found["first"]["median"] in (None, pytest.approx(1.0))
@@ -80,10 +79,10 @@ def test_maps_agree_with_themselves(small_bundle, part):
 
 def test_correlation_by_hand():
     one = np.array([[1.0, 2.0], [3.0, 4.0]])
-    assert measure.correlation(one, np.array([[2.0, 4.0], [6.0, 8.0]])) == pytest.approx(1)
-    assert measure.correlation(one, one[::-1, ::-1]) == pytest.approx(-1)
-    assert measure.correlation(one, np.array([[1.0, 3.0], [2.0, 4.0]])) == pytest.approx(0.8)
-    assert np.isnan(measure.correlation(one, np.ones((2, 2))))
+    assert evaluation.correlation(one, np.array([[2.0, 4.0], [6.0, 8.0]])) == pytest.approx(1)
+    assert evaluation.correlation(one, one[::-1, ::-1]) == pytest.approx(-1)
+    assert evaluation.correlation(one, np.array([[1.0, 3.0], [2.0, 4.0]])) == pytest.approx(0.8)
+    assert np.isnan(evaluation.correlation(one, np.ones((2, 2))))
 
 
 @given(st.integers(1, 60))
@@ -103,4 +102,4 @@ def test_a_part_is_a_sequence_of_single_images(part):
 def test_an_empty_part_is_an_error(part):
     empty = replace(part.dataset.split, ids={**part.dataset.split.ids, "train": ()})
     with pytest.raises(RecipeError, match=r"training split of this 'lesion' split holds no images"):
-        measure.Part.of("train", replace(part.dataset, split=empty), part.spec)
+        evaluation.SplitImages.of("train", replace(part.dataset, split=empty), part.spec)

@@ -15,11 +15,9 @@ from lesionlens import __version__
 from lesionlens.bundle.bundle import RUNTIMES
 from lesionlens.bundle.engines import EITHER, Limits, installed, load_engine, version_of
 from lesionlens.bundle.outputs import Outputs, Tolerance
-from lesionlens.compression.answers import predicted
-from lesionlens.compression.contenders import PYTORCH, Form
 from lesionlens.compression.count import Counts, count
-from lesionlens.compression.measure import agreement
-from lesionlens.compression.parents import Parent, parent_of
+from lesionlens.compression.evaluation import agreement
+from lesionlens.compression.parent_networks import Parent, parent_of
 from lesionlens.compression.quantize import (
     FLOAT_CONVOLUTIONS,
     AccuracyGoal,
@@ -28,7 +26,9 @@ from lesionlens.compression.quantize import (
     static_int8,
     zero_weights,
 )
+from lesionlens.compression.runnable_variant import PYTORCH, Form
 from lesionlens.compression.source import Source
+from lesionlens.compression.variant_predictions import predicted
 from lesionlens.core.artifact import atomic_file, hash_file, hash_value, is_current, write_stamp
 from lesionlens.core.errors import BundleError, ModelError
 from lesionlens.core.seeds import generator

@@ -9,10 +9,10 @@ from lesionlens.bundle.overlay import enlarge
 from lesionlens.core.errors import ModelError
 from lesionlens.evaluation.predict import predict_logits
 from lesionlens.explanation.attribution import build_explainer
-from lesionlens.explanation.findings import CONTROLS, CURVES, ORDERS, SOURCES, Extent, Subject
+from lesionlens.explanation.explain_images import load_images, random_order, walk
+from lesionlens.explanation.explanations import CONTROLS, CURVES, ORDERS, SOURCES, Extent, Subject
 from lesionlens.explanation.localisation import METRICS, localise
 from lesionlens.explanation.masks import MaskCount, read_masks
-from lesionlens.explanation.walk import load_images, random_order, walk
 
 EXTENT = Extent(images_per_pass=16, curve_images=4, curve_steps=3)
 

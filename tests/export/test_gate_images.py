@@ -10,7 +10,7 @@ from lesionlens.data.dataset import Dataset
 from lesionlens.data.index import Index, Record, read_index
 from lesionlens.data.split import read_split
 from lesionlens.data.store import Store
-from lesionlens.export.gate_material import BATCH, gate_for, look_at, shorter_sides, spread_over
+from lesionlens.export.gate_images import BATCH, gate_for, look_at, shorter_sides, spread_over
 
 
 @pytest.fixture(scope="module")

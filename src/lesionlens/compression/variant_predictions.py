@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from lesionlens.bundle.engines import version_of
-from lesionlens.compression import measure
-from lesionlens.compression.contenders import PYTORCH, Form
+from lesionlens.compression import evaluation
+from lesionlens.compression.runnable_variant import PYTORCH, Form
 from lesionlens.compression.source import Source
 from lesionlens.core.artifact import hash_file, hash_value, is_current, write_stamp
 from lesionlens.evaluation.predictions import Predictions, read_predictions, write_predictions
@@ -21,7 +21,7 @@ def predicted(source: Source, form: Form, part: str) -> Predictions:
     if not is_current(path, made_from):
         images = source.images(part)
         with source.reporter.bar(f"{form.name}, {part} part", len(images)) as advance:
-            write_predictions(measure.predict(form, images, source.settings.batch_size, advance), path)
+            write_predictions(evaluation.predict(form, images, source.settings.batch_size, advance), path)
         write_stamp(path, made_from)
     return read_predictions(path)
 

@@ -16,7 +16,7 @@ from lesionlens.data.image import centre_crop
 from lesionlens.explanation.attribution import Explained
 from lesionlens.explanation.control import centre_map
 from lesionlens.explanation.curves import curves, pixel_ranks, random_ranks
-from lesionlens.explanation.findings import CURVES, ORDERS, ExplainedImages, Extent, Findings, Subject
+from lesionlens.explanation.explanations import CURVES, ORDERS, ExplainedImages, Extent, Findings, Subject
 from lesionlens.explanation.localisation import METRICS, localise
 from lesionlens.explanation.masks import read_masks
 from lesionlens.models.build import Normalise
