@@ -231,7 +231,7 @@ def test_folders_of_the_user_do_not_travel(small_run, dataset):
     network, info = load_network(small_run / "train" / "best.safetensors")
     model = dataclasses.replace(info.recipe.model, weights="/home/secret/w.safetensors")
     info = dataclasses.replace(info, recipe=dataclasses.replace(info.recipe, model=model))
-    trained = export_module._Trained(small_run, "hash", network, info)
+    trained = export_module._TrainedNetwork(small_run, "hash", network, info)
     facts = export_module._facts(trained, dataset, "")
     assert "secret" not in json.dumps(facts)
     assert facts["origin"]["recipe"]["model"]["weights"] == "w.safetensors"

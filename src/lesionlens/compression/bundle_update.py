@@ -1,4 +1,4 @@
-"""Which variants join a bundle, and whether int8 becomes what it runs unless asked otherwise."""
+"""Add variants to a bundle, and decide whether int8 becomes its default."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from lesionlens.bundle.bundle import Bundle, Variant, read_bundle
 from lesionlens.bundle.outputs import Tolerance
 from lesionlens.bundle.variants import NewVariant, add_variant
 from lesionlens.compression.evaluation import balanced_accuracy_of
-from lesionlens.compression.runnable_variant import Form
+from lesionlens.compression.runnable_variant import RunnableVariant
 from lesionlens.compression.source import Source
-from lesionlens.compression.variant_predictions import predicted
-from lesionlens.compression.variants import BF16_TOLERANCE, Made
+from lesionlens.compression.variant_predictions import split_predictions
+from lesionlens.compression.variants import BF16_TOLERANCE, BuiltVariant
 from lesionlens.core.artifact import hash_file
 
 INT8_SELFTEST = Tolerance(probabilities=0.1, features=0.1, maps=0.1)  # between runtimes and processors; 0.042 was seen
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """Whether int8 is good enough to be the default, judged on the validation split.
+class DefaultDecision:
+    """Whether int8 is good enough to be the default, decided on the validation split.
 
     Attributes:
         default: whether it is.
-        n_images: of the validation split.
-        fp32: balanced accuracy of the float network there.
-        int8: of int8.
-        allowed: how much it may lose.
-        why: one sentence.
+        n_images: images of the validation split.
+        fp32: balanced accuracy of the float network.
+        int8: balanced accuracy of int8.
+        allowed: largest accepted loss of balanced accuracy.
+        why: the reason, one sentence.
     """
 
     default: bool
@@ -40,72 +40,63 @@ class Verdict:
     why: str
 
 
-def join(source: Source, name: str, made: Made, rows: list[dict[str, Any]]) -> Verdict | None:
-    """Put bf16 or a static int8 into its bundle, unless it is there already.
+def update_bundle(source: Source, name: str, built: BuiltVariant, rows: list[dict[str, Any]]) -> DefaultDecision | None:
+    """Add bf16 or a static int8 to its bundle, unless the bundle contains it already.
 
     Args:
-        source: what it was made from.
-        name: of the variant.
-        made: what was made.
-        rows: of the table; those of this variant give the metrics in the bundle.
+        source: inputs of the compression.
+        name: name of the variant.
+        built: the variant.
+        rows: the table; its rows of this variant give the metrics in the bundle.
 
     Returns:
-        For int8, how it was judged; None for what joins no bundle or is not judged.
+        For int8, whether it becomes the default; None for every other variant.
 
     Raises:
         BundleError: if the variant fails its self-test.
-        StorageError: if the bundle's folder may not be written; the bundle stays as it was.
+        StorageError: if the bundle's folder is not writable; the bundle stays as it was.
     """
-    if made.bundle is None or not made.forms or name not in ("bf16", "int8", "channel-pruned-int8", "distilled-int8"):
+    if built.bundle is None or not built.runnables or name not in ("bf16", "int8", "channel-pruned-int8", "distilled-int8"):
         return None
     metrics = {row["runtime"]: row["metrics"] for row in rows if row["variant"] == name}
+    first = built.runnables[0]
     if name == "bf16":
-        _add(made, NewVariant("bf16", [], _graphs(made), "bf16", BF16_TOLERANCE, made.comparison, {"test": metrics}))
+        graphs = {each.runtime: each.file.name for each in built.runnables}
+        _add(built.bundle, NewVariant("bf16", [], graphs, "bf16", BF16_TOLERANCE, built.comparison, {"test": metrics}))
         return None
-    verdict = _judge(source, made)
-    judged = {"fp32": verdict.fp32, "int8": verdict.int8, "n_images": verdict.n_images}
-    form = made.forms[0]
-    graphs = dict.fromkeys(("openvino", "onnxruntime"), form.file.name)
-    facts = {"test": metrics, "validation_balanced_accuracy": judged}
-    _add(made, NewVariant("int8", [form.file], graphs, form.precision, INT8_SELFTEST, made.comparison, facts, verdict.default))
-    return verdict
+    decision = _decide_default(source, first, built.bundle)
+    accuracies = {"fp32": decision.fp32, "int8": decision.int8, "n_images": decision.n_images}
+    graphs = dict.fromkeys(("openvino", "onnxruntime"), first.file.name)
+    facts = {"test": metrics, "validation_balanced_accuracy": accuracies}
+    variant = NewVariant("int8", [first.file], graphs, first.precision, INT8_SELFTEST, built.comparison, facts, decision.default)
+    _add(built.bundle, variant)
+    return decision
 
 
-def _judge(source: Source, made: Made) -> Verdict:
+def _decide_default(source: Source, int8: RunnableVariant, bundle: Path) -> DefaultDecision:
     """Compare int8 with the fp32 of the same bundle on the validation split."""
-    assert made.bundle is not None, "a static int8 has a bundle"
-    form = made.forms[0]
-    graph = made.bundle / read_bundle(made.bundle).variants["fp32"].graphs[form.runtime]
-    whole = Form(form.variant.removesuffix("-int8") if form.variant != "int8" else "fp32", form.runtime, graph, form.size)
-    pair = [predicted(source, each, "validation") for each in (whole, form)]
-    fp32, int8 = (balanced_accuracy_of(each) for each in pair)
-    allowed = source.recipe.default_drop
-    default = fp32 - int8 <= allowed
-    change = f"loses {100 * (fp32 - int8):.2f}" if fp32 >= int8 else f"gains {100 * (int8 - fp32):.2f}"
+    graph = bundle / read_bundle(bundle).variants["fp32"].graphs[int8.runtime]
+    parent_name = "fp32" if int8.variant == "int8" else int8.variant.removesuffix("-int8")
+    parent = RunnableVariant(parent_name, int8.runtime, graph, int8.size)
+    predictions = [split_predictions(source, each, "validation") for each in (parent, int8)]
+    before, after = (balanced_accuracy_of(each) for each in predictions)
+    allowed, n_images = source.recipe.default_drop, len(predictions[0])
+    change = f"loses {100 * (before - after):.2f}" if before >= after else f"gains {100 * (after - before):.2f}"
     why = (
-        f"on the {len(pair[0])} validation images int8 {change} points of balanced accuracy ({fp32:.4f} to {int8:.4f}), "
+        f"on the {n_images} validation images int8 {change} points of balanced accuracy ({before:.4f} to {after:.4f}), "
         f"where a loss of {100 * allowed:.2f} is allowed."
     )
-    return Verdict(default, len(pair[0]), fp32, int8, allowed, why)
+    return DefaultDecision(before - after <= allowed, n_images, before, after, allowed, why)
 
 
-def _graphs(made: Made) -> dict[str, str]:
-    return {form.runtime: form.file.name for form in made.forms}
+def _add(path: Path, variant: NewVariant) -> None:
+    if not _contains(read_bundle(path), variant):
+        add_variant(path, variant)
 
 
-def _add(made: Made, new: NewVariant) -> None:
-    assert made.bundle is not None, "only variants with a bundle are added"
-    if not _is_there(read_bundle(made.bundle), new):
-        add_variant(made.bundle, new)
-
-
-def _is_there(bundle: Bundle, new: NewVariant) -> bool:
-    wanted = Variant(new.name, dict(new.graphs), new.precision, new.tolerance, dict(new.comparison), dict(new.metrics))
+def _contains(bundle: Bundle, new: NewVariant) -> bool:
+    expected = Variant(new.name, dict(new.graphs), new.precision, new.tolerance, dict(new.comparison), dict(new.metrics))
     present = bundle.variants.get(new.name)
-    if present is None or present.to_json() != wanted.to_json() or (bundle.default_variant == new.name) != new.default:
+    if present is None or present.to_json() != expected.to_json() or (bundle.default_variant == new.name) != new.default:
         return False
-    return all(_same(bundle, file) for file in new.files)
-
-
-def _same(bundle: Bundle, file: Path) -> bool:
-    return file.name in bundle.files and bundle.files[file.name]["sha256"] == hash_file(file)
+    return all(file.name in bundle.files and bundle.files[file.name]["sha256"] == hash_file(file) for file in new.files)

@@ -22,7 +22,7 @@ GRID = 28
 
 
 @dataclass(frozen=True)
-class Explained:
+class BatchMaps:
     """Maps of one batch.
 
     Attributes:
@@ -42,11 +42,11 @@ class Explainer:
 
     Attributes:
         name: of the method, with the engine, for example `grad-cam (closed form)`.
-        explain: normalised images (N, 3, H, W) and labels (N,) to `Explained`.
+        explain: normalised images (N, 3, H, W) and labels (N,) to `BatchMaps`.
     """
 
     name: str
-    explain: Callable[[Tensor, Tensor], Explained]
+    explain: Callable[[Tensor, Tensor], BatchMaps]
 
 
 def build_explainer(network: nn.Module, size: int, method: str = "grad-cam", images_per_pass: int = 32) -> Explainer:
@@ -76,11 +76,11 @@ def _grad_cam(network: nn.Module, size: int, images_per_pass: int) -> Explainer:
     explained = ExplainedNetwork(network, size)
 
     @torch.no_grad()
-    def explain(images: Tensor, labels: Tensor) -> Explained:
+    def explain(images: Tensor, labels: Tensor) -> BatchMaps:
         found = [explained(chunk) for chunk in torch.split(images, images_per_pass)]
         logits, maps = torch.cat([each[0] for each in found]), torch.cat([each[2] for each in found])
         classes = torch.arange(logits.shape[1], device=logits.device).expand(len(logits), -1)
-        return Explained(logits, classes, maps)
+        return BatchMaps(logits, classes, maps)
 
     return Explainer("grad-cam (closed form)", explain)
 
@@ -217,14 +217,14 @@ def _cells(attributions: Tensor) -> Tensor:
 
 def _by_chunks(
     network: nn.Module, attribute: Callable[[Tensor, Tensor], Tensor], chunk: int, images_per_pass: int
-) -> Callable[[Tensor, Tensor], Explained]:
+) -> Callable[[Tensor, Tensor], BatchMaps]:
     """Maps of the predicted and of the true class; where both are one, it is explained once."""
 
     def maps_of(images: Tensor, classes: Tensor) -> Tensor:
         pairs = zip(torch.split(images, chunk), torch.split(classes, chunk), strict=True)
         return torch.cat([attribute(*pair) for pair in pairs])
 
-    def explain(images: Tensor, labels: Tensor) -> Explained:
+    def explain(images: Tensor, labels: Tensor) -> BatchMaps:
         with torch.no_grad():
             logits = torch.cat([network(part) for part in torch.split(images, images_per_pass)])
         predicted = logits.argmax(1)
@@ -233,7 +233,7 @@ def _by_chunks(
         wrong = predicted != labels
         if wrong.any():
             both[wrong, 1] = maps_of(images[wrong], labels[wrong])
-        return Explained(logits, torch.stack([predicted, labels], dim=1), both)
+        return BatchMaps(logits, torch.stack([predicted, labels], dim=1), both)
 
     return explain
 

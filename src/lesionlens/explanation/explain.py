@@ -21,10 +21,10 @@ from lesionlens.data.split import groups_of
 from lesionlens.evaluation.evaluate import check_belongs
 from lesionlens.explanation.attribution import build_explainer
 from lesionlens.explanation.control import random_network
-from lesionlens.explanation.explain_images import load_images, random_order, walk
-from lesionlens.explanation.explanations import ExplainedImages, Extent, Findings, Subject
+from lesionlens.explanation.explain_images import explain_images, load_images, random_order
+from lesionlens.explanation.explanations import ExplainedImages, ExplainedModel, Explanations, Extent
 from lesionlens.explanation.faithfulness import Summary
-from lesionlens.explanation.gallery import Scene, gallery
+from lesionlens.explanation.gallery import GalleryData, gallery
 from lesionlens.explanation.localisation import METRICS
 from lesionlens.explanation.masks import check_any_mask, check_any_used
 from lesionlens.training.checkpoint import CheckpointInfo, load_network
@@ -107,14 +107,14 @@ def explain(
     if settings.masks:
         check_any_mask(dataset.index, images.records)
     extent = Extent(settings.images_per_pass, settings.masks, settings.curve_images, settings.curve_steps, settings.seed)
-    subject = build_subject(network.to(choose_device(settings.device)), info, images, extent, settings)
-    findings = walk(subject, images, extent, progress)
+    model = build_model(network.to(choose_device(settings.device)), info, images, extent, settings)
+    explanations = explain_images(model, images, extent, progress)
     if settings.masks:
-        check_any_used(findings.masks)
-    report = _report(findings, images, subject, info, dataset, settings)
+        check_any_used(explanations.masks)
+    report = _report(explanations, images, model, info, dataset, settings)
     report["made_from"] = {"checkpoint": hash_file(checkpoint), **dataset.hashes}
-    _write_maps(findings, images, out / MAPS_FILE)
-    picture = gallery(Scene(findings, images, info.spec, info.labels), settings.cases, settings.seed)
+    _write_maps(explanations, images, out / MAPS_FILE)
+    picture = gallery(GalleryData(explanations, images, info.spec, info.labels), settings.cases, settings.seed)
     with atomic_file(out / GALLERY_FILE) as temporary:
         picture.save(temporary, format="PNG")
     write_json(out / METRICS_FILE, report)
@@ -138,67 +138,67 @@ def images_to_explain(dataset: Dataset, settings: ExplainSettings) -> ExplainedI
     return ExplainedImages(index, dataset.store, records, labels, np.array([groups[image_id] for image_id in ids]))
 
 
-def build_subject(
+def build_model(
     network: torch.nn.Module, info: CheckpointInfo, images: ExplainedImages, extent: Extent, settings: ExplainSettings
-) -> Subject:
+) -> ExplainedModel:
     """Bind the method to the network, and to networks with random weights if there are masks to compare with."""
 
     def bound(each: torch.nn.Module) -> Any:
         return build_explainer(each, info.spec.size, settings.method, settings.images_per_pass)
 
-    subject = Subject(network, bound(network), info.spec)
+    model = ExplainedModel(network, bound(network), info.spec)
     if not settings.masks or not settings.random_networks:
-        return subject
-    pixels = load_images(images, random_order(images, extent)[: settings.images_per_pass], subject)
+        return model
+    pixels = load_images(images, random_order(images, extent)[: settings.images_per_pass], model)
     seeds = range(settings.seed, settings.seed + settings.random_networks)
     strangers = [random_network(info.recipe.model, len(info.labels), info.spec.size, pixels, seed) for seed in seeds]
-    return Subject(network, subject.explainer, info.spec, tuple(bound(each) for each in strangers))
+    return ExplainedModel(network, model.explainer, info.spec, tuple(bound(each) for each in strangers))
 
 
 def _report(
-    findings: Findings,
+    explanations: Explanations,
     images: ExplainedImages,
-    subject: Subject,
+    model: ExplainedModel,
     info: CheckpointInfo,
     dataset: Dataset,
     settings: ExplainSettings,
 ) -> dict[str, Any]:
     recipe = info.recipe
     resamples, confidence = settings.resamples or recipe.evaluation.resamples, recipe.evaluation.confidence
-    summary = Summary(findings, images.labels, images.lesion_ids, resamples, confidence)
+    summary = Summary(explanations, images.labels, images.lesion_ids, resamples, confidence)
     return {
         "name": recipe.name,
         "seed": recipe.seed,
         "protocol": dataset.split.protocol,
         "leaks": dataset.split.leaks,
         "split": settings.split,
-        "method": subject.explainer.name,
-        "map_shape": list(findings.maps.shape[2:]),
+        "method": model.explainer.name,
+        "map_shape": list(explanations.maps.shape[2:]),
         "n_images": len(images),
         "n_lesions": len(np.unique(images.lesion_ids)),
         "n_left_out": len(dataset.split.ids[settings.split]) - len(images),
-        "accuracy": float((findings.predicted == images.labels).mean()),
-        "empty_maps": findings.empty_maps(),
-        "random_networks": len(subject.controls),
+        "accuracy": float((explanations.predicted == images.labels).mean()),
+        "empty_maps": explanations.empty_maps(),
+        "random_networks": len(model.controls),
         "draw_seed": settings.seed,
         "resamples": resamples,
         "confidence": confidence,
         "labels": info.labels.to_json(),
-        "masks": findings.masks.to_json() if settings.masks else None,
+        "masks": explanations.masks.to_json() if settings.masks else None,
         "localisation": summary.localisation(info.labels) if settings.masks else None,
         "curves": summary.curves() if settings.curve_images else None,
     }
 
 
-def _write_maps(findings: Findings, images: ExplainedImages, path: Path) -> None:
+def _write_maps(explanations: Explanations, images: ExplainedImages, path: Path) -> None:
     arrays = {
         "image_ids": np.array([record.image_id for record in images.records], dtype=np.str_),
         "labels": images.labels,
-        "logits": findings.logits,
-        "classes": findings.classes,
-        "maps": findings.maps,
-        "mask_share": findings.mask_share,
-        **{name: findings.metrics["predicted_class"][name] for name in METRICS},
+        "logits": explanations.logits,
+        "classes": explanations.classes,
+        "maps": explanations.maps,
+        "mask_share": explanations.mask_share,
+        **{name: explanations.metrics["predicted_class"][name] for name in METRICS},
     }
     with atomic_file(path) as temporary, temporary.open("wb") as stream:
         np.savez_compressed(stream, allow_pickle=False, **arrays)

@@ -22,7 +22,7 @@ ORDERS = ("map", "random")
 
 
 @dataclass(frozen=True)
-class Subject:
+class ExplainedModel:
     """What is explained.
 
     Attributes:
@@ -80,7 +80,7 @@ class Extent:
 
 
 @dataclass
-class Findings:
+class Explanations:
     """What was found, in the order of the images.
 
     Attributes:
@@ -102,7 +102,7 @@ class Findings:
     masks: MaskCount = field(default_factory=MaskCount)
 
     @classmethod
-    def blank(cls, n: int, n_classes: int, map_shape: tuple[int, ...], steps: int) -> Findings:
+    def blank(cls, n: int, n_classes: int, map_shape: tuple[int, ...], steps: int) -> Explanations:
         """Nothing found yet for `n` images, with maps of shape (M, h, w) and curves of `steps` steps."""
         return cls(
             logits=np.zeros((n, n_classes), np.float32),

@@ -1,4 +1,4 @@
-"""Findings become metrics with intervals: where the network looked, beside what chance and controls score."""
+"""Explanations become metrics with intervals: where the network looked, beside what chance and controls score."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from lesionlens.core.labels import LabelSet
 from lesionlens.evaluation.intervals import intervals_of, lesion_weights
-from lesionlens.explanation.explanations import CONTROLS, CURVES, Findings
+from lesionlens.explanation.explanations import CONTROLS, CURVES, Explanations
 from lesionlens.explanation.localisation import METRICS
 
 CHUNK_ELEMENTS = 1 << 20
@@ -57,7 +57,7 @@ class Summary:
     """Metrics of subsets of one split, all from the same number of resamples.
 
     Args:
-        findings: what was found.
+        explanations: what was found.
         labels: true class indices, (N,).
         lesion_ids: lesion of each image, (N,).
         resamples: bootstrap resamples over lesions.
@@ -65,9 +65,14 @@ class Summary:
     """
 
     def __init__(
-        self, findings: Findings, labels: np.ndarray, lesion_ids: np.ndarray, resamples: int = 2000, confidence: float = 0.95
+        self,
+        explanations: Explanations,
+        labels: np.ndarray,
+        lesion_ids: np.ndarray,
+        resamples: int = 2000,
+        confidence: float = 0.95,
     ) -> None:
-        self.findings = findings
+        self.explanations = explanations
         self.labels = labels
         self.lesion_ids = lesion_ids
         self.resamples = resamples
@@ -81,19 +86,19 @@ class Summary:
 
     def located(self, source: str, rows: np.ndarray | None = None) -> dict[str, Any]:
         """Localisation of one source's maps over the chosen rows, with its number of images and the level of chance."""
-        measured = ~np.isnan(self.findings.metrics[source][METRICS[0]])
+        measured = ~np.isnan(self.explanations.metrics[source][METRICS[0]])
         rows = measured if rows is None else rows & measured
-        values = {**self.findings.metrics[source], "chance": self.findings.mask_share}
+        values = {**self.explanations.metrics[source], "chance": self.explanations.mask_share}
         return {"n": int(rows.sum()), **self.means(values, rows)}
 
     def above(self, source: str) -> dict[str, Any]:
         """How far the predicted class's maps are above a control, or above `chance`: paired differences."""
-        ours, others = self.findings.metrics["predicted_class"], self.findings.metrics.get(source)
-        return self.means({name: ours[name] - (others[name] if others else self.findings.mask_share) for name in METRICS})
+        ours, others = self.explanations.metrics["predicted_class"], self.explanations.metrics.get(source)
+        return self.means({name: ours[name] - (others[name] if others else self.explanations.mask_share) for name in METRICS})
 
     def localisation(self, labels: LabelSet) -> dict[str, Any]:
         """Everything about agreement with the masks, JSON-ready."""
-        right = self.findings.predicted == self.labels
+        right = self.explanations.predicted == self.labels
         return {
             "metrics": self.located("predicted_class"),
             "true_class": self.located("true_class"),
@@ -108,14 +113,14 @@ class Summary:
         """Deletion and insertion: areas, the same in random order, the paired gain, and the mean curves, JSON-ready."""
         found: dict[str, Any] = {}
         for name in CURVES:
-            ours, random = (self.findings.areas(name, order) for order in ("map", "random"))
+            ours, random = (self.explanations.areas(name, order) for order in ("map", "random"))
             gain = random - ours if name == "deletion" else ours - random  # above 0: better than a random order
             rows = ~np.isnan(ours)
-            found["n"], found["steps"] = int(rows.sum()), self.findings.curves[name]["map"].shape[1] - 1
+            found["n"], found["steps"] = int(rows.sum()), self.explanations.curves[name]["map"].shape[1] - 1
             found[name] = {
                 **self.means({"area": ours, "random_order_area": random, "gain": gain}, rows),
-                "curve": _mean_curve(self.findings.curves[name]["map"][rows]),
-                "random_order_curve": _mean_curve(self.findings.curves[name]["random"][rows]),
+                "curve": _mean_curve(self.explanations.curves[name]["map"][rows]),
+                "random_order_curve": _mean_curve(self.explanations.curves[name]["random"][rows]),
             }
         return found
 

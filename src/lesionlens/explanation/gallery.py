@@ -15,7 +15,7 @@ from lesionlens.core.labels import LabelSet
 from lesionlens.core.seeds import generator
 from lesionlens.data.image import InputSpec, centre_crop
 from lesionlens.evaluation.calibration import softmax
-from lesionlens.explanation.explanations import ExplainedImages, Findings
+from lesionlens.explanation.explanations import ExplainedImages, Explanations
 from lesionlens.explanation.masks import MaskCount, read_masks
 
 PANEL, GAP, LINE, BAR_SPACE = 208, 8, 20, 84
@@ -28,17 +28,17 @@ RIGHT, WRONG, GREY = (20, 110, 60), (170, 40, 30), (110, 110, 110)
 
 
 @dataclass(frozen=True)
-class Scene:
+class GalleryData:
     """What the gallery draws from.
 
     Attributes:
-        findings: logits and maps.
+        explanations: logits and maps.
         images: with their labels.
         spec: how the pixels are prepared.
         labels: the diagnoses.
     """
 
-    findings: Findings
+    explanations: Explanations
     images: ExplainedImages
     spec: InputSpec
     labels: LabelSet
@@ -67,7 +67,7 @@ def choose_cases(labels: np.ndarray, among: np.ndarray, count: int, seed: int = 
     return tuple(int(row) for row in sorted(first, key=lambda row: (labels[row], row)))
 
 
-def gallery(scene: Scene, per_side: int = 4, seed: int = 0) -> Image.Image:
+def gallery(data: GalleryData, per_side: int = 4, seed: int = 0) -> Image.Image:
     """Draw the gallery.
 
     Each case shows the image with its lesion outlined, the map of the predicted class, and the map
@@ -75,12 +75,12 @@ def gallery(scene: Scene, per_side: int = 4, seed: int = 0) -> Image.Image:
     share one raw scale.
 
     Args:
-        scene: what to draw from.
+        data: what to draw from.
         per_side: cases on each side at most.
         seed: of the draw.
     """
-    right = scene.findings.predicted == scene.images.labels
-    sides = [choose_cases(scene.images.labels, np.flatnonzero(rows), per_side, seed) for rows in (right, ~right)]
+    right = data.explanations.predicted == data.images.labels
+    sides = [choose_cases(data.images.labels, np.flatnonzero(rows), per_side, seed) for rows in (right, ~right)]
     case_width, case_height = 3 * PANEL + 2 * GAP + BAR_SPACE, 2 * LINE + PANEL + 2 * GAP
     n_rows = max(1, *(len(side) for side in sides))
     canvas = Image.new("RGB", (2 * case_width + 3 * GAP, 3 * LINE + GAP + n_rows * case_height), PAPER)
@@ -92,26 +92,26 @@ def gallery(scene: Scene, per_side: int = 4, seed: int = 0) -> Image.Image:
         left = GAP + column * (case_width + GAP)
         draw.text((left, GAP), heading if rows else f"{heading}: no case", fill=ink, font=font(HEADING))
         for number, row in enumerate(rows):
-            canvas.paste(_case(scene, row), (left, 2 * LINE + GAP + number * case_height))
+            canvas.paste(_case(data, row), (left, 2 * LINE + GAP + number * case_height))
     return canvas
 
 
-def _case(scene: Scene, row: int) -> Image.Image:
-    probabilities = softmax(scene.findings.logits[row : row + 1])[0]
-    predicted, true = int(probabilities.argmax()), int(scene.images.labels[row])
+def _case(data: GalleryData, row: int) -> Image.Image:
+    probabilities = softmax(data.explanations.logits[row : row + 1])[0]
+    predicted, true = int(probabilities.argmax()), int(data.images.labels[row])
     other = true if true != predicted else int(np.argsort(-probabilities, kind="stable")[1])
     what = "true" if other == true else "second choice"
-    pixels = _pixels(scene, row)
-    maps = [None if map_ is None else enlarge(map_, PANEL, PANEL) for map_ in _maps(scene, row, predicted, other)]
+    pixels = _pixels(data, row)
+    maps = [None if map_ is None else enlarge(map_, PANEL, PANEL) for map_ in _maps(data, row, predicted, other)]
     limit = max((float(map_.max()) for map_ in maps if map_ is not None), default=0.0)
     canvas = Image.new("RGB", (3 * PANEL + 2 * GAP + BAR_SPACE, 2 * LINE + PANEL + GAP), PAPER)
     draw = ImageDraw.Draw(canvas)
-    draw.text((0, 0), _title(scene, row, true, predicted), fill=INK, font=font(TITLE))
-    mask = read_masks(scene.images.index, [scene.images.records[row]], scene.spec, MaskCount())[0]
+    draw.text((0, 0), _title(data, row, true, predicted), fill=INK, font=font(TITLE))
+    mask = read_masks(data.images.index, [data.images.records[row]], data.spec, MaskCount())[0]
     captions = (
         "image, lesion outlined" if mask is not None else "image",
-        f"predicted {scene.labels.codes[predicted]}, p = {probabilities[predicted]:.2f}",
-        f"{what} {scene.labels.codes[other]}, p = {probabilities[other]:.2f}",
+        f"predicted {data.labels.codes[predicted]}, p = {probabilities[predicted]:.2f}",
+        f"{what} {data.labels.codes[other]}, p = {probabilities[other]:.2f}",
     )
     panels = (outlined(pixels, mask), *(None if map_ is None else blend(pixels, map_, limit) for map_ in maps))
     for number, (panel, caption) in enumerate(zip(panels, captions, strict=True)):
@@ -123,19 +123,19 @@ def _case(scene: Scene, row: int) -> Image.Image:
     return canvas
 
 
-def _maps(scene: Scene, row: int, predicted: int, other: int) -> tuple[np.ndarray | None, np.ndarray | None]:
-    return scene.findings.map_of(row, predicted), scene.findings.map_of(row, other)
+def _maps(data: GalleryData, row: int, predicted: int, other: int) -> tuple[np.ndarray | None, np.ndarray | None]:
+    return data.explanations.map_of(row, predicted), data.explanations.map_of(row, other)
 
 
-def _title(scene: Scene, row: int, true: int, predicted: int) -> str:
-    names = scene.labels.names
+def _title(data: GalleryData, row: int, true: int, predicted: int) -> str:
+    names = data.labels.names
     verdict = f"taken for {names[predicted]}" if predicted != true else "recognised"
-    return f"{scene.images.records[row].image_id}: {names[true]}, {verdict}"
+    return f"{data.images.records[row].image_id}: {names[true]}, {verdict}"
 
 
-def _pixels(scene: Scene, row: int) -> np.ndarray:
-    place = scene.images.store.rows([scene.images.records[row].image_id])[0]
-    seen = Image.fromarray(np.ascontiguousarray(centre_crop(scene.images.store.images[place], scene.spec.size)))
+def _pixels(data: GalleryData, row: int) -> np.ndarray:
+    place = data.images.store.rows([data.images.records[row].image_id])[0]
+    seen = Image.fromarray(np.ascontiguousarray(centre_crop(data.images.store.images[place], data.spec.size)))
     return np.asarray(seen.resize((PANEL, PANEL), Image.Resampling.BICUBIC))
 
 

@@ -1,4 +1,4 @@
-"""Which images a gate is fitted on, and what is measured on them."""
+"""The images that a gate is fitted on, and their features and quality."""
 
 from __future__ import annotations
 
@@ -23,36 +23,44 @@ Run = Callable[[np.ndarray], Outputs]
 Progress = Callable[[int], None]
 
 
-def gate_for(run: Run, dataset: Dataset, spec: InputSpec, most: int, rate: float, progress: Progress) -> FittedGate:
-    """Fit the gate of a network on the images that it was trained with.
+def fit_gate_on_dataset(run: Run, dataset: Dataset, spec: InputSpec, most: int, rate: float, progress: Progress) -> FittedGate:
+    """Fit the gate of a network on the data set that it was trained with.
 
     Args:
-        run: the network: prepared images, uint8 (N, S, S, 3) with N at most `BATCH`, to its outputs.
+        run: the network, from prepared images, uint8 (N, S, S, 3) with N at most `BATCH`, to its outputs.
         dataset: its training split gives the distribution, its validation split the thresholds.
-        spec: how they are prepared.
-        most: images to take of each split, spread over the diagnoses as they occur.
+        spec: how the images are prepared.
+        most: images of each split at most, stratified by diagnosis.
         rate: share of the validation images that may be rejected.
-        progress: told how many images were looked at.
+        progress: called with the number of images of each batch.
     """
-    chosen = {split: spread_over(dataset.ids(split), dataset.index, most) for split in ("train", "validation")}
-    features, _ = look_at(run, chosen["train"], dataset.store, spec, progress)
-    found, measures = look_at(run, chosen["validation"], dataset.store, spec, progress)
-    sides_px = shorter_sides(dataset.index, chosen["validation"])
-    return fit_gate(features, measures, found, smallest_side(spec.size, sides_px), rate)
+    ids = {split: stratified_ids(dataset.ids(split), dataset.index, most) for split in ("train", "validation")}
+    features, _ = features_and_quality(run, ids["train"], dataset.store, spec, progress)
+    validation_features, measures = features_and_quality(run, ids["validation"], dataset.store, spec, progress)
+    sides_px = shorter_sides(dataset.index, ids["validation"])
+    return fit_gate(features, measures, validation_features, smallest_side(spec.size, sides_px), rate)
 
 
-def spread_over(ids: Sequence[str], index: Index, most: int) -> tuple[str, ...]:
-    """At most `most` of the ids, each diagnosis with its share, the same ones at every call."""
+def stratified_ids(ids: Sequence[str], index: Index, most: int) -> tuple[str, ...]:
+    """At most `most` of the ids, stratified by diagnosis; the result does not depend on the order of `ids`."""
     by_id = index.by_id()
     ordered = sorted(ids, key=lambda image_id: (by_id[image_id].dx, image_id))
-    rows = np.unique(np.linspace(0, len(ordered) - 1, min(most, len(ordered))).round().astype(int))
-    return tuple(ordered[row] for row in rows)
+    return tuple(ordered[row] for row in evenly_spaced(len(ordered), most))
 
 
-def look_at(
+def evenly_spaced(length: int, count: int) -> np.ndarray:
+    """At most `count` rows out of `length`, evenly spaced, the first one included.
+
+    >>> evenly_spaced(9, 3)
+    array([0, 4, 8])
+    """
+    return np.unique(np.linspace(0, length - 1, min(count, length)).round().astype(int))
+
+
+def features_and_quality(
     run: Run, ids: Sequence[str], store: Store, spec: InputSpec, progress: Progress
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Features (N, C) of stored images, and of their quality what can be seen in the prepared pixels, each (N,)."""
+    """Features (N, C) of stored images, and measures of the quality of the prepared pixels, each (N,)."""
     features, qualities = [], []
     rows = np.sort(store.rows(ids))
     for start in range(0, len(rows), BATCH):
@@ -60,15 +68,15 @@ def look_at(
         features.append(run(images).features)
         qualities += [measure_quality(image.shape[:2], image) for image in images]
         progress(len(images))
-    return np.concatenate(features), {name: np.array([q[name] for q in qualities]) for name in qualities[0]}
+    return np.concatenate(features), {name: np.array([quality[name] for quality in qualities]) for name in qualities[0]}
 
 
 def shorter_sides(index: Index, ids: Sequence[str]) -> np.ndarray | None:
-    """Shorter sides of the original images, pixels, of those that are still there; None if none is."""
+    """Shorter sides of the original images that are still readable, pixels; None if there are none."""
     by_id = index.by_id()
     sides = [_side(index.image_path(by_id[image_id])) for image_id in ids]
-    found = [side for side in sides if side is not None]
-    return np.array(found, dtype=np.float64) if found else None
+    known = [side for side in sides if side is not None]
+    return np.array(known, dtype=np.float64) if known else None
 
 
 def _side(path: Path) -> int | None:
