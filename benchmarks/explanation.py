@@ -34,9 +34,10 @@ from lesionlens.core.artifact import write_json
 from lesionlens.data.dataset import Dataset
 from lesionlens.explanation.attribution import SpatialThenHead, build_explainer
 from lesionlens.explanation.cam import ExplainedNetwork
-from lesionlens.explanation.explain import ExplainSettings, explain, images_to_explain
+from lesionlens.explanation.explain import explain, images_to_explain
 from lesionlens.explanation.explain_images import load_images
 from lesionlens.explanation.explanations import ExplainedModel
+from lesionlens.explanation.settings import ExplainSettings
 from lesionlens.training.checkpoint import load_network
 
 BATCH = 10

@@ -66,7 +66,8 @@ def trained_run(synthetic_root, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def explained_images(trained_run):
-    from lesionlens.explanation.explain import ExplainSettings, images_to_explain
+    from lesionlens.explanation.explain import images_to_explain
+    from lesionlens.explanation.settings import ExplainSettings
 
     part = images_to_explain(trained_run.dataset, ExplainSettings())
     assert len(np.unique(part.labels)) > 2

@@ -12,8 +12,9 @@ from lesionlens.core.artifact import hash_file
 from lesionlens.core.errors import CheckpointError, DataError, RecipeError
 from lesionlens.data.dataset import Dataset
 from lesionlens.data.index import Index
-from lesionlens.explanation.explain import ExplainSettings, explain, images_to_explain
+from lesionlens.explanation.explain import explain, images_to_explain
 from lesionlens.explanation.localisation import METRICS
+from lesionlens.explanation.settings import ExplainSettings
 
 QUICK = ExplainSettings(limit=14, random_networks=1, curve_images=2, curve_steps=2, images_per_pass=8, device="cpu")
 
@@ -93,7 +94,7 @@ def test_masks_that_are_all_broken(trained_run, tmp_path):
     (tmp_path / "broken.png").write_bytes(b"no picture")
     records = tuple(dataclasses.replace(record, mask=str(tmp_path / "broken.png")) for record in trained_run.index.records)
     index = dataclasses.replace(trained_run.index, records=records)
-    with pytest.raises(DataError, match="none of the lesion masks can be used, the first is unreadable"):
+    with pytest.raises(DataError, match="no lesion mask is usable; the first is unreadable"):
         explain(
             trained_run.checkpoints["test_resnet"],
             Dataset(index, trained_run.split, trained_run.store),

@@ -10,9 +10,10 @@ from lesionlens.core.errors import ModelError
 from lesionlens.evaluation.predict import predict_logits
 from lesionlens.explanation.attribution import build_explainer
 from lesionlens.explanation.explain_images import explain_images, load_images, random_order
-from lesionlens.explanation.explanations import CONTROLS, CURVES, ORDERS, SOURCES, ExplainedModel, ExplainSettings
+from lesionlens.explanation.explanations import CONTROLS, CURVES, ORDERS, SOURCES, ExplainedModel
 from lesionlens.explanation.localisation import METRICS, localise
 from lesionlens.explanation.masks import MaskCount, read_masks
+from lesionlens.explanation.settings import ExplainSettings
 
 SETTINGS = ExplainSettings(images_per_pass=16, curve_images=4, curve_steps=3)
 
@@ -60,16 +61,16 @@ def test_the_size_of_a_batch_changes_nothing_but_the_neighbours(explanations, mo
 def test_the_network_never_sees_more_than_one_batch(model, explained_images):
     sizes: list[int] = []
     hook = model.network.register_forward_hook(lambda module, inputs, output: sizes.append(len(output)))
-    extent = dataclasses.replace(SETTINGS, images_per_pass=3)
+    settings = dataclasses.replace(SETTINGS, images_per_pass=3)
     done: list[int] = []
-    explain_images(model, explained_images, extent, done.append)
+    explain_images(model, explained_images, settings, done.append)
     hook.remove()
     assert max(sizes) <= 3
     assert sum(done) == len(explained_images)
 
 
 def test_curves_are_taken_of_the_first_drawn_images(explanations, explained_images):
-    first = random_order(explained_images, SETTINGS)[:4]
+    first = random_order(len(explained_images), SETTINGS.seed)[:4]
     taken = ~np.isnan(explanations.curves["deletion"]["map"]).any(1)
     assert sorted(np.flatnonzero(taken)) == sorted(first)
     whole = explanations.curves["deletion"]["map"][first, 0]
@@ -78,8 +79,8 @@ def test_curves_are_taken_of_the_first_drawn_images(explanations, explained_imag
 
 
 def test_curves_can_span_batches(explanations, model, explained_images):
-    extent = dataclasses.replace(SETTINGS, images_per_pass=3)
-    taken = ~np.isnan(explain_images(model, explained_images, extent).curves["insertion"]["random"]).any(1)
+    settings = dataclasses.replace(SETTINGS, images_per_pass=3)
+    taken = ~np.isnan(explain_images(model, explained_images, settings).curves["insertion"]["random"]).any(1)
     assert taken.sum() == 4
 
 
@@ -122,11 +123,11 @@ def test_images_are_normalised(model, explained_images):
 def test_nan_names_the_image(model, explained_images):
     class Broken(nn.Module):
         def forward(self, images: torch.Tensor, labels: torch.Tensor):
-            explained = model.explainer.explain(images, labels)
-            explained.maps[1] = float("nan")
-            return explained
+            batch_maps = model.explainer.explain(images, labels)
+            batch_maps.maps[1] = float("nan")
+            return batch_maps
 
     broken = dataclasses.replace(model, explainer=dataclasses.replace(model.explainer, explain=Broken()))
-    name = explained_images.records[random_order(explained_images, SETTINGS)[1]].image_id
+    name = explained_images.records[random_order(len(explained_images), SETTINGS.seed)[1]].image_id
     with pytest.raises(ModelError, match=name):
         explain_images(broken, explained_images, SETTINGS)

@@ -105,10 +105,10 @@ def test_summary_parts_the_images(explanations, labels, lesion_ids):
 
 
 def test_differences_to_controls_are_paired(explanations, labels, lesion_ids):
-    above = Summary(explanations, labels, lesion_ids, 200).above("random_weights")
+    above = Summary(explanations, labels, lesion_ids, 200).improvement_over("random_weights")
     assert above["best_iou"]["value"] == pytest.approx(0.4, abs=0.02)
     assert 0.37 < above["best_iou"]["low"] < above["best_iou"]["high"] < 0.43
-    chance = Summary(explanations, labels, lesion_ids, 200).above("chance")
+    chance = Summary(explanations, labels, lesion_ids, 200).improvement_over("chance")
     assert chance["pointing_game"]["value"] == pytest.approx(0.35, abs=0.02)
 
 

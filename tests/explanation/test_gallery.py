@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from lesionlens.explanation.attribution import build_explainer
 from lesionlens.explanation.explain_images import explain_images
-from lesionlens.explanation.explanations import ExplainedModel, ExplainSettings
+from lesionlens.explanation.explanations import ExplainedModel
 from lesionlens.explanation.gallery import OUTLINE, GalleryData, choose_cases, gallery, outlined
+from lesionlens.explanation.settings import ExplainSettings
 
 
 @given(st.lists(st.integers(0, 6), min_size=1, max_size=40), st.integers(0, 6), st.integers(0, 9))
