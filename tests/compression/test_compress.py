@@ -280,7 +280,7 @@ def test_no_training_images(case):
     split = dataclasses.replace(inputs.split, ids={**inputs.split.ids, "train": ()})
     source = case.source(dataclasses.replace(RECIPE, variants=("int8",)))
     empty = dataclasses.replace(source, dataset=Dataset(inputs.index, split, inputs.store))
-    with pytest.raises(RecipeError, match="the training split .* holds no images"):
+    with pytest.raises(RecipeError, match="the train split .* holds no images"):
         compress(empty)
 
 

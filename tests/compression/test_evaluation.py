@@ -103,5 +103,5 @@ def test_split_images_are_a_sequence_of_single_images(images):
 
 def test_an_empty_split_is_an_error(images):
     empty = replace(images.dataset.split, ids={**images.dataset.split.ids, "train": ()})
-    with pytest.raises(RecipeError, match=r"training split of this 'lesion' split holds no images"):
+    with pytest.raises(RecipeError, match=r"train split of this 'lesion' data set holds no images"):
         replace(images.dataset, split=empty).ids("train")
