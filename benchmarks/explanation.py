@@ -34,9 +34,10 @@ from lesionlens.core.artifact import write_json
 from lesionlens.data.dataset import Dataset
 from lesionlens.explanation.attribution import SpatialThenHead, build_explainer
 from lesionlens.explanation.cam import ExplainedNetwork
-from lesionlens.explanation.explain import ExplainSettings, explain, images_to_explain
-from lesionlens.explanation.findings import Subject
-from lesionlens.explanation.walk import load_images
+from lesionlens.explanation.explain import explain, images_to_explain
+from lesionlens.explanation.explain_images import load_images
+from lesionlens.explanation.explanations import ExplainedModel
+from lesionlens.explanation.settings import ExplainSettings
 from lesionlens.training.checkpoint import load_network
 
 BATCH = 10
@@ -118,7 +119,7 @@ def main() -> None:
     network, info = load_network(options.checkpoint)
     settings = ExplainSettings(limit=options.parity_images, device="cpu")
     explained = images_to_explain(dataset, settings)
-    subject = Subject(network, build_explainer(network, info.spec.size), info.spec)
+    subject = ExplainedModel(network, build_explainer(network, info.spec.size), info.spec)
     images = load_images(explained, np.arange(len(explained)), subject)
     settings = dataclasses.replace(settings, limit=0, random_networks=options.random_networks, curve_images=options.curve_images)
     with tempfile.TemporaryDirectory() as folder:

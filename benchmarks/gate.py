@@ -40,9 +40,9 @@ from lesionlens.data.split import groups_of
 from lesionlens.evaluation.evaluate import PredictionSettings, predict_split
 from lesionlens.evaluation.intervals import bounds, lesion_weights
 from lesionlens.evaluation.predict import predict_logits
-from lesionlens.export.decision_fit import metrics_of
+from lesionlens.export.decision_fit import decision_metrics
 from lesionlens.export.export import export
-from lesionlens.export.gate_material import look_at, spread_over
+from lesionlens.export.gate_images import features_and_quality, stratified_ids
 from lesionlens.training.checkpoint import load_network
 from outliers import ALTERED, FOREIGN, SPOILT, draw_outliers
 
@@ -60,11 +60,11 @@ def chosen_on(dataset: Dataset, bundle: Bundle, count: int) -> dict[str, Any]:
     index, store, spec = dataset.index, dataset.store, bundle.spec
     training = dataset.split.ids["train"]
     altered = sorted(generator("altered").choice(sorted(training), count, replace=False).tolist())
-    known = spread_over(sorted(set(training) - set(altered)), index, KNOWN)
+    known = stratified_ids(sorted(set(training) - set(altered)), index, KNOWN)
     engine = Predictor(bundle.path, variant="fp32", batch_size=8)
 
     def of_store(ids: tuple[str, ...]) -> Looked:
-        features, _ = look_at(engine.run, ids, store, spec, lambda done: None)
+        features, _ = features_and_quality(engine.run, ids, store, spec, lambda done: None)
         return Looked(features, predict_logits(network, store.images, spec, rows=np.sort(store.rows(ids))))
 
     def of_pixels(images: np.ndarray) -> Looked:
@@ -181,12 +181,12 @@ def _not_sure(
     probabilities = np.stack([answer.probabilities for answer in answers])
     truth = np.array([labels.index(by_id[image_id].dx) for image_id in ids])
     lesions = np.array([group[image_id] for image_id in ids])
-    usable = metrics_of(decision, probabilities[kept], truth[kept], lesions[kept], labels)
+    usable = decision_metrics(decision, probabilities[kept], truth[kept], lesions[kept], labels)
     melanomas = truth == labels.index("mel") if "mel" in labels else np.zeros(len(truth), dtype=bool)
     return {
         "threshold": decision.threshold,
         "usable_images": usable,
-        "all_images_as_if_usable": metrics_of(decision, probabilities, truth, lesions, labels),
+        "all_images_as_if_usable": decision_metrics(decision, probabilities, truth, lesions, labels),
         "melanomas_not_usable": int((melanomas & ~kept).sum()),
         "accuracy_of_all_without_a_third_answer": float((probabilities.argmax(axis=1) == truth).mean()),
     }

@@ -39,8 +39,8 @@ from lesionlens.bundle.bundle_benchmark import load_call  # noqa: E402
 from lesionlens.bundle.engines import Limits, computes_in, load_engine  # noqa: E402
 from lesionlens.bundle.outputs import INPUT, PROBABILITIES  # noqa: E402
 from lesionlens.bundle.selftest import read_selftest  # noqa: E402
-from lesionlens.compression.contenders import TorchForm  # noqa: E402
 from lesionlens.compression.quantize import dynamic_int8  # noqa: E402
+from lesionlens.compression.runnable_variant import TorchClassifier  # noqa: E402
 from lesionlens.core.artifact import write_json  # noqa: E402
 from lesionlens.data.image import InputSpec, open_image, prepare  # noqa: E402
 from lesionlens.export.graph import GraphNetwork  # noqa: E402
@@ -93,14 +93,14 @@ def torch_contenders(bundle: Bundle) -> Iterator[tuple[str, Call]]:
     """PyTorch itself: fp32 and bf16, with maps and without, and the paper's dynamic int8."""
     network, info = load_network(bundle.path / "weights.safetensors")
     normalise = Normalise(info.spec.mean, info.spec.std)
-    yield BASELINE, torch_call(TorchForm(network, normalise).eval())
+    yield BASELINE, torch_call(TorchClassifier(network, normalise).eval())
     yield f"{BASELINE} with maps", torch_call(GraphNetwork(network, info.spec))
     half = copy.deepcopy(network).to(torch.bfloat16)
     graph = GraphNetwork(half, info.spec)
     graph.normalise = nn.Sequential(normalise, Half())
-    yield "pytorch bf16", torch_call(TorchForm(half, graph.normalise).eval())
+    yield "pytorch bf16", torch_call(TorchClassifier(half, graph.normalise).eval())
     yield "pytorch bf16 with maps", torch_call(graph)
-    yield PAPER, torch_call(TorchForm(dynamic_int8(network), normalise).eval())
+    yield PAPER, torch_call(TorchClassifier(dynamic_int8(network), normalise).eval())
 
 
 class Half(nn.Module):

@@ -24,7 +24,7 @@ def test_it_says_what_a_reader_must_know(facts):
 
 
 def test_a_leaking_split_shouts(facts):
-    facts["origin"]["leak_statement"] = "THE FIGURES ARE TOO HIGH BECAUSE THIS SPLIT LEAKS"
+    facts["origin"]["leak_statement"] = "THE METRICS ARE TOO HIGH BECAUSE THIS SPLIT LEAKS"
     assert card(facts).count("THIS SPLIT LEAKS") == 2
 
 

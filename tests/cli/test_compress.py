@@ -38,9 +38,9 @@ def test_a_run_folder_is_all_it_needs(folder, capsys):
 
 def test_a_variant_that_fails_is_told_by_the_exit_code_and_the_rest_is_made(folder, capsys, monkeypatch):
     from lesionlens.bundle.outputs import Tolerance
-    from lesionlens.compression import making
+    from lesionlens.compression import variants
 
-    monkeypatch.setattr(making, "INT8_TOLERANCE", Tolerance(1e-6, 1e-6, 1e-6))
+    monkeypatch.setattr(variants, "INT8_TOLERANCE", Tolerance(1e-6, 1e-6, 1e-6))
     options = ("--set", "compression.variants=int8,dynamic-int8", "--set", "compression.calibration_images=8", "--rounds", "0")
     code, out, err = run(capsys, "compress", folder / "train" / "best.safetensors", *options, "--json")
     assert code == 4

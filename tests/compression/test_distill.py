@@ -20,9 +20,9 @@ QUICK = CompressionRecipe(student="test_resnet", student_epochs=2)
 
 @pytest.fixture(scope="module")
 def taught(parent, tmp_path_factory):
-    """A folder of a student, and the epochs it was told of."""
+    """A folder of a student, and the epochs it was on_epoch of."""
     out, epochs = tmp_path_factory.mktemp("distilled"), []
-    distill(parent.checkpoint, parent.inputs, QUICK, out, told=epochs.append, world=CPU)
+    distill(parent.checkpoint, parent.inputs, QUICK, out, on_epoch=epochs.append, world=CPU)
     return out, epochs
 
 
@@ -41,7 +41,9 @@ def test_a_student_is_a_normal_checkpoint(parent, taught):
 
 def test_the_teacher_makes_a_difference(parent, taught, tmp_path):
     epochs = []
-    distill(parent.checkpoint, parent.inputs, replace(QUICK, distillation_weight=0.0), tmp_path, told=epochs.append, world=CPU)
+    distill(
+        parent.checkpoint, parent.inputs, replace(QUICK, distillation_weight=0.0), tmp_path, on_epoch=epochs.append, world=CPU
+    )
     assert epochs[0].training_loss != pytest.approx(taught[1][0].training_loss, rel=1e-3)
 
 

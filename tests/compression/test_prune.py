@@ -202,10 +202,10 @@ def test_a_pruned_checkpoint_is_a_normal_one(parent, tmp_path):
 
 @pytest.fixture(scope="module")
 def slimmed(parent, tmp_path_factory):
-    """A folder of a channel-pruned network, fine-tuned for two epochs, and what was told of it."""
+    """A folder of a channel-pruned network, fine-tuned for two epochs, and what was on_epoch of it."""
     out, epochs, fed = tmp_path_factory.mktemp("channel-pruned"), [], []
     path = channel_pruned(
-        parent.checkpoint, parent.inputs, QUICK, out, fed.append, told=epochs.append, world=World(torch.device("cpu"))
+        parent.checkpoint, parent.inputs, QUICK, out, fed.append, on_epoch=epochs.append, world=World(torch.device("cpu"))
     )
     assert path == out / "best.safetensors"
     assert sum(fed) == 2 * len(parent.inputs.plan)
@@ -235,9 +235,9 @@ def test_the_teacher_is_not_changed(parent, slimmed):
 
 def test_a_finished_run_is_not_done_again(parent, slimmed):
     out, _ = slimmed
-    before, told = hash_file(out / "last.safetensors"), []
-    channel_pruned(parent.checkpoint, parent.inputs, QUICK, out, told=told.append, world=World(torch.device("cpu")))
-    assert told == []
+    before, on_epoch = hash_file(out / "last.safetensors"), []
+    channel_pruned(parent.checkpoint, parent.inputs, QUICK, out, on_epoch=on_epoch.append, world=World(torch.device("cpu")))
+    assert on_epoch == []
     assert hash_file(out / "last.safetensors") == before
 
 
@@ -250,8 +250,10 @@ def test_a_run_that_was_stopped_goes_on(parent, slimmed, tmp_path):
 
     epochs = []
     with pytest.raises(Stopped):
-        channel_pruned(parent.checkpoint, parent.inputs, QUICK, tmp_path, told=stop, world=World(torch.device("cpu")))
-    path = channel_pruned(parent.checkpoint, parent.inputs, QUICK, tmp_path, told=epochs.append, world=World(torch.device("cpu")))
+        channel_pruned(parent.checkpoint, parent.inputs, QUICK, tmp_path, on_epoch=stop, world=World(torch.device("cpu")))
+    path = channel_pruned(
+        parent.checkpoint, parent.inputs, QUICK, tmp_path, on_epoch=epochs.append, world=World(torch.device("cpu"))
+    )
     assert [epoch.epoch for epoch in epochs] == [2]
     ours, theirs = load_network(path)[0].state_dict(), load_network(slimmed[0] / "best.safetensors")[0].state_dict()
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)

@@ -57,7 +57,7 @@ def test_head_default_and_notes(content):
     whole = text(content)
     assert "test split, 2003 images of 1494 lesions, protocol lesion" in whole
     assert "95 % interval, 2000 resamples" in whole
-    assert "The bundle runs int8 unless asked otherwise: it loses 0.20 points." in whole
+    assert "The bundle runs int8 by default: it loses 0.20 points." in whole
     assert whole.endswith("A note.")
 
 

@@ -35,7 +35,7 @@ def recipe_of(name: str) -> Recipe:
 
 
 @pytest.fixture(scope="session")
-def explained_run(synthetic_root, tmp_path_factory):
+def trained_run(synthetic_root, tmp_path_factory):
     """Index, split, store and checkpoints of two networks, with and without a closed form."""
     folder = tmp_path_factory.mktemp("explained")
     index = read_source(synthetic_root)
@@ -65,9 +65,10 @@ def explained_run(synthetic_root, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def explained_part(explained_run):
-    from lesionlens.explanation.explain import ExplainSettings, images_to_explain
+def explained_images(trained_run):
+    from lesionlens.explanation.explain import images_to_explain
+    from lesionlens.explanation.settings import ExplainSettings
 
-    part = images_to_explain(explained_run.dataset, ExplainSettings())
+    part = images_to_explain(trained_run.dataset, ExplainSettings())
     assert len(np.unique(part.labels)) > 2
     return part

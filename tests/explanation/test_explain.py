@@ -12,8 +12,9 @@ from lesionlens.core.artifact import hash_file
 from lesionlens.core.errors import CheckpointError, DataError, RecipeError
 from lesionlens.data.dataset import Dataset
 from lesionlens.data.index import Index
-from lesionlens.explanation.explain import ExplainSettings, explain, images_to_explain
+from lesionlens.explanation.explain import explain, images_to_explain
 from lesionlens.explanation.localisation import METRICS
+from lesionlens.explanation.settings import ExplainSettings
 
 QUICK = ExplainSettings(limit=14, random_networks=1, curve_images=2, curve_steps=2, images_per_pass=8, device="cpu")
 
@@ -23,18 +24,18 @@ def inputs(run, name="test_resnet"):
 
 
 @pytest.fixture(scope="module")
-def written(explained_run, tmp_path_factory):
+def written(trained_run, tmp_path_factory):
     out = tmp_path_factory.mktemp("explain")
-    return out, explain(*inputs(explained_run), out, QUICK)
+    return out, explain(*inputs(trained_run), out, QUICK)
 
 
-def test_report_is_what_was_written(written, explained_run):
+def test_report_is_what_was_written(written, trained_run):
     out, report = written
     assert json.loads((out / "faithfulness.json").read_text()) == report
     assert report["n_images"] == 14
-    assert report["n_left_out"] == len(explained_run.split.ids["test"]) - 14
+    assert report["n_left_out"] == len(trained_run.split.ids["test"]) - 14
     assert report["method"] == "grad-cam (closed form)"
-    assert report["made_from"]["checkpoint"] == hash_file(explained_run.checkpoints["test_resnet"])
+    assert report["made_from"]["checkpoint"] == hash_file(trained_run.checkpoints["test_resnet"])
     assert report["masks"]["used"] == 14
     assert report["curves"]["n"] == 2
     for name in METRICS:
@@ -56,16 +57,16 @@ def test_gallery_is_a_picture(written):
         assert picture.width > 1000
 
 
-def test_the_same_seed_gives_the_same_files(written, explained_run, tmp_path):
-    again = explain(*inputs(explained_run), tmp_path, QUICK)
+def test_the_same_seed_gives_the_same_files(written, trained_run, tmp_path):
+    again = explain(*inputs(trained_run), tmp_path, QUICK)
     assert again == written[1]
     assert hash_file(tmp_path / "gallery.png") == hash_file(written[0] / "gallery.png")
 
 
 @pytest.mark.parametrize("method", ["grad-cam", "occlusion"])
-def test_networks_without_closed_form_are_explained_by_captum(method, explained_run, tmp_path):
+def test_networks_without_closed_form_are_explained_by_captum(method, trained_run, tmp_path):
     settings = dataclasses.replace(QUICK, limit=3, method=method, random_networks=0)
-    report = explain(*inputs(explained_run, "mobilenetv3_small_050"), tmp_path, settings)
+    report = explain(*inputs(trained_run, "mobilenetv3_small_050"), tmp_path, settings)
     assert report["method"] == f"{method} (captum)"
     assert report["localisation"]["controls"]["random_weights"]["n"] == 0
     with np.load(tmp_path / "maps.npz") as maps:
@@ -77,9 +78,9 @@ def without_masks(index: Index) -> Index:
     return dataclasses.replace(index, records=tuple(dataclasses.replace(record, mask="") for record in index.records))
 
 
-def test_no_masks_is_an_error_that_names_the_way_out(explained_run, tmp_path):
-    bare = without_masks(explained_run.index)
-    given = (explained_run.checkpoints["test_resnet"], Dataset(bare, explained_run.split, explained_run.store))
+def test_no_masks_is_an_error_that_names_the_way_out(trained_run, tmp_path):
+    bare = without_masks(trained_run.index)
+    given = (trained_run.checkpoints["test_resnet"], Dataset(bare, trained_run.split, trained_run.store))
     with pytest.raises(DataError, match="--no-masks"):
         explain(*given, tmp_path, QUICK)
     assert not list(tmp_path.iterdir())
@@ -89,41 +90,39 @@ def test_no_masks_is_an_error_that_names_the_way_out(explained_run, tmp_path):
     assert (tmp_path / "gallery.png").is_file()
 
 
-def test_masks_that_are_all_broken(explained_run, tmp_path):
+def test_masks_that_are_all_broken(trained_run, tmp_path):
     (tmp_path / "broken.png").write_bytes(b"no picture")
-    records = tuple(dataclasses.replace(record, mask=str(tmp_path / "broken.png")) for record in explained_run.index.records)
-    index = dataclasses.replace(explained_run.index, records=records)
-    with pytest.raises(DataError, match="none of the lesion masks can be used, the first is unreadable"):
+    records = tuple(dataclasses.replace(record, mask=str(tmp_path / "broken.png")) for record in trained_run.index.records)
+    index = dataclasses.replace(trained_run.index, records=records)
+    with pytest.raises(DataError, match="no lesion mask is usable; the first is unreadable"):
         explain(
-            explained_run.checkpoints["test_resnet"],
-            Dataset(index, explained_run.split, explained_run.store),
+            trained_run.checkpoints["test_resnet"],
+            Dataset(index, trained_run.split, trained_run.store),
             tmp_path / "out",
             QUICK,
         )
     assert not (tmp_path / "out").exists()
 
 
-def test_some_missing_masks_are_counted(explained_run, tmp_path):
-    part = images_to_explain(explained_run.dataset, QUICK)
+def test_some_missing_masks_are_counted(trained_run, tmp_path):
+    part = images_to_explain(trained_run.dataset, QUICK)
     gone = {record.image_id for record in part.records[:4]}
     records = tuple(
         dataclasses.replace(record, mask="nowhere.png") if record.image_id in gone else record
-        for record in explained_run.index.records
+        for record in trained_run.index.records
     )
-    index = dataclasses.replace(explained_run.index, records=records)
-    given = (explained_run.checkpoints["test_resnet"], Dataset(index, explained_run.split, explained_run.store))
+    index = dataclasses.replace(trained_run.index, records=records)
+    given = (trained_run.checkpoints["test_resnet"], Dataset(index, trained_run.split, trained_run.store))
     report = explain(*given, tmp_path, dataclasses.replace(QUICK, random_networks=0, curve_images=0))
     assert report["masks"]["missing"] == 4
     assert report["localisation"]["metrics"]["n"] == report["masks"]["used"] == 10
     assert report["curves"] is None
 
 
-def test_another_split_is_refused(explained_run, tmp_path):
-    other = dataclasses.replace(explained_run.split, seed=explained_run.split.seed + 1)
+def test_another_split_is_refused(trained_run, tmp_path):
+    other = dataclasses.replace(trained_run.split, seed=trained_run.split.seed + 1)
     with pytest.raises(CheckpointError, match="another split"):
-        explain(
-            explained_run.checkpoints["test_resnet"], Dataset(explained_run.index, other, explained_run.store), tmp_path, QUICK
-        )
+        explain(trained_run.checkpoints["test_resnet"], Dataset(trained_run.index, other, trained_run.store), tmp_path, QUICK)
 
 
 @pytest.mark.parametrize(
@@ -135,15 +134,15 @@ def test_wrong_settings(wrong):
         ExplainSettings(**wrong)
 
 
-def test_limit_draws_by_seed(explained_run):
+def test_limit_draws_by_seed(trained_run):
     def ids(**changes):
         settings = dataclasses.replace(QUICK, **changes)
-        part = images_to_explain(explained_run.dataset, settings)
+        part = images_to_explain(trained_run.dataset, settings)
         return [record.image_id for record in part.records]
 
     assert ids() == ids()
     assert ids() != ids(seed=1)
-    assert ids(limit=0) == list(explained_run.split.ids["test"])
+    assert ids(limit=0) == list(trained_run.split.ids["test"])
     assert set(ids()) <= set(ids(limit=10_000))
 
 
@@ -153,9 +152,9 @@ def run_command(*arguments: str):
     return CliRunner().invoke(app, list(arguments), catch_exceptions=False)
 
 
-def test_command_prints_json_or_a_table(explained_run, tmp_path):
-    folder = explained_run.folder
-    options = [str(explained_run.checkpoints["test_resnet"]), "--limit", "6", "--random-networks", "1", "--curve-images", "1"]
+def test_command_prints_json_or_a_table(trained_run, tmp_path):
+    folder = trained_run.folder
+    options = [str(trained_run.checkpoints["test_resnet"]), "--limit", "6", "--random-networks", "1", "--curve-images", "1"]
     options += ["--curve-steps", "2", "--device", "cpu", "--out", str(tmp_path / "explain")]
     result = run_command(*options, "--json")
     assert result.exit_code == 0

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from lesionlens.core.labels import HAM10000
 from lesionlens.evaluation.intervals import lesion_weights
+from lesionlens.explanation.explanations import CONTROLS, CURVES, SOURCES, Explanations
 from lesionlens.explanation.faithfulness import Summary, mean_intervals
-from lesionlens.explanation.findings import CONTROLS, CURVES, SOURCES, Findings
 from lesionlens.explanation.localisation import METRICS
 
 N = 60
@@ -25,9 +25,9 @@ def labels():
 
 
 @pytest.fixture
-def findings(labels):
+def explanations(labels):
     random = np.random.default_rng(0)
-    found = Findings.blank(N, 7, (7, 2, 2), steps=2)
+    found = Explanations.blank(N, 7, (7, 2, 2), steps=2)
     found.logits[np.arange(N), labels] = 1.0
     found.logits[:10] = np.roll(found.logits[:10], 1, axis=1)  # ten are wrong
     found.classes[:] = np.arange(7)
@@ -86,9 +86,9 @@ def test_order_of_images_does_not_matter(order):
     assert first == pytest.approx(second)
 
 
-def test_summary_parts_the_images(findings, labels, lesion_ids):
-    found = Summary(findings, labels, lesion_ids, 200).localisation(HAM10000)
-    energy = findings.metrics["predicted_class"]["energy_inside"]
+def test_summary_parts_the_images(explanations, labels, lesion_ids):
+    found = Summary(explanations, labels, lesion_ids, 200).localisation(HAM10000)
+    energy = explanations.metrics["predicted_class"]["energy_inside"]
     assert found["metrics"]["n"] == N
     assert found["metrics"]["energy_inside"]["value"] == pytest.approx(energy.mean())
     assert found["wrong"]["energy_inside"]["value"] == pytest.approx(energy[:10].mean())
@@ -104,16 +104,16 @@ def test_summary_parts_the_images(findings, labels, lesion_ids):
     json.dumps(found, allow_nan=False)
 
 
-def test_differences_to_controls_are_paired(findings, labels, lesion_ids):
-    above = Summary(findings, labels, lesion_ids, 200).above("random_weights")
+def test_differences_to_controls_are_paired(explanations, labels, lesion_ids):
+    above = Summary(explanations, labels, lesion_ids, 200).improvement_over("random_weights")
     assert above["best_iou"]["value"] == pytest.approx(0.4, abs=0.02)
     assert 0.37 < above["best_iou"]["low"] < above["best_iou"]["high"] < 0.43
-    chance = Summary(findings, labels, lesion_ids, 200).above("chance")
+    chance = Summary(explanations, labels, lesion_ids, 200).improvement_over("chance")
     assert chance["pointing_game"]["value"] == pytest.approx(0.35, abs=0.02)
 
 
-def test_curves_by_hand(findings, labels, lesion_ids):
-    found = Summary(findings, labels, lesion_ids, 200).curves()
+def test_curves_by_hand(explanations, labels, lesion_ids):
+    found = Summary(explanations, labels, lesion_ids, 200).curves()
     assert (found["n"], found["steps"]) == (8, 2)
     assert found["deletion"]["area"]["value"] == pytest.approx(0.3)
     assert found["deletion"]["random_order_area"]["value"] == pytest.approx(0.4)
@@ -123,8 +123,8 @@ def test_curves_by_hand(findings, labels, lesion_ids):
     assert set(found) == {"n", "steps", *CURVES}
 
 
-def test_empty_maps_are_counted(findings):
-    assert findings.empty_maps() == 1
-    assert findings.map_of(3, 2).tolist() == [[0, 0], [0, 0]]
-    findings.classes[4] = [0, 1, 2, 3, 4, 5, 5]
-    assert findings.map_of(4, 6) is None
+def test_empty_maps_are_counted(explanations):
+    assert explanations.empty_maps() == 1
+    assert explanations.map_of(3, 2).tolist() == [[0, 0], [0, 0]]
+    explanations.classes[4] = [0, 1, 2, 3, 4, 5, 5]
+    assert explanations.map_of(4, 6) is None

@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lesionlens.explanation.attribution import build_explainer
-from lesionlens.explanation.findings import Extent, Subject
-from lesionlens.explanation.gallery import OUTLINE, Scene, choose_cases, gallery, outlined
-from lesionlens.explanation.walk import walk
+from lesionlens.explanation.explain_images import explain_images
+from lesionlens.explanation.explanations import ExplainedModel
+from lesionlens.explanation.gallery import OUTLINE, GalleryData, choose_cases, gallery, outlined
+from lesionlens.explanation.settings import ExplainSettings
 
 
 @given(st.lists(st.integers(0, 6), min_size=1, max_size=40), st.integers(0, 6), st.integers(0, 9))
@@ -28,11 +29,11 @@ def test_another_seed_draws_other_cases():
 
 
 @pytest.fixture(scope="module", params=["test_resnet", "mobilenetv3_small_050"])
-def scene(request, explained_run, explained_part):
-    network = explained_run.networks[request.param]
-    subject = Subject(network, build_explainer(network, explained_run.spec.size), explained_run.spec)
-    findings = walk(subject, explained_part, Extent(curve_images=0))
-    return Scene(findings, explained_part, explained_run.spec, explained_run.index.labels)
+def scene(request, trained_run, explained_images):
+    network = trained_run.networks[request.param]
+    model = ExplainedModel(network, build_explainer(network, trained_run.spec.size), trained_run.spec)
+    explanations = explain_images(model, explained_images, ExplainSettings(curve_images=0))
+    return GalleryData(explanations, explained_images, trained_run.spec, trained_run.index.labels)
 
 
 def test_gallery_is_the_same_each_time_and_holds_both_sides(scene):
@@ -45,8 +46,8 @@ def test_gallery_is_the_same_each_time_and_holds_both_sides(scene):
 
 
 def test_a_side_without_cases_says_so(scene):
-    truth = 10 * np.eye(7, dtype=np.float32)[scene.split.labels]
-    sure = dataclasses.replace(scene, findings=dataclasses.replace(scene.findings, logits=truth))
+    truth = 10 * np.eye(7, dtype=np.float32)[scene.images.labels]
+    sure = dataclasses.replace(scene, explanations=dataclasses.replace(scene.explanations, logits=truth))
     picture = gallery(sure, per_side=2)
     pixels = np.asarray(picture)[60:-30, picture.width // 2 + 20 :]
     assert (pixels == 255).all()

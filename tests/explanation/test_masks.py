@@ -103,7 +103,7 @@ def test_images_without_a_mask_are_counted(tmp_path):
 
 def test_no_mask_at_all_is_an_error_before_anything_runs(tmp_path):
     index = index_of(tmp_path, None)
-    with pytest.raises(DataError, match=r"none of 2 images .*1 are named.*--no-masks"):
+    with pytest.raises(DataError, match=r"none of 2 images .*1 are in the index.*--no-masks"):
         check_any_mask(index, index.records)
     check_any_mask(index_of(tmp_path, box(90, 60, (10, 10, 50, 50))), index.records)
 

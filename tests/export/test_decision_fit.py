@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from lesionlens.bundle.decision import Decision
 from lesionlens.core.errors import RecipeError
 from lesionlens.core.labels import HAM10000, Diagnosis, LabelSet
-from lesionlens.export.decision_fit import allowed_misses, fewest, fit_decision, metrics_of
+from lesionlens.export.decision_fit import allowed_misses, decision_metrics, fit_decision, minimum_lesions
 
 MEL, NV = HAM10000.index("mel"), HAM10000.index("nv")
 TWO = LabelSet("two", (Diagnosis("benign", "Benign", False), Diagnosis("cancer", "Cancer", True)))
@@ -29,7 +29,7 @@ def lesions(count: int) -> np.ndarray:
 )
 def test_allowed_misses_by_hand(count, sensitivity, misses):
     assert allowed_misses(count, sensitivity) == misses
-    assert (allowed_misses(count, sensitivity) >= 0) == (count >= fewest(sensitivity))
+    assert (allowed_misses(count, sensitivity) >= 0) == (count >= minimum_lesions(sensitivity))
 
 
 def test_the_order_statistic_by_hand():
@@ -128,7 +128,7 @@ def test_float32_of_the_runtime_stays_on_the_same_side():
 
 
 def test_metrics_of_images_with_nothing_answered():
-    found = metrics_of(Decision(("mel",), 0.95, 0.0), of_melanoma(np.full(4, 0.1)), np.full(4, NV), lesions(4), HAM10000)
+    found = decision_metrics(Decision(("mel",), 0.95, 0.0), of_melanoma(np.full(4, 0.1)), np.full(4, NV), lesions(4), HAM10000)
     assert found["not_sure"]["value"] == 1
     assert found["accuracy_answered"] == {"value": None, "low": None, "high": None}
     assert found["sensitivity"]["value"] is None

@@ -23,7 +23,7 @@ from lesionlens.evaluation.predictions import read_predictions
 from lesionlens.evaluation.temperature import fit_temperature
 from lesionlens.export import export as export_module
 from lesionlens.export.decision_fit import fit_decision
-from lesionlens.export.export import ExportSettings, comparison_images, export, images_to_look_at
+from lesionlens.export.export import ExportSettings, comparison_images, export, images_to_process
 from lesionlens.training.checkpoint import load_network
 
 
@@ -179,7 +179,7 @@ def test_no_gate_on_request(small_bundle, small_run, dataset, tmp_path, monkeypa
     assert made.facts["gate"] is None
     assert not (made.path / "gate.npz").exists()
     assert "is not checked" in (made.path / "card.md").read_text()
-    assert sum(told) == images_to_look_at(dataset.split, settings) == len(dataset.split.ids["validation"])
+    assert sum(told) == images_to_process(dataset.split, settings) == len(dataset.split.ids["validation"])
 
 
 def test_progress_adds_up(small_bundle, small_run, dataset, tmp_path, monkeypatch):
@@ -187,7 +187,7 @@ def test_progress_adds_up(small_bundle, small_run, dataset, tmp_path, monkeypatc
     told: list[int] = []
     settings = ExportSettings(gate_images=30, compared_images=1, selftest_images=1, rejection_rate=0.1)
     made = export(small_run / "train" / "best.safetensors", dataset, tmp_path / "out", None, settings, told.append)
-    assert sum(told) == images_to_look_at(dataset.split, settings)
+    assert sum(told) == images_to_process(dataset.split, settings)
     assert made.facts["gate"]["fitted"]["n_images"] == 30
     assert made.facts["gate"]["rejection_rate"] == 0.1
 
@@ -231,7 +231,7 @@ def test_folders_of_the_user_do_not_travel(small_run, dataset):
     network, info = load_network(small_run / "train" / "best.safetensors")
     model = dataclasses.replace(info.recipe.model, weights="/home/secret/w.safetensors")
     info = dataclasses.replace(info, recipe=dataclasses.replace(info.recipe, model=model))
-    trained = export_module._Trained(small_run, "hash", network, info)
+    trained = export_module._TrainedNetwork(small_run, "hash", network, info)
     facts = export_module._facts(trained, dataset, "")
     assert "secret" not in json.dumps(facts)
     assert facts["origin"]["recipe"]["model"]["weights"] == "w.safetensors"

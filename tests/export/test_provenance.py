@@ -4,7 +4,7 @@ from lesionlens.export.provenance import leak_statement, licences
 
 
 def test_a_leak_is_said_first():
-    assert leak_statement("paper", True, 0.386).startswith("THE FIGURES ARE TOO HIGH BECAUSE THIS SPLIT LEAKS")
+    assert leak_statement("paper", True, 0.386).startswith("THE METRICS ARE TOO HIGH BECAUSE THIS SPLIT LEAKS")
     assert "38.6%" in leak_statement("paper", True, 0.386)
     assert leak_statement("lesion", False, 0.0) == (
         "Protocol 'lesion' (images of one lesion never split): the share of test images whose lesion is also in training is 0.0%."

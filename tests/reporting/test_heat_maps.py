@@ -8,7 +8,8 @@ import pytest
 from lesionlens.core.artifact import write_json
 from lesionlens.core.run import Run
 from lesionlens.data.dataset import Dataset
-from lesionlens.explanation.explain import ExplainSettings, explain
+from lesionlens.explanation.explain import explain
+from lesionlens.explanation.settings import ExplainSettings
 from lesionlens.reporting.heat_maps import LOCATION, heat_maps
 from lesionlens.reporting.report import build_report
 from lesionlens.reporting.run_folder import read_run

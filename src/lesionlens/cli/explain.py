@@ -53,7 +53,7 @@ def explain(
 ) -> None:
     """Draw heat maps of one split, and measure how faithful they are: masks, deletion, insertion, controls."""
     from lesionlens.core.run import Run
-    from lesionlens.explanation.explain import ExplainSettings
+    from lesionlens.explanation.settings import ExplainSettings
     from lesionlens.pipeline.model_stages import explain as explain_checkpoint
 
     settings = ExplainSettings(

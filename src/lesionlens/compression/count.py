@@ -1,4 +1,4 @@
-"""How large a network is: parameters, zeros, products, and what the paper counted."""
+"""Count the parameters, zeros and products of a network, and repeat the paper's own count."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ MEBIBYTE = 1 << 20
 
 @dataclass(frozen=True)
 class Counts:
-    """Size of a network, whatever the format of its numbers.
+    """Size of a network, regardless of its number format.
 
     Attributes:
-        parameters: all trained numbers.
+        parameters: all parameters.
         nonzero: those that are not zero.
         macs: multiply-accumulate operations for one image; zeros are multiplied like any number.
     """
@@ -29,7 +29,7 @@ class Counts:
     macs: int
 
     def to_json(self) -> dict[str, int]:
-        """A JSON-ready form."""
+        """The counts by their names in JSON."""
         return {"parameters": self.parameters, "nonzero_parameters": self.nonzero, "macs": self.macs}
 
 
@@ -37,7 +37,7 @@ def count(network: nn.Module, size: int) -> Counts:
     """Count a network in float.
 
     Args:
-        network: stays as it is.
+        network: not changed.
         size: side of its images, pixels.
     """
     tensors = list(network.parameters())
@@ -46,7 +46,7 @@ def count(network: nn.Module, size: int) -> Counts:
 
 
 def macs(network: nn.Module, size: int) -> int:
-    """Products of one image (1, 3, size, size) in convolutions and matrix products, biases and norms aside."""
+    """Multiply-accumulate operations for one image (1, 3, size, size), in convolutions and matrix products only."""
     probe = copy.deepcopy(network).eval()
     device = next(probe.parameters()).device
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
@@ -55,7 +55,7 @@ def macs(network: nn.Module, size: int) -> int:
 
 
 def paper_count(network: nn.Module, dynamic: nn.Module) -> dict[str, Any]:
-    """The paper's count of "parameters" and "size" (its table 11), and what it left out.
+    """The paper's count of "parameters" and "size" (its table 11), and the parameters it omits.
 
     Args:
         network: in float.
@@ -63,14 +63,14 @@ def paper_count(network: nn.Module, dynamic: nn.Module) -> dict[str, Any]:
 
     Returns:
         `fp32` and `dynamic_int8` with `parameters` and `size_mib` (four bytes each); `linear`: the
-        parameters inside linear layers, which are still there, packed, where `parameters()` does not look.
+        parameters inside linear layers, which still exist, packed, but are not listed by `parameters()`.
     """
     linear = sum(
         tensor.numel() for module in network.modules() if isinstance(module, nn.Linear) for tensor in module.parameters()
     )
-    return {"fp32": _seen(network), "dynamic_int8": _seen(dynamic), "linear": linear}
+    return {"fp32": _paper_size(network), "dynamic_int8": _paper_size(dynamic), "linear": linear}
 
 
-def _seen(network: nn.Module) -> dict[str, Any]:
+def _paper_size(network: nn.Module) -> dict[str, Any]:
     parameters = sum(tensor.numel() for tensor in network.parameters())
     return {"parameters": parameters, "size_mib": FLOAT_BYTES * parameters / MEBIBYTE}

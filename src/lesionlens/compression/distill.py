@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from lesionlens.compression.finetune import Told, check_elsewhere, continue_training, rescheduled
+from lesionlens.compression.finetune import EpochCallback, check_elsewhere, continue_training, rescheduled
 from lesionlens.core.artifact import hash_file
 from lesionlens.core.recipe import CompressionRecipe, ModelRecipe, Recipe
 from lesionlens.evaluation.evaluate import check_belongs
@@ -17,9 +17,9 @@ from lesionlens.training.run import Descent, TrainingData
 
 
 def student_recipe(teacher: Recipe, recipe: CompressionRecipe) -> Recipe:
-    """How the student is trained: as the teacher was, but for network, epochs, peak rate and name.
+    """The student's recipe: that of the teacher with another network, number of epochs, peak rate and name.
 
-    Its input is the teacher's, so that both see the same pixels; drop rates are 0.
+    The input is the teacher's, so that both see the same pixels; drop rates are 0.
     """
     return replace(
         teacher,
@@ -37,35 +37,35 @@ def distill(
     out: Path,
     progress: Progress | None = None,
     *,
-    told: Told | None = None,
+    on_epoch: EpochCallback | None = None,
     world: World | None = None,
 ) -> Path:
-    """Train a smaller network to say what a trained one says, and what the labels say.
+    """Train a smaller network on the labels and on the predictions of a trained network.
 
-    The loss is (1 - w) times the recipe's own and w times T^2 KL(teacher || student), see
+    The loss is (1 - w) times the recipe's own plus w times T^2 KL(teacher || student), see
     `training.distill`. Teacher and student see the same augmented and mixed pixels. The best epoch
-    on the validation split is kept; stopped anywhere, the same call goes on after the last whole epoch.
+    on the validation split is kept; after an interruption, the same call resumes after the last whole epoch.
 
     Args:
         teacher_checkpoint: best.safetensors of a run.
-        inputs: what the teacher was trained on.
+        inputs: the teacher's training data.
         recipe: student, student_weights, student_epochs, student_learning_rate,
             distillation_temperature and distillation_weight (0: labels alone) are used.
         out: folder for best.safetensors, last.safetensors and history.jsonl.
-        progress: told how many images each batch fed: epochs x len(inputs.plan) in all.
-        told: given each finished epoch.
-        world: the device; the best one by default.
+        progress: called with the number of images of each batch, epochs x len(inputs.plan) in all.
+        on_epoch: called with each finished epoch.
+        world: the device; the best available one by default.
 
     Returns:
         The student's best.safetensors.
 
     Raises:
-        CheckpointError: if the teacher is of another split, other pixels or other diagnoses, or
+        CheckpointError: if the teacher belongs to another split, other pixels or other diagnoses, or
             `out` holds another run.
         ModelError: if timm does not know the student.
-        WeightsError: if its weights cannot be had.
+        WeightsError: if its weights are not available.
         RecipeError: if `out` is the teacher's own folder.
-        TrainingError: if the loss stops being a number.
+        TrainingError: if the loss becomes NaN or infinite.
     """
     check_elsewhere(teacher_checkpoint, out)
     network, info = load_network(teacher_checkpoint)
@@ -75,4 +75,4 @@ def distill(
     settings = {"distillation_temperature": recipe.distillation_temperature, "distillation_weight": weight}
     derived = {"by": "distilled", "parent": hash_file(teacher_checkpoint), **settings}
     teacher = Teacher(network, recipe.distillation_temperature, weight) if weight > 0 else None
-    return continue_training(inputs, resolved, out, Descent(derived, info.spec, teacher=teacher), progress, told, world)
+    return continue_training(inputs, resolved, out, Descent(derived, info.spec, teacher=teacher), progress, on_epoch, world)

@@ -1,4 +1,4 @@
-"""Training that goes on from a checkpoint: its own recipe, with other epochs and another peak rate."""
+"""Fine-tuning from a checkpoint: its own recipe, with another number of epochs and another peak rate."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from lesionlens.training.history import Epoch
 from lesionlens.training.loop import Progress
 from lesionlens.training.run import BEST_FILE, Descent, TrainingData, train_run
 
-Told = Callable[[Epoch], None]
+EpochCallback = Callable[[Epoch], None]
 
 
 def rescheduled(training: TrainingRecipe, epochs: int, learning_rate: float) -> TrainingRecipe:
-    """The same training with other epochs and another peak rate; warm-up and first and last rate keep their shares.
+    """The same training with another number of epochs and another peak rate; warm-up and first and last rate scale with them.
 
-    Early stopping is off: the schedule is short and ends where it should.
+    Early stopping is off, because the schedule is short and must reach its end.
 
     Args:
-        training: how the checkpoint was trained.
+        training: the section of the checkpoint's recipe.
         epochs: at least 1.
         learning_rate: the new peak.
     """
@@ -40,13 +40,13 @@ def rescheduled(training: TrainingRecipe, epochs: int, learning_rate: float) -> 
 
 
 def check_elsewhere(checkpoint: Path, out: Path) -> None:
-    """Refuse to write over the checkpoint that is being compressed.
+    """Refuse to overwrite the checkpoint that is being compressed.
 
     Raises:
         RecipeError: if `out` is its folder.
     """
     if (out / BEST_FILE).resolve() == checkpoint.resolve():
-        raise RecipeError(f"{out} holds the checkpoint that is to be compressed, which would be lost; choose another --out")
+        raise RecipeError(f"{out} holds the checkpoint that is to be compressed and would overwrite it; choose another --out")
 
 
 def continue_training(
@@ -55,10 +55,10 @@ def continue_training(
     out: Path,
     descent: Descent,
     progress: Progress | None,
-    told: Told | None,
+    on_epoch: EpochCallback | None,
     world: World | None,
 ) -> Path:
-    """Train what `descent` says, or go on where an earlier call stopped; the best epoch on validation is kept.
+    """Train from the checkpoint or teacher in `descent`, or resume an earlier call; the best epoch on validation is kept.
 
     Returns:
         The best.safetensors in `out`.
@@ -68,6 +68,6 @@ def continue_training(
     """
     world = world or World(choose_device())
     for epoch in train_run(inputs, recipe, out, validator(inputs), world=world, progress=progress, descent=descent):
-        if told is not None:
-            told(epoch)
+        if on_epoch is not None:
+            on_epoch(epoch)
     return out / BEST_FILE

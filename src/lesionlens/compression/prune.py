@@ -1,4 +1,4 @@
-"""Pruning: weights set to zero (the paper), or channels truly removed, which makes a network smaller and faster."""
+"""Pruning: set weights to zero (the paper), or remove whole channels, which makes a network smaller and faster."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lesionlens.compression.finetune import Told, check_elsewhere, continue_training, rescheduled
+from lesionlens.compression.finetune import EpochCallback, check_elsewhere, continue_training, rescheduled
 from lesionlens.core.artifact import hash_file
 from lesionlens.core.errors import ModelError, RecipeError
 from lesionlens.core.recipe import CompressionRecipe
@@ -24,13 +24,13 @@ from lesionlens.training.loop import Progress
 from lesionlens.training.run import BEST_FILE, Descent, TrainingData
 
 MULTIPLE_OF = 8  # int8 kernels take channels in eights and sixteens
-SAME = 1e-4  # of the largest logit: a network and its copy, read back, differ by rounding alone
+RELATIVE_TOLERANCE = 1e-4  # of the largest logit: a network and its copy, read back, differ by rounding alone
 
 
 def prune_unstructured(network: nn.Module, sparsity: float) -> nn.Module:
     """A copy whose smallest weights are zero, over all convolutions and linear layers together.
 
-    The magnitude criterion of Han 2015 with one threshold for the network, as torch's
+    The magnitude criterion of Han 2015 with one threshold for the network, like torch's
     `prune.global_unstructured(..., L1Unstructured)`. Biases and norms stay. Dense kernels multiply
     zeros like any other number: neither time nor size falls.
 
@@ -45,10 +45,10 @@ def prune_unstructured(network: nn.Module, sparsity: float) -> nn.Module:
     pruned = copy.deepcopy(network)
     weights = [module.weight.data for module in pruned.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
     sizes = torch.cat([weight.abs().flatten() for weight in weights])
-    kept = torch.ones_like(sizes)
-    kept[torch.topk(sizes, round(sparsity * len(sizes)), largest=False).indices] = 0
-    for weight, mask in zip(weights, torch.split(kept, [weight.numel() for weight in weights]), strict=True):
-        weight.mul_(mask.view(weight.shape))
+    mask = torch.ones_like(sizes)
+    mask[torch.topk(sizes, round(sparsity * len(sizes)), largest=False).indices] = 0
+    for weight, part in zip(weights, torch.split(mask, [weight.numel() for weight in weights]), strict=True):
+        weight.mul_(part.view(weight.shape))
     return pruned
 
 
@@ -58,10 +58,10 @@ def pruned(checkpoint: Path, out: Path, recipe: CompressionRecipe) -> Path:
     Args:
         checkpoint: best.safetensors of a run.
         out: folder for the new best.safetensors.
-        recipe: sparsity is used.
+        recipe: `sparsity` is used.
 
     Returns:
-        The new file. It states no validation metrics: nobody has measured it yet.
+        The new file. It contains no validation metrics, because none are measured.
 
     Raises:
         CheckpointError: if `checkpoint` is damaged.
@@ -70,7 +70,7 @@ def pruned(checkpoint: Path, out: Path, recipe: CompressionRecipe) -> Path:
     check_elsewhere(checkpoint, out)
     network, info = load_network(checkpoint)
     settings = {"sparsity": recipe.sparsity}
-    info = _renamed(info, "pruned", checkpoint, settings, recipe)
+    info = _derived_info(info, "pruned", checkpoint, settings, recipe)
     save_network(prune_unstructured(network, recipe.sparsity), replace(info, metrics={}), out / BEST_FILE)
     return out / BEST_FILE
 
@@ -134,7 +134,7 @@ def _torch_pruning() -> Any:
 
 
 def _remove_channels(graph: Any, rank: Any, classifier: nn.Module, share: float, multiple_of: int) -> None:
-    """Rank all groups by the whole network's weights, then cut its layers in place."""
+    """Rank all groups before any channel is removed, then prune the layers in place."""
     cuts = []
     for group in graph.get_all_groups(ignored_layers=[classifier]):
         if any(_is_grouped(dependency.target.module) for dependency, _ in group):
@@ -154,22 +154,22 @@ def _is_grouped(module: nn.Module) -> bool:
 
 
 def _lowest(ranks: Tensor, share: float, multiple_of: int) -> list[int]:
-    """The channels to remove, by rising rank; what stays is the nearest multiple, at least one of them."""
-    wanted = len(ranks) * (1 - share)
-    kept = min(len(ranks), max(multiple_of, multiple_of * math.floor(wanted / multiple_of + 0.5)))
-    return sorted(torch.argsort(ranks)[: len(ranks) - kept].tolist())
+    """Channels to remove, those of lowest rank; the rest is rounded to a multiple of `multiple_of`, at least one of it."""
+    multiples = max(1, math.floor(len(ranks) * (1 - share) / multiple_of + 0.5))
+    n_removed = max(0, len(ranks) - multiple_of * multiples)
+    return sorted(torch.argsort(ranks)[:n_removed].tolist())
 
 
 @torch.no_grad()
 def _check_rereadable(network: nn.Module, cut: nn.Module, size: int) -> None:
-    """Refuse a cut that its tensors alone do not describe."""
+    """Refuse a pruned network that cannot be rebuilt from its tensors alone."""
     again = copy.deepcopy(network).eval()
     reshape_to(again, cut.state_dict(), size)
     again.load_state_dict(cut.state_dict())
     images = torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(0))
-    found, wanted = again(images), cut(images)
-    if found.shape != wanted.shape or (found - wanted).abs().max() > SAME * wanted.abs().max():
-        raise ModelError("its tensors do not say all of its shape")
+    logits, expected = again(images), cut(images)
+    if logits.shape != expected.shape or (logits - expected).abs().max() > RELATIVE_TOLERANCE * expected.abs().max():
+        raise ModelError("its tensors do not determine its shape")
 
 
 def channel_pruned(
@@ -179,40 +179,42 @@ def channel_pruned(
     out: Path,
     progress: Progress | None = None,
     *,
-    told: Told | None = None,
+    on_epoch: EpochCallback | None = None,
     world: World | None = None,
 ) -> Path:
-    """Remove channels of a trained network, and fine-tune what is left with the whole one as its teacher.
+    """Remove channels of a trained network, and fine-tune the rest with the original network as its teacher.
 
     Augmentation, loss and optimiser are those of the checkpoint's own recipe; epochs and peak rate
-    are `recipe`'s. The best epoch on the validation split is kept. Stopped anywhere, the same call
-    goes on after the last whole epoch.
+    are `recipe`'s. The best epoch on the validation split is kept. After an interruption, the
+    same call resumes after the last whole epoch.
 
     Args:
         checkpoint: best.safetensors of a run.
-        inputs: what it was trained on.
-        recipe: channels_removed, fine_tune_epochs (0 keeps the cut network as it is),
+        inputs: its training data.
+        recipe: channels_removed, fine_tune_epochs (0 skips fine-tuning),
             fine_tune_learning_rate, distillation_temperature and distillation_weight are used.
         out: folder for best.safetensors, last.safetensors and history.jsonl.
-        progress: told how many images each batch fed: epochs x len(inputs.plan) in all.
-        told: given each finished epoch.
-        world: the device; the best one by default.
+        progress: called with the number of images of each batch, epochs x len(inputs.plan) in all.
+        on_epoch: called with each finished epoch.
+        world: the device; the best available one by default.
 
     Returns:
         The new best.safetensors; `load_network` reads it like any other.
 
     Raises:
-        CheckpointError: if the checkpoint is of another split, other pixels or other diagnoses, or
+        CheckpointError: if the checkpoint belongs to another split, other pixels or other diagnoses, or
             `out` holds another run.
         ModelError: if torch-pruning is not installed, or the network cannot lose channels.
         RecipeError: if `out` is the checkpoint's own folder.
-        TrainingError: if the loss stops being a number.
+        TrainingError: if the loss becomes NaN or infinite.
     """
     check_elsewhere(checkpoint, out)
     network, info = load_network(checkpoint)
     check_belongs(checkpoint, info, inputs)
     cut = prune_structured(network, info.spec.size, recipe.channels_removed)
-    info = replace(_renamed(info, "channel-pruned", checkpoint, _slim_settings(recipe), recipe), channel_pruned=True)
+    names = ("channels_removed", "distillation_temperature", "distillation_weight")
+    settings = {name: getattr(recipe, name) for name in names}
+    info = replace(_derived_info(info, "channel-pruned", checkpoint, settings, recipe), channel_pruned=True)
     if recipe.fine_tune_epochs == 0:
         save_network(cut, replace(info, metrics={}), out / BEST_FILE)
         return out / BEST_FILE
@@ -220,18 +222,13 @@ def channel_pruned(
     weight = recipe.distillation_weight
     teacher = Teacher(network, recipe.distillation_temperature, weight) if weight > 0 else None
     descent = Descent(info.derived, info.spec, cut, channel_pruned=True, teacher=teacher)
-    return continue_training(inputs, replace(info.recipe, training=training), out, descent, progress, told, world)
+    return continue_training(inputs, replace(info.recipe, training=training), out, descent, progress, on_epoch, world)
 
 
-def _slim_settings(recipe: CompressionRecipe) -> dict[str, Any]:
-    names = ("channels_removed", "distillation_temperature", "distillation_weight")
-    return {name: getattr(recipe, name) for name in names}
-
-
-def _renamed(
-    info: CheckpointInfo, by: str, checkpoint: Path, settings: dict[str, Any], recipe: CompressionRecipe
+def _derived_info(
+    info: CheckpointInfo, by: str, checkpoint: Path, settings: dict[str, Any], compression: CompressionRecipe
 ) -> CheckpointInfo:
-    """What a checkpoint made from another says of itself."""
+    """The metadata of a checkpoint derived from another."""
     derived = {"by": by, "parent": hash_file(checkpoint), **settings}
-    renamed = replace(info.recipe, name=f"{info.recipe.name} {by}", compression=recipe)
-    return replace(info, recipe=renamed, derived=derived)
+    recipe = replace(info.recipe, name=f"{info.recipe.name} {by}", compression=compression)
+    return replace(info, recipe=recipe, derived=derived)

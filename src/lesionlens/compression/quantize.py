@@ -1,4 +1,4 @@
-"""Smaller numbers: static int8 of the exported graph, and the dynamic int8 of the paper."""
+"""Quantisation: static int8 of the exported graph, and the dynamic int8 of the paper."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ FLOAT_CONVOLUTIONS = 5  # stem and first blocks: few weights, the widest ranges;
 
 @dataclass(frozen=True, eq=False)
 class AccuracyGoal:
-    """What int8 may lose, for NNCF's accuracy-aware mode.
+    """The largest accepted loss of accuracy, for NNCF's accuracy-aware mode.
 
     Attributes:
         images: of the validation split, prepared, each uint8 (1, S, S, 3).
         labels: their true class indices, (N,).
-        drop: how far balanced accuracy may fall, above 0.
+        drop: largest drop of balanced accuracy, above 0.
     """
 
     images: Sequence[np.ndarray]
@@ -43,10 +43,10 @@ class AccuracyGoal:
 
 
 def check_installed() -> None:
-    """Find out that NNCF or ONNX is missing before anything is made.
+    """Check that NNCF and ONNX are installed.
 
     Raises:
-        ModelError: with the remedy.
+        ModelError: if one of them is missing.
     """
     for name in ("onnx", "nncf"):
         if importlib.util.find_spec(name) is None:
@@ -54,22 +54,22 @@ def check_installed() -> None:
 
 
 def static_int8(graph: Path, calibration_images: np.ndarray, out: Path, accuracy: AccuracyGoal | None = None) -> None:
-    """Quantise an exported graph to int8 after training: one ONNX file (QDQ) that every runtime reads.
+    """Quantise an exported graph to int8 after training, as one ONNX file (QDQ) that every runtime reads.
 
-    Everything from the pooled features on stays in float: it is a thousandth of the work, and the
-    heat maps, which come out of it, do not survive its rounding. So do the first convolutions,
-    whose rounding every later layer inherits. See docs/compression.md for what else was tried.
+    Everything after the pooled features stays in float: it is a thousandth of the work, and the
+    heat maps, which are computed from it, do not survive its rounding. The first convolutions stay in
+    float as well, because every later layer inherits their rounding. See docs/compression.md for what else was tried.
 
     Args:
         graph: a bundle's fp32 graph.
-        calibration_images: training images, prepared, uint8 (N, S, S, 3): the ranges of activations come from them.
+        calibration_images: training images, prepared, uint8 (N, S, S, 3), that give the ranges of activations.
         out: file to write.
-        accuracy: turns the accuracy-aware mode on: layers go back to float until the goal is met.
+        accuracy: enables the accuracy-aware mode, which returns layers to float until the goal is met.
 
     Raises:
         ModelError: if NNCF is missing, or cannot quantise the graph.
         RecipeError: if there are no images.
-        StorageError: if the disk is full or may not be written.
+        StorageError: if the disk is full or not writable.
     """
     check_installed()
     if not len(calibration_images):
@@ -79,14 +79,14 @@ def static_int8(graph: Path, calibration_images: np.ndarray, out: Path, accuracy
 
     model = onnx.load(graph)
     with _quiet_nncf():
-        made = _quantised(model, _batches(calibration_images), len(calibration_images), accuracy)
-    _strip(made)
+        quantised = _quantise(model, [image[None] for image in calibration_images], accuracy)
+    _strip(quantised)
     with atomic_file(out) as temporary:
-        onnx.save(made, str(temporary))
+        onnx.save(quantised, str(temporary))
 
 
 def zero_weights(graph: Path) -> int:
-    """How many of the int8 weights of a graph that `static_int8` made are zero."""
+    """Number of zeros among the int8 weights of a graph written by `static_int8`."""
     import onnx
 
     stored = onnx.load(graph).graph.initializer
@@ -101,33 +101,33 @@ def first_convolutions(model: Any, number: int = FLOAT_CONVOLUTIONS) -> list[str
 
 def head_nodes(model: Any) -> list[str]:
     """Names of the nodes of an ONNX model that its pooled features do not depend on."""
-    maker = {name: node for node in model.graph.node for name in node.output}
+    producers = {name: node for node in model.graph.node for name in node.output}
     backbone: set[str] = set()
-    left = [FEATURES]
-    while left:
-        node = maker.get(left.pop())
+    pending = [FEATURES]
+    while pending:
+        node = producers.get(pending.pop())
         if node is not None and node.name not in backbone:
             backbone.add(node.name)
-            left.extend(node.input)
+            pending.extend(node.input)
     return [node.name for node in model.graph.node if node.name not in backbone]
 
 
 def dynamic_int8(network: nn.Module) -> nn.Module:
-    """The paper's quantisation: weights of the linear layers in int8, activations as they come.
+    """The paper's quantisation: weights of the linear layers in int8, activations quantised at run time.
 
-    A copy; only to reproduce the paper's row. PyTorch has deprecated it.
+    Returns a copy; it only serves to reproduce the paper's row. PyTorch has deprecated it.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         quantise: Any = torch.ao.quantization.quantize_dynamic
-        made: nn.Module = quantise(network, {nn.Linear}, dtype=torch.qint8)
-    return made
+        quantised: nn.Module = quantise(network, {nn.Linear}, dtype=torch.qint8)
+    return quantised
 
 
 def packed_tensors(network: nn.Module) -> dict[str, Tensor]:
     """Every tensor of a `dynamic_int8` network as plain arrays, packed weights included.
 
-    Weights are int8 (rows, columns) with `<name>.scale` and `<name>.zero_point`; what `parameters()` does not see.
+    Weights are int8 (rows, columns) with `<name>.scale` and `<name>.zero_point`; `parameters()` does not list them.
     """
     tensors = {name: value for name, value in network.state_dict().items() if isinstance(value, Tensor)}
     for name, module in network.named_modules():
@@ -143,13 +143,13 @@ def packed_tensors(network: nn.Module) -> dict[str, Tensor]:
     return {name: value.detach().contiguous().clone() for name, value in tensors.items()}
 
 
-def _quantised(model: Any, images: Any, count: int, accuracy: AccuracyGoal | None) -> Any:
+def _quantise(model: Any, images: list[np.ndarray], accuracy: AccuracyGoal | None) -> Any:
     import nncf
     from nncf.quantization.advanced_parameters import QuantizationParameters
 
     options: dict[str, Any] = {
-        "subset_size": count,
-        "preset": nncf.QuantizationPreset.MIXED if _goes_below_zero(model) else nncf.QuantizationPreset.PERFORMANCE,
+        "subset_size": len(images),
+        "preset": nncf.QuantizationPreset.MIXED if _has_signed_activations(model) else nncf.QuantizationPreset.PERFORMANCE,
         "model_type": nncf.ModelType.TRANSFORMER,
         "advanced_parameters": nncf.AdvancedQuantizationParameters(
             # ONNX Runtime has no kernels for activations with a range for each channel, and falls back to float.
@@ -157,29 +157,29 @@ def _quantised(model: Any, images: Any, count: int, accuracy: AccuracyGoal | Non
         ),
         "ignored_scope": nncf.IgnoredScope(names=[*first_convolutions(model), *head_nodes(model)]),
     }
-    dataset = nncf.Dataset(images, _feed)
+    dataset = nncf.Dataset(images, _graph_inputs)
     try:
         if accuracy is None:
             return nncf.quantize(model, dataset, **options)
-        cases = nncf.Dataset(_Cases(accuracy), lambda case: _feed(case[0]))
+        cases = nncf.Dataset(_LabelledImages(accuracy), lambda case: _graph_inputs(case[0]))
         options["advanced_quantization_parameters"] = options.pop("advanced_parameters")
-        return nncf.quantize_with_accuracy_control(model, dataset, cases, _judge, max_drop=accuracy.drop, **options)
+        return nncf.quantize_with_accuracy_control(model, dataset, cases, _validate, max_drop=accuracy.drop, **options)
     except (RuntimeError, ValueError, nncf.errors.InternalError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ModelError(f"NNCF cannot quantise this graph ({reason}); leave int8 out of compression.variants") from error
 
 
 def _strip(model: Any) -> None:
-    """Take out what a loader works out by itself: shapes between nodes, and zero points that are zero."""
+    """Remove what a loader infers by itself: shapes between nodes, and zero points that are zero."""
     del model.metadata_props[:], model.graph.value_info[:]
     stored = {each.name: each for each in model.graph.initializer}
     for node in model.graph.node:
         if node.op_type == "DequantizeLinear" and node.input[0] in stored and _all_zero(stored.get(node.input[2])):
             del node.input[2]
     used = {name for node in model.graph.node for name in node.input}
-    kept = [each for each in model.graph.initializer if each.name in used]
+    initializers = [each for each in model.graph.initializer if each.name in used]
     del model.graph.initializer[:]
-    model.graph.initializer.extend(kept)
+    model.graph.initializer.extend(initializers)
 
 
 def _all_zero(tensor: Any) -> bool:
@@ -188,29 +188,29 @@ def _all_zero(tensor: Any) -> bool:
     return tensor is not None and tensor.data_type == onnx.TensorProto.INT8 and not onnx.numpy_helper.to_array(tensor).any()
 
 
-def _goes_below_zero(model: Any) -> bool:
+def _has_signed_activations(model: Any) -> bool:
     """Whether activations have negative tails, which ranges around zero would spend half their steps on."""
     return any(node.op_type in SIGNED_ACTIVATIONS for node in model.graph.node)
 
 
-def _judge(model: Any, items: Iterable[tuple[np.ndarray, int]]) -> tuple[float, list[float]]:
-    """What NNCF asks: balanced accuracy of a model, and how likely it finds the truth of each image."""
+def _validate(model: Any, items: Iterable[tuple[np.ndarray, int]]) -> tuple[float, list[float]]:
+    """Balanced accuracy of a model, and the log-probability of the true class of each image, as NNCF requires."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    labels, found = [], []
+    labels, outputs = [], []
     for image, label in items:
         labels.append(label)
-        found.append(session.run([PROBABILITIES], _feed(image))[0][0])
-    probabilities, truth = np.stack(found), np.array(labels)
+        outputs.append(session.run([PROBABILITIES], _graph_inputs(image))[0][0])
+    probabilities, truth = np.stack(outputs), np.array(labels)
     metric = balanced_accuracy(truth, probabilities.argmax(axis=1), probabilities.shape[1])
     return metric, np.log(np.maximum(probabilities[np.arange(len(truth)), truth], LEAST_PROBABILITY)).tolist()
 
 
-class _Cases(Sequence[tuple[np.ndarray, int]]):
-    """Images with their truth, read only when they are asked for."""
+class _LabelledImages(Sequence[tuple[np.ndarray, int]]):
+    """Images with their true classes, read on access."""
 
     def __init__(self, goal: AccuracyGoal) -> None:
         self._goal = goal
@@ -222,17 +222,13 @@ class _Cases(Sequence[tuple[np.ndarray, int]]):
         return self._goal.images[number], int(self._goal.labels[number])
 
 
-def _batches(images: np.ndarray) -> list[np.ndarray]:
-    return [images[number : number + 1] for number in range(len(images))]
-
-
-def _feed(image: np.ndarray) -> dict[str, np.ndarray]:
+def _graph_inputs(image: np.ndarray) -> dict[str, np.ndarray]:
     return {INPUT: np.ascontiguousarray(image)}
 
 
 @contextmanager
 def _quiet_nncf() -> Iterator[None]:
-    """NNCF speaks by log and progress bar, on stdout, where only results belong."""
+    """Silence NNCF, whose log and progress bars go to stdout, where only results belong."""
     import nncf
 
     nncf.set_log_level(logging.ERROR)

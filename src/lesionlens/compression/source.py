@@ -1,4 +1,4 @@
-"""What variants are made from: a checkpoint, its images and its bundle, checked before anything is made."""
+"""The inputs of a compression: a checkpoint, its images and its bundle, checked before the first variant is built."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import nn
 
 from lesionlens.augment.offline import Plan
 from lesionlens.bundle.bundle import Bundle, open_bundle
-from lesionlens.compression.measure import SplitImages
+from lesionlens.compression.evaluation import SplitImages
 from lesionlens.compression.quantize import check_installed
 from lesionlens.core.artifact import hash_file, is_current, read_json, write_json, write_stamp
 from lesionlens.core.errors import ArtifactError, CheckpointError, RecipeError, StorageError
@@ -22,20 +22,20 @@ from lesionlens.data.dataset import Dataset
 from lesionlens.evaluation.evaluate import check_belongs
 from lesionlens.training.checkpoint import CheckpointInfo, load_info, load_network
 
-TRAINED = ("channel-pruned", "channel-pruned-int8", "distilled", "distilled-int8")
+TRAINED_VARIANTS = ("channel-pruned", "channel-pruned-int8", "distilled", "distilled-int8")
 
 
 @dataclass(frozen=True)
 class CompressionSettings:
-    """How variants are measured; what they are is the recipe's business.
+    """How variants are measured; the recipe says which variants there are.
 
     Attributes:
         rounds: timed calls of each variant at batch 1; 0 measures neither time nor memory.
-        batch_sizes: at which time is measured.
-        threads: of computation while time is measured; 0 leaves it to each runtime.
+        batch_sizes: batch sizes at which time is measured.
+        threads: threads of computation while time is measured; 0 leaves the number to each runtime.
         batch_size: images in one pass while predicting.
         compared_images: real images of the validation split on which every graph is compared with torch.
-        resamples: of the bootstrap; 0 takes what the checkpoint's recipe says.
+        resamples: bootstrap resamples; 0 uses the number in the checkpoint's recipe.
     """
 
     rounds: int = 20
@@ -61,20 +61,20 @@ class CompressionSettings:
 
 @dataclass(frozen=True)
 class Source:
-    """A trained network with everything that variants are made from.
+    """A trained network and everything else that variants are built from.
 
     Attributes:
         checkpoint: its file.
         hash: SHA-256 of that file.
         network: in float, evaluation mode.
-        info: what the checkpoint says of itself.
+        info: metadata of the checkpoint.
         dataset: index, split and store.
         bundle: folder of its bundle.
-        out: folder of what is made.
-        recipe: what to make.
-        settings: how to measure it.
-        plan: what training was fed; only networks that are trained on need it.
-        reporter: who is told.
+        out: output folder.
+        recipe: which variants to build.
+        settings: how to measure them.
+        plan: the training plan; only variants that are trained need it.
+        reporter: receives messages and progress.
     """
 
     checkpoint: Path
@@ -96,38 +96,42 @@ class Source:
 
     @property
     def resamples(self) -> int:
-        """Of the bootstrap."""
+        """Number of bootstrap resamples."""
         return self.settings.resamples or self.info.recipe.evaluation.resamples
 
     def images(self, name: str) -> SplitImages:
-        """Images of one split."""
-        return SplitImages.of(name, self.dataset, self.info.spec)
+        """Images of one split.
+
+        Raises:
+            RecipeError: if it holds no images.
+        """
+        return SplitImages(name, self.dataset.ids(name), self.dataset, self.info.spec)
 
     def images_hash(self) -> dict[str, str]:
-        """What every metric depends on besides the network."""
-        return {"split": self.dataset.split.hash, "store": self.dataset.store.hash, "index": self.dataset.index.hash}
+        """Hashes of the images that every metric depends on."""
+        return self.dataset.hashes
 
     def made_from(self) -> dict[str, str]:
-        """The network and what every metric depends on besides it."""
+        """Hashes of the network and the images that every metric depends on."""
         return {"checkpoint": self.hash, **self.images_hash()}
 
-    def remembered(self, path: Path, made_from: dict[str, str], make: Callable[[], Any]) -> Any:
-        """The content of a JSON file, made only if it is not there or was made from something else."""
+    def cached_json(self, path: Path, made_from: dict[str, str], compute: Callable[[], Any]) -> Any:
+        """The content of a JSON file, computed only if the file is missing or was made from other inputs."""
         if not is_current(path, made_from):
-            write_json(path, make())
+            write_json(path, compute())
             write_stamp(path, made_from)
         return read_json(path)
 
 
 def compression_recipe(checkpoint: Path, overrides: Sequence[str] = ()) -> CompressionRecipe:
-    """How the checkpoint's own recipe says to compress, with overrides.
+    """The compression section of the checkpoint's recipe, with overrides.
 
     Args:
         checkpoint: best.safetensors of a run.
         overrides: `compression.key=value` texts.
 
     Raises:
-        RecipeError: if an override is of another section, or its key or value is unknown.
+        RecipeError: if an override belongs to another section, or its key or value is unknown.
         CheckpointError: if the checkpoint is damaged.
     """
     for text in overrides:
@@ -138,8 +142,8 @@ def compression_recipe(checkpoint: Path, overrides: Sequence[str] = ()) -> Compr
 
 
 def trained_variants(recipe: CompressionRecipe) -> list[str]:
-    """The variants that are trained, and so need the run's plan."""
-    return [name for name in recipe.variants if name in TRAINED]
+    """The variants that are trained and therefore need the run's plan."""
+    return [name for name in recipe.variants if name in TRAINED_VARIANTS]
 
 
 def open_source(
@@ -152,29 +156,29 @@ def open_source(
     plan: Plan | None = None,
     reporter: Reporter = SILENT,
 ) -> Source:
-    """Check everything that can be checked before the first variant is made.
+    """Check everything that can be checked before the first variant is built.
 
     Raises:
         CheckpointError: if checkpoint, dataset and bundle do not belong together.
-        BundleError: if there is no sound bundle.
-        ModelError: if NNCF is missing and wanted.
-        ArtifactError: if a network is to be trained on and there is no plan.
-        RecipeError: if the split lacks a part.
-        StorageError: if `out` or the bundle's folder may not be written.
+        BundleError: if the bundle is missing or damaged.
+        ModelError: if static int8 is requested and NNCF is missing.
+        ArtifactError: if a variant needs training and `plan` is None.
+        RecipeError: if the validation or test split is empty.
+        StorageError: if `out` or the bundle's folder is not writable.
     """
     network, info = load_network(checkpoint)
     check_belongs(checkpoint, info, dataset)
     source = Source(checkpoint, hash_file(checkpoint), network, info, dataset, bundle, out, recipe, settings, plan, reporter)
     _check_bundle(source, open_bundle(bundle))
-    for part in ("validation", "test"):
-        source.images(part)
+    for split in ("validation", "test"):
+        source.images(split)
     if any(name.endswith("int8") and name not in ("dynamic-int8", "pruned-int8") for name in recipe.variants):
         check_installed()
     trained = trained_variants(recipe)
     if trained and plan is None:
         raise ArtifactError(f"variant {trained[0]!r} is trained, which needs the run's plan.csv; give it with --plan")
     _check_writable(out)
-    _check_writable(bundle.resolve().parent)  # where a bundle is built before it takes the old one's place
+    _check_writable(bundle.resolve().parent)  # a bundle is built there before it replaces the old one
     return source
 
 
@@ -187,7 +191,7 @@ def _check_bundle(source: Source, bundle: Bundle) -> None:
 
 
 def _check_writable(folder: Path) -> None:
-    """Hours of work should not end at a folder that cannot be written."""
+    """Refuse a folder that is not writable, before hours of work."""
     probe = folder / ".writable"
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""compression.json for people: one row for each variant and runtime, and the paper's own count as a footnote."""
+"""compression.json as text: one row for each variant and runtime, and the paper's own count as a footnote."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def text(content: dict[str, Any]) -> str:
     """The table of compression.json, its footnote and notes.
 
     Args:
-        content: of compression.json, see docs/compression.md.
+        content: the content of compression.json, see docs/compression.md.
     """
     rows = [row for row in content["rows"] if row["available"]]
     level = f"{100 * content['confidence']:g} %"
     head = (
-        f"{content['name']}: {content['split']} part, {content['n_images']} images of {content['n_lesions']} lesions, "
+        f"{content['name']}: {content['split']} split, {content['n_images']} images of {content['n_lesions']} lesions, "
         f"protocol {content['protocol']}\nin brackets: difference to fp32 with its {level} interval, "
         f"{content['resamples']} resamples of lesions, paired"
     )
@@ -45,19 +45,20 @@ def text(content: dict[str, Any]) -> str:
     )
 
 
-def footnote(counted: dict[str, Any]) -> str:
-    """The paper's count of "parameters" and "size", and why it is no size.
+def footnote(counts: dict[str, Any]) -> str:
+    """The paper's count of "parameters" and "size", and why it is not a size.
 
     Args:
-        counted: see `count.paper_count`.
+        counts: see `count.paper_count`.
     """
-    before, after = counted["fp32"], counted["dynamic_int8"]
+    before, after = counts["fp32"], counts["dynamic_int8"]
     smaller = 1 - after["parameters"] / before["parameters"] if before["parameters"] else 0.0
     return (
         f"The paper's own count (its table 11): {before['parameters']:,} parameters ({before['size_mib']:.2f} MB) in fp32, "
         f'{after["parameters"]:,} ({after["size_mib"]:.2f} MB) after dynamic int8, "{100 * smaller:.1f} % smaller". '
-        f"It adds up parameters(), four bytes each; the {counted['linear']:,} numbers inside linear layers are then packed int8, "
-        "which parameters() does not show. They are still in the file and in memory: sizes in the table are bytes on disk."
+        f"It adds up parameters(), four bytes each; the {counts['linear']:,} numbers inside linear layers are then packed "
+        "as int8, which parameters() does not list. They are still in the file and in memory; "
+        "sizes in the table are bytes on disk."
     )
 
 
@@ -65,9 +66,9 @@ def _metrics(row: dict[str, Any]) -> tuple[str, ...]:
     return row["variant"], row["runtime"], *(_with_difference(row["metrics"][name], row["variant"] == "fp32") for name in COLUMNS)
 
 
-def _with_difference(metric: dict[str, float | None], alone: bool) -> str:
+def _with_difference(metric: dict[str, float | None], is_reference: bool) -> str:
     value = _number(metric["value"], ".4f")
-    if alone:
+    if is_reference:
         return value
     gap, low, high = (_number(metric[key], "+.4f") for key in ("difference", "difference_low", "difference_high"))
     return f"{value} ({gap}: {low} to {high})"
@@ -81,7 +82,7 @@ def _cost_head(content: dict[str, Any]) -> tuple[str, ...]:
 def _costs(row: dict[str, Any]) -> tuple[str, ...]:
     times = row["times"] or {}
     texts = (
-        f"{found['median_ms']:.2f} (p95 {found['p95_ms']:.2f})" if (found := times.get(str(size))) else ABSENT
+        f"{time['median_ms']:.2f} (p95 {time['p95_ms']:.2f})" if (time := times.get(str(size))) else ABSENT
         for size in row["batch_sizes"]
     )
     peak = row["peak_memory_bytes"]
@@ -98,11 +99,11 @@ def _costs(row: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _default(content: dict[str, Any]) -> str:
-    return f"The bundle runs {content['default']['variant']} unless asked otherwise: {content['default']['why']}"
+    return f"The bundle runs {content['default']['variant']} by default: {content['default']['why']}"
 
 
-def _number(value: float | None, form: str) -> str:
-    return ABSENT if value is None else format(value, form)
+def _number(value: float | None, spec: str) -> str:
+    return ABSENT if value is None else format(value, spec)
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> str:

@@ -1,8 +1,8 @@
-"""Methods of explanation behind one signature: Grad-CAM, integrated gradients, occlusion.
+"""Methods of explanation behind one signature: Grad-CAM, integrated gradients and occlusion.
 
-Grad-CAM takes the closed form where the network has it; everything else is captum's. Whatever the
-method, no more than `images_per_pass` images are in the network at once, and a map's value is what
-its cell adds to the logit, positive parts only.
+Grad-CAM uses the closed form where the network has one; everything else is computed by captum. With
+every method, at most `images_per_pass` images are in the network at once, and the value of a map is
+the positive part of what its cell adds to the logit.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ GRID = 28
 
 
 @dataclass(frozen=True)
-class Explained:
+class BatchMaps:
     """Maps of one batch.
 
     Attributes:
         logits: (N, K).
-        classes: which classes the maps are of, (N, M): all K in order, or the predicted and the true one.
+        classes: the explained classes, (N, M): all K in order, or the predicted and the true one.
         maps: raw maps, (N, M, h, w), all at least 0.
     """
 
@@ -38,15 +38,15 @@ class Explained:
 
 @dataclass(frozen=True)
 class Explainer:
-    """A method bound to a network.
+    """A method of explanation bound to a network.
 
     Attributes:
-        name: of the method, with the engine, for example `grad-cam (closed form)`.
-        explain: normalised images (N, 3, H, W) and labels (N,) to `Explained`.
+        name: name of the method, with the engine, for example `grad-cam (closed form)`.
+        explain: a function from normalised images (N, 3, H, W) and labels (N,) to `BatchMaps`.
     """
 
     name: str
-    explain: Callable[[Tensor, Tensor], Explained]
+    explain: Callable[[Tensor, Tensor], BatchMaps]
 
 
 def build_explainer(network: nn.Module, size: int, method: str = "grad-cam", images_per_pass: int = 32) -> Explainer:
@@ -57,11 +57,11 @@ def build_explainer(network: nn.Module, size: int, method: str = "grad-cam", ima
         size: side of its input, pixels.
         method: `grad-cam`, `integrated-gradients`, `occlusion`, or `auto`: Grad-CAM where the network has a
             spatial layer before its head, else occlusion.
-        images_per_pass: most images in the network at once; decides memory and speed, not the maps.
+        images_per_pass: most images in the network at once; it affects memory and speed, not the maps.
 
     Raises:
         RecipeError: if the method is unknown or the bound is not positive.
-        ModelError: if Grad-CAM is asked for and the network has no spatial layer before its head.
+        ModelError: if the method is Grad-CAM and the network has no spatial layer before its head.
     """
     if method not in METHODS:
         raise RecipeError(f"method = {method!r}; it must be one of {', '.join(METHODS)}")
@@ -76,11 +76,11 @@ def _grad_cam(network: nn.Module, size: int, images_per_pass: int) -> Explainer:
     explained = ExplainedNetwork(network, size)
 
     @torch.no_grad()
-    def explain(images: Tensor, labels: Tensor) -> Explained:
-        found = [explained(chunk) for chunk in torch.split(images, images_per_pass)]
-        logits, maps = torch.cat([each[0] for each in found]), torch.cat([each[2] for each in found])
+    def explain(images: Tensor, labels: Tensor) -> BatchMaps:
+        outputs = [explained(chunk) for chunk in torch.split(images, images_per_pass)]
+        logits, maps = (torch.cat([output[number] for output in outputs]) for number in (0, 2))
         classes = torch.arange(logits.shape[1], device=logits.device).expand(len(logits), -1)
-        return Explained(logits, classes, maps)
+        return BatchMaps(logits, classes, maps)
 
     return Explainer("grad-cam (closed form)", explain)
 
@@ -100,7 +100,7 @@ def _captum_grad_cam(network: nn.Module, size: int, images_per_pass: int) -> Exp
 class SpatialThenHead(nn.Module):
     """A network of timm in two parts: `stages` gives features (N, C, h, w), the rest gives logits.
 
-    So captum can attribute to the last spatial layer of any architecture, whatever it is called there.
+    It lets captum attribute to the last spatial layer of any architecture, regardless of its name.
     """
 
     def __init__(self, network: nn.Module) -> None:
@@ -109,20 +109,20 @@ class SpatialThenHead(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (N, K) of normalised images (N, 3, H, W)."""
-        logits: Tensor = self.stages.network.forward_head(_turn(self.stages.network, self.stages(images), back=True))  # type: ignore[operator]
+        logits: Tensor = self.stages.network.forward_head(_channels(self.stages.network, self.stages(images), back=True))  # type: ignore[operator]
         return logits
 
     @torch.no_grad()
     def check(self, size: int) -> None:
-        """Make sure that there is a spatial layer and that both parts together are the network.
+        """Check that there is a spatial layer and that both parts together equal the network.
 
         Raises:
-            ModelError: if they are not.
+            ModelError: if there is none, or they differ.
         """
         network = self.stages.network
         if not hasattr(network, "forward_head") or not heads_agree(network, self, size):
             raise ModelError(
-                f"{type(network).__name__} has no spatial layer before its head, so Grad-CAM cannot be drawn; "
+                f"{type(network).__name__} has no spatial layer before its head, so Grad-CAM is not defined; "
                 "explain it with --method occlusion or --method integrated-gradients"
             )
 
@@ -133,11 +133,11 @@ class _Stages(nn.Module):
         self.network = network
 
     def forward(self, images: Tensor) -> Tensor:
-        return _turn(self.network, self.network.forward_features(images))  # type: ignore[operator]
+        return _channels(self.network, self.network.forward_features(images))  # type: ignore[operator]
 
 
-def _turn(network: nn.Module, features: Tensor, back: bool = False) -> Tensor:
-    """Features with the channels where captum wants them, or `back` where the network has them."""
+def _channels(network: nn.Module, features: Tensor, back: bool = False) -> Tensor:
+    """Features in the layout of captum, (N, C, h, w), or `back` in that of the network."""
     if getattr(network, "output_fmt", "NCHW") != "NHWC" or features.ndim != 4:
         return features
     return features.permute(0, 2, 3, 1) if back else features.permute(0, 3, 1, 2)
@@ -158,20 +158,20 @@ def integrated_gradients(
     Args:
         network: takes normalised images.
         images: normalised, (N, 3, H, W).
-        classes: the class to explain of each image, (N,).
-        steps: of the integral (Gauss-Legendre).
+        classes: the explained class of each image, (N,).
+        steps: steps of the integral (Gauss-Legendre).
         images_per_pass: most images in the network at once.
 
     Returns:
-        Signed attributions (N, H, W), summed over the channels. Those of an image add up to its
-        logit minus that of a uniform image of the mean colour, up to the error of the integral.
+        Signed attributions (N, H, W), summed over the channels. The sum over an image is its
+        logit minus that of a uniform image of the mean colour, up to the error of numerical integration.
     """
     method = _captum().IntegratedGradients(network)
-    parts = [
-        method.attribute(image[None], target=int(chosen), n_steps=steps, internal_batch_size=images_per_pass)
-        for image, chosen in zip(images, classes, strict=True)
+    attributions = [
+        method.attribute(image[None], target=int(class_), n_steps=steps, internal_batch_size=images_per_pass)
+        for image, class_ in zip(images, classes, strict=True)
     ]
-    return torch.cat(parts).sum(1).detach()
+    return torch.cat(attributions).sum(1).detach()
 
 
 def _occlusion(network: nn.Module, size: int, images_per_pass: int) -> Explainer:
@@ -184,27 +184,27 @@ def _occlusion(network: nn.Module, size: int, images_per_pass: int) -> Explainer
 
 
 def occlusion(network: nn.Module, images: Tensor, classes: Tensor, window: int, stride: int, images_per_pass: int = 32) -> Tensor:
-    """How far the logit falls when a square of the mean colour covers a place (Zeiler 2014).
+    """Drop of the logit when a square of the mean colour covers a place (Zeiler 2014).
 
     Args:
         network: takes normalised images.
         images: normalised, (N, 3, H, W).
-        classes: the class to explain of each image, (N,).
+        classes: the explained class of each image, (N,).
         window: side of the square, pixels.
-        stride: from square to square, pixels.
+        stride: distance between squares, pixels.
         images_per_pass: most images in the network at once.
 
     Returns:
-        Mean fall of the logit over the squares that cover a pixel, (N, H, W); negative where
+        Mean drop of the logit over the squares that cover a pixel, (N, H, W); negative where
         covering raises it.
     """
     method, shape, strides = _captum().Occlusion(network), (3, window, window), (3, stride, stride)
     with torch.no_grad():
-        parts = [
-            method.attribute(image[None], shape, strides, target=int(chosen), perturbations_per_eval=images_per_pass)
-            for image, chosen in zip(images, classes, strict=True)
+        drops = [
+            method.attribute(image[None], shape, strides, target=int(class_), perturbations_per_eval=images_per_pass)
+            for image, class_ in zip(images, classes, strict=True)
         ]
-    return torch.cat(parts)[:, 0].detach()  # the same in each channel, because a square covers all three
+    return torch.cat(drops)[:, 0].detach()  # equal in each channel, because a square covers all three
 
 
 def _cells(attributions: Tensor) -> Tensor:
@@ -217,14 +217,14 @@ def _cells(attributions: Tensor) -> Tensor:
 
 def _by_chunks(
     network: nn.Module, attribute: Callable[[Tensor, Tensor], Tensor], chunk: int, images_per_pass: int
-) -> Callable[[Tensor, Tensor], Explained]:
-    """Maps of the predicted and of the true class; where both are one, it is explained once."""
+) -> Callable[[Tensor, Tensor], BatchMaps]:
+    """Explain the predicted and the true class; if they are equal, the class is explained once."""
 
     def maps_of(images: Tensor, classes: Tensor) -> Tensor:
         pairs = zip(torch.split(images, chunk), torch.split(classes, chunk), strict=True)
         return torch.cat([attribute(*pair) for pair in pairs])
 
-    def explain(images: Tensor, labels: Tensor) -> Explained:
+    def explain(images: Tensor, labels: Tensor) -> BatchMaps:
         with torch.no_grad():
             logits = torch.cat([network(part) for part in torch.split(images, images_per_pass)])
         predicted = logits.argmax(1)
@@ -233,7 +233,7 @@ def _by_chunks(
         wrong = predicted != labels
         if wrong.any():
             both[wrong, 1] = maps_of(images[wrong], labels[wrong])
-        return Explained(logits, torch.stack([predicted, labels], dim=1), both)
+        return BatchMaps(logits, torch.stack([predicted, labels], dim=1), both)
 
     return explain
 

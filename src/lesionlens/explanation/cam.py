@@ -1,8 +1,8 @@
 """Grad-CAM in closed form: the maps of all classes from one forward pass and one small matrix product.
 
-Behind the last stage of most convolutional networks stand only global average pooling, perhaps a
-LayerNorm, and a linear layer. The gradient that Grad-CAM (Selvaraju 2017, equation 1) asks for can
-then be written down, so no autograd is needed and the maps can be outputs of an exported graph.
+In most convolutional networks, the last stage is followed only by global average pooling, sometimes a
+LayerNorm, and a linear layer. The gradient in Grad-CAM (Selvaraju 2017, equation 1) then has a closed
+form, so it needs no autograd and the maps can be outputs of an exported graph.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from lesionlens.core.errors import ModelError
 
 PROBE_SIZE = 96
-RELATIVE_TOLERANCE = 1e-3  # of the largest value: covers float32 sums in another order, not another head
-ROUNDINGS = 16  # what narrower formats are allowed on top, in roundings
+RELATIVE_TOLERANCE = 1e-3  # of the largest value: allows float32 sums in another order, but no other head
+ROUNDINGS = 16  # tolerance for narrower formats, in roundings
 
 
 class CamHead(nn.Module):
@@ -25,7 +25,7 @@ class CamHead(nn.Module):
     Args:
         classifier: the network's own linear layer; shared, not copied.
         norm: the network's own LayerNorm between pooling and classifier, or None.
-        channels_last: whether the features come as (N, h, w, C), as from Swin, not (N, C, h, w).
+        channels_last: whether the features are (N, h, w, C), as in Swin, not (N, C, h, w).
     """
 
     def __init__(self, classifier: nn.Linear, norm: nn.LayerNorm | None = None, channels_last: bool = False) -> None:
@@ -35,14 +35,14 @@ class CamHead(nn.Module):
         self.channels_last = channels_last
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """What the head makes of the last stage's output.
+        """Compute logits and maps from the output of the last stage.
 
         Args:
             features: (N, C, h, w), or (N, h, w, C) if `channels_last`.
 
         Returns:
             Logits (N, K), pooled features before the norm (N, C), and raw Grad-CAM maps (N, K, h, w),
-            all at least 0. A map's value is what its cell adds to the logit, to first order.
+            all at least 0. The value of a map is the contribution of its cell to the logit, to first order.
         """
         if self.channels_last:
             features = features.permute(0, 3, 1, 2)
@@ -75,13 +75,13 @@ def _maps(features: Tensor, gradients: Tensor) -> Tensor:
 
 
 class ExplainedNetwork(nn.Module):
-    """A network that gives its Grad-CAM maps with its logits, without autograd.
+    """A network that gives its Grad-CAM maps together with its logits, without autograd.
 
-    Dropout in the head is left out, so use it in evaluation mode, as it comes.
+    It omits dropout in the head, so keep it in evaluation mode, its initial state.
 
     Args:
         network: a network of timm; shared, not copied, and put into evaluation mode.
-        size: side of its input, pixels; only networks of a fixed size care.
+        size: side of its input, pixels; needed only by networks of a fixed size.
 
     Raises:
         ModelError: if more than pooling, a LayerNorm and a linear layer follow its last stage.
@@ -109,23 +109,23 @@ class ExplainedNetwork(nn.Module):
             Logits (N, K), pooled features (N, C), and raw Grad-CAM maps (N, K, h, w) with ReLU applied.
         """
         features = self.network.forward_features(images)  # type: ignore[operator]
-        found: tuple[Tensor, Tensor, Tensor] = self.head(features)
-        return found
+        outputs: tuple[Tensor, Tensor, Tensor] = self.head(features)
+        return outputs
 
 
 @torch.no_grad()
 def find_head(network: nn.Module, size: int | None = None) -> CamHead | None:
-    """The head of `network` if it is average pooling, perhaps a LayerNorm, and one linear layer.
+    """The head of `network` if it consists of average pooling, optionally a LayerNorm, and one linear layer.
 
-    Looks at the modules that run behind the last stage, builds the head from them, and compares it
-    once with the network itself on a small random input: a head with anything else in it differs.
+    Inspects the modules that run after the last stage, builds the head from them, and compares it
+    once with the network itself on a small random input, on which a head with other operations differs.
 
     Args:
         network: a network of timm.
         size: side of the probe, pixels; by default the size that the network is fixed to, else 96.
 
     Returns:
-        The head, sharing the network's modules, or None if it is another kind of head.
+        The head, sharing the network's modules, or None if the head is of another kind.
     """
     classifier = network.get_classifier() if hasattr(network, "get_classifier") else None  # type: ignore[operator]
     if not isinstance(classifier, nn.Linear) or not hasattr(network, "forward_features"):
@@ -133,42 +133,42 @@ def find_head(network: nn.Module, size: int | None = None) -> CamHead | None:
     was_training = network.training
     network.eval()
     try:
-        return _verified(network, classifier, _probe(network, size))
+        return _verified_head(network, classifier, _probe(network, size))
     finally:
         network.train(was_training)
 
 
-def _verified(network: Any, classifier: nn.Linear, probe: Tensor) -> CamHead | None:
+def _verified_head(network: Any, classifier: nn.Linear, probe: Tensor) -> CamHead | None:
     features = network.forward_features(probe)
     if not isinstance(features, Tensor) or features.ndim != 4:
         return None
-    norms, seen = _behind(network, classifier, features.clone())
+    norms, head_input = _after_stages(network, classifier, features.clone())
     channels_last = getattr(network, "output_fmt", "NCHW") == "NHWC"
     width = features.shape[3 if channels_last else 1]
-    if len(norms) > 1 or seen is None or seen.shape != (len(probe), width):
+    if len(norms) > 1 or head_input is None or head_input.shape != (len(probe), width):
         return None
     head = CamHead(classifier, norms[0] if norms else None, channels_last)
     logits, pooled, _ = head(features)
     normed = pooled if head.norm is None else _layer_norm(pooled, head.norm)
-    return head if _close(normed, seen) and _close(logits, network(probe)) else None
+    return head if _close(normed, head_input) and _close(logits, network(probe)) else None
 
 
-def _behind(network: Any, classifier: nn.Linear, features: Tensor) -> tuple[list[nn.LayerNorm], Tensor | None]:
-    """The LayerNorms that run behind the features, and what the classifier is given, (N, C)."""
+def _after_stages(network: Any, classifier: nn.Linear, features: Tensor) -> tuple[list[nn.LayerNorm], Tensor | None]:
+    """The LayerNorms that run after the last stage, and the input of the classifier, (N, C)."""
     norms: list[nn.LayerNorm] = []
-    seen: list[Tensor] = []
+    head_inputs: list[Tensor] = []
     hooks = [
         module.register_forward_hook(lambda norm, inputs, output: norms.append(norm))
         for module in network.modules()
         if isinstance(module, nn.LayerNorm)
     ]
-    hooks.append(classifier.register_forward_hook(lambda linear, inputs, output: seen.append(inputs[0].clone())))
+    hooks.append(classifier.register_forward_hook(lambda linear, inputs, output: head_inputs.append(inputs[0].clone())))
     try:
         network.forward_head(features)
     finally:
         for hook in hooks:
             hook.remove()
-    return norms, seen[0] if len(seen) == 1 else None
+    return norms, head_inputs[0] if len(head_inputs) == 1 else None
 
 
 @torch.no_grad()
@@ -191,12 +191,12 @@ def _layer_norm(pooled: Tensor, norm: nn.LayerNorm) -> Tensor:
     return nn.functional.layer_norm(pooled, norm.normalized_shape, norm.weight, norm.bias, norm.eps)
 
 
-def _close(found: Tensor, wanted: Tensor) -> bool:
-    if found.shape != wanted.shape:
+def _close(actual: Tensor, expected: Tensor) -> bool:
+    if actual.shape != expected.shape:
         return False
-    relative = max(RELATIVE_TOLERANCE, ROUNDINGS * torch.finfo(wanted.dtype).eps)
-    allowed = relative * float(wanted.abs().max())
-    return bool((found - wanted).abs().max() <= allowed)
+    relative = max(RELATIVE_TOLERANCE, ROUNDINGS * torch.finfo(expected.dtype).eps)
+    allowed = relative * float(expected.abs().max())
+    return bool((actual - expected).abs().max() <= allowed)
 
 
 def _probe(network: nn.Module, size: int | None) -> Tensor:
@@ -209,8 +209,8 @@ def _probe(network: nn.Module, size: int | None) -> Tensor:
 
 
 def _fixed_size(network: nn.Module) -> int | None:
-    chosen = getattr(getattr(network, "patch_embed", None), "img_size", None)
-    if isinstance(chosen, tuple):
-        return int(chosen[0])
-    facts = getattr(network, "pretrained_cfg", None) or {}
-    return int(facts["input_size"][-1]) if facts.get("fixed_input_size") else None
+    size = getattr(getattr(network, "patch_embed", None), "img_size", None)
+    if isinstance(size, tuple):
+        return int(size[0])
+    config = getattr(network, "pretrained_cfg", None) or {}
+    return int(config["input_size"][-1]) if config.get("fixed_input_size") else None

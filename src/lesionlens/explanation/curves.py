@@ -1,9 +1,9 @@
 """Deletion and insertion: does the prediction follow what the map calls important?
 
-Petsiuk 2018 (RISE), section 4.3: pixels are taken away in the map's order, the most important first,
-or brought back in the same order, while the probability of the explained class is watched. A good
-map makes it fall fast (a small area under the deletion curve) and rise fast (a large one under the
-insertion curve). The same is measured with a random order, because a network may fall for anything.
+Petsiuk 2018 (RISE), section 4.3: pixels are removed in the map's order, the most important first, or
+restored in the same order, while the probability of the explained class is recorded. With a good map
+it falls fast (a small area under the deletion curve) and rises fast (a large area under the insertion
+curve). A random order serves as the control, because any removal of pixels may lower the probability.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from lesionlens.bundle.overlay import enlarge
 from lesionlens.core.seeds import generator
 
 STEPS = 10
-BLUR_SHARE = 1 / 16  # standard deviation of the blur that insertion starts from, of the image's side
+BLUR_SHARE = 1 / 16  # standard deviation of the blur at the start of insertion, as a share of the image's side
 
 
 @dataclass(frozen=True)
 class Curves:
-    """Probabilities of the explained class while pixels go or come.
+    """Probabilities of the explained class while pixels are removed or restored.
 
     Attributes:
         deletion: (N, S + 1), from the whole image to the mean colour.
@@ -38,25 +38,25 @@ class Curves:
 def curves(
     network: nn.Module, images: Tensor, classes: Tensor, ranks: np.ndarray, steps: int = STEPS, images_per_pass: int = 32
 ) -> Curves:
-    """Deletion and insertion curves of a batch.
+    """Measure the deletion and insertion curves of a batch.
 
     Args:
         network: takes normalised images, in evaluation mode.
         images: normalised, (N, 3, H, W); the mean colour is 0.
         classes: the explained class of each image, (N,).
         ranks: place of each pixel in the order of importance, 0 first, (N, H, W), see `pixel_ranks`.
-        steps: S; each takes the same number of pixels.
+        steps: number of steps S, each with the same number of pixels.
         images_per_pass: most images in the network at once.
     """
     places = torch.from_numpy(ranks).to(images.device)
     whole, blurred = images, blur(images, BLUR_SHARE * images.shape[-1])
-    kept: tuple[list[Tensor], list[Tensor]] = ([], [])
+    probabilities: tuple[list[Tensor], list[Tensor]] = ([], [])
     for step in range(steps + 1):
         first = (places < places[0].numel() * step / steps)[:, None]  # (N, 1, H, W), the most important so far
         states = whole.masked_fill(first, 0.0), torch.where(first, whole, blurred)
-        for rows, state in zip(kept, states, strict=True):
+        for rows, state in zip(probabilities, states, strict=True):
             rows.append(_probabilities(network, state, classes, images_per_pass))
-    deletion, insertion = (torch.stack(rows, dim=1).cpu().numpy() for rows in kept)
+    deletion, insertion = (torch.stack(rows, dim=1).cpu().numpy() for rows in probabilities)
     return Curves(deletion, insertion)
 
 
@@ -74,14 +74,14 @@ def area(curve: np.ndarray) -> np.ndarray:
 def pixel_ranks(map_: np.ndarray, size: int, name: str, seed: int = 0) -> np.ndarray:
     """Place of each pixel in the map's order, 0 for the highest, int64 (size, size).
 
-    Pixels that the map holds alike (most often those it gives nothing) come in the order of a
-    smooth random field, so that no side of the image goes first.
+    Pixels of equal value (mostly zero) follow the order of a smooth random field, so that no side
+    of the image is preferred.
 
     Args:
-        map_: raw, (h, w).
+        map_: raw map, (h, w).
         size: side of the image, pixels.
-        name: of the image; seeds the field.
-        seed: likewise.
+        name: name of the image; seeds the random field together with `seed`.
+        seed: seed of the random field.
     """
     chance = enlarge(generator("pixel order", seed, name).random(map_.shape), size, size).ravel()
     importance = enlarge(map_, size, size).ravel()
@@ -91,12 +91,12 @@ def pixel_ranks(map_: np.ndarray, size: int, name: str, seed: int = 0) -> np.nda
 
 
 def random_ranks(shape: Sequence[int], size: int, name: str, seed: int = 0) -> np.ndarray:
-    """An order as smooth as that of a map (h, w), but drawn without looking, int64 (size, size)."""
+    """A random order of pixels that is as smooth as that of a map (h, w), int64 (size, size)."""
     return pixel_ranks(np.zeros(tuple(shape)), size, name, seed + 1)
 
 
 def blur(images: Tensor, sigma: float) -> Tensor:
-    """Gaussian blur of `images` (N, C, H, W), `sigma` in pixels; the border is mirrored."""
+    """Gaussian blur of `images` (N, C, H, W), `sigma` in pixels, with mirrored borders."""
     radius = min(int(3 * sigma + 0.5), min(images.shape[2:]) - 1)
     places = torch.arange(-radius, radius + 1, device=images.device, dtype=images.dtype)
     kernel = torch.exp(-0.5 * (places / max(sigma, 1e-6)) ** 2)

@@ -1,10 +1,10 @@
-"""The stage `explain`: one split of a checkpoint's data becomes maps, faithfulness.json and a gallery."""
+"""The stage `explain`: explain one split of a checkpoint's data by maps, faithfulness.json and a gallery."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,68 +12,24 @@ import numpy as np
 import torch
 
 from lesionlens.core.artifact import atomic_file, hash_file, write_json
-from lesionlens.core.errors import RecipeError
 from lesionlens.core.seeds import generator
 from lesionlens.data.dataset import Dataset
 from lesionlens.data.index import select
-from lesionlens.data.protocols import SPLITS
 from lesionlens.data.split import groups_of
 from lesionlens.evaluation.evaluate import check_belongs
-from lesionlens.explanation.attribution import build_explainer
+from lesionlens.explanation.attribution import Explainer, build_explainer
 from lesionlens.explanation.control import random_network
+from lesionlens.explanation.explain_images import explain_images, load_images, random_order
+from lesionlens.explanation.explanations import ExplainedImages, ExplainedModel, Explanations
 from lesionlens.explanation.faithfulness import Summary
-from lesionlens.explanation.findings import ExplainedImages, Extent, Findings, Subject
-from lesionlens.explanation.gallery import Scene, gallery
+from lesionlens.explanation.gallery import GalleryData, gallery
 from lesionlens.explanation.localisation import METRICS
 from lesionlens.explanation.masks import check_any_mask, check_any_used
-from lesionlens.explanation.walk import load_images, random_order, walk
+from lesionlens.explanation.settings import ExplainSettings
 from lesionlens.training.checkpoint import CheckpointInfo, load_network
 from lesionlens.training.distributed import choose_device
 
 MAPS_FILE, METRICS_FILE, GALLERY_FILE = "maps.npz", "faithfulness.json", "gallery.png"
-
-
-@dataclass(frozen=True)
-class ExplainSettings:
-    """What is explained, and how thoroughly.
-
-    Attributes:
-        split: `train`, `validation` or `test`.
-        method: `auto`, `grad-cam`, `integrated-gradients` or `occlusion`; see `build_explainer`.
-        limit: images, drawn by seed; 0 takes all of the split.
-        masks: whether agreement with lesion masks is measured.
-        random_networks: networks with random weights to compare with.
-        curve_images: images whose deletion and insertion curves are taken; each costs 4 * (steps + 1) passes.
-        curve_steps: steps of each curve.
-        resamples: of the bootstrap; 0 takes what the checkpoint's recipe says.
-        images_per_pass: most images in the network at once.
-        cases: cases on each side of the gallery.
-        device: `auto`, `cpu` or `cuda`.
-        seed: of all draws.
-    """
-
-    split: str = "test"
-    method: str = "grad-cam"
-    limit: int = 0
-    masks: bool = True
-    random_networks: int = 3
-    curve_images: int = 200
-    curve_steps: int = 10
-    resamples: int = 0
-    images_per_pass: int = 32
-    cases: int = 4
-    device: str = "auto"
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.split not in SPLITS:
-            raise RecipeError(f"split = {self.split!r}; it must be one of {', '.join(SPLITS)}")
-        if self.resamples and not 100 <= self.resamples <= 100_000:
-            raise RecipeError(f"resamples = {self.resamples}; it must be from 100 to 100000, or 0 for the recipe's number")
-        bounds = {"limit": 0, "random_networks": 0, "curve_images": 0, "curve_steps": 1, "images_per_pass": 1, "cases": 0}
-        for name, least in bounds.items():
-            if not least <= getattr(self, name) <= 1_000_000:
-                raise RecipeError(f"{name.replace('_', ' ')} = {getattr(self, name)}; it must be from {least} to 1000000")
 
 
 def explain(
@@ -87,17 +43,17 @@ def explain(
 
     Args:
         checkpoint: best.safetensors of a run.
-        dataset: what the checkpoint was trained with.
-        out: folder.
-        settings: what, and how thoroughly.
-        progress: told how many images each batch finished.
+        dataset: the data set that the checkpoint was trained on.
+        out: output folder.
+        settings: what to explain and to measure.
+        progress: called with the number of images of each batch.
 
     Returns:
         The content of faithfulness.json.
 
     Raises:
         CheckpointError: if the checkpoint is damaged, or does not belong to this split and store.
-        DataError: if masks are wanted and no image of the split has a usable one.
+        DataError: if `settings.masks` is set and no image of the split has a usable mask.
         ModelError: if the method cannot be used with this network, or it gives NaN.
     """
     settings = settings or ExplainSettings()
@@ -106,15 +62,14 @@ def explain(
     images = images_to_explain(dataset, settings)
     if settings.masks:
         check_any_mask(dataset.index, images.records)
-    extent = Extent(settings.images_per_pass, settings.masks, settings.curve_images, settings.curve_steps, settings.seed)
-    subject = build_subject(network.to(choose_device(settings.device)), info, images, extent, settings)
-    findings = walk(subject, images, extent, progress)
+    model = build_model(network.to(choose_device(settings.device)), info, images, settings)
+    explanations = explain_images(model, images, settings, progress)
     if settings.masks:
-        check_any_used(findings.masks)
-    report = _report(findings, images, subject, info, dataset, settings)
+        check_any_used(explanations.masks)
+    report = _report(explanations, images, model, info, dataset, settings)
     report["made_from"] = {"checkpoint": hash_file(checkpoint), **dataset.hashes}
-    _write_maps(findings, images, out / MAPS_FILE)
-    picture = gallery(Scene(findings, images, info.spec, info.labels), settings.cases, settings.seed)
+    _write_maps(explanations, images, out / MAPS_FILE)
+    picture = gallery(GalleryData(explanations, images, info.spec, info.labels), settings.cases, settings.seed)
     with atomic_file(out / GALLERY_FILE) as temporary:
         picture.save(temporary, format="PNG")
     write_json(out / METRICS_FILE, report)
@@ -122,7 +77,7 @@ def explain(
 
 
 def images_to_explain(dataset: Dataset, settings: ExplainSettings) -> ExplainedImages:
-    """The images to explain: those of the split that the store holds, or `limit` of them drawn by seed.
+    """The images to explain: those of the split that the store contains, or `limit` of them drawn at random.
 
     Raises:
         RecipeError: if there are none.
@@ -138,82 +93,82 @@ def images_to_explain(dataset: Dataset, settings: ExplainSettings) -> ExplainedI
     return ExplainedImages(index, dataset.store, records, labels, np.array([groups[image_id] for image_id in ids]))
 
 
-def build_subject(
-    network: torch.nn.Module, info: CheckpointInfo, images: ExplainedImages, extent: Extent, settings: ExplainSettings
-) -> Subject:
-    """Bind the method to the network, and to networks with random weights if there are masks to compare with."""
+def build_model(
+    network: torch.nn.Module, info: CheckpointInfo, images: ExplainedImages, settings: ExplainSettings
+) -> ExplainedModel:
+    """Bind the method to the network, and to networks with random weights if maps are compared with masks."""
 
-    def bound(each: torch.nn.Module) -> Any:
+    def explainer(each: torch.nn.Module) -> Explainer:
         return build_explainer(each, info.spec.size, settings.method, settings.images_per_pass)
 
-    subject = Subject(network, bound(network), info.spec)
+    model = ExplainedModel(network, explainer(network), info.spec)
     if not settings.masks or not settings.random_networks:
-        return subject
-    pixels = load_images(images, random_order(images, extent)[: settings.images_per_pass], subject)
+        return model
+    pixels = load_images(images, random_order(len(images), settings.seed)[: settings.images_per_pass], model)
     seeds = range(settings.seed, settings.seed + settings.random_networks)
-    strangers = [random_network(info.recipe.model, len(info.labels), info.spec.size, pixels, seed) for seed in seeds]
-    return Subject(network, subject.explainer, info.spec, tuple(bound(each) for each in strangers))
+    controls = [random_network(info.recipe.model, len(info.labels), info.spec.size, pixels, seed) for seed in seeds]
+    return replace(model, controls=tuple(explainer(each) for each in controls))
 
 
 def _report(
-    findings: Findings,
+    explanations: Explanations,
     images: ExplainedImages,
-    subject: Subject,
+    model: ExplainedModel,
     info: CheckpointInfo,
     dataset: Dataset,
     settings: ExplainSettings,
 ) -> dict[str, Any]:
     recipe = info.recipe
     resamples, confidence = settings.resamples or recipe.evaluation.resamples, recipe.evaluation.confidence
-    summary = Summary(findings, images.labels, images.lesion_ids, resamples, confidence)
+    summary = Summary(explanations, images.labels, images.lesion_ids, resamples, confidence)
     return {
         "name": recipe.name,
         "seed": recipe.seed,
         "protocol": dataset.split.protocol,
         "leaks": dataset.split.leaks,
         "split": settings.split,
-        "method": subject.explainer.name,
-        "map_shape": list(findings.maps.shape[2:]),
+        "method": model.explainer.name,
+        "map_shape": list(explanations.maps.shape[2:]),
         "n_images": len(images),
         "n_lesions": len(np.unique(images.lesion_ids)),
         "n_left_out": len(dataset.split.ids[settings.split]) - len(images),
-        "accuracy": float((findings.predicted == images.labels).mean()),
-        "empty_maps": findings.empty_maps(),
-        "random_networks": len(subject.controls),
+        "accuracy": float((explanations.predicted == images.labels).mean()),
+        "empty_maps": explanations.empty_maps(),
+        "random_networks": len(model.controls),
         "draw_seed": settings.seed,
         "resamples": resamples,
         "confidence": confidence,
         "labels": info.labels.to_json(),
-        "masks": findings.masks.to_json() if settings.masks else None,
+        "masks": explanations.masks.to_json() if settings.masks else None,
         "localisation": summary.localisation(info.labels) if settings.masks else None,
         "curves": summary.curves() if settings.curve_images else None,
     }
 
 
-def _write_maps(findings: Findings, images: ExplainedImages, path: Path) -> None:
+def _write_maps(explanations: Explanations, images: ExplainedImages, path: Path) -> None:
     arrays = {
         "image_ids": np.array([record.image_id for record in images.records], dtype=np.str_),
         "labels": images.labels,
-        "logits": findings.logits,
-        "classes": findings.classes,
-        "maps": findings.maps,
-        "mask_share": findings.mask_share,
-        **{name: findings.metrics["predicted_class"][name] for name in METRICS},
+        "logits": explanations.logits,
+        "classes": explanations.classes,
+        "maps": explanations.maps,
+        "mask_share": explanations.mask_share,
+        **{name: explanations.metrics["predicted_class"][name] for name in METRICS},
     }
     with atomic_file(path) as temporary, temporary.open("wb") as stream:
         np.savez_compressed(stream, allow_pickle=False, **arrays)
 
 
 def faithfulness_table(report: dict[str, Any]) -> str:
-    """The main metrics of faithfulness.json, for people."""
+    """The main metrics of faithfulness.json as text."""
     lines = [f"{report['method']}: {report['n_images']} images of the {report['split']} split, {report['n_lesions']} lesions"]
-    located = report["localisation"]
-    if located is not None:
+    localisation = report["localisation"]
+    if localisation is not None:
         lines.append(
-            f"lesion masks used: {report['masks']['used']}; mean share of the image: {_text(located['metrics']['chance'])}"
+            f"lesion masks used: {report['masks']['used']}; mean share of the image: {_text(localisation['metrics']['chance'])}"
         )
         lines.append(f"{'':16}" + "".join(f"{name.replace('_', ' '):>26}" for name in METRICS))
-        rows = {"this network": located["metrics"], **{k.replace("_", " "): v for k, v in located["controls"].items()}}
+        rows = {"this network": localisation["metrics"], **{k.replace("_", " "): v for k, v in localisation["controls"].items()}}
         for title, row in rows.items():
             lines.append(f"{title:16}" + "".join(f"{_text(row[name]):>26}" for name in METRICS))
     if report["curves"] is not None:

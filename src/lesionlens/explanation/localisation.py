@@ -1,7 +1,7 @@
 """How well maps agree with lesion masks: pointing game, energy inside the mask, best overlap.
 
-All three take the map at the size of the image. For each of them the level of chance is the mask's
-share of the image: it is what a uniform map scores, and a map without any evidence counts as one.
+All three use the map at the size of the image. For each of them the level of chance is the mask's
+share of the image, the score of a uniform map; an empty map counts as uniform.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ class Localisation:
 
 
 def localise(maps: np.ndarray, masks: np.ndarray) -> Localisation:
-    """All metrics of maps against masks.
+    """Compute all metrics of maps against masks.
 
     Args:
-        maps: raw maps of at least 0, (N, H, W).
+        maps: raw, non-negative maps, (N, H, W).
         masks: bool, (N, H, W), each with at least one pixel inside.
 
     Raises:
@@ -59,9 +59,9 @@ def _check(maps: np.ndarray, masks: np.ndarray) -> None:
     if maps.shape != masks.shape or maps.ndim != 3:
         raise DataError(f"maps have shape {maps.shape} and masks {masks.shape}; both must be (N, H, W)")
     if not (maps >= 0).all() or not np.isfinite(maps).all():
-        raise DataError("a map holds a negative number, NaN or infinity; give positive evidence only (apply a ReLU)")
+        raise DataError("a map holds a negative number, NaN or infinity; apply a ReLU")
     if not masks.any((1, 2)).all():
-        raise DataError("a mask is empty; leave images without a lesion out")
+        raise DataError("a mask is empty; leave out images without a lesion")
 
 
 def pointing_game(maps: np.ndarray, masks: np.ndarray) -> np.ndarray:
@@ -94,7 +94,7 @@ def best_iou(maps: np.ndarray, masks: np.ndarray, levels: int = LEVELS) -> np.nd
     bins = np.minimum((maps / highest * levels).astype(np.int64), levels - 1).reshape(len(maps), -1)
     keys = bins + levels * np.arange(len(maps))[:, None]
     inside = masks.reshape(len(maps), -1)
-    counts = [np.bincount(chosen.ravel(), minlength=levels * len(maps)) for chosen in (keys, keys[inside])]
+    counts = [np.bincount(pixels.ravel(), minlength=levels * len(maps)) for pixels in (keys, keys[inside])]
     above, hits = (each.reshape(-1, levels)[:, ::-1].cumsum(1) for each in counts)  # highest threshold first
     union = above + inside.sum(1, keepdims=True) - hits
     return np.asarray((hits / union).max(1))

@@ -1,4 +1,4 @@
-"""Lesion masks, brought to the network's frame exactly as the images are."""
+"""Lesion masks, prepared for the network exactly like the images."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from lesionlens.data.index import Index, Record
 
 @dataclass
 class MaskCount:
-    """How many masks were used, and why the others were not.
+    """Number of masks used, and of those skipped by reason.
 
     Attributes:
-        used: masks read.
-        not_listed: images for which the index names no mask.
-        missing: masks that are named but not there.
+        used: masks used.
+        not_listed: images without a mask in the index.
+        missing: masks in the index whose file is missing.
         unreadable: masks that cannot be read as an image.
-        empty: masks without a lesion inside what the network sees.
+        empty: masks without a lesion inside the network's input.
+        examples: the first example of each reason.
     """
 
     used: int = 0
@@ -44,45 +45,44 @@ def has_masks(index: Index, records: Sequence[Record]) -> bool:
 
 
 def check_any_mask(index: Index, records: Sequence[Record]) -> None:
-    """Refuse a part in which no image has a mask file.
+    """Refuse images of which none has a mask file.
 
     Raises:
-        DataError: naming the remedy.
+        DataError: if none has one.
     """
     if has_masks(index, records):
         return
     listed = sum(bool(record.mask) for record in records)
     raise DataError(
-        f"none of {len(records)} images has a lesion mask on disk ({listed} are named in the index); agreement with lesions "
-        "cannot be measured. Put the masks beside the images and index them again, or explain with --no-masks"
+        f"none of {len(records)} images has a lesion mask on disk ({listed} are in the index); agreement with lesions "
+        "cannot be measured. Put the masks beside the images and index them again, or use --no-masks"
     )
 
 
 def check_any_used(count: MaskCount) -> None:
-    """Refuse a measurement for which no mask could be used.
+    """Refuse a measurement without any usable mask.
 
     Raises:
-        DataError: with the first reason and the remedy.
+        DataError: if no mask was used, with the first reason.
     """
     if not count.used:
         reason, example = next(iter(count.examples.items()))
         raise DataError(
-            f"none of the lesion masks can be used, the first is {reason.replace('_', ' ')} ({example}); mend the masks, "
-            "or explain with --no-masks"
+            f"no lesion mask is usable; the first is {reason.replace('_', ' ')} ({example}). Repair the masks, or use --no-masks"
         )
 
 
 def read_masks(index: Index, records: Sequence[Record], spec: InputSpec, count: MaskCount) -> list[np.ndarray | None]:
-    """Masks of `records` as the network would see them.
+    """Read the masks of `records`, prepared for the network.
 
     Args:
-        index: knows where the masks lie.
+        index: index with the paths of the masks.
         records: the images.
-        spec: frame rule and crop.
-        count: told what was used and what not.
+        spec: how the images are prepared.
+        count: counts the masks used and skipped.
 
     Returns:
-        For each record bool (size, size), or None if there is no usable mask.
+        A bool array (size, size) for each record, or None if it has no usable mask.
     """
     return [_read(index, record, spec, count) for record in records]
 
@@ -94,7 +94,7 @@ def _read(index: Index, record: Record, spec: InputSpec, count: MaskCount) -> np
         return None
     try:
         mask = open_image(path)
-        if spec.resize != "squash":  # a mask may have another shape than its image, which only squashing forgives
+        if spec.resize != "squash":  # a mask may differ in shape from its image, which matters unless both are squashed
             mask = mask.resize(open_image(index.image_path(record)).size, Image.Resampling.BILINEAR)
     except ImageError as error:
         _skip(count, "unreadable", str(error))

@@ -1,4 +1,4 @@
-"""A checkpoint becomes a bundle: graph, temperature, scores, card and self-test, compared with torch."""
+"""Export a checkpoint as a bundle: graph, temperature, scores, card and self-test, compared with torch."""
 
 from __future__ import annotations
 
@@ -42,30 +42,30 @@ from lesionlens.evaluation.scores import score
 from lesionlens.evaluation.temperature import fit_temperature, scaled_loss
 from lesionlens.export.decision_fit import SENSITIVITY, check_sensitivity, fit_decision
 from lesionlens.export.gate_fit import REJECTION_RATE, check_rate, write_gate
-from lesionlens.export.gate_material import BATCH as GATE_BATCH
-from lesionlens.export.gate_material import gate_for
+from lesionlens.export.gate_images import BATCH as GATE_BATCH
+from lesionlens.export.gate_images import evenly_spaced, fit_gate_on_dataset
 from lesionlens.export.graph import OPSET, GraphNetwork, run_graph, write_graph
 from lesionlens.export.provenance import INTENDED_USE, leak_statement, licences
 from lesionlens.training.checkpoint import CheckpointInfo, load_network
 
 EXPORTED_WITH = ("torch", "onnx", "onnxscript", "onnxruntime")
 SPLIT = "validation"
-BATCH = 3  # of the comparison: neither 1 nor the batch that was traced
+BATCH = 3  # of the comparison: neither 1 nor the batch size of the traced graph
 
 
 @dataclass(frozen=True)
 class ExportSettings:
-    """How a bundle is made.
+    """How a bundle is written.
 
     Attributes:
         compared_images: real images of the validation split on which every runtime is compared with torch.
-        selftest_images: how many of them travel in the bundle.
-        tolerance: beyond which the export fails.
-        data_licence: of the images, if the source does not tell.
+        selftest_images: how many of them the bundle contains.
+        tolerance: largest accepted differences; beyond them the export fails.
+        data_licence: licence of the images; by default that of a known source.
         batch_size: images in one pass while the temperature is fitted.
-        gate_images: images of the training split, and of the validation split, that the gate is fitted on; 0 leaves it out.
+        gate_images: images of the training split, and of the validation split, that the gate is fitted on; 0 omits the gate.
         rejection_rate: share of good images that the gate may reject.
-        sensitivity: for melanoma, with "not sure" counted as found.
+        sensitivity: sensitivity for melanoma, where "not sure" counts as detected.
     """
 
     compared_images: int = 32
@@ -104,36 +104,37 @@ def export(
     Args:
         checkpoint: best.safetensors of a run.
         dataset: index, split and store of that run.
-        out: folder to write; a bundle that lies there is replaced.
-        predictions: of the test split by this checkpoint, for the metrics in the card; None leaves
-            them out, and the card says so.
-        settings: how.
-        progress: told how many images were processed: `images_to_process` in all.
+        out: folder to write; a bundle in its place is replaced.
+        predictions: of the test split by this checkpoint, for the metrics in the card; None omits
+            them, and the card says so.
+        settings: how the bundle is written.
+        progress: called with the number of images of each batch, `images_to_process` in all.
 
     Raises:
         CheckpointError: if the checkpoint, the dataset and the predictions do not belong together.
-        ModelError: if the network cannot be exported, or computes something else than torch does.
-        BundleError: if `out` holds something that is no bundle.
+        ModelError: if the network cannot be exported, or its graph computes something else than torch.
+        BundleError: if `out` exists and is not a bundle.
         RecipeError: if there are no validation images.
-        StorageError: if the disk is full or may not be written.
+        StorageError: if the disk is full or not writable.
     """
     settings = settings or ExportSettings()
     check_replaceable(out)
-    trained = _Trained(checkpoint, hash_file(checkpoint) if checkpoint.is_file() else "", *load_network(checkpoint))
+    trained = _TrainedNetwork(checkpoint, hash_file(checkpoint) if checkpoint.is_file() else "", *load_network(checkpoint))
     _check_predictions(predictions, trained)
-    wanted = PredictionSettings(split=SPLIT, views=1, batch_size=settings.batch_size)
-    validation = predict_split(checkpoint, dataset, wanted, progress)
-    fitted = _fit(validation)
+    prediction = PredictionSettings(split=SPLIT, views=1, batch_size=settings.batch_size)
+    validation = predict_split(checkpoint, dataset, prediction, progress)
+    temperature = _fit_temperature(validation)
     images = comparison_images(validation.image_ids, dataset.store, trained.info.spec, settings.compared_images)
-    graph = GraphNetwork(trained.network, trained.info.spec, fitted["value"])
+    graph = GraphNetwork(trained.network, trained.info.spec, temperature["value"])
     reference = run_graph(graph, images)
     facts = _facts(trained, dataset, settings.data_licence)
-    facts |= {"outputs": shapes(reference), "temperature": fitted, "scores": _scores(predictions, fitted["value"], trained.info)}
-    facts["decision"] = _decision(validation, fitted["value"], settings.sensitivity)
+    facts |= {"outputs": shapes(reference), "temperature": temperature}
+    facts["scores"] = _scores(predictions, temperature["value"], trained.info)
+    facts["decision"] = _decision(validation, temperature["value"], settings.sensitivity)
     with atomic_folder(out, mark=FACTS_FILE) as folder:
         write_graph(graph, folder / GRAPH_FILE)
-        compared = compare(folder / GRAPH_FILE, images, reference, settings.tolerance)
-        fp32 = Variant("fp32", dict.fromkeys(RUNTIMES, GRAPH_FILE), tolerance=settings.tolerance, comparison=compared)
+        comparison = compare(folder / GRAPH_FILE, images, reference, settings.tolerance)
+        fp32 = Variant("fp32", dict.fromkeys(RUNTIMES, GRAPH_FILE), tolerance=settings.tolerance, comparison=comparison)
         facts |= {"default_variant": "fp32", "variants": {"fp32": fp32.to_json()}}
         facts["gate"] = _write_gate(folder, dataset, trained.info.spec, settings, progress)
         count = settings.selftest_images
@@ -145,13 +146,13 @@ def export(
 
 
 def images_to_process(split: Split, settings: ExportSettings) -> int:
-    """How many images `export` tells its progress of, those that are not in the store included."""
+    """Number of images that `export` processes, including those that are missing from the store."""
     sizes = {split_name: len(split.ids[split_name]) for split_name in ("train", SPLIT)}
     return sizes[SPLIT] + sum(min(size, settings.gate_images) for size in sizes.values())
 
 
 @dataclass(frozen=True)
-class _Trained:
+class _TrainedNetwork:
     checkpoint: Path
     hash: str
     network: nn.Module
@@ -159,9 +160,9 @@ class _Trained:
 
 
 def comparison_images(ids: np.ndarray, store: Store, spec: InputSpec, count: int) -> np.ndarray:
-    """Prepared images, uint8 (n, S, S, 3), spread evenly over `ids`; all of them if they are fewer than `count`."""
-    chosen = np.unique(np.linspace(0, len(ids) - 1, min(count, len(ids))).round().astype(int))
-    frames = store.images[np.sort(store.rows([str(ids[number]) for number in chosen]))]
+    """Prepared images, uint8 (n, S, S, 3), spread evenly over `ids`; all of them if there are fewer than `count`."""
+    rows = store.rows([str(ids[row]) for row in evenly_spaced(len(ids), count)])
+    frames = store.images[np.sort(rows)]
     return np.ascontiguousarray(centre_crop(frames, spec.size))
 
 
@@ -173,52 +174,52 @@ def compare(
     precision: str = "fp32",
     runtimes: Sequence[str] = RUNTIMES,
 ) -> dict[str, Any]:
-    """Run a graph with every runtime that is installed, and compare with torch, one by one and in batches.
+    """Compare a graph on every installed runtime with torch, on single images and in batches.
 
     Args:
         graph: ONNX, or OpenVINO's XML.
         images: prepared, uint8 (N, S, S, 3).
-        reference: what torch gives for them.
-        tolerance: beyond which it is an error.
-        precision: number format of what is not quantised.
-        runtimes: of which those that are installed are asked.
+        reference: the outputs of torch for them.
+        tolerance: largest accepted differences.
+        precision: number format of the layers that are not quantised.
+        runtimes: the runtimes to compare, if they are installed.
 
     Returns:
-        `n_images`, `tolerance`, and by runtime the largest differences and the share of images whose
-        first choice is the same.
+        `n_images`, `tolerance`, and by runtime the largest differences and the share of images with the
+        same predicted diagnosis.
 
     Raises:
         ModelError: if a difference is beyond the tolerance, or no runtime is installed.
     """
-    chosen = [name for name in runtimes if installed(name) and (name == "openvino" or graph.suffix == ".onnx")]
-    if not chosen:
+    available = [name for name in runtimes if installed(name) and (name == "openvino" or graph.suffix == ".onnx")]
+    if not available:
         raise ModelError("no runtime is installed to compare the export with; install one with: pip install onnxruntime")
-    found: dict[str, Any] = {"n_images": len(images), "tolerance": tolerance.to_json(), "runtimes": {}}
-    for runtime in chosen:
-        measured, same = _measure(runtime, graph, images, reference, precision)
-        broken = tolerance.broken_by(measured)
-        if broken:
+    results: dict[str, Any] = {}
+    for runtime in available:
+        largest, same = _measure(runtime, graph, images, reference, precision)
+        exceeded = tolerance.broken_by(largest)
+        if exceeded:
             raise ModelError(
                 f"{graph.name} computes something else than torch on {runtime} over {len(images)} images: differences "
-                f"{summary(broken)}, allowed {summary(tolerance.to_json())}. Nothing was written; choose another network"
+                f"{summary(exceeded)}, allowed {summary(tolerance.to_json())}. Nothing was written; choose another network"
             )
-        found["runtimes"][runtime] = {"version": version_of(runtime), "largest_difference": measured, "same_first": same}
-    return found
+        results[runtime] = {"version": version_of(runtime), "largest_difference": largest, "same_first": same}
+    return {"n_images": len(images), "tolerance": tolerance.to_json(), "runtimes": results}
 
 
 def _measure(runtime: str, graph: Path, images: np.ndarray, reference: Outputs, precision: str) -> tuple[dict[str, float], float]:
-    """Largest differences one by one and in batches, and the share of images with the same first choice."""
-    found: list[dict[str, float]] = []
+    """Largest differences for single images and batches, and the share of images with the same predicted diagnosis."""
+    results: list[dict[str, float]] = []
     for batch_size in (1, BATCH):
         engine = load_engine(runtime, graph, images.shape[1], precision, Limits(batch_size=batch_size))
         outputs = run_batches(engine, images, batch_size)
-        found.append(differences(outputs, reference))
+        results.append(differences(outputs, reference))
     same = outputs.probabilities.argmax(axis=1) == reference.probabilities.argmax(axis=1)
-    return {name: float(np.max([each[name] for each in found])) for name in found[0]}, float(same.mean())
+    return {name: float(np.max([each[name] for each in results])) for name in results[0]}, float(same.mean())
 
 
-def _fit(validation: Predictions) -> dict[str, Any]:
-    """The temperature and what it does to the calibration of the split it was fitted on."""
+def _fit_temperature(validation: Predictions) -> dict[str, Any]:
+    """The temperature, and the calibration before and after it on the split that it is fitted on."""
     logits, labels = validation.logits.astype(np.float64), validation.labels
     value = fit_temperature(logits, labels)
     errors = [expected_calibration_error(softmax(logits / t), labels) for t in (1.0, value)]
@@ -234,28 +235,29 @@ def _fit(validation: Predictions) -> dict[str, Any]:
 
 
 def _decision(validation: Predictions, temperature: float, sensitivity: float) -> dict[str, Any]:
-    """The third answer's threshold, on what the bundle will say of the validation split."""
+    """The threshold of the response "not sure", fitted on the bundle's calibrated validation probabilities."""
     probabilities = softmax(validation.logits / temperature)
-    fitted = fit_decision(probabilities, validation.labels, validation.lesion_ids, validation.label_set, sensitivity)
-    return fitted.to_json()
+    labels = validation.label_set
+    return fit_decision(probabilities, validation.labels, validation.lesion_ids, labels, sensitivity).to_json()
 
 
 def _write_gate(
     folder: Path, dataset: Dataset, spec: InputSpec, settings: ExportSettings, progress: Callable[[int], None] | None
 ) -> dict[str, Any] | None:
-    """Fit the gate with the graph that was written, by the runtime that will be preferred; its facts, or None if left out."""
+    """Fit the gate on the written graph, with the preferred runtime; returns its facts, or None without a gate."""
     if not settings.gate_images:
         return None
     runtime = next(name for name in RUNTIMES if installed(name))
     engine = load_engine(runtime, folder / GRAPH_FILE, spec.size, "fp32", Limits(batch_size=GATE_BATCH))
-    told = progress or (lambda count: None)
-    fitted = gate_for(engine.run, dataset, spec, settings.gate_images, settings.rejection_rate, told)
+    fitted = fit_gate_on_dataset(
+        engine.run, dataset, spec, settings.gate_images, settings.rejection_rate, progress or (lambda count: None)
+    )
     write_gate(fitted, folder)
     return fitted.facts
 
 
 def _scores(predictions: Predictions | None, temperature: float, info: CheckpointInfo) -> dict[str, Any] | None:
-    """Metrics of what the bundle answers: with the temperature applied."""
+    """Metrics of the bundle's predictions, with the temperature applied."""
     if predictions is None:
         return None
     recipe = info.recipe.evaluation
@@ -263,15 +265,15 @@ def _scores(predictions: Predictions | None, temperature: float, info: Checkpoin
     return {**score(calibrated, recipe.resamples, recipe.confidence), "temperature": temperature}
 
 
-def _check_predictions(predictions: Predictions | None, trained: _Trained) -> None:
+def _check_predictions(predictions: Predictions | None, trained: _TrainedNetwork) -> None:
     if predictions is not None and predictions.origin.hashes.get("checkpoint") != trained.hash:
         raise CheckpointError(
-            f"the predictions are of another checkpoint than {trained.checkpoint}; make them again with: lesionlens evaluate, "
-            "or leave the metrics out with --no-scores"
+            f"the predictions are of another checkpoint than {trained.checkpoint}; predict again with: lesionlens evaluate, "
+            "or omit the metrics with --no-scores"
         )
 
 
-def _facts(trained: _Trained, dataset: Dataset, data_licence: str) -> dict[str, Any]:
+def _facts(trained: _TrainedNetwork, dataset: Dataset, data_licence: str) -> dict[str, Any]:
     info = trained.info
     source, model = dataset.index.source, info.recipe.model
     return {
@@ -287,11 +289,11 @@ def _facts(trained: _Trained, dataset: Dataset, data_licence: str) -> dict[str, 
     }
 
 
-def _origin(trained: _Trained, dataset: Dataset, source: str) -> dict[str, Any]:
+def _origin(trained: _TrainedNetwork, dataset: Dataset, source: str) -> dict[str, Any]:
     info, split, index = trained.info, dataset.split, dataset.index
     rate = split.leak_rate.get("test")
     recipe = info.recipe.to_json()
-    recipe["model"]["weights"] = Path(recipe["model"]["weights"]).name  # a user's folders are nobody's business
+    recipe["model"]["weights"] = Path(recipe["model"]["weights"]).name  # a bundle must not reveal a user's folders
     return {
         "recipe": recipe,
         "epoch": info.epoch,

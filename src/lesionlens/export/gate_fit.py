@@ -1,4 +1,4 @@
-"""Fit a gate: the features' distribution on training images, the thresholds on validation images."""
+"""Fit a gate: the distribution of features on training images, the thresholds on validation images."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ METHOD = "Mahalanobis distance of length-1 features, one mean, shrunk covariance
 DIRECTIONS = 256
 REJECTION_RATE = 0.02
 SHARES = {"not_dermoscopic": 0.5, "blurred": 0.125, "too_dark": 0.125, "too_bright": 0.125, "clipped": 0.125}
-MARGIN = 0.5  # where no image may be rejected: so much further out than the worst one, seen from the median
+MARGIN = 0.5  # of the distance from median to worst image, beyond the worst, where no image may be rejected
 SMALLEST_SPREAD = 1e-5  # of features of length 1
 RATES = (0.0001, 0.2)
 ROUNDING = 1e-9  # of logarithms
@@ -26,10 +26,10 @@ LOGARITHMIC = (SHARPNESS, DISTANCE)
 
 @dataclass(frozen=True, eq=False)
 class FittedGate:
-    """A gate that was fitted.
+    """The result of fitting a gate.
 
     Attributes:
-        gaussian: of the training features.
+        gaussian: distribution of the training features.
         facts: for `bundle.json`, see docs/gate.md.
     """
 
@@ -38,7 +38,7 @@ class FittedGate:
 
 
 def check_rate(rate: float) -> None:
-    """Refuse a rejection rate that makes no sense.
+    """Refuse a rejection rate out of range.
 
     Raises:
         RecipeError: if it is out of range.
@@ -87,7 +87,7 @@ def fit_gate(
 
 
 def write_gate(fitted: FittedGate, folder: Path) -> None:
-    """Write gate.npz into a bundle that is being made."""
+    """Write gate.npz into the folder of a bundle."""
     gaussian = fitted.gaussian
     arrays = {name: np.asarray(getattr(gaussian, name), dtype=np.float32) for name in ("mean", "directions", "spreads", "rest")}
     with (folder / GATE_FILE).open("wb") as stream:
@@ -95,14 +95,14 @@ def write_gate(fitted: FittedGate, folder: Path) -> None:
 
 
 def fit_gaussian(features: np.ndarray, directions: int = DIRECTIONS) -> tuple[FeatureGaussian, float]:
-    """The distribution of features of length 1, and by how much its covariance was shrunk.
+    """Fit the distribution of features of length 1, with a shrunk covariance.
 
-    The covariance is that of Ledoit & Wolf (2004), which stands firm with fewer images than
-    features; of its eigenvectors the widest are kept and the rest share their mean variance.
+    The covariance is that of Ledoit & Wolf (2004), which is well conditioned with fewer
+    images than features; the eigenvectors of largest variance are kept and the rest share their mean variance.
 
     Args:
         features: (N, C), any N of at least 1.
-        directions: most to keep.
+        directions: most eigenvectors to keep.
 
     Returns:
         The distribution, and the shrinkage in [0, 1].
@@ -119,22 +119,22 @@ def fit_gaussian(features: np.ndarray, directions: int = DIRECTIONS) -> tuple[Fe
     width, total = centred.shape[1], float(variances.sum())
     shrinkage = ledoit_wolf_shrinkage(centred, variances)
     shrunk = (1 - shrinkage) * variances + shrinkage * total / width
-    kept = min(directions, len(variances), width)
-    left = (1 - shrinkage) * variances[kept:].sum() / max(1, width - kept) + shrinkage * total / width
-    spreads = np.sqrt(np.maximum(shrunk[:kept], SMALLEST_SPREAD**2))
+    count = min(directions, len(variances), width)
+    left = (1 - shrinkage) * variances[count:].sum() / max(1, width - count) + shrinkage * total / width
+    spreads = np.sqrt(np.maximum(shrunk[:count], SMALLEST_SPREAD**2))
     rest = max(float(np.sqrt(left)), SMALLEST_SPREAD)
-    stored = [array.astype(np.float32) for array in (mean, vectors[:, :kept], spreads)]
+    stored = [array.astype(np.float32) for array in (mean, vectors[:, :count], spreads)]
     return FeatureGaussian(stored[0], stored[1], stored[2], float(np.float32(rest))), shrinkage
 
 
 def ledoit_wolf_shrinkage(centred: np.ndarray, variances: np.ndarray) -> float:
-    """How far the covariance is moved towards a multiple of the identity, in [0, 1].
+    """Weight with which the covariance is shrunk towards a multiple of the identity, in [0, 1].
 
     Ledoit & Wolf, J. Multivariate Analysis 88:365 (2004), section 3.2, with known mean.
 
     Args:
         centred: features minus their mean, (N, C).
-        variances: eigenvalues of their covariance, those that are 0 may be missing.
+        variances: eigenvalues of their covariance, zeros may be left out.
     """
     count, width = centred.shape
     mean_variance = variances.sum() / width
@@ -147,18 +147,18 @@ def ledoit_wolf_shrinkage(centred: np.ndarray, variances: np.ndarray) -> float:
 
 
 def choose_thresholds(measures: Mapping[str, np.ndarray], rate: float) -> tuple[dict[str, float], dict[str, int]]:
-    """Thresholds at which all checks together reject at most `rate` of the images, shared out as `SHARES` says.
+    """Thresholds at which all checks together reject at most `rate` of the images, divided as in `SHARES`.
 
-    Every check may reject its worst images, as many as its share of one common level; the level is
-    raised until the images that any check rejects would be more than `rate` of them. A check that may
-    reject none gets a threshold beyond the worst image, see `MARGIN`.
+    Every check may reject its worst images, in number its share of one common level; the level is
+    raised until any check would reject more than `rate` of the images. A check that may reject
+    none gets a threshold beyond the worst image, see `MARGIN`.
 
     Args:
         measures: by name, each (M,).
         rate: share of the images, in (0, 1).
 
     Returns:
-        Thresholds by code, and how many images each check may reject.
+        Thresholds by code, and the number of images that each check may reject.
     """
     badness = {code: _badness(code, measures[CHECKS[code].measure]) for code in SHARES}
     count = len(next(iter(badness.values())))
@@ -177,12 +177,12 @@ def choose_thresholds(measures: Mapping[str, np.ndarray], rate: float) -> tuple[
 def smallest_side(size: int, sides_px: np.ndarray | None) -> float:
     """Shortest side of an image that is not too small, pixels.
 
-    Half the side that the network sees, so that nothing is blown up more than twice; less if
+    Half the side of the network's input, so that no image is enlarged more than twice; less if
     images of the validation split are smaller themselves; 0 if their sizes are not known.
 
     Args:
         size: side of the network's input, pixels.
-        sides_px: shorter sides of the validation images as they were sent, or None.
+        sides_px: shorter sides of the validation images before preparation, or None.
     """
     return 0.0 if sides_px is None or not len(sides_px) else float(min(np.ceil(size / 2), sides_px.min()))
 
@@ -198,15 +198,15 @@ def _eigen(centred: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _badness(code: str, values: np.ndarray) -> np.ndarray:
-    """The larger the worse; on a logarithmic scale where values spread over decades."""
+    """Values turned so that larger is worse, on a logarithmic scale where they span decades."""
     scaled = np.log(np.maximum(values, 1e-12)) if CHECKS[code].measure in LOGARITHMIC else np.asarray(values, dtype=np.float64)
     return -scaled if CHECKS[code].below else scaled
 
 
 def _threshold(code: str, falling: np.ndarray, allowed: int) -> float:
-    """Threshold that rejects the `allowed` worst images (fewer, where several are equally bad), or none of those seen."""
-    kept = float(falling[min(allowed, len(falling) - 1)])
-    edge = (kept + float(falling[allowed - 1])) / 2 if allowed else kept + MARGIN * (kept - float(np.median(falling)))
+    """Threshold that rejects the `allowed` worst images (fewer if several are equally bad), or none of those seen."""
+    best = float(falling[min(allowed, len(falling) - 1)])
+    edge = (best + float(falling[allowed - 1])) / 2 if allowed else best + MARGIN * (best - float(np.median(falling)))
     if CHECKS[code].measure not in LOGARITHMIC:
         return -edge if CHECKS[code].below else edge
     edge += ROUNDING
@@ -214,7 +214,7 @@ def _threshold(code: str, falling: np.ndarray, allowed: int) -> float:
 
 
 def _outcome(measures: Mapping[str, np.ndarray], thresholds: dict[str, float], allowed: dict[str, int]) -> dict[str, Any]:
-    """What the thresholds do to the images that they were chosen on."""
+    """Effect of the thresholds on the images that they were chosen on."""
     rejected = {}
     for code, check in CHECKS.items():
         values = measures.get(check.measure, np.empty(0))

@@ -1,4 +1,4 @@
-"""The graph of a bundle: uint8 images in; calibrated probabilities, features and maps out."""
+"""The graph of a bundle, from uint8 images to calibrated probabilities, features and maps."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from lesionlens.explanation.cam import CamHead, find_head
 from lesionlens.models.build import Normalise
 
 OPSET = 20  # the first with GELU as one operator
-LARGEST_FILE_BYTES = 1_900_000_000  # a protobuf ends at 2 GiB; a larger network keeps its weights beside the graph
+LARGEST_FILE_BYTES = 1_900_000_000  # a protobuf is limited to 2 GiB; the weights of a larger network lie beside the graph
 
 
 class GraphNetwork(nn.Module):
-    """Everything between prepared pixels and the answer, so that nothing is left to get wrong outside.
+    """The whole computation from prepared pixels to the response, so that a caller adds nothing.
 
     Args:
         network: a network of timm, fine-tuned; shared, not copied, and put into evaluation mode.
         spec: size, mean and std of its images.
-        temperature: the logits are divided by it.
+        temperature: the divisor of the logits.
 
     Raises:
         ModelError: if the temperature is not above 0.
@@ -55,7 +55,7 @@ class GraphNetwork(nn.Module):
         return (PROBABILITIES, FEATURES, MAPS) if self.has_maps else (PROBABILITIES, FEATURES)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Answer for prepared images.
+        """Compute the outputs for prepared images.
 
         Args:
             images: uint8 (N, S, S, 3).
@@ -78,21 +78,21 @@ class GraphNetwork(nn.Module):
 def run_graph(
     graph: GraphNetwork, images: np.ndarray, batch_size: int = 8, progress: Callable[[int], None] | None = None
 ) -> Outputs:
-    """What torch itself gives for prepared images, uint8 (N, S, S, 3): the reference for every export.
+    """Outputs of torch for prepared images, uint8 (N, S, S, 3), the reference for every export.
 
     Args:
         graph: in evaluation mode, on the CPU.
         images: a memory map is read batch by batch.
         batch_size: images in one pass.
-        progress: told how many images each batch finished.
+        progress: called with the number of images of each batch.
     """
-    splits: list[list[np.ndarray]] = []
+    batches: list[list[np.ndarray]] = []
     for start in range(0, len(images), batch_size):
         batch = torch.from_numpy(np.ascontiguousarray(images[start : start + batch_size]))
-        splits.append([value.numpy() for value in graph(batch)])
+        batches.append([value.numpy() for value in graph(batch)])
         if progress is not None:
             progress(len(batch))
-    joined = [np.concatenate(values) for values in zip(*splits, strict=True)]
+    joined = [np.concatenate(values) for values in zip(*batches, strict=True)]
     return Outputs(joined[0], joined[1], joined[2] if graph.has_maps else None)
 
 
@@ -110,7 +110,7 @@ def write_graph(graph: GraphNetwork, path: Path) -> None:
     """
     try:
         import onnx
-        import onnxscript  # noqa: F401  what torch's exporter needs
+        import onnxscript  # noqa: F401  torch's exporter needs it
     except ImportError as error:
         raise ModelError(f"{error.name} is not installed; install the exporter with: pip install 'lesionlens[export]'") from error
     images = torch.zeros((2, graph.size, graph.size, 3), dtype=torch.uint8)
@@ -138,7 +138,7 @@ def write_graph(graph: GraphNetwork, path: Path) -> None:
 
 
 def _strip(model: Any) -> None:
-    """Take out the exporter's traces: paths and source lines of the machine that exported, node by node."""
+    """Remove the exporter's traces, the paths and source lines of the exporting machine, from every node."""
     for holder in (model.graph, *model.graph.node, *model.graph.value_info, *model.graph.input, *model.graph.output):
         del holder.metadata_props[:]
         holder.doc_string = ""

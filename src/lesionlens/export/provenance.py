@@ -1,4 +1,4 @@
-"""What a bundle says about where it comes from and what it may be used for."""
+"""Statements of a bundle on its origin, licences and intended use."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PRETRAINED = {
 PROTOCOL_TEXTS = {
     "lesion": "images of one lesion never split",
     "lesion-kfold": "images of one lesion never split; one of several folds",
-    "paper": "images parted without regard to lesions, as in the paper",
+    "paper": "images split without regard to lesions, as in the paper",
     "official": "the splits that the publisher of the images made",
 }
 
@@ -33,8 +33,8 @@ def licences(source: str, network: str, weights: str, data_licence: str = "") ->
     Args:
         source: name of the data's source, as the index says.
         network: name in timm.
-        weights: what training started from, as the recipe says.
-        data_licence: what the user states; empty looks the source up.
+        weights: the initial weights, as in the recipe.
+        data_licence: as stated by the user; if empty, that of a known source.
     """
     data = data_licence or DATA_LICENCES.get(source, UNKNOWN_LICENCE)
     start = PRETRAINED.get(weights, "weights of the user's own file")
@@ -47,9 +47,9 @@ def licences(source: str, network: str, weights: str, data_licence: str = "") ->
 
 
 def leak_statement(protocol: str, leaks: bool, leak_rate: float | None) -> str:
-    """One sentence on whether the metrics can be believed."""
+    """One sentence on whether the metrics can be trusted."""
     about = PROTOCOL_TEXTS.get(protocol, "")
     share = "was not measured" if leak_rate is None else f"is {leak_rate:.1%}"
-    found = f"the share of test images whose lesion is also in training {share}"
-    verdict = "THE FIGURES ARE TOO HIGH BECAUSE THIS SPLIT LEAKS; do not quote them. " if leaks else ""
-    return f"{verdict}Protocol {protocol!r}{f' ({about})' if about else ''}: {found}."
+    statement = f"the share of test images whose lesion is also in training {share}"
+    warning = "THE METRICS ARE TOO HIGH BECAUSE THIS SPLIT LEAKS; do not quote them. " if leaks else ""
+    return f"{warning}Protocol {protocol!r}{f' ({about})' if about else ''}: {statement}."

@@ -18,8 +18,9 @@ from lesionlens.evaluation.evaluate import PredictionSettings
 from lesionlens.evaluation.evaluate import evaluate as evaluate_checkpoint
 from lesionlens.evaluation.tables import scores_table
 from lesionlens.evaluation.validate import validator
-from lesionlens.explanation.explain import ExplainSettings, faithfulness_table
 from lesionlens.explanation.explain import explain as explain_checkpoint
+from lesionlens.explanation.explain import faithfulness_table
+from lesionlens.explanation.settings import ExplainSettings
 from lesionlens.pipeline.job import StageResult
 from lesionlens.training.checkpoint import load_info
 from lesionlens.training.distributed import World

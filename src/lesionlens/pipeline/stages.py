@@ -11,8 +11,8 @@ from lesionlens.core.artifact import hash_value
 from lesionlens.data.dataset import Dataset
 from lesionlens.data.image import frame_spec
 from lesionlens.evaluation.evaluate import PredictionSettings
-from lesionlens.explanation.explain import ExplainSettings
 from lesionlens.explanation.masks import has_masks
+from lesionlens.explanation.settings import ExplainSettings
 from lesionlens.export.export import ExportSettings
 from lesionlens.pipeline import data_stages, delivery_stages, model_stages
 from lesionlens.pipeline.data_stages import SYNTHETIC_IMAGES

@@ -1,4 +1,4 @@
-"""Loaded forms of a network: each takes uint8 images and gives probabilities, whatever computes them."""
+"""A variant together with the runtime that runs it: from uint8 images to probabilities."""
 
 from __future__ import annotations
 
@@ -10,22 +10,24 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lesionlens.compression.graphs import load_graph
+from lesionlens.bundle.engines import version_of
 from lesionlens.compression.quantize import dynamic_int8
+from lesionlens.compression.variant_graphs import load_graph
 from lesionlens.models.build import Normalise
 from lesionlens.training.checkpoint import load_network
 
 PYTORCH = "pytorch"
-Probabilities = Callable[[np.ndarray], np.ndarray]
+Classifier = Callable[[np.ndarray], np.ndarray]
+"""A function from uint8 images (N, S, S, 3) to probabilities (N, K)."""
 
 
-class TorchForm(nn.Module):
-    """What PyTorch computes for an answer without heat maps.
+class TorchClassifier(nn.Module):
+    """A network in PyTorch that gives probabilities without heat maps.
 
     Args:
         network: a network of timm, perhaps quantised.
-        normalise: of its pixels.
-        temperature: the logits are divided by it.
+        normalise: the normalisation of its pixels.
+        temperature: the divisor of the logits.
     """
 
     def __init__(self, network: nn.Module, normalise: nn.Module, temperature: float = 1.0) -> None:
@@ -38,18 +40,18 @@ class TorchForm(nn.Module):
 
 
 @dataclass(frozen=True)
-class Form:
-    """One variant as one runtime runs it: a row of the table.
+class RunnableVariant:
+    """One variant on one runtime: a row of the table.
 
     Attributes:
-        variant: its name.
+        variant: name of the variant.
         runtime: `openvino`, `onnxruntime` or `pytorch`.
-        file: graph to load, or the checkpoint if the runtime is PyTorch.
+        file: the graph, or the checkpoint if the runtime is PyTorch.
         size: side of its images, pixels.
-        precision: number format of what is not quantised, for OpenVINO.
-        dynamic: whether PyTorch quantises it dynamically, as in the paper.
-        temperature: of the bundle, for PyTorch; graphs hold it.
-        on_disk: the files to weigh; `file` and the weights beside it if empty.
+        precision: number format of the layers that are not quantised, for OpenVINO.
+        dynamic: whether PyTorch quantises the network dynamically, as in the paper.
+        temperature: the bundle's temperature, for PyTorch; graphs contain it.
+        stored_files: the files that make up its size; `file` and the weights beside it if empty.
     """
 
     variant: str
@@ -59,33 +61,38 @@ class Form:
     precision: str = "fp32"
     dynamic: bool = False
     temperature: float = 1.0
-    on_disk: tuple[Path, ...] = ()
+    stored_files: tuple[Path, ...] = ()
 
     @property
     def name(self) -> str:
-        """Unique among the forms of one table."""
+        """Variant and runtime; unique in one table."""
         return f"{self.variant} on {self.runtime}"
 
     @property
     def size_bytes(self) -> int:
         """Bytes on disk."""
-        beside = self.file.with_name(f"{self.file.name}.data")
-        files = self.on_disk or (self.file, *([beside] if beside.is_file() else []))
+        weights = self.file.with_name(f"{self.file.name}.data")
+        files = self.stored_files or (self.file, *([weights] if weights.is_file() else []))
         return sum(path.stat().st_size for path in files)
 
     @property
-    def loader(self) -> Callable[..., Probabilities]:
+    def runtime_version(self) -> str:
+        """Version of the package that computes its predictions."""
+        return version_of("torch" if self.runtime == PYTORCH else self.runtime)
+
+    @property
+    def loader(self) -> Callable[..., Classifier]:
         """The function that loads it, in this process or another."""
         return load_torch if self.runtime == PYTORCH else load_graph
 
     def arguments(self, threads: int, batch_size: int) -> tuple[str | int, ...]:
-        """What `loader` takes, as text and numbers."""
+        """Arguments of `loader`, as text and numbers."""
         if self.runtime == PYTORCH:
             return (str(self.file), int(self.dynamic), repr(self.temperature), threads)
         return (self.runtime, str(self.file), self.size, self.precision, threads, batch_size)
 
-    def load(self, threads: int = 0, batch_size: int = 1) -> Probabilities:
-        """A function of uint8 images (N, S, S, 3), N at most `batch_size`, that gives probabilities (N, K).
+    def load(self, threads: int = 0, batch_size: int = 1) -> Classifier:
+        """Load a function from uint8 images (N, S, S, 3), N at most `batch_size`, to probabilities (N, K).
 
         Raises:
             ModelError: if the file cannot be loaded here.
@@ -93,18 +100,17 @@ class Form:
         return self.loader(*self.arguments(threads, batch_size))
 
 
-def load_torch(checkpoint: str, dynamic: int, temperature: str, threads: int) -> Probabilities:
-    """Load a checkpoint into PyTorch, see `Form`; `threads` hold for the whole process."""
+def load_torch(checkpoint: str, dynamic: int, temperature: str, threads: int) -> Classifier:
+    """Load a checkpoint into PyTorch, see `RunnableVariant`; `threads` applies to the whole process."""
     if threads:
         torch.set_num_threads(threads)
     network, info = load_network(Path(checkpoint))
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     normalise = Normalise(info.spec.mean, info.spec.std)
-    form = TorchForm(dynamic_int8(network) if dynamic else network, normalise, float(temperature)).eval()
+    classifier = TorchClassifier(dynamic_int8(network) if dynamic else network, normalise, float(temperature)).eval()
 
-    def run(images: np.ndarray) -> np.ndarray:
+    def classify(images: np.ndarray) -> np.ndarray:
         with torch.inference_mode():
-            found: np.ndarray = form(torch.from_numpy(images)).numpy()
-            return found
+            return np.asarray(classifier(torch.from_numpy(images)).numpy())
 
-    return run
+    return classify

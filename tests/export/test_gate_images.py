@@ -6,10 +6,11 @@ from lesionlens.bundle.bundle import open_bundle
 from lesionlens.bundle.gate import Gate
 from lesionlens.bundle.quality import SIDE, measure_quality
 from lesionlens.bundle.runtime import Predictor
+from lesionlens.data.dataset import Dataset
 from lesionlens.data.index import Index, Record, read_index
 from lesionlens.data.split import read_split
 from lesionlens.data.store import Store
-from lesionlens.export.gate_material import BATCH, gate_for, look_at, shorter_sides, spread_over
+from lesionlens.export.gate_images import BATCH, features_and_quality, fit_gate_on_dataset, shorter_sides, stratified_ids
 
 
 @pytest.fixture(scope="module")
@@ -25,21 +26,21 @@ def predictor(small_bundle):
 
 def test_every_diagnosis_has_its_share(splits):
     index = splits[0]
-    chosen = spread_over(index.ids, index, 60)
+    chosen = stratified_ids(index.ids, index, 60)
     by_id = index.by_id()
     assert len(chosen) == len(set(chosen)) == 60
     for code in index.labels.codes:
         whole, some = (sum(by_id[image_id].dx == code for image_id in ids) for ids in (index.ids, chosen))
         assert abs(some - whole / 2) <= 1
-    assert spread_over(tuple(reversed(index.ids)), index, 60) == chosen
-    assert sorted(spread_over(index.ids, index, 10_000)) == sorted(index.ids)
-    assert len(spread_over(index.ids, index, 1)) == 1
+    assert stratified_ids(tuple(reversed(index.ids)), index, 60) == chosen
+    assert sorted(stratified_ids(index.ids, index, 10_000)) == sorted(index.ids)
+    assert len(stratified_ids(index.ids, index, 1)) == 1
 
 
 def test_what_is_looked_at_is_what_the_runtime_sees(splits, predictor):
     index, split, store = splits
     ids, told = split.ids["validation"][:11], []
-    features, measures = look_at(predictor.run, ids, store, predictor.bundle.spec, told.append)
+    features, measures = features_and_quality(predictor.run, ids, store, predictor.bundle.spec, told.append)
     rows = np.sort(store.rows(ids))
     paths = [index.image_path(index.by_id()[store.ids[row]]) for row in rows]
     found = list(predictor.predict(paths))
@@ -52,15 +53,15 @@ def test_what_is_looked_at_is_what_the_runtime_sees(splits, predictor):
 
 def test_the_gate_of_the_bundle_is_fitted_on_these(splits, predictor, small_bundle):
     bundle = open_bundle(small_bundle)
-    fitted = gate_for(predictor.run, *splits, bundle.spec, 2000, 0.02, lambda done: None)
+    fitted = fit_gate_on_dataset(predictor.run, Dataset(*splits), bundle.spec, 2000, 0.02, lambda done: None)
     gate = Gate.from_bundle(bundle)
     assert fitted.facts == bundle.facts["gate"]
     np.testing.assert_array_equal(fitted.gaussian.mean, gate.gaussian.mean)
-    assert fitted.facts["fitted"]["n_images"] == len(splits[1].parts["training"])
+    assert fitted.facts["fitted"]["n_images"] == len(splits[1].ids["train"])
 
 
 def test_fewer_images_may_be_asked_for(splits, predictor):
-    fitted = gate_for(predictor.run, *splits, predictor.bundle.spec, 10, 0.02, lambda done: None)
+    fitted = fit_gate_on_dataset(predictor.run, Dataset(*splits), predictor.bundle.spec, 10, 0.02, lambda done: None)
     assert fitted.facts["fitted"]["n_images"] == fitted.facts["validation"]["n_images"] == 10
 
 
@@ -81,7 +82,7 @@ def test_quality_of_a_frame_is_that_of_the_crop(splits, predictor):
     _, split, store = splits
     spec = predictor.bundle.spec
     assert spec.frame > spec.size
-    _, measures = look_at(predictor.run, split.ids["validation"][:1], store, spec, lambda done: None)
+    _, measures = features_and_quality(predictor.run, split.ids["validation"][:1], store, spec, lambda done: None)
     edge = (spec.frame - spec.size) // 2
     frame = store.images[store.rows(split.ids["validation"][:1])[0]][edge:-edge, edge:-edge]
     assert measures["brightness"][0] == measure_quality((1, 1), np.ascontiguousarray(frame))["brightness"]

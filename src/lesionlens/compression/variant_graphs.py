@@ -1,4 +1,4 @@
-"""Graphs loaded to be timed and measured; without torch, so that their memory is that of a deployed box."""
+"""Load graphs without torch, so that their memory is that of a deployed machine."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ def load_graph(
         runtime: `openvino` or `onnxruntime`.
         file: path of the graph.
         size: side of its images, pixels.
-        precision: number format of what is not quantised.
-        threads: of computation; 0 leaves it to the runtime.
+        precision: number format of the layers that are not quantised.
+        threads: of computation; 0 leaves the number to the runtime.
         batch_size: most images in one call.
 
     Returns:
-        A function of uint8 images (N, S, S, 3) that gives probabilities (N, K); maps are computed as well.
+        A function from uint8 images (N, S, S, 3) to probabilities (N, K); it computes the heat maps as well.
 
     Raises:
-        BundleError: if it cannot be loaded here.
+        BundleError: if the graph cannot be loaded here.
     """
     engine = load_engine(runtime, Path(file), size, precision, Limits(threads, batch_size))
     return lambda images: engine.run(images).probabilities

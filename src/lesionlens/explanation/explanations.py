@@ -1,4 +1,4 @@
-"""What is explained, and what is found: plain arrays, one row for each image."""
+"""The explained network and images, and their explanations as plain arrays, one row for each image."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ ORDERS = ("map", "random")
 
 
 @dataclass(frozen=True)
-class Subject:
-    """What is explained.
+class ExplainedModel:
+    """A network, its explainer and its controls.
 
     Attributes:
         network: in evaluation mode, on its device.
-        explainer: bound to it.
-        spec: how its pixels are prepared.
+        explainer: the explainer bound to it.
+        spec: how its images are prepared.
         controls: explainers of networks with random weights.
     """
 
@@ -40,12 +40,12 @@ class Subject:
 
 @dataclass(frozen=True)
 class ExplainedImages:
-    """The images of one split, and where they lie.
+    """Images to explain.
 
     Attributes:
-        index: knows where the masks are.
-        store: holds the pixels.
-        records: of the images, N of them.
+        index: index with the paths of the masks.
+        store: store with the pixels.
+        records: the N images.
         labels: true class indices, (N,).
         lesion_ids: lesion of each image, (N,).
     """
@@ -60,36 +60,17 @@ class ExplainedImages:
         return len(self.records)
 
 
-@dataclass(frozen=True)
-class Extent:
-    """How much is measured, and how much of it at once.
-
-    Attributes:
-        images_per_pass: images in one batch, and most in the network at once.
-        masks: whether agreement with lesion masks is measured.
-        curve_images: images, drawn by seed, whose deletion and insertion curves are taken.
-        curve_steps: steps of each curve.
-        seed: of the order of images and of all draws.
-    """
-
-    images_per_pass: int = 32
-    masks: bool = True
-    curve_images: int = 200
-    curve_steps: int = 10
-    seed: int = 0
-
-
 @dataclass
-class Findings:
-    """What was found, in the order of the images.
+class Explanations:
+    """Maps and measurements, in the order of the images.
 
     Attributes:
         logits: (N, K).
-        classes: which classes the maps are of, (N, M).
-        maps: raw, float32 (N, M, h, w).
-        metrics: per source of `SOURCES` and metric of `FIGURES`, (N,); NaN where not measured.
-        mask_share: (N,), NaN where there is no mask.
-        curves: per curve of `CURVES` and order of `ORDERS`, (N, S + 1), NaN where not taken.
+        classes: the explained classes, (N, M).
+        maps: raw maps, float32 (N, M, h, w).
+        metrics: per source of `SOURCES` and metric of `METRICS`, (N,); NaN where not measured.
+        mask_share: share of the image that its mask covers, (N,); NaN where there is no mask.
+        curves: per curve of `CURVES` and order of `ORDERS`, (N, S + 1), NaN where not measured.
         masks: how many masks were used.
     """
 
@@ -102,8 +83,8 @@ class Findings:
     masks: MaskCount = field(default_factory=MaskCount)
 
     @classmethod
-    def blank(cls, n: int, n_classes: int, map_shape: tuple[int, ...], steps: int) -> Findings:
-        """Nothing found yet for `n` images, with maps of shape (M, h, w) and curves of `steps` steps."""
+    def blank(cls, n: int, n_classes: int, map_shape: tuple[int, ...], steps: int) -> Explanations:
+        """Empty explanations of `n` images, with maps of shape (M, h, w) and curves of `steps` steps."""
         return cls(
             logits=np.zeros((n, n_classes), np.float32),
             classes=np.zeros((n, map_shape[0]), np.int64),
@@ -119,15 +100,15 @@ class Findings:
         return np.asarray(self.logits.argmax(1))
 
     def areas(self, name: str, order: str) -> np.ndarray:
-        """Areas under the curves `name` in `order`, (N,), NaN where not taken."""
+        """Areas under the curves `name` in `order`, (N,), NaN where not measured."""
         return area(self.curves[name][order])
 
-    def map_of(self, row: int, chosen: int) -> np.ndarray | None:
-        """The map (h, w) of class `chosen` for image `row`, or None if it was not drawn."""
-        places = np.flatnonzero(self.classes[row] == chosen)
+    def map_of(self, row: int, class_: int) -> np.ndarray | None:
+        """The map (h, w) of class `class_` for image `row`, or None if there is none."""
+        places = np.flatnonzero(self.classes[row] == class_)
         return self.maps[row, places[0]] if len(places) else None
 
     def empty_maps(self) -> int:
-        """How many maps of a predicted class are zero everywhere."""
-        maps = (self.map_of(row, chosen) for row, chosen in enumerate(self.predicted))
+        """Number of maps of a predicted class that are zero everywhere."""
+        maps = (self.map_of(row, class_) for row, class_ in enumerate(self.predicted))
         return sum(map_ is not None and not map_.any() for map_ in maps)
