@@ -69,6 +69,17 @@ def test_different_images_never_share_a_place(tmp_path, monkeypatch):
     assert all(place.resolve().is_relative_to(tmp_path / "maps") for place in places)
 
 
+@pytest.mark.parametrize("letter", ["x", "ä"])
+def test_a_name_as_long_as_a_system_allows(predictor, paths, tmp_path, letter):
+    count = 251 // len(letter.encode())
+    sources = [tmp_path / f"{letter * count}.jpg", tmp_path / f"{letter * (count - 1)}y.jpg"]
+    for source in sources:
+        source.write_bytes(paths[0].read_bytes())
+    results = list(predict_archive(predictor, sources, Overlays(tmp_path / "maps")))
+    assert all(isinstance(result, Prediction) for result in results)
+    assert len(list((tmp_path / "maps").rglob("*.png"))) == 2
+
+
 def test_what_cannot_be_drawn_is_said_before_the_first_image(small_bundle, tmp_path):
     bundle = open_bundle(small_bundle)
     with pytest.raises(DataError, match="unknown diagnosis 'xyz'"):

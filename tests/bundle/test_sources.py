@@ -5,6 +5,7 @@ import pytest
 
 from lesionlens.bundle.sources import image_paths
 from lesionlens.core.errors import DataError
+from lesionlens.data.files import LeftOut
 
 
 @pytest.fixture
@@ -106,3 +107,21 @@ def test_an_image_in_the_place_of_a_list_is_refused():
     listed = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\n".decode("utf-8", "surrogateescape").splitlines(keepends=True)
     with pytest.raises(DataError, match="standard input holds an image"):
         list(image_paths(["-"], listed))
+
+
+def test_what_is_left_out_is_counted_and_named(root):
+    left_out = LeftOut()
+    assert len(list(image_paths([".", "notes.*"], left_out=left_out))) == 4
+    assert left_out.counts == {"hidden": 3, "mask": 2, "other": 2}
+    assert left_out.lines() == [
+        "left out 3 files, hidden: .git, .hidden.jpg, __MACOSX",
+        "left out 2 files, lesion masks by their name: a_segmentation.png, sub/c_mask.png",
+        "left out 2 files, no images in a known format: notes.txt, notes.txt",
+    ]
+
+
+def test_images_are_found_by_their_content(root):
+    (root / "IM000001").write_bytes(bytes(128) + b"DICM")
+    (root / "photo.heic").touch()
+    (root / "scan.bak").write_bytes(b"\x89PNG\r\n\x1a\n")
+    assert names(".") == ["IM000001", "a.jpg", "b.JPG", "photo.heic", "scan.bak", "sub/c.png", "sub/deep/d.tiff"]

@@ -31,14 +31,23 @@ def predicted(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int,
 def test_a_folder_gives_its_dicom_files_and_frames_are_told(
     small_bundle: Path, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, rows, err = predicted(capsys, str(small_bundle), str(folder), str(folder / "no-ending"))
+    code, rows, err = predicted(capsys, str(small_bundle), str(folder))
     assert code == 0
     assert len(rows) == 3
     assert rows[0]["probabilities"] == rows[1]["probabilities"] == rows[2]["probabilities"]
     assert f"1 image: frame 1 of 3 was used ({folder / 'three.DCM'})" in err
-    assert [row["notes"] for row in rows] == [[], ["frame 1 of 3 was used"], []]
-    assert sorted(row["image"]["frames"] for row in rows) == [1, 1, 3]
+    assert sorted((row["image"]["frames"], row["notes"]) for row in rows) == [(1, []), (1, []), (3, ["frame 1 of 3 was used"])]
     assert SECRET not in err + str(rows)
+
+
+def test_what_a_folder_holds_beside_images_is_counted(
+    small_bundle: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "report.pdf").write_bytes(b"%PDF-1.7")
+    code, rows, err = predicted(capsys, str(small_bundle), str(folder))
+    assert code == 0
+    assert len(rows) == 3
+    assert f"left out 1 file, no images in a known format: {folder / 'report.pdf'}" in err
 
 
 def test_one_that_cannot_be_used_is_named_by_its_path_only(

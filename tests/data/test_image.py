@@ -185,7 +185,8 @@ class TestRefused:
             open_image(content, max_pixels=5399)
 
 
-DAMAGED = [encode(photograph(), kind) for kind in ("JPEG", "PNG", "TIFF", "BMP", "WEBP", "GIF")]
+DAMAGED = [encode(photograph(), kind) for kind in ("JPEG", "PNG", "TIFF", "BMP", "WEBP", "GIF", "AVIF", "JPEG2000")]
+DAMAGED += [path.read_bytes() for path in sorted(Path(__file__).with_name("heic").glob("*.heic"))]
 
 
 @settings(max_examples=300, deadline=None)

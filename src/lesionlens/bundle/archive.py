@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +14,9 @@ from lesionlens.bundle.prediction import Failure, Prediction
 from lesionlens.bundle.runtime import Predictor
 from lesionlens.core.artifact import atomic_file, storage_errors
 from lesionlens.core.errors import BundleError, ImageError
+
+MOST_NAME_BYTES = 160  # a temporary file's name has the host and process in it too
+HASH_LETTERS = 16
 
 
 @dataclass(frozen=True)
@@ -42,9 +47,12 @@ class Overlays:
             self.folder.mkdir(parents=True, exist_ok=True)
 
     def path_of(self, source: Path) -> Path:
-        """Where the heat map of `source` goes; different images never share a place."""
+        """Where the heat map of `source` goes; different images never share a place.
+
+        A name of more than `MOST_NAME_BYTES` is cut, and a hash of the whole name keeps it apart from others.
+        """
         whole = source if ".." not in source.parts else source.resolve()
-        return self.folder / whole.relative_to(whole.anchor).with_name(f"{whole.name}.png")
+        return self.folder / whole.relative_to(whole.anchor).with_name(f"{_short_enough(whole.name)}.png")
 
     def draw(self, prediction: Prediction) -> None:
         """Draw one heat map.
@@ -56,6 +64,15 @@ class Overlays:
         picture = heat_map(prediction, Path(prediction.source), self.code)
         with atomic_file(self.path_of(Path(prediction.source))) as temporary:
             picture.save(temporary, format="PNG")
+
+
+def _short_enough(name: str) -> str:
+    """A name that leaves room for the endings and marks of temporary files, of 255 bytes in all."""
+    raw = os.fsencode(name)
+    if len(raw) <= MOST_NAME_BYTES:
+        return name
+    digest = hashlib.sha256(raw).hexdigest()[:HASH_LETTERS]
+    return f"{os.fsdecode(raw[: MOST_NAME_BYTES - HASH_LETTERS - 1])}-{digest}"
 
 
 def predict_archive(

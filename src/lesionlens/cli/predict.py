@@ -42,6 +42,7 @@ def predict(
     from lesionlens.bundle.runtime import Predictor
     from lesionlens.bundle.sources import image_paths
     from lesionlens.core.errors import DataError
+    from lesionlens.data.files import LeftOut
 
     form = _format("jsonl" if as_json else form, out)
     predictor = Predictor(bundle, runtime=runtime, variant=variant, threads=threads, batch_size=batch_size, workers=workers)
@@ -51,11 +52,14 @@ def predict(
     if drawn is not None:
         drawn.check(predictor.bundle)
     lines = LINES[form](predictor.bundle.labels)
-    paths = image_paths(images, sys.stdin)
+    left_out = LeftOut()
+    paths = image_paths(images, sys.stdin, left_out)
     if out is None:
         done, failed = _print_all(predictor, paths, lines, drawn)
     else:
         done, failed = _write_all(predictor, paths, lines, drawn, out)
+    for line in left_out.lines():
+        note(line)
     if not done + failed:
         raise DataError(f"no image in {', '.join(images)}; give files, or folders that hold some")
     if failed:

@@ -13,7 +13,7 @@ MAX_PIXELS = 50_000_000
 MIN_SIDE = 32
 MAX_SCANNED = 2_000_000_000
 JPEG_SCAN = b"\xff\xda"
-# All that Pillow's readers are known to raise on damaged bytes; anything else is a bug to be seen.
+# All that readers are known to raise on damaged bytes (RuntimeError: libavif and libheif); anything else is a bug.
 DECODE_ERRORS = (
     OSError,
     SyntaxError,
@@ -22,7 +22,7 @@ DECODE_ERRORS = (
     TypeError,
     EOFError,
     ArithmeticError,
-    NotImplementedError,
+    RuntimeError,
     struct.error,
     zlib.error,
     Image.DecompressionBombError,

@@ -229,3 +229,19 @@ class TestReadTable:
         add_images(tmp_path, "a.png", "b.png")
         index = read_table(write(tmp_path, "image,dx\na,Merkel\nb,wart\n"), Columns(), Rules(malignant=("MERKEL",)))
         assert dict(zip(index.labels.codes, index.labels.malignant, strict=True)) == {"merkel": True, "wart": False}
+
+
+class TestPathsOfAnotherMachine:
+    def test_windows_paths(self, tmp_path: Path) -> None:
+        add_images(tmp_path, "images/a.jpg", "images/b.jpg")
+        table = write(tmp_path, "image,dx\nC:\\study\\images\\a.jpg,mel\nC:\\study\\images\\B.JPG,nv\n")
+        index = read_table(table, Columns())
+        assert [(record.image_id, record.path) for record in index.records] == [("a", "images/a.jpg"), ("B", "images/b.jpg")]
+
+    def test_two_paths_that_lead_to_one_image(self, tmp_path: Path) -> None:
+        add_images(tmp_path, "1.jpg")
+        table = write(tmp_path, "image,dx\nC:\\train\\1.jpg,mel\nC:\\test\\1.jpg,nv\n")
+        with pytest.raises(
+            DataError, match=r"1 images are listed under several names, the first is 1.jpg; list every image once"
+        ):
+            read_table(table, Columns())

@@ -131,7 +131,7 @@ def jpeg_2000(codestream: bytes, module: PixelModule, name: str) -> Frame:
     try:
         values = decode(codestream).reshape(module.shape)
         boxed_ybr = header.boxed and get_parameters(codestream)["colourspace"] == "YUV"
-    except (*DECODE_ERRORS, RuntimeError):
+    except DECODE_ERRORS:
         raise _damaged(name, "JPEG 2000") from None
     labelled_ybr = module.photometric in ("YBR_FULL", "YBR_FULL_422")
     is_ybr = not header.transforms_colour and (labelled_ybr or boxed_ybr)

@@ -162,7 +162,7 @@ def read_header(file: BinaryIO, name: str) -> Header:
     reader = BoundedReader(file)
     try:
         return _read(reader, name)
-    except (*DECODE_ERRORS, AttributeError, RuntimeError) as error:
+    except (*DECODE_ERRORS, AttributeError) as error:
         problem = error
     # Outside of the handler: what pydicom says may quote the file, and is not passed on.
     if reader.exhausted:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Literal
 
 from lesionlens.core.errors import DataError
 from lesionlens.core.labels import LabelSet, label_set_of
-from lesionlens.data.files import ImageFiles, path_id, stem_of
+from lesionlens.data.files import ImageFiles, name_key, path_id, stem_of
 from lesionlens.data.index import Index, Record, unknown_dx
 
 UNKNOWN = ("", "unknown", "na", "n/a", "nan", "none", "null", "-", "?")
@@ -72,7 +73,7 @@ def make_index(
         DataError: if nothing is listed, an image or mask is missing, ids clash, or a field has a
             value that it cannot have.
     """
-    said = list(notes)
+    said = [*notes, *files.notes]
     named = _with_ids(rows, said)
     found = _with_paths(named, files, rules, said)
     _note_unlisted(files, {path for _, _, path in found}, said)
@@ -125,11 +126,18 @@ def _with_paths(
         if rules.missing == "error" or len(missing) == len(named):
             raise DataError(f"{some}; add them, or leave them out with --allow-missing")
         notes.append(f"{some}; they were left out")
+    _check_one_name_each([path for _, _, path in found if path is not None])
     return [(image_id, row, path) for image_id, row, path in found if path is not None]
 
 
+def _check_one_name_each(paths: Sequence[str]) -> None:
+    twice = [path for path, count in Counter(paths).items() if count > 1]
+    if twice:
+        raise DataError(f"{len(twice)} images are listed under several names, the first is {twice[0]}; list every image once")
+
+
 def _note_unlisted(files: ImageFiles, used: set[str], notes: list[str]) -> None:
-    taken = {stem_of(path).lower() for path in used}
+    taken = {name_key(stem_of(path)) for path in used}
     copies = sum(len(paths) - 1 for stem, paths in files.images.items() if stem in taken and not used.issuperset(paths))
     unlisted = [path for stem, paths in files.images.items() if stem not in taken for path in paths]
     if copies:
