@@ -24,8 +24,8 @@ from sklearn import metrics as reference
 
 from lesionlens.core.artifact import write_json
 from lesionlens.evaluation.calibration import softmax
-from lesionlens.evaluation.cases import Cases
 from lesionlens.evaluation.intervals import lesion_bootstrap, lesion_weights
+from lesionlens.evaluation.weighted_metrics import WeightedMetrics
 
 SHARES = np.array([0.033, 0.051, 0.110, 0.011, 0.111, 0.670, 0.014])  # HAM10000's diagnoses
 LOOP_RESAMPLES = 20
@@ -77,7 +77,7 @@ def main() -> None:
     warnings.filterwarnings("ignore", category=UserWarning)
 
     def ours() -> object:
-        return lesion_bootstrap(Cases.of(logits, labels), lesions, options.resamples)
+        return lesion_bootstrap(WeightedMetrics.of(logits, labels), lesions, options.resamples)
 
     ours()
     loop(logits, labels, lesions, 2)

@@ -35,7 +35,7 @@ from lesionlens.models.build import build_network
 from lesionlens.models.operators import timm
 from lesionlens.training.batches import Batch, Batches, Rows
 from lesionlens.training.distributed import World, choose_device
-from lesionlens.training.loop import Learner, Sums
+from lesionlens.training.loop import Sums, Trainer
 from lesionlens.training.memory import keep_memory
 from lesionlens.training.state import build_state
 
@@ -101,27 +101,27 @@ def plain_step(bench: Bench) -> Step:
     return step
 
 
-def learner_of(bench: Bench) -> Learner:
+def trainer_of(bench: Bench) -> Trainer:
     network = build_network(bench.recipe.model, N_CLASSES, bench.spec.size)
     network.load_state_dict(initial_weights(bench))
     state = build_state(network, bench.recipe.training, len(bench.batches), bench.device)
-    return Learner(state, bench.batches, bench.recipe, bench.spec, N_CLASSES, World(bench.device))
+    return Trainer(state, bench.batches, bench.recipe, bench.spec, N_CLASSES, World(bench.device))
 
 
-def our_step(learner: Learner) -> Step:
+def our_step(trainer: Trainer) -> Step:
     def step(batch: Batch) -> float:
-        learner.state.network.train()
-        sums = Sums(torch.zeros((), device=learner.world.device))
-        learner.feed(batch, 1, 0, sums)
+        trainer.state.network.train()
+        sums = Sums(torch.zeros((), device=trainer.world.device))
+        trainer.feed(batch, 1, 0, sums)
         return float(sums.losses[0])
 
     return step
 
 
-def measure(bench: Bench, rounds: int) -> tuple[dict[str, dict[str, float]], Learner]:
+def measure(bench: Bench, rounds: int) -> tuple[dict[str, dict[str, float]], Trainer]:
     """Images per second of each loop, the loops taking turns on the same batches."""
-    learner = learner_of(bench)
-    steps = {"plain": plain_step(bench), "ours": our_step(learner)}
+    trainer = trainer_of(bench)
+    steps = {"plain": plain_step(bench), "ours": our_step(trainer)}
     with bench.batches.epoch(1) as images:
         prepared = list(images)
     rates: dict[str, list[float]] = {name: [] for name in steps}
@@ -136,7 +136,7 @@ def measure(bench: Bench, rounds: int) -> tuple[dict[str, dict[str, float]], Lea
                 rates[name].append(len(batch.labels) / (time.perf_counter() - start))
                 cpu_rates[name].append(len(batch.labels) / (time.process_time() - cpu_start))
                 losses[name].append(loss)
-    return {name: spread(rates[name], cpu_rates[name], losses[name]) for name in steps}, learner
+    return {name: spread(rates[name], cpu_rates[name], losses[name]) for name in steps}, trainer
 
 
 def spread(rates: list[float], cpu_rates: list[float], losses: list[float]) -> dict[str, float]:
@@ -151,13 +151,13 @@ def spread(rates: list[float], cpu_rates: list[float], losses: list[float]) -> d
 
 def metrics_of(name: str, options: argparse.Namespace, device: torch.device) -> dict[str, Any]:
     bench = bench_of(name, options, device)
-    found, learner = measure(bench, options.rounds)
-    epoch = learner.train(2)
+    found, trainer = measure(bench, options.rounds)
+    epoch = trainer.train(2)
     return {
         **found,
         "times_faster": round(found["ours"]["median"] / found["plain"]["median"], 2),
         "times_faster_by_cpu_time": round(found["ours"]["median_of_a_cpu_second"] / found["plain"]["median_of_a_cpu_second"], 2),
-        "precision": learner.state.precision,
+        "precision": trainer.state.precision,
         "epoch_images_per_second": round(sum(epoch.sizes) / epoch.seconds, 2),
         "waiting_share": round(epoch.waited_s / epoch.seconds, 4),
     }

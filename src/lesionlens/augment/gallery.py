@@ -22,7 +22,7 @@ from lesionlens.data.index import Index, Record
 from lesionlens.data.split import Split
 
 COLUMNS = 5
-PANEL = 224
+TILE_SIDE = 224
 GAP = 16
 TITLE_HEIGHT = 46
 CANDIDATES = 12
@@ -35,7 +35,7 @@ FAINT_INK = (95, 95, 95)
 
 
 @dataclass(frozen=True)
-class Panel:
+class Tile:
     """One picture of the gallery.
 
     Attributes:
@@ -66,7 +66,7 @@ def captions(policy: Policy) -> dict[str, tuple[str, str]]:
     }
 
 
-def panels(lesion: np.ndarray, partner: np.ndarray, policy: Policy, recipe: AugmentationRecipe, seed: int) -> list[Panel]:
+def tiles(lesion: np.ndarray, partner: np.ndarray, policy: Policy, recipe: AugmentationRecipe, seed: int) -> list[Tile]:
     """The original, each transform alone, two draws of the whole policy, MixUp and CutMix.
 
     Of a transform alone the strongest of twelve draws is shown, because an average one can
@@ -79,20 +79,20 @@ def panels(lesion: np.ndarray, partner: np.ndarray, policy: Policy, recipe: Augm
         recipe: probabilities of MixUp and CutMix.
         seed: decides every draw.
     """
-    shown = [Panel("Original", "", lesion)]
+    shown = [Tile("Original", "", lesion)]
     for name, (title, magnitude) in captions(policy).items():
         drawn = _draws(lesion, policy.only(name), seed, CANDIDATES)
         strongest = max(drawn, key=lambda image: float(np.abs(image.astype(np.int16) - lesion).mean()))
         caption = ", ".join(filter(None, [f"p {policy.probability(name):g}", magnitude]))
-        shown.append(Panel(title, caption, strongest))
-    shown += [Panel("All of them", f"draw {n + 1}", image) for n, image in enumerate(_draws(lesion, policy, seed, 2))]
+        shown.append(Tile(title, caption, strongest))
+    shown += [Tile("All of them", f"draw {n + 1}", image) for n, image in enumerate(_draws(lesion, policy, seed, 2))]
     pair = torch.stack([_planes(lesion), _planes(partner)])
     targets, partners = torch.eye(2), torch.tensor([1, 0])
     blended, _ = mixup(pair, targets, partners, MIXUP_SHARE)
     box = cut_box(lesion.shape[0], lesion.shape[1], CUTMIX_SHARE, CUTMIX_CENTRE)
     pasted, shares = cutmix(pair, targets, partners, box)
-    shown.append(Panel("MixUp", f"p {recipe.mixup_p:g}, here {MIXUP_SHARE:.0%} of this lesion", _pixels(blended[0])))
-    shown.append(Panel("CutMix", f"p {recipe.cutmix_p:g}, here {float(shares[0, 0]):.0%} of this lesion", _pixels(pasted[0])))
+    shown.append(Tile("MixUp", f"p {recipe.mixup_p:g}, here {MIXUP_SHARE:.0%} of this lesion", _pixels(blended[0])))
+    shown.append(Tile("CutMix", f"p {recipe.cutmix_p:g}, here {float(shares[0, 0]):.0%} of this lesion", _pixels(pasted[0])))
     return shown
 
 
@@ -112,19 +112,19 @@ def _pixels(image: Tensor) -> np.ndarray:
     return pixels
 
 
-def draw_gallery(shown: list[Panel]) -> Image.Image:
-    """Lay panels out five in a row, each under its title."""
+def draw_gallery(shown: list[Tile]) -> Image.Image:
+    """Lay tiles out five in a row, each under its title."""
     rows = -(-len(shown) // COLUMNS)
-    size = (GAP + COLUMNS * (PANEL + GAP), GAP + rows * (TITLE_HEIGHT + PANEL + GAP))
+    size = (GAP + COLUMNS * (TILE_SIDE + GAP), GAP + rows * (TITLE_HEIGHT + TILE_SIDE + GAP))
     sheet = Image.new("RGB", size, PAPER)
     pen = ImageDraw.Draw(sheet)
     title_font, caption_font = ImageFont.load_default(17), ImageFont.load_default(13)
-    for number, panel in enumerate(shown):
-        left = GAP + number % COLUMNS * (PANEL + GAP)
-        top = GAP + number // COLUMNS * (TITLE_HEIGHT + PANEL + GAP)
-        pen.text((left, top), panel.title, fill=INK, font=title_font)
-        pen.text((left, top + 23), panel.caption, fill=FAINT_INK, font=caption_font)
-        picture = Image.fromarray(panel.image).resize((PANEL, PANEL), Image.Resampling.BICUBIC)
+    for number, tile in enumerate(shown):
+        left = GAP + number % COLUMNS * (TILE_SIDE + GAP)
+        top = GAP + number // COLUMNS * (TITLE_HEIGHT + TILE_SIDE + GAP)
+        pen.text((left, top), tile.title, fill=INK, font=title_font)
+        pen.text((left, top + 23), tile.caption, fill=FAINT_INK, font=caption_font)
+        picture = Image.fromarray(tile.image).resize((TILE_SIDE, TILE_SIDE), Image.Resampling.BICUBIC)
         sheet.paste(picture, (left, top + TITLE_HEIGHT))
     return sheet
 
@@ -176,7 +176,7 @@ def save_gallery(index: Index, split: Split, recipe: Recipe, path: Path, image_i
         np.ascontiguousarray(centre_crop(prepare(open_image(index.image_path(record)), spec), spec.size)) for record in records
     )
     policy = table_3(recipe.augmentation.probabilities)
-    sheet = draw_gallery(panels(lesion, partner, policy, recipe.augmentation, recipe.seed))
+    sheet = draw_gallery(tiles(lesion, partner, policy, recipe.augmentation, recipe.seed))
     with atomic_file(path) as temporary:
         sheet.save(temporary, format="PNG", optimize=True)
     return records[0].image_id

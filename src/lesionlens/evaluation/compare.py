@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from lesionlens.core.errors import DataError
-from lesionlens.evaluation.cases import OVERALL, PER_CLASS, Cases
 from lesionlens.evaluation.intervals import bounds, resample_metrics
 from lesionlens.evaluation.predictions import Predictions
+from lesionlens.evaluation.weighted_metrics import OVERALL, PER_CLASS, WeightedMetrics
 
 CAUTION = (
     "McNemar's test takes images as independent; images of one lesion are not, so its p is too small where lesions "
@@ -69,7 +69,7 @@ def compare(
         DataError: see `align`.
     """
     second = align(first, second)
-    cases = [Cases.of(each.logits, each.labels) for each in (first, second)]
+    cases = [WeightedMetrics.of(each.logits, each.labels) for each in (first, second)]
     drawn = resample_metrics(cases, first.lesion_ids, resamples, seed)
     points = [each.metrics() for each in cases]
     rows = {name: _differences(name, points, drawn, confidence) for name in (*OVERALL, *PER_CLASS)}

@@ -16,7 +16,7 @@ import numpy as np
 
 from lesionlens.core.errors import DataError
 from lesionlens.core.seeds import generator
-from lesionlens.evaluation.cases import Cases
+from lesionlens.evaluation.weighted_metrics import WeightedMetrics
 
 CHUNK_ELEMENTS = 1 << 19
 
@@ -65,7 +65,7 @@ def lesion_weights(lesion_ids: np.ndarray, resamples: int, seed: int, chunk_rows
 
 
 def resample_metrics(
-    cases: Sequence[Cases], lesion_ids: np.ndarray, resamples: int = 2000, seed: int = 0
+    cases: Sequence[WeightedMetrics], lesion_ids: np.ndarray, resamples: int = 2000, seed: int = 0
 ) -> list[dict[str, np.ndarray]]:
     """Metrics of every resample, the same resamples for each of `cases` (so differences are paired).
 
@@ -76,7 +76,7 @@ def resample_metrics(
         seed: of the draws.
 
     Returns:
-        For each of `cases` what `Cases.metrics` gives, with B = resamples.
+        For each of `cases` what `WeightedMetrics.metrics` gives, with B = resamples.
 
     Raises:
         DataError: if the numbers of images differ.
@@ -110,7 +110,7 @@ def intervals_of(
     """Join point values with the bounds of their resamples.
 
     Args:
-        values: name to (1,) or (1, K), as `Cases.metrics` gives for one weighting.
+        values: name to (1,) or (1, K), as `WeightedMetrics.metrics` gives for one weighting.
         drawn: name to (B,) or (B, K).
         confidence: level, in (0, 1).
 
@@ -129,7 +129,7 @@ def intervals_of(
 
 
 def lesion_bootstrap(
-    cases: Cases, lesion_ids: np.ndarray, resamples: int = 2000, confidence: float = 0.95, seed: int = 0
+    cases: WeightedMetrics, lesion_ids: np.ndarray, resamples: int = 2000, confidence: float = 0.95, seed: int = 0
 ) -> dict[str, tuple[Interval, ...]]:
     """Every metric of `cases` with its interval: one for an overall metric, K for a per-class metric.
 

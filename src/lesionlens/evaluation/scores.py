@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from lesionlens.evaluation.cases import OVERALL, PER_CLASS, Cases
 from lesionlens.evaluation.intervals import lesion_bootstrap
 from lesionlens.evaluation.metrics import confusion_matrix, present
 from lesionlens.evaluation.predictions import Predictions
+from lesionlens.evaluation.weighted_metrics import OVERALL, PER_CLASS, WeightedMetrics
 
 
 def score(predictions: Predictions, resamples: int = 2000, confidence: float = 0.95, seed: int = 0) -> dict[str, Any]:
@@ -27,7 +27,7 @@ def score(predictions: Predictions, resamples: int = 2000, confidence: float = 0
         `value low high`, `confusion` with the true diagnosis in rows, and `n_classes_averaged`: over how many
         diagnoses the macro means are taken. None stands where a metric is undefined.
     """
-    cases = Cases.of(predictions.logits, predictions.labels)
+    cases = WeightedMetrics.of(predictions.logits, predictions.labels)
     intervals = lesion_bootstrap(cases, predictions.lesion_ids, resamples, confidence, seed)
     confusion = confusion_matrix(predictions.labels, predictions.predicted, cases.n_classes)
     per_class = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from lesionlens.evaluation.cases import OVERALL, PER_CLASS
+from lesionlens.evaluation.weighted_metrics import OVERALL, PER_CLASS
 
 Number = dict[str, float | None]
 

@@ -24,7 +24,7 @@ from lesionlens.data.image import InputSpec
 from lesionlens.data.index import Index
 from lesionlens.data.store import Store
 from lesionlens.training.distributed import World
-from lesionlens.training.order import Order, cut_batches, epoch_order, fed_counts
+from lesionlens.training.order import Order, class_counts, cut_batches, epoch_order
 from lesionlens.training.prefetch import Prefetch
 
 QUEUE_DEPTH = 4
@@ -126,8 +126,8 @@ class Batches:
         return len(self.cuts)
 
     def counts(self, n_classes: int) -> np.ndarray:
-        """Images of each class in an epoch, (K,); see `order.fed_counts`."""
-        return fed_counts(self.rows.labels, n_classes, self.recipe.training.sampler)
+        """Images of each class in an epoch, (K,); see `order.class_counts`."""
+        return class_counts(self.rows.labels, n_classes, self.recipe.training.sampler)
 
     def epoch(self, epoch: int) -> Prefetch[Batch]:
         """The batches of epoch `epoch` (from 1); use it as a context manager."""

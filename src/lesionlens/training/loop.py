@@ -55,7 +55,7 @@ def steps_per_epoch(batches: Batches, accumulate: int) -> int:
     return -(-len(batches) // accumulate)
 
 
-class Learner:
+class Trainer:
     """Turns batches into steps of the optimiser.
 
     Args:
@@ -172,12 +172,12 @@ class Learner:
         )
 
 
-def fit(state: TrainingState, learner: Learner, validate: Validate, progress: Progress | None = None) -> Iterator[Epoch]:
+def fit(state: TrainingState, trainer: Trainer, validate: Validate, progress: Progress | None = None) -> Iterator[Epoch]:
     """Train until the recipe's last epoch, or until its patience is over.
 
     Args:
         state: a new state, or a resumed one, which goes on after its last epoch.
-        learner: makes the steps.
+        trainer: makes the steps.
         validate: called on rank 0 with the network to use, in evaluation mode; gives the metrics of
             the validation split.
         progress: told how many images each batch fed.
@@ -188,14 +188,14 @@ def fit(state: TrainingState, learner: Learner, validate: Validate, progress: Pr
     Raises:
         TrainingError: if the loss stops being a number.
     """
-    recipe, world = learner.recipe.training, learner.world
+    recipe, world = trainer.recipe.training, trainer.world
     while len(state.history) < recipe.epochs and not out_of_patience(state.history, recipe.monitor, recipe.patience):
         start = time.perf_counter()
         number = len(state.history) + 1
-        sums = learner.train(number, progress)
+        sums = trainer.train(number, progress)
         with torch.no_grad():
-            metrics = world.share(_defined(validate(state.to_use.eval())) if world.writes else None)
-        epoch = _finished(number, sums, metrics, learner, time.perf_counter() - start)
+            metrics = world.share(_defined(validate(state.inference_network.eval())) if world.writes else None)
+        epoch = _finished(number, sums, metrics, trainer, time.perf_counter() - start)
         state.history.append(epoch)
         yield epoch
 
@@ -204,8 +204,8 @@ def _defined(metrics: dict[str, float]) -> dict[str, float | None]:
     return {name: float(value) if math.isfinite(value) else None for name, value in metrics.items()}
 
 
-def _finished(number: int, sums: Sums, metrics: dict[str, float | None], learner: Learner, seconds: float) -> Epoch:
-    world, monitor, history = learner.world, learner.recipe.training.monitor, learner.state.history
+def _finished(number: int, sums: Sums, metrics: dict[str, float | None], trainer: Trainer, seconds: float) -> Epoch:
+    world, monitor, history = trainer.world, trainer.recipe.training.monitor, trainer.state.history
     if monitor not in metrics:
         raise TrainingError(
             f"validation gives no {monitor!r}; it gives {', '.join(metrics)}. Set training.monitor to one of them"
@@ -216,7 +216,7 @@ def _finished(number: int, sums: Sums, metrics: dict[str, float | None], learner
     n_images = int(sizes.sum())
     return Epoch(
         epoch=number,
-        learning_rate=learner.last_rate,
+        learning_rate=trainer.last_rate,
         training_loss=float((losses * sizes).sum() / n_images),
         training_accuracy=float(world.sum(sums.hits)) / n_images,
         validation=metrics,

@@ -70,7 +70,7 @@ def _earlier_draws(rows: np.ndarray) -> np.ndarray:
     return repeats
 
 
-def fed_counts(labels: np.ndarray, n_classes: int, sampler: str) -> np.ndarray:
+def class_counts(labels: np.ndarray, n_classes: int, sampler: str) -> np.ndarray:
     """Images of each class that an epoch feeds, shape (K,).
 
     This is the prior that class weights and logit adjustment correct for: that of the plan, or

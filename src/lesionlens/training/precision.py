@@ -60,7 +60,7 @@ def has_slow_bf16_gradient(module: nn.Module) -> bool:
     return (module.kernel_size, module.stride, module.dilation) != ((3, 3), (1, 1), (1, 1))
 
 
-def keep_fast(network: nn.Module, device: torch.device, precision: str) -> None:
+def avoid_slow_bf16(network: nn.Module, device: torch.device, precision: str) -> None:
     """Let the convolutions of `network` whose bf16 gradients are slow compute in fp32, on a CPU.
 
     Only their own forward pass changes; parameters and names stay.

@@ -25,7 +25,7 @@ from lesionlens.training.distill import Teacher
 from lesionlens.training.distributed import World
 from lesionlens.training.events import open_events, write_events
 from lesionlens.training.history import Epoch, write_history
-from lesionlens.training.loop import Learner, Progress, fit, steps_per_epoch
+from lesionlens.training.loop import Progress, Trainer, fit, steps_per_epoch
 from lesionlens.training.memory import keep_memory
 from lesionlens.training.precision import flushed_denormals
 from lesionlens.training.state import TrainingState, build_state
@@ -50,7 +50,7 @@ class TrainingData(Dataset):
 
 
 @dataclass(frozen=True)
-class Descent:
+class Derivation:
     """What a run owes to another checkpoint: where it starts, whom it follows, or both.
 
     Attributes:
@@ -118,7 +118,7 @@ def train_run(
     world: World,
     restart: bool = False,
     progress: Progress | None = None,
-    descent: Descent | None = None,
+    derivation: Derivation | None = None,
 ) -> Iterator[Epoch]:
     """Train a network as a recipe says, or go on where an earlier call stopped.
 
@@ -134,7 +134,7 @@ def train_run(
         world: the processes of the run; see `join_world`.
         restart: begin at the first epoch even if `out` holds a checkpoint.
         progress: told how many images each batch fed.
-        descent: another checkpoint that the run starts from or follows; None is a run of its own.
+        derivation: another checkpoint that the run starts from or follows; None is a run of its own.
 
     Raises:
         ArtifactError: if the artifacts do not belong together.
@@ -142,20 +142,20 @@ def train_run(
         TrainingError: if the loss stops being a number.
         StorageError: if the disk is full; checkpoints written before stay.
     """
-    descent = descent or Descent()
+    derivation = derivation or Derivation()
     with contextlib.ExitStack() as stack:
         stack.enter_context(flushed_denormals())
-        spec = descent.spec or training_spec(recipe, inputs)
+        spec = derivation.spec or training_spec(recipe, inputs)
         check_inputs(inputs, spec)
-        info = replace(describe(inputs, recipe, spec), derived=descent.derived, channel_pruned=descent.channel_pruned)
+        info = replace(describe(inputs, recipe, spec), derived=derivation.derived, channel_pruned=derivation.channel_pruned)
         rows = plan_rows(inputs.plan, inputs.store, inputs.index)
         batches = Batches(rows, inputs.store.images, spec, recipe, world)
-        state = _start(info, batches, out, world, restart, descent.network)
-        learner = Learner(state, batches, recipe, spec, len(info.labels), world, descent.teacher)
+        state = _start(info, batches, out, world, restart, derivation.network)
+        trainer = Trainer(state, batches, recipe, spec, len(info.labels), world, derivation.teacher)
         writer = open_events(out / EVENTS_FOLDER) if recipe.training.tensorboard and world.writes else None
         if writer is not None:
             stack.callback(writer.close)
-        for epoch in fit(state, learner, lambda network: validate(network, spec), progress):
+        for epoch in fit(state, trainer, lambda network: validate(network, spec), progress):
             if world.writes:
                 _save(state, epoch, info, out)
             if writer is not None:
@@ -184,6 +184,6 @@ def _start(
 def _save(state: TrainingState, epoch: Epoch, info: CheckpointInfo, out: Path) -> None:
     now = replace(info, epoch=epoch.epoch, metrics=epoch.validation, averaged=state.averaged is not None)
     if epoch.best:
-        save_network(state.to_use, now, out / BEST_FILE)
+        save_network(state.inference_network, now, out / BEST_FILE)
     save_state(state, now, out / LAST_FILE)
     write_history(state.history, out / HISTORY_FILE)

@@ -13,7 +13,7 @@ from lesionlens.core.recipe import TrainingRecipe
 from lesionlens.training.ema import AveragedNetwork
 from lesionlens.training.history import Epoch
 from lesionlens.training.optimizer import build_optimizer
-from lesionlens.training.precision import build_scaler, keep_fast, resolve_precision
+from lesionlens.training.precision import avoid_slow_bf16, build_scaler, resolve_precision
 from lesionlens.training.schedule import build_schedule
 
 
@@ -40,7 +40,7 @@ class TrainingState:
     history: list[Epoch] = field(default_factory=list)
 
     @property
-    def to_use(self) -> nn.Module:
+    def inference_network(self) -> nn.Module:
         """The network that is validated and kept: the averaged one if there is one."""
         return self.averaged.network if self.averaged is not None else self.network
 
@@ -60,7 +60,7 @@ def build_state(network: nn.Module, recipe: TrainingRecipe, steps_per_epoch: int
     network.to(device)
     if recipe.channels_last:
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    keep_fast(network, device, precision)
+    avoid_slow_bf16(network, device, precision)
     optimizer = build_optimizer(network, recipe)
     return TrainingState(
         network=network,

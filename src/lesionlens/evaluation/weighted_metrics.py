@@ -27,7 +27,7 @@ PER_CLASS = ("precision", "recall", "specificity", "f1", "auc")
 
 
 @dataclass(frozen=True)
-class Cases:
+class WeightedMetrics:
     """Predictions taken apart once: what each case adds to each metric.
 
     A weight per case makes a resample: a case drawn twice weighs 2, one not drawn 0. So the
@@ -52,7 +52,7 @@ class Cases:
     nll: np.ndarray
 
     @classmethod
-    def of(cls, logits: np.ndarray, labels: np.ndarray) -> Cases:
+    def of(cls, logits: np.ndarray, labels: np.ndarray) -> WeightedMetrics:
         """Take predictions apart.
 
         Args:
