@@ -1,4 +1,4 @@
-"""Everything that changes while a network trains, and that a resumed run needs back."""
+"""The state of training, which a resumed run restores."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class TrainingState:
     Attributes:
         network: the network, on its device.
         optimizer: over its trainable parameters.
-        schedule: of the learning rate, one step for each of the optimiser's.
+        schedule: of the learning rate, one step per optimiser step.
         scaler: of the loss; passes through unless the format is fp16.
-        averaged: the averaged weights, if the recipe wants them.
+        averaged: the averaged weights; None without `ema_decay`.
         precision: number format of the forward pass.
         history: the finished epochs.
     """
@@ -41,7 +41,7 @@ class TrainingState:
 
     @property
     def inference_network(self) -> nn.Module:
-        """The network that is validated and kept: the averaged one if there is one."""
+        """The network that is validated and saved: the averaged one if there is one."""
         return self.averaged.network if self.averaged is not None else self.network
 
     @property
@@ -51,10 +51,10 @@ class TrainingState:
 
 
 def build_state(network: nn.Module, recipe: TrainingRecipe, steps_per_epoch: int, device: torch.device) -> TrainingState:
-    """Put `network` on `device` and give it what the recipe trains it with.
+    """Move `network` to `device` and build its optimiser, schedule, scaler and average.
 
     Raises:
-        RecipeError: if the device cannot compute in the wanted precision.
+        RecipeError: if the device does not support the precision.
     """
     precision = resolve_precision(recipe.precision, device)
     network.to(device)
