@@ -42,14 +42,14 @@ def test_repeats_count_earlier_draws():
 
 
 @given(labels=st.lists(st.integers(0, 4), min_size=1, max_size=80), epoch=st.integers(1, 5))
-def test_balanced_counts_are_those_of_fed_counts(labels, epoch):
+def test_balanced_counts_are_those_of_class_counts(labels, epoch):
     labels = np.array(labels)
     drawn = np.bincount(labels[epoch_order(labels, "balanced", 0, epoch).rows], minlength=5)
     assert drawn.sum() == len(labels)
     assert np.abs(drawn - class_counts(labels, 5, "balanced")).max() < 1
 
 
-def test_fed_counts_of_a_shuffle_are_the_plan():
+def test_class_counts_of_a_shuffle_are_the_plan():
     assert class_counts(LABELS, 4, "shuffle").tolist() == [50, 8, 2, 0]
 
 

@@ -136,9 +136,7 @@ def check_plan(plan: Plan, split: Split) -> None:
     for image_id in plan.originals:
         if split_of.get(image_id) != "train":
             where = split_of.get(image_id, "no split")
-            raise SplitError(
-                f"the plan holds image {image_id}, which is in {where}; a plan may hold training images only; {REMEDY}"
-            )
+            raise SplitError(f"the plan holds image {image_id}, which is in {where}; it may hold only training images; {REMEDY}")
     missing = set(split.ids["train"]).difference(plan.originals)
     if missing:
         raise ArtifactError(f"the plan lacks {len(missing)} training images, for example {min(missing)}; {REMEDY}")
