@@ -146,7 +146,7 @@ def test_only_a_checkpoint_that_says_so_may_be_channel_pruned(tmp_path):
         load_network(tmp_path / "best.safetensors")
 
 
-def test_a_checkpoint_from_before_slim_networks_is_read():
+def test_a_checkpoint_from_before_channel_pruned_networks_is_read():
     value = info_of("test_resnet", channel_pruned=False).to_json()
-    del value["channel-pruned"], value["derived"]
+    del value["channel_pruned"], value["derived"]
     assert CheckpointInfo.from_json(value) == replace(info_of("test_resnet"), channel_pruned=False)
