@@ -16,7 +16,6 @@ import json
 import multiprocessing
 import os
 import platform
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -34,7 +33,9 @@ import torch
 from lesionlens.augment.policy import table_3
 from lesionlens.augment.transform import augment
 from lesionlens.core.artifact import write_json
+from lesionlens.core.machine import processor
 from lesionlens.training.memory import keep_memory
+from source_version import commit
 
 SIZES = (224, 384)
 WARM_UP = 4
@@ -48,7 +49,7 @@ def smooth_images(count: int, size: int) -> np.ndarray:
 
 
 def reference() -> albumentations.Compose:
-    """Table 3 in Albumentations' own words."""
+    """Table 3 as an Albumentations pipeline."""
     mirror = cv2.BORDER_REFLECT_101
     deviations = (10**0.5 / 255, 50**0.5 / 255)
     affine = {"scale": (0.8, 1.2), "translate_percent": (-0.1, 0.1), "rotate": (-45, 45), "keep_ratio": True}
@@ -81,7 +82,7 @@ def run_worker(_: int) -> None:
 
 
 class Variants:
-    """What is timed, by name: a function that augments one batch and returns when it is done."""
+    """The timed functions by name; each augments one batch and returns when it is done."""
 
     def __init__(self, batch: int, size: int, threads: int, pool: Pool, device: str):
         self.images = smooth_images(batch, size)
@@ -111,7 +112,7 @@ class Variants:
         return augment(self.batch, self.seeds(), self.policy)
 
     def ours_on_device(self) -> object:
-        """The same on a GPU, where the batch lies already."""
+        """The same on a GPU that holds the batch."""
         augment(self.on_device, self.seeds(), self.policy)
         return torch.cuda.synchronize()
 
@@ -138,7 +139,7 @@ def measure(batch: int, size: int, threads: int, rounds: int, device: str) -> di
     share = -(-batch // threads)
     with multiprocessing.get_context("spawn").Pool(threads, start_worker, (share, size)) as pool:
         variants = Variants(batch, size, threads, pool, device)
-        taken: dict[str, list[tuple[float, float]]] = {name: [] for name in variants.actions}
+        times: dict[str, list[tuple[float, float]]] = {name: [] for name in variants.actions}
         for number in range(WARM_UP + rounds):
             for name, (limit, action) in variants.actions.items():
                 with threads_set(limit):
@@ -146,8 +147,8 @@ def measure(batch: int, size: int, threads: int, rounds: int, device: str) -> di
                     action()
                     seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu_start
                 if number >= WARM_UP:
-                    taken[name].append((1e3 * seconds / batch, 1e3 * cpu_seconds / batch))
-    return {name: spread(np.array(times)) for name, times in taken.items()}
+                    times[name].append((1e3 * seconds / batch, 1e3 * cpu_seconds / batch))
+    return {name: spread(np.array(pairs)) for name, pairs in times.items()}
 
 
 def spread(times: np.ndarray) -> dict[str, float]:
@@ -160,27 +161,20 @@ def spread(times: np.ndarray) -> dict[str, float]:
     }
 
 
-def cpu_name() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.is_file() else []
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.processor())
-
-
 def facts(options: argparse.Namespace, device: str) -> dict[str, Any]:
-    commit = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)
     packages = {"torch": torch, "numpy": np, "albumentations": albumentations, "opencv": cv2}
     return {
         "what": "milliseconds per image of the ten image transforms of table 3, uint8 to uint8",
         "command": f"python {Path(__file__).parent.name}/{Path(__file__).name} --threads {options.threads} "
         f"--rounds {options.rounds} --batch {options.batch}",
         "machine": {
-            "cpu": cpu_name(),
+            "cpu": processor(),
             "cores": os.cpu_count(),
             "load": round(os.getloadavg()[0], 2),
             "gpu": torch.cuda.get_device_name() if device != "cpu" else None,
         },
         "versions": {"python": platform.python_version(), **{name: module.__version__ for name, module in packages.items()}},
-        "commit": commit.stdout.strip(),
+        "commit": commit("--dirty"),
         "batch": options.batch,
         "threads": options.threads,
         "rounds": options.rounds,
@@ -203,11 +197,11 @@ def ratios(times: dict[str, dict[str, float]]) -> dict[str, float]:
     return {**result, "CPU time of 1 thread": round(times[theirs]["median_cpu_ms"] / times[own]["median_cpu_ms"], 2)}
 
 
-def chosen_device(wanted: str) -> str:
-    if wanted != "cpu" and not torch.cuda.is_available():
+def available_device(device: str) -> str:
+    if device != "cpu" and not torch.cuda.is_available():
         print("no CUDA device here: the GPU variant is skipped")
         return "cpu"
-    return "cpu" if wanted == "cpu" else "cuda"
+    return "cpu" if device == "cpu" else "cuda"
 
 
 def main() -> None:
@@ -218,7 +212,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    device = chosen_device(options.device)
+    device = available_device(options.device)
     keep_memory()  # as training does; both sides of the comparison have it
     result = facts(options, device)
     for size in SIZES:

@@ -1,4 +1,4 @@
-"""Closed-form Grad-CAM against captum's, and whether a trained network's maps are true, on its test split.
+"""Closed-form Grad-CAM against captum's, and the faithfulness of a trained network's maps on its test split.
 
     python benchmarks/explanation.py CHECKPOINT --index FILE --split FILE --store FOLDER
         [--parity-images 100] [--curve-images 200] [--random-networks 3] [--rounds 20] [--out FILE]
@@ -17,7 +17,6 @@ import dataclasses
 import json
 import os
 import platform
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable
@@ -39,13 +38,9 @@ from lesionlens.explanation.explain_images import load_images
 from lesionlens.explanation.explanations import ExplainedModel
 from lesionlens.explanation.settings import ExplainSettings
 from lesionlens.training.checkpoint import load_network
+from source_version import commit
 
 BATCH = 10
-
-
-def commit() -> str:
-    done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    return done.stdout.strip() or "unknown"
 
 
 def captum_maps(network: nn.Module, images: Tensor, n_classes: int) -> Tensor:
@@ -123,8 +118,8 @@ def main() -> None:
     images = load_images(explained, np.arange(len(explained)), subject)
     settings = dataclasses.replace(settings, limit=0, random_networks=options.random_networks, curve_images=options.curve_images)
     with tempfile.TemporaryDirectory() as folder:
-        kept = options.keep or Path(folder)
-        faithfulness = explain(options.checkpoint, dataset, kept, settings)
+        maps_folder = options.keep or Path(folder)
+        faithfulness = explain(options.checkpoint, dataset, maps_folder, settings)
     result = {
         "model": info.recipe.model.name,
         "input_size": info.spec.size,

@@ -1,4 +1,4 @@
-"""Seconds that a newcomer waits: clones this repository into an empty folder and runs the README's two commands.
+"""Seconds from a fresh clone of this repository to the end of the README's two commands.
 
 python benchmarks/fresh_clone.py [--out FILE] [--keep FOLDER]
 """

@@ -1,10 +1,10 @@
-"""What the gate and the answer "not sure" do: the choice of the distance, and the metrics on real images.
+"""The gate and the outcome "not sure": the choice of the distance, and the metrics on real images.
 
     python benchmarks/gate.py RUN [--bundle BUNDLE] [--data ../shared/data] [--count 150] [--out benchmarks/results/gate.json]
 
-RUN is a finished run of HAM10000 (`lesionlens run`). The bundle is exported anew unless one is given; every variant in it
-is measured. The distance is chosen on outliers that `outliers.py` makes from training images, never on the photographs
-in `ood/` or on the test split: those are only reported.
+RUN is a finished run of HAM10000 (`lesionlens run`). The bundle is exported unless one is given; all its variants are
+measured. The distance is selected on outliers that `outliers.py` makes from training images, never on the photographs
+in `ood/` or on the test split, which are only reported.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import beta
 
-from gate_methods import Looked, compare
+from gate_methods import NetworkOutputs, compare
 from lesionlens import __version__
 from lesionlens.bundle.bundle import WEIGHTS_FILE, Bundle, open_bundle
 from lesionlens.bundle.decision import Decision
@@ -50,11 +50,7 @@ KNOWN = 2000
 ROUNDS = 300
 
 
-def material_of(run: Path) -> Dataset:
-    return Dataset.of_run(Run.at(run))
-
-
-def chosen_on(dataset: Dataset, bundle: Bundle, count: int) -> dict[str, Any]:
+def compare_methods(dataset: Dataset, bundle: Bundle, count: int) -> dict[str, Any]:
     """The methods compared on made outliers; thresholds from the validation split."""
     network, info = load_network(bundle.path / WEIGHTS_FILE)
     index, store, spec = dataset.index, dataset.store, bundle.spec
@@ -63,19 +59,19 @@ def chosen_on(dataset: Dataset, bundle: Bundle, count: int) -> dict[str, Any]:
     known = stratified_ids(sorted(set(training) - set(altered)), index, KNOWN)
     engine = Predictor(bundle.path, variant="fp32", batch_size=8)
 
-    def of_store(ids: tuple[str, ...]) -> Looked:
+    def of_store(ids: tuple[str, ...]) -> NetworkOutputs:
         features, _ = features_and_quality(engine.run, ids, store, spec, lambda done: None)
-        return Looked(features, predict_logits(network, store.images, spec, rows=np.sort(store.rows(ids))))
+        return NetworkOutputs(features, predict_logits(network, store.images, spec, rows=np.sort(store.rows(ids))))
 
-    def of_pixels(images: np.ndarray) -> Looked:
-        splits = [engine.run(images[start : start + 8]).features for start in range(0, len(images), 8)]
+    def of_pixels(images: np.ndarray) -> NetworkOutputs:
+        features = [engine.run(images[start : start + 8]).features for start in range(0, len(images), 8)]
         frames = np.pad(images, ((0, 0), *2 * (((spec.frame - spec.size) // 2, -(-(spec.frame - spec.size) // 2)),), (0, 0)))
-        return Looked(np.concatenate(splits), predict_logits(network, frames, spec))
+        return NetworkOutputs(np.concatenate(features), predict_logits(network, frames, spec))
 
     ordered = tuple(store.ids[row] for row in np.sort(store.rows(known)))
     labels = np.array([index.labels.index(index.by_id()[image_id].dx) for image_id in ordered])
-    made = draw_outliers(np.ascontiguousarray(centre_crop(store.images[store.rows(altered)], spec.size)), count)
-    looked = {kind: of_pixels(images) for kind, images in made.items()}
+    outliers = draw_outliers(np.ascontiguousarray(centre_crop(store.images[store.rows(altered)], spec.size)), count)
+    outputs = {kind: of_pixels(images) for kind, images in outliers.items()}
     validation = of_store(dataset.split.ids["validation"])
     foreign = (*FOREIGN, *ALTERED)
     gate = Gate.from_bundle(bundle)
@@ -83,8 +79,8 @@ def chosen_on(dataset: Dataset, bundle: Bundle, count: int) -> dict[str, Any]:
     return {
         "outliers": {"count_of_each": count, "distance": foreign, "quality": tuple(SPOILT)},
         "known_images": len(known),
-        "methods": compare(of_store(ordered), labels, validation, looked, foreign),
-        "whole_gate": {kind: _rejected_pixels(gate, made[kind], looked[kind].features) for kind in made},
+        "methods": compare(of_store(ordered), labels, validation, outputs, foreign),
+        "whole_gate": {kind: _rejected_pixels(gate, outliers[kind], outputs[kind].features) for kind in outliers},
         "model": info.recipe.model.name,
     }
 
@@ -101,32 +97,32 @@ def reported_on(dataset: Dataset, bundle: Bundle, variant: str, data: Path) -> d
     index, split = dataset.index, dataset.split
     by_id, test = index.by_id(), split.ids["test"]
     group = dict(zip(index.ids, groups_of(index, split.pairs).astype(str), strict=True))
-    good = _answers(predictor, [index.image_path(by_id[image_id]) for image_id in test])
-    found: dict[str, Any] = {"test": {**_counts(good), "kept": _kept(good, np.array([group[i] for i in test]))}}
+    good = _predictions(predictor, [index.image_path(by_id[image_id]) for image_id in test])
+    metrics: dict[str, Any] = {"test": {**_counts(good), "kept": _kept(good, np.array([group[i] for i in test]))}}
     for name in ("ood/cutlery", "ood/clinical"):
-        photographs = _answers(predictor, list(image_paths([str(data / name)])))
-        found[name] = {
+        photographs = _predictions(predictor, list(image_paths([str(data / name)])))
+        metrics[name] = {
             **_counts(photographs),
             "rejected": _exact(sum(p.outcome == NOT_USABLE for p in photographs), len(photographs)),
         }
-    found["isic2017"] = _other_source(predictor, data / "isic2017")
-    found["not_sure_on_test"] = _not_sure(good, test, dataset, predictor.decision, group)
-    return {"runtime": predictor.runtime, **found}
+    metrics["isic2017"] = _other_source(predictor, data / "isic2017")
+    metrics["not_sure_on_test"] = _not_sure(good, test, dataset, predictor.decision, group)
+    return {"runtime": predictor.runtime, **metrics}
 
 
-def _answers(predictor: Predictor, paths: list[Path]) -> list[Prediction]:
-    found = list(predictor.attempt(paths))
-    failed = [result.source for result in found if isinstance(result, Failure)]
+def _predictions(predictor: Predictor, paths: list[Path]) -> list[Prediction]:
+    results = list(predictor.attempt(paths))
+    failed = [result.source for result in results if isinstance(result, Failure)]
     if failed:
         raise SystemExit(f"{len(failed)} images cannot be read, the first is {failed[0]}")
-    return [result for result in found if isinstance(result, Prediction)]
+    return [result for result in results if isinstance(result, Prediction)]
 
 
-def _counts(answers: list[Prediction]) -> dict[str, Any]:
-    outcomes = Counter(answer.outcome for answer in answers)
-    gate_results = [answer.gate_result for answer in answers if answer.gate_result is not None]
+def _counts(predictions: list[Prediction]) -> dict[str, Any]:
+    outcomes = Counter(prediction.outcome for prediction in predictions)
+    gate_results = [prediction.gate_result for prediction in predictions if prediction.gate_result is not None]
     return {
-        "n_images": len(answers),
+        "n_images": len(predictions),
         "outcomes": {o: outcomes[o] for o in (DIAGNOSIS, NOT_SURE, NOT_USABLE)},
         "reasons": _reasons(gate_results),
     }
@@ -137,9 +133,9 @@ def _reasons(gate_results: list[Any]) -> dict[str, int]:
     return {code: counted[code] for code in CHECKS}
 
 
-def _kept(answers: list[Prediction], lesions: np.ndarray) -> dict[str, float]:
+def _kept(predictions: list[Prediction], lesions: np.ndarray) -> dict[str, float]:
     """Share of good images that are usable, with its 95 % interval by lesion."""
-    usable = np.array([answer.outcome != NOT_USABLE for answer in answers], dtype=np.float64)
+    usable = np.array([prediction.outcome != NOT_USABLE for prediction in predictions], dtype=np.float64)
     drawn = np.concatenate([weights @ usable / weights.sum(axis=1) for weights in lesion_weights(lesions, 2000, 0, 100)])
     low, high = bounds(drawn)
     return {"value": float(usable.mean()), "low": float(low), "high": float(high)}
@@ -157,45 +153,45 @@ def _other_source(predictor: Predictor, folder: Path) -> dict[str, Any]:
     with (folder / "metadata.csv").open(encoding="utf-8", newline="") as stream:
         dx_of = {row["image_id"]: row["dx"] for row in csv.DictReader(stream)}
     paths = {path.stem: path for path in image_paths([str(folder)])}
-    answers = dict(zip(dx_of, _answers(predictor, [paths[image_id] for image_id in dx_of]), strict=True))
-    by_dx = {dx: [answers[i] for i, code in dx_of.items() if code == dx] for dx in sorted(set(dx_of.values()))}
-    usable = [answer for answer in by_dx["mel"] if answer.outcome != NOT_USABLE]
-    found = sum(answer.outcome == NOT_SURE or answer.first.code == "mel" for answer in usable)
-    whole = _counts(list(answers.values()))
+    predictions = dict(zip(dx_of, _predictions(predictor, [paths[image_id] for image_id in dx_of]), strict=True))
+    by_dx = {dx: [predictions[i] for i, code in dx_of.items() if code == dx] for dx in sorted(set(dx_of.values()))}
+    usable = [prediction for prediction in by_dx["mel"] if prediction.outcome != NOT_USABLE]
+    detected = sum(prediction.outcome == NOT_SURE or prediction.first.code == "mel" for prediction in usable)
+    whole = _counts(list(predictions.values()))
     return {
         **whole,
         "rejected": _exact(whole["outcomes"][NOT_USABLE], whole["n_images"]),
         "by_diagnosis": {dx: _counts(some) for dx, some in by_dx.items()},
-        "melanoma_sensitivity_of_usable": {"n_images": len(usable), **_exact(found, len(usable))},
+        "melanoma_sensitivity_of_usable": {"n_images": len(usable), **_exact(detected, len(usable))},
     }
 
 
 def _not_sure(
-    answers: list[Prediction], ids: tuple[str, ...], dataset: Dataset, decision: Decision | None, group: dict[str, str]
+    predictions: list[Prediction], ids: tuple[str, ...], dataset: Dataset, decision: Decision | None, group: dict[str, str]
 ) -> dict[str, Any]:
-    """Metrics of the third answer on the test images that the gate lets through."""
+    """Metrics of the outcome "not sure" on the test images that the gate lets through."""
     if decision is None or decision.threshold is None:
         return {}
-    kept = np.array([answer.outcome != NOT_USABLE for answer in answers])
+    usable_rows = np.array([prediction.outcome != NOT_USABLE for prediction in predictions])
     labels, by_id = dataset.index.labels, dataset.index.by_id()
-    probabilities = np.stack([answer.probabilities for answer in answers])
+    probabilities = np.stack([prediction.probabilities for prediction in predictions])
     truth = np.array([labels.index(by_id[image_id].dx) for image_id in ids])
     lesions = np.array([group[image_id] for image_id in ids])
-    usable = decision_metrics(decision, probabilities[kept], truth[kept], lesions[kept], labels)
+    usable = decision_metrics(decision, probabilities[usable_rows], truth[usable_rows], lesions[usable_rows], labels)
     melanomas = truth == labels.index("mel") if "mel" in labels else np.zeros(len(truth), dtype=bool)
     return {
         "threshold": decision.threshold,
         "usable_images": usable,
         "all_images_as_if_usable": decision_metrics(decision, probabilities, truth, lesions, labels),
-        "melanomas_not_usable": int((melanomas & ~kept).sum()),
+        "melanomas_not_usable": int((melanomas & ~usable_rows).sum()),
         "accuracy_of_all_without_a_third_answer": float((probabilities.argmax(axis=1) == truth).mean()),
     }
 
 
 def rules_compared(dataset: Dataset, bundle: Bundle, checkpoint: Path) -> dict[str, Any]:
     """Other one-threshold rules at the same sensitivity, on the validation split that the threshold is chosen on."""
-    wanted = PredictionSettings(split="validation", views=1)
-    predictions = predict_split(checkpoint, dataset, wanted)
+    settings = PredictionSettings(split="validation", views=1)
+    predictions = predict_split(checkpoint, dataset, settings)
     logits = predictions.logits / bundle.facts["temperature"]["value"]
     p = np.exp(logits - logits.max(axis=1, keepdims=True))
     p /= p.sum(axis=1, keepdims=True)
@@ -206,13 +202,13 @@ def rules_compared(dataset: Dataset, bundle: Bundle, checkpoint: Path) -> dict[s
         "malignant share": p[:, malignant].sum(axis=1),
         "1 - largest probability": 1 - p.max(axis=1),
     }
-    asked = bundle.facts["decision"]["sensitivity"]
-    found = {}
+    sensitivity = bundle.facts["decision"]["sensitivity"]
+    by_rule = {}
     for name, score in rules.items():
         scores = np.sort(np.where(called, np.inf, score)[predictions.labels == mel])
-        misses = int((1 - asked) * (len(scores) + 1) + 1e-9) - 1
-        found[name] = {"not_sure": float((~called & (score >= scores[misses])).mean()), "threshold": float(scores[misses])}
-    return found
+        misses = int((1 - sensitivity) * (len(scores) + 1) + 1e-9) - 1
+        by_rule[name] = {"not_sure": float((~called & (score >= scores[misses])).mean()), "threshold": float(scores[misses])}
+    return by_rule
 
 
 def cost_ms(bundle: Bundle) -> dict[str, float]:
@@ -244,25 +240,26 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--count", type=int, default=150)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/gate.json"))
-    given = parser.parse_args()
-    dataset, checkpoint = material_of(given.run), given.run / "train" / "best.safetensors"
+    options = parser.parse_args()
+    run = Run.at(options.run)
+    dataset, checkpoint = Dataset.of_run(run), run.best
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
-        bundle = open_bundle(given.bundle) if given.bundle else export(checkpoint, dataset, Path(folder) / "bundle")
+        bundle = open_bundle(options.bundle) if options.bundle else export(checkpoint, dataset, Path(folder) / "bundle")
         result = {
             "recipe": bundle.name,
             "bundle": bundle.id,
-            "export_s": None if given.bundle else time.perf_counter() - started,
+            "export_s": None if options.bundle else time.perf_counter() - started,
             "gate": bundle.facts["gate"],
             "decision": bundle.facts["decision"],
-            "chosen_on_made_outliers": chosen_on(dataset, bundle, given.count),
+            "chosen_on_made_outliers": compare_methods(dataset, bundle, options.count),
             "rules_on_validation": rules_compared(dataset, bundle, checkpoint),
-            "reported_by_variant": {name: reported_on(dataset, bundle, name, given.data) for name in bundle.variants},
+            "reported_by_variant": {name: reported_on(dataset, bundle, name, options.data) for name in bundle.variants},
             "cost_ms": cost_ms(bundle),
             "versions": {"lesionlens": __version__, "python": platform.python_version(), "numpy": np.__version__},
         }
-    write_json(given.out, result)
-    print(f"wrote {given.out}; put its tables into docs/gate.md with: python benchmarks/gate_tables.py")
+    write_json(options.out, result)
+    print(f"wrote {options.out}; put its tables into docs/gate.md with: python benchmarks/gate_tables.py")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Ways to tell images of another kind by a network's features or logits, compared on outliers that were made on purpose.
+"""Methods to detect unusual images by a network's features or logits, compared on artificial outliers.
 
-Each is fitted on training features (N, C) and labels (N,), and gives a score that is larger for stranger images.
+Each is fitted on training features (N, C) and labels (N,), and returns a score that is larger for more unusual images.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ RATES = (0.01, 0.02)  # of the validation images; half the gate's 2 % is the dis
 
 
 @dataclass(frozen=True, eq=False)
-class Looked:
-    """What a network gives for images.
+class NetworkOutputs:
+    """Outputs of a network for images.
 
     Attributes:
         features: (N, C).
@@ -33,10 +33,10 @@ class Looked:
     logits: np.ndarray
 
 
-Score = Callable[[Looked], np.ndarray]
+Score = Callable[[NetworkOutputs], np.ndarray]
 
 
-def mahalanobis(known: Looked, labels: np.ndarray, by_class: bool, unit: bool) -> Score:
+def mahalanobis(known: NetworkOutputs, labels: np.ndarray, by_class: bool, unit: bool) -> Score:
     """Lee et al. 2018: distance to the nearest mean under one covariance; one mean for all if not `by_class`."""
     features = _scaled(known.features, unit)
     groups = labels if by_class else np.zeros(len(labels), dtype=int)
@@ -44,49 +44,49 @@ def mahalanobis(known: Looked, labels: np.ndarray, by_class: bool, unit: bool) -
     covariance, _ = ledoit_wolf(features - means[np.searchsorted(np.unique(groups), groups)], assume_centered=True)
     root = np.linalg.cholesky(np.linalg.inv(covariance))
 
-    def score(looked: Looked) -> np.ndarray:
-        found = _scaled(looked.features, unit)
-        return np.asarray(np.min([np.square((found - mean) @ root).sum(axis=1) for mean in means], axis=0))
+    def score(outputs: NetworkOutputs) -> np.ndarray:
+        features = _scaled(outputs.features, unit)
+        return np.asarray(np.min([np.square((features - mean) @ root).sum(axis=1) for mean in means], axis=0))
 
     return score
 
 
-def relative(known: Looked, labels: np.ndarray) -> Score:
+def relative(known: NetworkOutputs, labels: np.ndarray) -> Score:
     """Ren et al. 2021: distance to the nearest class minus distance to all."""
     near, whole = mahalanobis(known, labels, True, False), mahalanobis(known, labels, False, False)
-    return lambda looked: near(looked) - whole(looked)
+    return lambda outputs: near(outputs) - whole(outputs)
 
 
-def neighbours(known: Looked, number: int) -> Score:
+def neighbours(known: NetworkOutputs, number: int) -> Score:
     """Sun et al. 2022: distance to the k-th nearest training image, on features of length 1."""
     bank = unit_length(known.features)
 
-    def score(looked: Looked) -> np.ndarray:
-        likeness = unit_length(looked.features) @ bank.T
+    def score(outputs: NetworkOutputs) -> np.ndarray:
+        likeness = unit_length(outputs.features) @ bank.T
         return np.asarray(-np.partition(likeness, -number, axis=1)[:, -number])
 
     return score
 
 
-def low_rank(known: Looked, directions: int) -> Score:
+def low_rank(known: NetworkOutputs, directions: int) -> Score:
     """What the gate does: one mean, features of length 1, the widest directions and the mean of the rest."""
     gaussian, _ = fit_gaussian(known.features, directions)
-    return lambda looked: gaussian.distance(looked.features)
+    return lambda outputs: gaussian.distance(outputs.features)
 
 
-def energy(looked: Looked) -> np.ndarray:
+def energy(outputs: NetworkOutputs) -> np.ndarray:
     """Liu et al. 2020, at temperature 1; needs logits, which a bundle does not give."""
-    top = looked.logits.max(axis=1)
-    return np.asarray(-(top + np.log(np.exp(looked.logits - top[:, None]).sum(axis=1))))
+    top = outputs.logits.max(axis=1)
+    return np.asarray(-(top + np.log(np.exp(outputs.logits - top[:, None]).sum(axis=1))))
 
 
-def unsureness(looked: Looked) -> np.ndarray:
+def unsureness(outputs: NetworkOutputs) -> np.ndarray:
     """Hendrycks & Gimpel 2017: one minus the largest probability."""
-    return np.asarray(1 - softmax(looked.logits).max(axis=1))
+    return np.asarray(1 - softmax(outputs.logits).max(axis=1))
 
 
-def methods(known: Looked, labels: np.ndarray) -> dict[str, Score]:
-    """All that are compared, by name."""
+def methods(known: NetworkOutputs, labels: np.ndarray) -> dict[str, Score]:
+    """All methods by name."""
     return {
         "low-rank Gaussian, length 1, 256 directions (the gate)": low_rank(known, 256),
         **{f"the gate, fitted on {len(known.features[::step])} images": low_rank(_every(known, step), 256) for step in (2, 4, 8)},
@@ -103,7 +103,11 @@ def methods(known: Looked, labels: np.ndarray) -> dict[str, Score]:
 
 
 def compare(
-    known: Looked, labels: np.ndarray, validation: Looked, outliers: dict[str, Looked], foreign: tuple[str, ...]
+    known: NetworkOutputs,
+    labels: np.ndarray,
+    validation: NetworkOutputs,
+    outliers: dict[str, NetworkOutputs],
+    foreign: tuple[str, ...],
 ) -> dict[str, Any]:
     """Detection of each kind of outlier by each method, at thresholds from the validation split.
 
@@ -112,30 +116,30 @@ def compare(
         labels: their true classes.
         validation: good images for the thresholds.
         outliers: by kind.
-        foreign: the kinds that the mean is taken over: those that quality alone need not find.
+        foreign: the kinds in the mean, those that the quality check need not detect.
 
     Returns:
-        By method: at each rate the mean share that is found, the mean AUROC, and by kind the share found at the last rate.
+        By method: the mean detected share at each rate, the mean AUROC, and the detected share by kind at the last rate.
     """
-    found: dict[str, Any] = {}
+    results: dict[str, Any] = {}
     for name, score in methods(known, labels).items():
-        good, strange = score(validation), {kind: score(looked) for kind, looked in outliers.items()}
+        good, strange = score(validation), {kind: score(outputs) for kind, outputs in outliers.items()}
         limits = [float(np.quantile(good, 1 - rate)) for rate in RATES]
         shares = {
             rate: {k: float((v > limit).mean()) for k, v in strange.items()} for rate, limit in zip(RATES, limits, strict=True)
         }
         truth = {kind: np.repeat([0, 1], [len(good), len(values)]) for kind, values in strange.items()}
         areas = [roc_auc_score(truth[kind], np.concatenate([good, strange[kind]])) for kind in foreign]
-        found[name] = {
+        results[name] = {
             **{f"found_at_{rate:g}": float(np.mean([shares[rate][kind] for kind in foreign])) for rate in RATES},
             "auroc": float(np.mean(areas)),
             "found_by_kind": shares[RATES[-1]],
         }
-    return found
+    return results
 
 
-def _every(known: Looked, step: int) -> Looked:
-    return Looked(known.features[::step], known.logits[::step])
+def _every(known: NetworkOutputs, step: int) -> NetworkOutputs:
+    return NetworkOutputs(known.features[::step], known.logits[::step])
 
 
 def _scaled(features: np.ndarray, unit: bool) -> np.ndarray:

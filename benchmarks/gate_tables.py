@@ -36,13 +36,13 @@ def interval(metric: dict[str, float]) -> str:
 
 def methods(result: dict[str, Any]) -> str:
     """The comparison of the distances."""
-    made = result["chosen_on_made_outliers"]
+    comparison = result["chosen_on_made_outliers"]
     rows = [
         [name, f"{found['found_at_0.01']:.1%}", f"{found['found_at_0.02']:.1%}", f"{found['auroc']:.3f}"]
-        for name, found in made["methods"].items()
+        for name, found in comparison["methods"].items()
     ]
-    kinds, count = made["outliers"]["distance"], made["outliers"]["count_of_each"]
-    caught = ", ".join(f"{kind} {found['rejected']:.0%}" for kind, found in made["whole_gate"].items())
+    kinds, count = comparison["outliers"]["distance"], comparison["outliers"]["count_of_each"]
+    caught = ", ".join(f"{kind} {found['rejected']:.0%}" for kind, found in comparison["whole_gate"].items())
     good = result["gate"]["validation"]["n_images"]
     return (
         f"Mean over {', '.join(kinds)}, {count} images of each, with {good} validation images as good ones; "
@@ -53,7 +53,7 @@ def methods(result: dict[str, Any]) -> str:
 
 
 def real(result: dict[str, Any]) -> str:
-    """What the gate does to real images, by variant."""
+    """The gate on real images, by variant."""
     rows = []
     for variant, found in result["reported_by_variant"].items():
         for name, words in IMAGES.items():
@@ -66,7 +66,7 @@ def real(result: dict[str, Any]) -> str:
 
 
 def unsure(result: dict[str, Any]) -> str:
-    """The third answer on the test split."""
+    """The outcome "not sure" on the test split."""
     names = {
         "sensitivity": "melanomas called melanoma or not sure",
         "called": "melanomas called melanoma",
@@ -113,13 +113,13 @@ def metrics(result: dict[str, Any]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true")
-    given = parser.parse_args()
+    options = parser.parse_args()
     text = DOCUMENT.read_text(encoding="utf-8")
     content = metrics(json.loads(RESULTS.read_text(encoding="utf-8")))
-    wanted = BLOCK.sub(lambda found: f"{found[1]}{content}\n{found[2]}", text)
-    if given.check:
-        sys.exit(int(wanted != text))
-    DOCUMENT.write_text(wanted, encoding="utf-8")
+    updated = BLOCK.sub(lambda match: f"{match[1]}{content}\n{match[2]}", text)
+    if options.check:
+        sys.exit(int(updated != text))
+    DOCUMENT.write_text(updated, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ import argparse
 import json
 import os
 import platform
-import subprocess
 import time
 import warnings
 from collections.abc import Callable
@@ -24,8 +23,9 @@ from sklearn import metrics as reference
 
 from lesionlens.core.artifact import write_json
 from lesionlens.evaluation.calibration import softmax
-from lesionlens.evaluation.cases import Cases
 from lesionlens.evaluation.intervals import lesion_bootstrap, lesion_weights
+from lesionlens.evaluation.weighted_metrics import WeightedMetrics
+from source_version import commit
 
 SHARES = np.array([0.033, 0.051, 0.110, 0.011, 0.111, 0.670, 0.014])  # HAM10000's diagnoses
 LOOP_RESAMPLES = 20
@@ -41,14 +41,14 @@ def draw_cases(n_images: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def loop(logits: np.ndarray, labels: np.ndarray, lesions: np.ndarray, resamples: int) -> list[float]:
     """Macro AUC, accuracy and macro precision, recall, F1 of each resample, one by one."""
-    probabilities, predicted, kept = softmax(logits), logits.argmax(1), []
+    probabilities, predicted, metrics = softmax(logits), logits.argmax(1), []
     for weights in lesion_weights(lesions, resamples, 0, chunk_rows=1):
         rows = np.repeat(np.arange(len(labels)), weights[0].astype(int))
         truth, known = labels[rows], np.unique(labels[rows])
         aucs = [reference.roc_auc_score(truth == c, probabilities[rows, c]) for c in known]
         reference.precision_recall_fscore_support(truth, predicted[rows], average="macro", zero_division=0)
-        kept.append(float(np.mean(aucs)) + reference.accuracy_score(truth, predicted[rows]))
-    return kept
+        metrics.append(float(np.mean(aucs)) + reference.accuracy_score(truth, predicted[rows]))
+    return metrics
 
 
 def seconds_of(action: Callable[[], object]) -> float:
@@ -59,11 +59,6 @@ def seconds_of(action: Callable[[], object]) -> float:
 
 def spread(seconds: list[float]) -> dict[str, float]:
     return {"median_s": float(np.median(seconds)), "p95_s": float(np.quantile(seconds, 0.95))}
-
-
-def commit() -> str:
-    done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    return done.stdout.strip() or "unknown"
 
 
 def main() -> None:
@@ -77,7 +72,7 @@ def main() -> None:
     warnings.filterwarnings("ignore", category=UserWarning)
 
     def ours() -> object:
-        return lesion_bootstrap(Cases.of(logits, labels), lesions, options.resamples)
+        return lesion_bootstrap(WeightedMetrics.of(logits, labels), lesions, options.resamples)
 
     ours()
     loop(logits, labels, lesions, 2)

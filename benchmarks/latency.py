@@ -1,14 +1,13 @@
-"""Milliseconds for one image: PyTorch, the paper's dynamic int8, ONNX Runtime and OpenVINO, with heat maps and without.
+"""Milliseconds per image: PyTorch, the paper's dynamic int8, ONNX Runtime and OpenVINO, with and without heat maps.
 
     python benchmarks/latency.py [--network convnext_tiny] [--size 384] [--rounds 40] [--threads 2] [--work FOLDER] [--out FILE]
 
 Time does not depend on the weights, so they are random. All contenders take one uint8 image and
-give probabilities; they alternate within one run. In each turn a contender is called twice and the
-second call is timed, as in a service that is asked again and again. Beside the network itself
-stand, as int8 bundles, the same with a share of its channels removed (`channel-pruned`) and the smaller
-networks that it could be distilled into. Every bundle is a whole one (synthetic images), so that
-the cold start of `lesionlens predict` can be timed on it too; `--work` keeps them for the next
-call. Needs the extras train, export and compress.
+return probabilities; they alternate within one run. In each turn a contender is called twice and the
+second call is timed, as in a busy service. Besides the network itself, int8 bundles of its
+channel-pruned variant and of smaller networks (possible students) are measured. Every bundle is
+complete (synthetic images), so that the cold start of `lesionlens predict` can be timed too; `--work`
+keeps them for the next call. Needs the extras train, export and compress.
 """
 
 from __future__ import annotations
@@ -46,10 +45,11 @@ from lesionlens.data.image import InputSpec, open_image, prepare  # noqa: E402
 from lesionlens.export.graph import GraphNetwork  # noqa: E402
 from lesionlens.models.build import Normalise  # noqa: E402
 from lesionlens.training.checkpoint import load_network  # noqa: E402
+from source_version import commit  # noqa: E402  beside this file
 from workshop import CHANNEL_PRUNED, Workshop  # noqa: E402  beside this file
 
 BASELINE, PAPER, BEST = "pytorch fp32", "pytorch dynamic int8 (the paper's)", "openvino int8"
-TARGETS = {  # what the project promises: name, at least or at most
+TARGETS = {  # goals of the project: name, at least or at most
     "int8 with maps, times faster than pytorch fp32": ("least", 2.6),
     "int8 with maps, times faster than the paper's dynamic int8": ("least", 1.2),
     "smaller network, int8 with maps, times faster than pytorch fp32": ("least", 5.0),
@@ -79,10 +79,10 @@ def contenders(bundle: Bundle, smaller: dict[str, Bundle], threads: int, work: P
 def graph_contenders(
     name: str, bundle: Bundle, runtime: str, variant: str, threads: int, work: Path, precision: str = ""
 ) -> Iterator[tuple[str, Call]]:
-    """One variant on one runtime: its graph cut down to probabilities, and whole; in its own precision unless another is said."""
-    chosen = bundle.variants[variant]
-    precision = precision or chosen.precision
-    graph = bundle.path / chosen.graphs[runtime]
+    """One variant on one runtime: its graph reduced to probabilities, and complete; in its own precision unless one is given."""
+    bundle_variant = bundle.variants[variant]
+    precision = precision or bundle_variant.precision
+    graph = bundle.path / bundle_variant.graphs[runtime]
     bare = work / f"bare.{bundle.path.parent.name}.{graph.name}"
     onnx.utils.extract_model(str(graph), str(bare), [INPUT], [PROBABILITIES])
     yield name, bare_call(runtime, bare, bundle.spec.size, precision, threads)
@@ -90,7 +90,7 @@ def graph_contenders(
 
 
 def torch_contenders(bundle: Bundle) -> Iterator[tuple[str, Call]]:
-    """PyTorch itself: fp32 and bf16, with maps and without, and the paper's dynamic int8."""
+    """PyTorch: fp32 and bf16, with and without maps, and the paper's dynamic int8."""
     network, info = load_network(bundle.path / "weights.safetensors")
     normalise = Normalise(info.spec.mean, info.spec.std)
     yield BASELINE, torch_call(TorchClassifier(network, normalise).eval())
@@ -122,7 +122,7 @@ def torch_call(module: Callable[[torch.Tensor], object]) -> Call:
 
 
 def bare_call(runtime: str, graph: Path, size: int, precision: str, threads: int) -> Call:
-    """A graph that gives probabilities only, called past the engine, which wants all outputs."""
+    """A graph with probabilities only, called without the engine, which requires all outputs."""
     engine: Any = load_engine(runtime, graph, size, precision, Limits(threads, 1))
     if runtime == "openvino":
         request = engine._requests.get()
@@ -189,26 +189,26 @@ def cold_start(bundle: Path, image: Path, variant: str, runtime: str, rounds: in
 def comparisons(times: dict[str, list[float]], smaller: dict[str, Bundle]) -> dict[str, dict[str, float]]:
     """How many times faster int8 with maps is, at the medians; and what maps cost, round by round."""
     median = {name: float(np.median(values)) for name, values in times.items()}
-    forms = [BEST, *(f"{BEST} {name}" for name in smaller)]
-    faster = {form: {base: median[base] / median[f"{form} with maps"] for base in (BASELINE, PAPER)} for form in forms}
+    variants = [BEST, *(f"{BEST} {name}" for name in smaller)]
+    faster = {name: {base: median[base] / median[f"{name} with maps"] for base in (BASELINE, PAPER)} for name in variants}
     pairs = [name for name in times if f"{name} with maps" in times]
     costs = {name: np.array(times[f"{name} with maps"]) / np.array(times[name]) - 1 for name in pairs}
     return {
-        "times_faster_with_maps": {f"{form} than {base}": value for form, row in faster.items() for base, value in row.items()},
+        "times_faster_with_maps": {f"{name} than {base}": value for name, row in faster.items() for base, value in row.items()},
         "maps_cost": {name: float(np.median(cost)) for name, cost in costs.items()},
     }
 
 
-def targets(found: dict[str, Any], smaller: dict[str, Bundle]) -> dict[str, dict[str, Any]]:
-    """Each promise, what was measured, and whether it is kept."""
-    faster, cold = found["times_faster_with_maps"], found["cold start of predict"][BEST]
+def targets(results: dict[str, Any], smaller: dict[str, Bundle]) -> dict[str, dict[str, Any]]:
+    """Each goal, its measured value, and whether it is met."""
+    faster, cold = results["times_faster_with_maps"], results["cold start of predict"][BEST]
     small = {name: faster[f"{BEST} {name} than {BASELINE}"] for name in smaller}
     values = [
         faster[f"{BEST} than {BASELINE}"],
         faster[f"{BEST} than {PAPER}"],
         max(small.values(), default=0.0),
-        found["maps_cost"][BEST],
-        found["preparation of a 600x450 JPEG"]["decode and resize"]["median_ms"],
+        results["maps_cost"][BEST],
+        results["preparation of a 600x450 JPEG"]["decode and resize"]["median_ms"],
         cold["median_s"],
         cold["peak_memory_bytes"] / 1e6,
     ]
@@ -217,11 +217,6 @@ def targets(found: dict[str, Any], smaller: dict[str, Bundle]) -> dict[str, dict
         rows[name] = {"value": value, f"at_{kind}": limit, "met": value >= limit if kind == "least" else value <= limit}
     rows["no torch in sys.modules"] = {"value": cold["torch_loaded"], "met": not cold["torch_loaded"]}
     return rows
-
-
-def commit() -> str:
-    done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    return done.stdout.strip() or "unknown"
 
 
 def parse() -> argparse.Namespace:
@@ -246,10 +241,12 @@ def measure(options: argparse.Namespace, work: Path) -> dict[str, Any]:
     names = [*([CHANNEL_PRUNED] if options.channels_removed else []), *filter(None, options.students.split(","))]
     smaller = {name: shop.bundle(name) for name in names}
     times = alternate(dict(contenders(bundle, smaller, options.threads, work)), read_selftest(bundle).images, 1, options.rounds)
-    forms = [(runtime, variant) for runtime in ("openvino", "onnxruntime") for variant in ("int8", "fp32")]
-    cold = {f"{one} {variant}": cold_start(bundle.path, photo, variant, one, options.cold_rounds) for one, variant in forms}
-    memory = {f"{one} {name}": memory_of(bundle, name, one, options.threads) for one, name in forms}
-    found = {
+    contender_names = [(runtime, variant) for runtime in ("openvino", "onnxruntime") for variant in ("int8", "fp32")]
+    cold = {
+        f"{one} {variant}": cold_start(bundle.path, photo, variant, one, options.cold_rounds) for one, variant in contender_names
+    }
+    memory = {f"{one} {name}": memory_of(bundle, name, one, options.threads) for one, name in contender_names}
+    results = {
         "command": f"python benchmarks/latency.py --threads {options.threads} --rounds {options.rounds}",
         "network": options.network,
         "size": options.size,
@@ -272,14 +269,14 @@ def measure(options: argparse.Namespace, work: Path) -> dict[str, Any]:
         "versions": versions(),
         "commit": commit(),
     }
-    return {"targets": targets(found, smaller), **found}
+    return {"targets": targets(results, smaller), **results}
 
 
 def memory_of(bundle: Bundle, variant: str, runtime: str, threads: int) -> dict[str, float] | None:
     """Peak memory of a process that does nothing but run it."""
     arguments = (str(bundle.path), variant, runtime, threads, 1)
-    found = peak_memory(load_call, arguments, bundle.spec.size, libraries=(runtime,))
-    return None if found is None else vars(found)
+    memory = peak_memory(load_call, arguments, bundle.spec.size, libraries=(runtime,))
+    return None if memory is None else vars(memory)
 
 
 def main() -> None:

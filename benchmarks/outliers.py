@@ -1,6 +1,6 @@
-"""Images that are no usable dermoscopic image, drawn or spoilt on purpose: what the gate's method is chosen with.
+"""Artificial outliers, drawn or spoilt on purpose, to select the gate's method with.
 
-None of them is one of the photographs that the gate is reported on.
+None of them is a photograph that the gate is reported on.
 """
 
 from __future__ import annotations
@@ -145,10 +145,10 @@ def draw_outliers(images: np.ndarray, count: int) -> dict[str, np.ndarray]:
         By kind, uint8 (count, S, S, 3).
     """
     side = images.shape[1]
-    drawn = {name: [draw(generator(name, n), side) for n in range(count)] for name, draw in FOREIGN.items()}
+    outliers = {name: [draw(generator(name, n), side) for n in range(count)] for name, draw in FOREIGN.items()}
     for name, change in {**ALTERED, **SPOILT}.items():
-        drawn[name] = [change(generator(name, n), images[n % len(images)]) for n in range(count)]
-    return {name: np.stack(made).astype(np.uint8) for name, made in drawn.items()}
+        outliers[name] = [change(generator(name, n), images[n % len(images)]) for n in range(count)]
+    return {name: np.stack(images).astype(np.uint8) for name, images in outliers.items()}
 
 
 def _colour(random: Random) -> tuple[int, int, int]:

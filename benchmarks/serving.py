@@ -3,10 +3,10 @@
     python benchmarks/serving.py --bundle BUNDLE [--seconds 60] [--rounds 3]
 
 Rounds alternate: the bare Predictor alone, then the server under `--clients` connections that each send
-the next image as soon as the last one is answered. Clients are one lean process of raw sockets; it and the
-server share the cores. Memory (PSS of the server and its decoders) is sampled each second of the load. Then the
-server is killed (SIGKILL) under load and started again, and every answer that a client had received whole is
-looked for in the record.
+the next image as soon as the last response is complete. The clients are one lean process of raw sockets and
+share the cores with the server. Memory (PSS of the server and its decoders) is sampled each second of the load. Then the
+server is killed (SIGKILL) under load and started again, and every response that a client
+received completely must be in the record.
 """
 
 from __future__ import annotations
@@ -15,9 +15,7 @@ import argparse
 import json
 import os
 import re
-import selectors
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -37,103 +35,13 @@ from lesionlens.bundle.benchmark import machine, versions
 from lesionlens.bundle.runtime import Predictor
 from lesionlens.core.artifact import write_json
 from lesionlens.synthetic.dataset import write_synthetic
+from load_client import N_IMAGES, load, photographs
+from source_version import commit
 
 TICK = os.sysconf("SC_CLK_TCK")
 GOAL = 0.9
-N_IMAGES = 64
 WARM_SECONDS = 3.0
 START_SECONDS = 120
-RESPONSE_HEAD = re.compile(rb"HTTP/1\.1 (\d+)")
-LENGTH = re.compile(rb"\r\ncontent-length: (\d+)", re.IGNORECASE)
-LOCATION = re.compile(rb"\r\nlocation: /v1/predictions/(\w+)", re.IGNORECASE)
-RETRY = re.compile(rb"\r\nretry-after: \d+", re.IGNORECASE)
-
-
-class Connection:
-    """One client: sends an image, waits for the whole answer, sends the next."""
-
-    def __init__(self, address: tuple[str, int], requests: Iterator[bytes], found: dict[str, Any]) -> None:
-        self.address, self.requests, self.found = address, requests, found
-        self.open()
-
-    def open(self) -> None:
-        """Connect."""
-        self.socket = socket.create_connection(self.address, 10)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.buffer = bytearray()
-
-    def ask(self) -> None:
-        """Send the next image."""
-        self.started = time.perf_counter()
-        self.socket.sendall(next(self.requests))
-
-    def take(self) -> bool:
-        """Read what is there; whether the answer is complete."""
-        data = self.socket.recv(65536)
-        if not data:
-            raise ConnectionError
-        self.buffer += data
-        head = self.buffer.find(b"\r\n\r\n")
-        if head < 0:
-            return False
-        length = LENGTH.search(self.buffer, 0, head + 2)
-        if len(self.buffer) < head + 4 + int(length[1] if length else 0):
-            return False
-        self.count(bytes(self.buffer[: head + 2]))
-        self.buffer.clear()
-        return True
-
-    def count(self, head: bytes) -> None:
-        """Note what kind of answer it is, how long it took, and the id of what was acknowledged."""
-        status = int(RESPONSE_HEAD.match(head)[1])  # type: ignore[index]
-        kind = f"{status}{' with Retry-After' if RETRY.search(head) else ''}"
-        self.found["statuses"][kind] = self.found["statuses"].get(kind, 0) + 1
-        self.found["last"] = time.perf_counter()
-        if status == 201:
-            self.found["latency_ms"].append(round(1000 * (time.perf_counter() - self.started), 2))
-            self.found["ids"].append(LOCATION.search(head)[1].decode())  # type: ignore[index]
-
-
-def load(url: str, folder: Path, clients: int, seconds: float) -> dict[str, Any]:
-    """Load a server for some seconds, or until it is gone."""
-    host, port = re.match(r"http://([^:]+):(\d+)", url).groups()  # type: ignore[union-attr]
-    files = cycle(photographs(folder))
-    requests = (request(data, host) for data in files)
-    found: dict[str, Any] = {"statuses": {}, "latency_ms": [], "ids": [], "broken": 0}
-    selector = selectors.DefaultSelector()
-    start, cpu = time.perf_counter(), time.process_time()
-    for _ in range(clients):
-        connection = Connection((host, int(port)), requests, found)
-        selector.register(connection.socket, selectors.EVENT_READ, connection)
-        connection.ask()
-    open_ = clients
-    while open_:
-        for key, _ in selector.select(30):
-            connection = key.data
-            try:
-                if not connection.take():
-                    continue
-                if time.perf_counter() - start < seconds:
-                    connection.ask()
-                    continue
-            except OSError:
-                found["broken"] += 1
-            selector.unregister(connection.socket)
-            connection.socket.close()
-            open_ -= 1
-    found["seconds"] = found.pop("last", time.perf_counter()) - start
-    found["client_cpu_s"] = time.process_time() - cpu
-    return found
-
-
-def photographs(folder: Path) -> list[bytes]:
-    """The first files of a folder."""
-    return [path.read_bytes() for path in sorted(folder.rglob("*.jpg"))[:N_IMAGES]]
-
-
-def request(data: bytes, host: str) -> bytes:
-    head = f"POST /v1/predictions HTTP/1.1\r\nHost: {host}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(data)}\r\n\r\n"
-    return head.encode() + data
 
 
 def bare(bundle: Path, folder: Path, options: argparse.Namespace) -> dict[str, Any]:
@@ -219,7 +127,7 @@ def drive(served: Served, folder: Path, options: argparse.Namespace, seconds: fl
 
 
 def under_load(served: Served, folder: Path, options: argparse.Namespace) -> dict[str, Any]:
-    """One round of load: rate, latency, kinds of answers, memory."""
+    """One round of load: rate, latency, statuses, memory."""
     drive(served, folder, options, WARM_SECONDS).communicate()
     cpu = served.cpu_s()
     with sampled(served) as memory:
@@ -251,7 +159,7 @@ def memory_facts(samples: list[tuple[float, float]]) -> dict[str, float]:
 
 
 def killed(options: argparse.Namespace, folder: Path, record: Path) -> dict[str, Any]:
-    """Kill the server under load, start it again, and look for every acknowledged answer."""
+    """Kill the server under load, start it again, and check that every acknowledged prediction is recorded."""
     served = Served(options, record)
     client = drive(served, folder, options, 600)
     time.sleep(options.kill_after)
@@ -316,11 +224,6 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         result["kill_9"] = killed(options, folder, work / "killed" / "record.sqlite")
     command = f"python benchmarks/serving.py --bundle BUNDLE --seconds {options.seconds:g} --rounds {options.rounds}"
     return {**result, "command": command, "machine": machine(), "versions": versions(), "commit": commit()}
-
-
-def commit() -> str:
-    done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    return done.stdout.strip() or "unknown"
 
 
 def parse() -> argparse.Namespace:

@@ -2,12 +2,12 @@
 
     python benchmarks/training.py [--device auto] [--threads 2] [--rounds 12] [--batch 16] [--size 224] [--out FILE]
 
-`plain` is what one writes first: timm's network, torch's AdamW, fp32. `ours` is the step that
-`lesionlens train` makes with its defaults. Both start from the same random weights, see the same
-uint8 batches, take turns within one run, and end with the mean loss of their last rounds. The
-waiting is measured over an epoch of our loop in which every image passes through table 3 on the
-thread beside. Keeping memory between steps and flushing denormals, which a process can do only as
-a whole, help the plain loop too. Metrics by CPU time hold also where other programs take turns.
+`plain` is a minimal loop: timm's network, torch's AdamW, fp32. `ours` is the step of
+`lesionlens train` with its defaults. Both start from the same random weights, use the same uint8
+batches, take turns within one run, and report the mean loss of their last rounds. Waiting is
+measured over an epoch of our loop in which a background thread augments every image by table 3.
+Keeping memory between steps and flushing denormals are settings of the whole process, so they help
+the plain loop too. CPU time is also valid while other programs run.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import json
 import os
 import platform
 import statistics
-import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,15 +28,17 @@ import torch
 from torch.nn import functional
 
 from lesionlens.core.artifact import write_json
+from lesionlens.core.machine import processor
 from lesionlens.core.recipe import AugmentationRecipe, InputRecipe, ModelRecipe, Recipe, TrainingRecipe
 from lesionlens.data.image import InputSpec, input_spec
 from lesionlens.models.build import build_network
 from lesionlens.models.operators import timm
 from lesionlens.training.batches import Batch, Batches, Rows
 from lesionlens.training.distributed import World, choose_device
-from lesionlens.training.loop import Learner, Sums
+from lesionlens.training.loop import Sums, Trainer
 from lesionlens.training.memory import keep_memory
 from lesionlens.training.state import build_state
+from source_version import commit
 
 MODELS = ("convnext_tiny", "mobilenetv2_100")
 N_CLASSES = 7
@@ -47,8 +48,8 @@ Step = Callable[[Batch], float]
 
 
 @dataclass(frozen=True)
-class Bench:
-    """What both loops are given."""
+class Workload:
+    """The inputs of both loops."""
 
     recipe: Recipe
     spec: InputSpec
@@ -56,8 +57,8 @@ class Bench:
     device: torch.device
 
 
-def bench_of(name: str, options: argparse.Namespace, device: torch.device) -> Bench:
-    """Random images in memory, every one augmented anew each epoch."""
+def workload_of(name: str, options: argparse.Namespace, device: torch.device) -> Workload:
+    """Random images in memory, all augmented again in each epoch."""
     n_images = options.batch * options.rounds
     recipe = Recipe(
         input=InputRecipe(size=options.size),
@@ -73,22 +74,22 @@ def bench_of(name: str, options: argparse.Namespace, device: torch.device) -> Be
     labels = generator.integers(0, N_CLASSES, n_images)
     rows = Rows(ids, np.zeros(n_images, np.int64), tuple(range(n_images)), np.arange(n_images), labels)
     spec = input_spec(recipe.input)
-    return Bench(recipe, spec, Batches(rows, images, spec, recipe, World(device)), device)
+    return Workload(recipe, spec, Batches(rows, images, spec, recipe, World(device)), device)
 
 
-def initial_weights(bench: Bench) -> dict[str, torch.Tensor]:
+def initial_weights(workload: Workload) -> dict[str, torch.Tensor]:
     torch.manual_seed(0)
-    return build_network(bench.recipe.model, N_CLASSES, bench.spec.size).state_dict()
+    return build_network(workload.recipe.model, N_CLASSES, workload.spec.size).state_dict()
 
 
-def plain_step(bench: Bench) -> Step:
+def plain_step(workload: Workload) -> Step:
     """timm, AdamW and fp32, as in their first examples."""
-    network = timm().create_model(bench.recipe.model.name, num_classes=N_CLASSES)
-    network.load_state_dict(initial_weights(bench))
-    network.to(bench.device).train()
+    network = timm().create_model(workload.recipe.model.name, num_classes=N_CLASSES)
+    network.load_state_dict(initial_weights(workload))
+    network.to(workload.device).train()
     optimizer = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE)
-    mean = torch.tensor(bench.spec.mean, device=bench.device).view(1, 3, 1, 1)
-    std = torch.tensor(bench.spec.std, device=bench.device).view(1, 3, 1, 1)
+    mean = torch.tensor(workload.spec.mean, device=workload.device).view(1, 3, 1, 1)
+    std = torch.tensor(workload.spec.std, device=workload.device).view(1, 3, 1, 1)
 
     def step(batch: Batch) -> float:
         images = (batch.images.contiguous().float() / 255 - mean) / std
@@ -101,28 +102,28 @@ def plain_step(bench: Bench) -> Step:
     return step
 
 
-def learner_of(bench: Bench) -> Learner:
-    network = build_network(bench.recipe.model, N_CLASSES, bench.spec.size)
-    network.load_state_dict(initial_weights(bench))
-    state = build_state(network, bench.recipe.training, len(bench.batches), bench.device)
-    return Learner(state, bench.batches, bench.recipe, bench.spec, N_CLASSES, World(bench.device))
+def trainer_of(workload: Workload) -> Trainer:
+    network = build_network(workload.recipe.model, N_CLASSES, workload.spec.size)
+    network.load_state_dict(initial_weights(workload))
+    state = build_state(network, workload.recipe.training, len(workload.batches), workload.device)
+    return Trainer(state, workload.batches, workload.recipe, workload.spec, N_CLASSES, World(workload.device))
 
 
-def our_step(learner: Learner) -> Step:
+def our_step(trainer: Trainer) -> Step:
     def step(batch: Batch) -> float:
-        learner.state.network.train()
-        sums = Sums(torch.zeros((), device=learner.world.device))
-        learner.feed(batch, 1, 0, sums)
+        trainer.state.network.train()
+        sums = Sums(torch.zeros((), device=trainer.world.device))
+        trainer.feed(batch, 1, 0, sums)
         return float(sums.losses[0])
 
     return step
 
 
-def measure(bench: Bench, rounds: int) -> tuple[dict[str, dict[str, float]], Learner]:
+def measure(workload: Workload, rounds: int) -> tuple[dict[str, dict[str, float]], Trainer]:
     """Images per second of each loop, the loops taking turns on the same batches."""
-    learner = learner_of(bench)
-    steps = {"plain": plain_step(bench), "ours": our_step(learner)}
-    with bench.batches.epoch(1) as images:
+    trainer = trainer_of(workload)
+    steps = {"plain": plain_step(workload), "ours": our_step(trainer)}
+    with workload.batches.epoch(1) as images:
         prepared = list(images)
     rates: dict[str, list[float]] = {name: [] for name in steps}
     cpu_rates: dict[str, list[float]] = {name: [] for name in steps}
@@ -136,7 +137,7 @@ def measure(bench: Bench, rounds: int) -> tuple[dict[str, dict[str, float]], Lea
                 rates[name].append(len(batch.labels) / (time.perf_counter() - start))
                 cpu_rates[name].append(len(batch.labels) / (time.process_time() - cpu_start))
                 losses[name].append(loss)
-    return {name: spread(rates[name], cpu_rates[name], losses[name]) for name in steps}, learner
+    return {name: spread(rates[name], cpu_rates[name], losses[name]) for name in steps}, trainer
 
 
 def spread(rates: list[float], cpu_rates: list[float], losses: list[float]) -> dict[str, float]:
@@ -150,39 +151,34 @@ def spread(rates: list[float], cpu_rates: list[float], losses: list[float]) -> d
 
 
 def metrics_of(name: str, options: argparse.Namespace, device: torch.device) -> dict[str, Any]:
-    bench = bench_of(name, options, device)
-    found, learner = measure(bench, options.rounds)
-    epoch = learner.train(2)
+    workload = workload_of(name, options, device)
+    results, trainer = measure(workload, options.rounds)
+    epoch = trainer.train(2)
     return {
-        **found,
-        "times_faster": round(found["ours"]["median"] / found["plain"]["median"], 2),
-        "times_faster_by_cpu_time": round(found["ours"]["median_of_a_cpu_second"] / found["plain"]["median_of_a_cpu_second"], 2),
-        "precision": learner.state.precision,
+        **results,
+        "times_faster": round(results["ours"]["median"] / results["plain"]["median"], 2),
+        "times_faster_by_cpu_time": round(
+            results["ours"]["median_of_a_cpu_second"] / results["plain"]["median_of_a_cpu_second"], 2
+        ),
+        "precision": trainer.state.precision,
         "epoch_images_per_second": round(sum(epoch.sizes) / epoch.seconds, 2),
         "waiting_share": round(epoch.waited_s / epoch.seconds, 4),
     }
 
 
-def cpu_name() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.is_file() else []
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.processor())
-
-
 def facts(options: argparse.Namespace, device: torch.device) -> dict[str, Any]:
-    commit = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)
     given = " ".join(f"--{key} {getattr(options, key)}" for key in ("threads", "rounds", "batch", "size"))
     return {
         "what": "images per second of a training step, uint8 batch to updated weights, and the waiting of an epoch",
         "command": f"python {Path(__file__).parent.name}/{Path(__file__).name} {given}",
         "machine": {
-            "cpu": cpu_name(),
+            "cpu": processor(),
             "cores": os.cpu_count(),
             "load": round(os.getloadavg()[0], 2),
             "gpu": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
         },
         "versions": {"python": platform.python_version(), "torch": torch.__version__, "timm": timm().__version__},
-        "commit": commit.stdout.strip(),
+        "commit": commit("--dirty"),
         "size": options.size,
         "batch": options.batch,
         "threads": options.threads,

@@ -1,4 +1,4 @@
-"""Bundles of random networks to measure time on, all made on the same synthetic images."""
+"""Bundles of random networks for timing, on the same synthetic images."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from lesionlens.synthetic.dataset import write_synthetic
 from lesionlens.training.checkpoint import CheckpointInfo, save_network, versions
 
 WIDTH, HEIGHT = 600, 450  # of HAM10000's photographs
-PHOTO_NOISE, PHOTO_QUALITY = 10.0, 98  # gives about as many bytes as HAM10000's photographs have
+PHOTO_NOISE, PHOTO_QUALITY = 10.0, 98  # about the file size of HAM10000's photographs
 LOOSE = Tolerance(0.5, 1.0, 1.0)  # random weights put no image far from any other class
 CHANNEL_PRUNED = "channel-pruned"
 
 
 @dataclass(frozen=True)
 class Workshop:
-    """Where bundles of random networks are made, all on the same images.
+    """Makes bundles of random networks on the same images.
 
     Attributes:
         folder: keeps images, store and bundles.
@@ -81,7 +81,7 @@ class Workshop:
         return path
 
     def bundle(self, name: str, bf16: bool = False) -> Bundle:
-        """The bundle of a network with fp32 and int8, made if it is not there."""
+        """The bundle of a network with fp32 and int8, made if missing."""
         folder = self.folder / name
         if (folder / "bundle" / "bundle.json").is_file():
             return open_bundle(folder / "bundle")
@@ -92,11 +92,11 @@ class Workshop:
         static_int8(folder / "bundle" / "model.onnx", np.ascontiguousarray(pixels), folder / "model.int8.onnx")
         graphs = {"openvino": "model.int8.onnx", "onnxruntime": "model.int8.onnx"}
         int8 = NewVariant("int8", [folder / "model.int8.onnx"], graphs, EITHER, LOOSE, default=True)
-        made = add_variant(folder / "bundle", int8)
+        bundle = add_variant(folder / "bundle", int8)
         if bf16:
             variant = NewVariant("bf16", [], {"openvino": "model.onnx"}, precision="bf16", tolerance=LOOSE)
-            made = add_variant(folder / "bundle", variant)
-        return made
+            bundle = add_variant(folder / "bundle", variant)
+        return bundle
 
     def _save(self, name: str, path: Path) -> None:
         recipe = self.recipe(self.name if name == CHANNEL_PRUNED else name)

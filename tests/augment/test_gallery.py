@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lesionlens.augment.gallery import COLUMNS, GAP, PANEL, TITLE_HEIGHT, choose_lesions, draw_gallery, panels, save_gallery
+from lesionlens.augment.gallery import COLUMNS, GAP, TILE_SIDE, TITLE_HEIGHT, choose_lesions, draw_gallery, save_gallery, tiles
 from lesionlens.augment.policy import TRANSFORMS, table_3
 from lesionlens.core.errors import DataError
 from lesionlens.core.recipe import AugmentationRecipe, InputRecipe, Recipe
@@ -27,28 +27,28 @@ def split(index: Index) -> Split:
 
 def test_every_row_of_table_3_has_a_panel_that_shows_something(pictures: np.ndarray) -> None:
     lesion, partner = pictures[:2, :, :60]
-    shown = panels(lesion, partner, table_3({"motion_blur": 0.25}), AugmentationRecipe(), 0)
+    shown = tiles(lesion, partner, table_3({"motion_blur": 0.25}), AugmentationRecipe(), 0)
     assert len(shown) == 1 + len(TRANSFORMS) + 2 + 2
-    assert [panel.title for panel in shown[-2:]] == ["MixUp", "CutMix"]
-    assert next(panel.caption for panel in shown if panel.title == "Motion blur") == "p 0.25, kernel 3"
+    assert [tile.title for tile in shown[-2:]] == ["MixUp", "CutMix"]
+    assert next(tile.caption for tile in shown if tile.title == "Motion blur") == "p 0.25, kernel 3"
     assert np.array_equal(shown[0].image, lesion)
-    for panel in shown[1:]:
-        assert panel.image.shape == lesion.shape
-        assert panel.image.dtype == np.uint8
-        assert not np.array_equal(panel.image, lesion), panel.title
+    for tile in shown[1:]:
+        assert tile.image.shape == lesion.shape
+        assert tile.image.dtype == np.uint8
+        assert not np.array_equal(tile.image, lesion), tile.title
     mixed = 0.6 * lesion.astype(float) + 0.4 * partner
     assert np.abs(shown[-2].image - mixed).max() <= 0.51
 
 
 def test_sheet_holds_each_panel_in_its_place(pictures: np.ndarray) -> None:
-    shown = panels(pictures[0, :, :60], pictures[1, :, :60], table_3(), AugmentationRecipe(), 0)
+    shown = tiles(pictures[0, :, :60], pictures[1, :, :60], table_3(), AugmentationRecipe(), 0)
     sheet = np.asarray(draw_gallery(shown))
-    assert sheet.shape == (GAP + 3 * (TITLE_HEIGHT + PANEL + GAP), GAP + COLUMNS * (PANEL + GAP), 3)
+    assert sheet.shape == (GAP + 3 * (TITLE_HEIGHT + TILE_SIDE + GAP), GAP + COLUMNS * (TILE_SIDE + GAP), 3)
     for number in (0, 7, 14):
-        left, top = GAP + number % COLUMNS * (PANEL + GAP), GAP + number // COLUMNS * (TITLE_HEIGHT + PANEL + GAP)
-        placed = sheet[top + TITLE_HEIGHT : top + TITLE_HEIGHT + PANEL, left : left + PANEL].astype(float)
+        left, top = GAP + number % COLUMNS * (TILE_SIDE + GAP), GAP + number // COLUMNS * (TITLE_HEIGHT + TILE_SIDE + GAP)
+        placed = sheet[top + TITLE_HEIGHT : top + TITLE_HEIGHT + TILE_SIDE, left : left + TILE_SIDE].astype(float)
         assert np.abs(placed.mean((0, 1)) - shown[number].image.mean((0, 1))).max() < 4
-        assert sheet[top : top + TITLE_HEIGHT, left : left + PANEL].min() < 60  # a title in dark ink
+        assert sheet[top : top + TITLE_HEIGHT, left : left + TILE_SIDE].min() < 60  # a title in dark ink
 
 
 def test_lesion_and_partner_differ(index: Index, split: Split) -> None:

@@ -5,8 +5,8 @@ import pytest
 
 from lesionlens.core.errors import DataError
 from lesionlens.evaluation import intervals
-from lesionlens.evaluation.cases import Cases
 from lesionlens.evaluation.intervals import Interval, bounds, lesion_bootstrap, lesion_weights, resample_metrics
+from lesionlens.evaluation.weighted_metrics import WeightedMetrics
 
 
 def test_images_of_one_lesion_are_drawn_together():
@@ -34,7 +34,7 @@ def test_draws_depend_on_the_seed_alone():
 
 def test_intervals_repeat_from_the_seed_whatever_the_chunks(draw, monkeypatch):
     predictions = draw(150)
-    cases = Cases.of(predictions.logits, predictions.labels)
+    cases = WeightedMetrics.of(predictions.logits, predictions.labels)
     first = lesion_bootstrap(cases, predictions.lesion_ids, resamples=200, seed=5)
     monkeypatch.setattr(intervals, "CHUNK_ELEMENTS", 1000)
     assert lesion_bootstrap(cases, predictions.lesion_ids, resamples=200, seed=5) == first
@@ -43,7 +43,7 @@ def test_intervals_repeat_from_the_seed_whatever_the_chunks(draw, monkeypatch):
 
 def test_values_lie_within_their_intervals(draw):
     predictions = draw(300)
-    found = lesion_bootstrap(Cases.of(predictions.logits, predictions.labels), predictions.lesion_ids, resamples=300)
+    found = lesion_bootstrap(WeightedMetrics.of(predictions.logits, predictions.labels), predictions.lesion_ids, resamples=300)
     for name in ("accuracy", "macro_recall", "macro_auc", "brier", "nll", "recall", "auc", "f1"):
         for interval in found[name]:
             assert interval.low <= interval.value <= interval.high, name
@@ -53,7 +53,7 @@ def test_values_lie_within_their_intervals(draw):
 def test_resample_without_a_class_leaves_it_out():
     labels = np.array([0] * 6 + [1] * 6 + [2])
     logits = 3.0 * np.eye(3)[[0] * 6 + [1] * 6 + [0]]  # the one case of class 2 is wrong
-    (drawn,) = resample_metrics([Cases.of(logits, labels)], np.arange(13).astype(str), resamples=200)
+    (drawn,) = resample_metrics([WeightedMetrics.of(logits, labels)], np.arange(13).astype(str), resamples=200)
     without = np.isnan(drawn["recall"][:, 2])
     assert 0.2 < without.mean() < 0.5  # (12/13)^13 = 0.35
     assert (drawn["macro_recall"][without] == 1).all()
@@ -69,7 +69,7 @@ def test_bounds_are_percentiles_of_what_is_defined():
 
 
 def test_one_lesion_has_no_interval():
-    cases = Cases.of(np.array([[1.0, 0.0], [2.0, 0.0]]), np.array([0, 1]))
+    cases = WeightedMetrics.of(np.array([[1.0, 0.0], [2.0, 0.0]]), np.array([0, 1]))
     accuracy = lesion_bootstrap(cases, np.array(["a", "a"]), resamples=100)["accuracy"][0]
     assert accuracy.to_json() == {"value": 0.5, "low": None, "high": None}
 
@@ -81,7 +81,7 @@ def test_undefined_is_null():
 def test_lengths_must_agree(draw):
     predictions = draw(20)
     with pytest.raises(DataError, match="one for each image"):
-        lesion_bootstrap(Cases.of(predictions.logits, predictions.labels), predictions.lesion_ids[:-1])
+        lesion_bootstrap(WeightedMetrics.of(predictions.logits, predictions.labels), predictions.lesion_ids[:-1])
 
 
 def test_coverage_on_simulated_lesions():
@@ -91,7 +91,7 @@ def test_coverage_on_simulated_lesions():
     random, covered = np.random.default_rng(0), {"lesion": 0, "image": 0}
     for trial in range(trials):
         right = np.repeat(random.random(n_lesions) < true_accuracy, 4)
-        cases = Cases.of(np.where(right[:, None], [2.0, 0.0], [0.0, 2.0]), labels)
+        cases = WeightedMetrics.of(np.where(right[:, None], [2.0, 0.0], [0.0, 2.0]), labels)
         for unit, ids in (("lesion", lesions), ("image", np.arange(len(labels)).astype(str))):
             interval = lesion_bootstrap(cases, ids, resamples=200, seed=trial)["accuracy"][0]
             covered[unit] += interval.low <= true_accuracy <= interval.high
@@ -102,6 +102,6 @@ def test_coverage_on_simulated_lesions():
 def test_two_thousand_resamples_of_a_thousand_cases_take_under_three_seconds(draw):
     predictions = draw(1000)
     start = time.process_time()
-    found = lesion_bootstrap(Cases.of(predictions.logits, predictions.labels), predictions.lesion_ids, resamples=2000)
+    found = lesion_bootstrap(WeightedMetrics.of(predictions.logits, predictions.labels), predictions.lesion_ids, resamples=2000)
     assert time.process_time() - start < 3  # measured: 0.1 s; see benchmarks/intervals.py
     assert found["macro_auc"][0].low < found["macro_auc"][0].high

@@ -97,7 +97,7 @@ def test_validation_metrics_by_hand():
     assert metrics["accuracy"] == pytest.approx(2 / 3)
     assert metrics["balanced_accuracy"] == pytest.approx(0.75)
     assert metrics["macro_f1"] == pytest.approx(2 / 3)
-    with pytest.raises(DataError, match="need another"):
+    with pytest.raises(DataError, match=r"must be \(2, 3\)"):
         validation_metrics(logits, np.array([0, 1]), 3)
     with pytest.raises(DataError, match="no images"):
         validation_metrics(np.zeros((0, 0)), np.array([]), 3)

@@ -49,7 +49,7 @@ def test_pickled_objects_are_refused_unread(path, capsys):
             return print, ("executed",)
 
     rewrite(path, site=np.array([Trap()] * 20, dtype=object))
-    with pytest.raises(ArtifactError, match=r"predictions\.npz does not hold sound predictions"):
+    with pytest.raises(ArtifactError, match=r"predictions\.npz holds no valid predictions"):
         read_predictions(path)
     assert "executed" not in capsys.readouterr().out
 
@@ -89,7 +89,7 @@ def test_flipped_byte_is_refused(path):
         place = archive.zip.infolist()[4].header_offset + 80
     whole[place] ^= 0xFF
     path.write_bytes(bytes(whole))
-    with pytest.raises(ArtifactError, match="sound predictions"):
+    with pytest.raises(ArtifactError, match="no valid predictions"):
         read_predictions(path)
 
 

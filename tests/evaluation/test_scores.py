@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from lesionlens.core.labels import LabelSet
-from lesionlens.evaluation.cases import OVERALL, PER_CLASS
 from lesionlens.evaluation.scores import score
 from lesionlens.evaluation.tables import scores_table, warnings
+from lesionlens.evaluation.weighted_metrics import OVERALL, PER_CLASS
 
 
 def test_every_metric_of_the_schema(draw):

@@ -77,12 +77,12 @@ def test_an_unknown_network_names_near_ones():
 
 def test_weights_that_cannot_be_fetched_are_an_error_and_no_random_start(monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(WeightsError, match=r"cannot be had.*model\.weights=FILE\.safetensors"):
+    with pytest.raises(WeightsError, match=r"are not available.*model\.weights=FILE\.safetensors"):
         build_network(ModelRecipe("convnext_atto", weights="imagenet"), 7)
 
 
 def test_a_network_without_imagenet_weights_says_so():
-    with pytest.raises(WeightsError, match="cannot be had"):
+    with pytest.raises(WeightsError, match="are not available"):
         build_network(ModelRecipe("mobilenetv2_035", weights="imagenet"), 7)
 
 

@@ -117,10 +117,10 @@ def with_a_bias_of_another_length(values):
     [
         (without_a_name, "conv1.0.weight"),
         (with_a_foreign_name, "other.weight"),
-        (with_more_dimensions, "5 dimensions, the network wants 4"),
-        (with_other_classes, "another number of classes than 7"),
-        (with_a_layer_that_does_not_fit, "do not fit one another"),
-        (with_a_bias_of_another_length, "do not fit one another"),
+        (with_more_dimensions, "5 dimensions; the network has 4"),
+        (with_other_classes, "change the number of classes from 7"),
+        (with_a_layer_that_does_not_fit, "do not fit each other"),
+        (with_a_bias_of_another_length, "do not fit each other"),
     ],
 )
 def test_shapes_that_cannot_fit_are_one_line(tmp_path, spoil, message):
@@ -146,7 +146,7 @@ def test_only_a_checkpoint_that_says_so_may_be_channel_pruned(tmp_path):
         load_network(tmp_path / "best.safetensors")
 
 
-def test_a_checkpoint_from_before_slim_networks_is_read():
+def test_a_checkpoint_from_before_channel_pruned_networks_is_read():
     value = info_of("test_resnet", channel_pruned=False).to_json()
-    del value["channel-pruned"], value["derived"]
+    del value["channel_pruned"], value["derived"]
     assert CheckpointInfo.from_json(value) == replace(info_of("test_resnet"), channel_pruned=False)

@@ -36,7 +36,7 @@ def test_every_parameter_of_the_file_is_used(tmp_path: Path, n_classes):
 
 def test_weights_of_another_network(tmp_path: Path):
     save_file(changed_state(7), tmp_path / "w.safetensors")
-    with pytest.raises(WeightsError, match=r"does not fit test_resnet: \d+ parameters are missing and \d+ are foreign"):
+    with pytest.raises(WeightsError, match=r"does not fit test_resnet: \d+ parameters are missing and \d+ are unknown"):
         network(weights=str(tmp_path / "w.safetensors"), name="test_resnet")
 
 
@@ -44,7 +44,7 @@ def test_weights_of_other_shapes(tmp_path: Path):
     state = changed_state(7)
     state["stem.0.weight"] = torch.zeros(3, 3, 4, 4)
     save_file(state, tmp_path / "w.safetensors")
-    with pytest.raises(WeightsError, match=r"stem.0.weight has shape \(3, 3, 4, 4\), the network wants"):
+    with pytest.raises(WeightsError, match=r"stem.0.weight has shape \(3, 3, 4, 4\), the network has"):
         network(weights=str(tmp_path / "w.safetensors"))
 
 

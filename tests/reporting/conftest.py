@@ -1,4 +1,4 @@
-"""A small run folder, written by the rooms that make its artifacts."""
+"""A small run folder, written by the packages that make its artifacts."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def made_up_history(epochs: int = 5) -> list[Epoch]:
 
 
 def write_run(folder: Path, index: Index, recipe: Recipe, resamples: int = 100) -> Path:
-    """Everything that a road leaves behind, but for checkpoint, store and audit."""
+    """Every artifact of a pipeline except checkpoint, store and audit."""
     split = make_split(index, recipe.split)
     write_text(folder / "recipe.toml", recipe_to_toml(recipe))
     write_index(index, folder / "index.csv")

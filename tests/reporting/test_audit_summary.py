@@ -70,7 +70,7 @@ def test_the_page_shows_it_escaped(run_folder):
 def test_an_audit_of_the_split_tells_of_crossing_lesions(run_folder):
     split_hash = read_json(run_folder / "split.json")["hash"]
     summary = audit_summary(read_run(with_audit(run_folder, split_hash=split_hash)))
-    assert ("Crossing", "0 lesions with images in more than one part") in summary["facts"]
+    assert ("Crossing", "0 lesions with images in more than one split") in summary["facts"]
 
 
 def test_no_audit(run_folder):

@@ -3,14 +3,14 @@ import dataclasses
 import numpy as np
 
 from lesionlens.reporting.cases import MISTAKES, confident_mistakes, confident_right
-from lesionlens.reporting.run_folder import Run, read_run
+from lesionlens.reporting.run_folder import RunContents, read_run
 
 
-def with_logits(run: Run, logits: np.ndarray) -> Run:
+def with_logits(run: RunContents, logits: np.ndarray) -> RunContents:
     return dataclasses.replace(run, predictions=dataclasses.replace(run.predictions, logits=logits.astype(np.float32)))
 
 
-def all_right(run: Run) -> np.ndarray:
+def all_right(run: RunContents) -> np.ndarray:
     return 5.0 * np.eye(len(run.labels))[run.predictions.labels]
 
 
@@ -43,7 +43,7 @@ def test_no_mistakes(run_folder):
     assert confident_mistakes(with_logits(run, all_right(run))) == []
 
 
-def test_right_answers_are_one_of_each_diagnosis(run_folder):
+def test_correct_predictions_are_one_per_diagnosis(run_folder):
     cases = confident_right(read_run(run_folder), most=7)
     assert len({case.true.code for case in cases}) == len(cases) == 7
     assert all(case.true == case.called for case in cases)

@@ -210,7 +210,7 @@ def test_a_diagnosis_without_test_images_has_no_curves(image_index, tmp_path, ma
     labels = LabelSet("more", (*HAM10000.diagnoses, dataclasses.replace(HAM10000.diagnoses[0], code="zzz", name="Never seen")))
     index = Index(image_index.records, labels, image_index.root, "folder")
     page = Page(build_report(make_run(tmp_path / "run", index, recipe_from({}))))
-    assert "Without cases, so without curves: Never seen" in page.text
+    assert "No cases, so no curves: Never seen" in page.text
     assert "Macro means over 7 of 8 diagnoses" in page.text
 
 

@@ -5,17 +5,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.main import get_command
 
+from lesionlens.cli.main import app
 from lesionlens.core.artifact import hash_file, read_json, write_json, write_text
 from lesionlens.core.errors import ArtifactError, CheckpointError, RecipeError
 from lesionlens.core.recipe import SplitRecipe
 from lesionlens.core.recipe_file import load_recipe, recipe_to_toml
+from lesionlens.core.run import Run
 from lesionlens.data.index import Index, read_index, write_index
 from lesionlens.data.split import make_split, read_split, write_split
 from lesionlens.evaluation.predictions import read_predictions, write_predictions
 from lesionlens.evaluation.scores import score
 from lesionlens.reporting import provenance
-from lesionlens.reporting.run_folder import NEEDED, OPTIONAL, read_run
+from lesionlens.reporting.run_folder import NEEDED, OPTIONAL, file_name, read_run
 
 
 def test_a_whole_run_is_read(run_folder):
@@ -35,21 +38,40 @@ def test_a_whole_run_is_read(run_folder):
 
 
 def test_no_folder(tmp_path):
-    with pytest.raises(ArtifactError, match="does not exist; make one with: lesionlens run"):
+    with pytest.raises(ArtifactError, match="does not exist; make one with: lesionlens run RECIPE --data DATA --run "):
         read_run(tmp_path / "none")
 
 
-@pytest.mark.parametrize("name", NEEDED)
-def test_a_missing_needed_artifact_is_named_with_its_remedy(run_folder, name):
+@pytest.mark.parametrize("artifact", NEEDED)
+def test_a_missing_needed_artifact_is_named_with_its_remedy(run_folder, artifact):
+    name = file_name(artifact)
     (run_folder / name).unlink()
-    with pytest.raises(ArtifactError, match=f"{name} is missing; .*{NEEDED[name]}"):
+    with pytest.raises(ArtifactError, match=f"{name} is missing; .*{NEEDED[artifact]}"):
         read_run(run_folder)
 
 
-@pytest.mark.parametrize("name", OPTIONAL)
-def test_a_missing_optional_artifact_is_left_out(run_folder, name):
+@pytest.mark.parametrize("artifact", OPTIONAL)
+def test_a_missing_optional_artifact_is_left_out(run_folder, artifact):
+    name = file_name(artifact)
     (run_folder / name).unlink(missing_ok=True)
-    assert OPTIONAL[name] in read_run(run_folder).left_out[name]
+    assert OPTIONAL[artifact] in read_run(run_folder).left_out[name]
+
+
+@pytest.mark.parametrize("remedy", [*NEEDED.values(), *OPTIONAL.values()])
+def test_a_remedy_names_a_command_and_options_that_exist(remedy):
+    words = remedy.split(",")[0].split()
+    command = get_command(app).get_command(None, words[1])
+    known = {option for parameter in command.params for option in parameter.opts}
+    assert words[0] == "lesionlens"
+    assert {word for word in words if word.startswith("--")} <= known
+
+
+def test_a_run_may_keep_artifacts_elsewhere(run_folder, tmp_path):
+    index = shutil.move(run_folder / "index.csv", tmp_path / "all.csv")
+    for name in ("index.csv.stamp.json",):
+        if (run_folder / name).exists():
+            shutil.move(run_folder / name, tmp_path / "all.csv.stamp.json")
+    assert read_run(Run.at(run_folder, index=index)).index.hash == read_index(index).hash
 
 
 @pytest.mark.parametrize("name", ["index.csv", "split.json", "predictions.npz", "scores.json", "plan.csv", "train/history.jsonl"])
@@ -104,7 +126,7 @@ def test_predictions_of_another_checkpoint_are_stale(run_folder):
         read_run(run_folder)
 
 
-def test_predictions_of_another_part_are_refused(run_folder):
+def test_predictions_of_another_split_are_refused(run_folder):
     predictions = read_predictions(run_folder / "predictions.npz")
     origin = dataclasses.replace(predictions.origin, split="validation")
     write_predictions(dataclasses.replace(predictions, origin=origin), run_folder / "predictions.npz")
@@ -190,4 +212,4 @@ def test_a_checkpoint_cut_short_is_refused(run_folder):
 
 def test_a_run_may_move(run_folder, tmp_path):
     moved = shutil.move(run_folder, tmp_path / "moved")
-    assert read_run(tmp_path / "moved").folder == moved
+    assert read_run(tmp_path / "moved").paths.folder == moved

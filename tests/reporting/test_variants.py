@@ -78,7 +78,7 @@ def test_rows_by_hand(compressed_run):
 def test_the_page_tells_the_default_and_the_papers_count(compressed_run):
     page = build_report(compressed_run)
     section = page[page.index('<section id="variants"') : page.index('<section id="provenance"')]
-    assert "The bundle runs int8 unless asked otherwise: it loses little." in section
+    assert "The bundle runs int8 by default: it loses little." in section
     assert "The paper’s own count" in section or "The paper&#39;s own count" in section
     assert "Times on: a processor." in section
 

@@ -11,7 +11,7 @@ from lesionlens.data.image import input_spec
 from lesionlens.models.build import build_network
 from lesionlens.training.batches import Batches, plan_rows
 from lesionlens.training.distill import Teacher, divergence
-from lesionlens.training.loop import Learner, Sums, steps_per_epoch
+from lesionlens.training.loop import Sums, Trainer, steps_per_epoch
 from lesionlens.training.state import build_state
 
 
@@ -64,7 +64,7 @@ def made(artifacts, teacher, **training):
     state = build_state(
         build_network(recipe.model, 7, spec.size), recipe.training, steps_per_epoch(batches, 1), artifacts.world.device
     )
-    return Learner(state, batches, recipe, spec, 7, artifacts.world, teacher)
+    return Trainer(state, batches, recipe, spec, 7, artifacts.world, teacher)
 
 
 class Listening(nn.Module):
@@ -83,28 +83,28 @@ class Listening(nn.Module):
 
 def test_teacher_and_student_see_the_same_mixed_pixels(artifacts):
     listening, seen = Listening(), []
-    learner = made(artifacts, Teacher(listening, 2.0, 0.5))
-    learner.state.network.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
-    with learner.batches.epoch(1) as images:
+    trainer = made(artifacts, Teacher(listening, 2.0, 0.5))
+    trainer.state.network.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    with trainer.batches.epoch(1) as images:
         batch = next(iter(images))
-    learner.state.network.train()
-    learner.feed(batch, 1, 0, Sums(torch.zeros(())))
+    trainer.state.network.train()
+    trainer.feed(batch, 1, 0, Sums(torch.zeros(())))
     (shown, with_gradient, training) = listening.shown[0]
     assert shown is seen[0]
-    assert not torch.allclose(shown, learner.normalise(batch.images))  # mixed
+    assert not torch.allclose(shown, trainer.normalise(batch.images))  # mixed
     assert (with_gradient, training) == (False, False)
 
 
 @pytest.mark.parametrize("weight", [0.3, 1.0])
 def test_the_loss_of_a_step_is_the_weighted_sum(artifacts, weight):
     listening, outputs = Listening(), []
-    learner = made(artifacts, Teacher(listening, 3.0, weight))
-    learner.state.network.register_forward_hook(lambda module, inputs, output: outputs.append((inputs[0], output)))
+    trainer = made(artifacts, Teacher(listening, 3.0, weight))
+    trainer.state.network.register_forward_hook(lambda module, inputs, output: outputs.append((inputs[0], output)))
     alone = made(artifacts, None)
     sums, without = Sums(torch.zeros(())), Sums(torch.zeros(()))
-    with learner.batches.epoch(1) as images:
+    with trainer.batches.epoch(1) as images:
         batch = next(iter(images))
-    for each, counted in ((learner, sums), (alone, without)):
+    for each, counted in ((trainer, sums), (alone, without)):
         each.state.network.train()
         torch.manual_seed(derive_seed(0, "dropout"))
         each.feed(batch, 1, 0, counted)

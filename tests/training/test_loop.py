@@ -11,15 +11,15 @@ from lesionlens.core.seeds import derive_seed
 from lesionlens.data.image import input_spec
 from lesionlens.models.build import Normalise, build_network
 from lesionlens.training.batches import Batches, plan_rows
-from lesionlens.training.loop import Learner, fit, steps_per_epoch
+from lesionlens.training.loop import Trainer, fit, steps_per_epoch
 from lesionlens.training.state import build_state
 
 PLAIN = {"label_smoothing": 0.0, "ema_decay": 0.0, "schedule": "constant", "warmup_epochs": 0.0, "channels_last": False}
 NO_MIX = {"mixup_p": 0.0, "cutmix_p": 0.0}
 
 
-def learner(artifacts, training=None, augmentation=NO_MIX, model=None):
-    """A learner from the same weights, without dropout."""
+def trainer(artifacts, training=None, augmentation=NO_MIX, model=None):
+    """A trainer from the same weights, without dropout."""
     inputs, world = artifacts.inputs, artifacts.world
     model = {"drop_rate": 0.0, "drop_path_rate": 0.0, **(model or {})}
     recipe = artifacts.changed(training={**PLAIN, **(training or {})}, augmentation=augmentation, model=model)
@@ -29,7 +29,7 @@ def learner(artifacts, training=None, augmentation=NO_MIX, model=None):
     torch.manual_seed(0)
     network = build_network(recipe.model, 7, spec.size)
     state = build_state(network, recipe.training, steps_per_epoch(batches, recipe.training.accumulate), world.device)
-    return Learner(state, batches, recipe, spec, 7, world)
+    return Trainer(state, batches, recipe, spec, 7, world)
 
 
 def weights(made):
@@ -37,9 +37,9 @@ def weights(made):
 
 
 def test_an_epoch_equals_a_plain_loop(artifacts):
-    ours = learner(artifacts, {"optimizer": "sgd", "learning_rate": 0.05})
+    ours = trainer(artifacts, {"optimizer": "sgd", "learning_rate": 0.05})
     sums = ours.train(1)
-    theirs = learner(artifacts)
+    theirs = trainer(artifacts)
     network, spec = theirs.state.network.train(), input_spec(artifacts.recipe.input)
     decayed = [p for p in network.parameters() if p.ndim > 1]
     others = [p for p in network.parameters() if p.ndim <= 1]
@@ -59,8 +59,8 @@ def test_an_epoch_equals_a_plain_loop(artifacts):
 
 def test_accumulated_batches_equal_one_large_batch(artifacts):
     n = len(artifacts.inputs.plan)
-    large = learner(artifacts, {"optimizer": "sgd", "learning_rate": 0.05, "batch_size": n})
-    small = learner(artifacts, {"optimizer": "sgd", "learning_rate": 0.05, "batch_size": -(-n // 4), "accumulate": 4})
+    large = trainer(artifacts, {"optimizer": "sgd", "learning_rate": 0.05, "batch_size": n})
+    small = trainer(artifacts, {"optimizer": "sgd", "learning_rate": 0.05, "batch_size": -(-n // 4), "accumulate": 4})
     assert len({cut.stop - cut.start for cut in small.batches.cuts}) <= 2
     large.train(1)
     small.train(1)
@@ -69,7 +69,7 @@ def test_accumulated_batches_equal_one_large_batch(artifacts):
 
 def test_a_last_step_of_fewer_batches_counts_them(artifacts):
     n = len(artifacts.inputs.plan)
-    made = learner(artifacts, {"batch_size": -(-n // 5), "accumulate": 2})
+    made = trainer(artifacts, {"batch_size": -(-n // 5), "accumulate": 2})
     assert (len(made.batches), steps_per_epoch(made.batches, 2)) == (5, 3)
     made.train(1)
     assert made.state.schedule.last_epoch == 3
@@ -81,8 +81,8 @@ def test_the_last_short_group_is_averaged_over_its_own_batches(artifacts, n_batc
     """With a momentum-free SGD each step is the mean gradient of the group's batches, the last one's too."""
     plain = {"optimizer": "sgd", "beta1": 0.0, "weight_decay": 0.0, "learning_rate": 0.05}
     size = -(-len(artifacts.inputs.plan) // n_batches)
-    ours = learner(artifacts, {**plain, "batch_size": size, "accumulate": 2})
-    theirs = learner(artifacts, {**plain, "batch_size": size})
+    ours = trainer(artifacts, {**plain, "batch_size": size, "accumulate": 2})
+    theirs = trainer(artifacts, {**plain, "batch_size": size})
     assert len(ours.batches) == n_batches
     ours.train(1)
     network, spec = theirs.state.network.train(), input_spec(artifacts.recipe.input)
@@ -103,7 +103,7 @@ def test_the_last_short_group_is_averaged_over_its_own_batches(artifacts, n_batc
 @pytest.mark.parametrize("ema_decay", [0.0, 0.9])
 def test_every_epoch_trains_in_training_mode(artifacts, ema_decay):
     """Validation puts the network into evaluation mode; the next epoch must undo that."""
-    made = learner(artifacts, {"epochs": 2, "ema_decay": ema_decay}, model={"drop_rate": 0.5})
+    made = trainer(artifacts, {"epochs": 2, "ema_decay": ema_decay}, model={"drop_rate": 0.5})
     modes = []
     made.state.network.register_forward_pre_hook(lambda network, inputs: modes.append(network.training))
 
@@ -121,7 +121,7 @@ def test_clipping_limits_the_gradient(artifacts, monkeypatch):
     monkeypatch.setattr(
         torch.nn.utils, "clip_grad_norm_", lambda parameters, limit: norms.append((float(clip(parameters, limit)), limit))
     )
-    made = learner(artifacts, {"clip_norm": 0.01, "optimizer": "sgd", "learning_rate": 1.0, "beta1": 0.0, "weight_decay": 0.0})
+    made = trainer(artifacts, {"clip_norm": 0.01, "optimizer": "sgd", "learning_rate": 1.0, "beta1": 0.0, "weight_decay": 0.0})
     before = weights(made)
     made.train(1)
     assert len(norms) == len(made.batches)
@@ -132,7 +132,7 @@ def test_clipping_limits_the_gradient(artifacts, monkeypatch):
 def test_a_scaled_loss_is_clipped_as_an_unscaled_one(artifacts):
     """fp16 scales the gradient up; it must be scaled back before its norm is compared with the limit."""
     clipped = {"clip_norm": 0.5, "optimizer": "sgd", "learning_rate": 0.1, "beta1": 0.0, "weight_decay": 0.0}
-    plain, scaled = learner(artifacts, clipped), learner(artifacts, clipped)
+    plain, scaled = trainer(artifacts, clipped), trainer(artifacts, clipped)
     scaled.state.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**16)
     before = weights(plain)
     plain.train(1)
@@ -144,7 +144,7 @@ def test_a_scaled_loss_is_clipped_as_an_unscaled_one(artifacts):
 
 def test_mixing_changes_the_epoch_and_repeats(artifacts):
     plain, mixed, again = (
-        learner(artifacts, augmentation=how)
+        trainer(artifacts, augmentation=how)
         for how in (NO_MIX, {"mixup_p": 1.0, "cutmix_p": 0.0}, {"mixup_p": 1.0, "cutmix_p": 0.0})
     )
     for made in (plain, mixed, again):
@@ -154,7 +154,7 @@ def test_mixing_changes_the_epoch_and_repeats(artifacts):
 
 
 def test_dropout_is_that_of_seed_and_epoch(artifacts):
-    first, second = (learner(artifacts, model={"drop_rate": 0.5}) for _ in range(2))
+    first, second = (trainer(artifacts, model={"drop_rate": 0.5}) for _ in range(2))
     first.train(1)
     torch.rand(100)  # what was drawn before does not matter
     second.train(1)
@@ -164,7 +164,7 @@ def test_dropout_is_that_of_seed_and_epoch(artifacts):
 @pytest.mark.parametrize(("drop_rate", "equal"), [(0.5, False), (0.0, True)])
 def test_each_process_drops_units_of_its_own(artifacts, drop_rate, equal):
     """Two learners that differ in their rank alone: the same batches, the same weights, no partner to average with."""
-    first, second = (learner(artifacts, model={"drop_rate": drop_rate}) for _ in range(2))
+    first, second = (trainer(artifacts, model={"drop_rate": drop_rate}) for _ in range(2))
     second.world = replace(second.world, rank=1)
     first.train(1)
     second.train(1)
@@ -172,23 +172,23 @@ def test_each_process_drops_units_of_its_own(artifacts, drop_rate, equal):
 
 
 def test_averaging_follows_every_step(artifacts):
-    made = learner(artifacts, {"ema_decay": 0.9})
+    made = trainer(artifacts, {"ema_decay": 0.9})
     made.train(1)
     assert made.state.averaged.updates == len(made.batches)
-    assert made.state.to_use is made.state.averaged.network
+    assert made.state.inference_network is made.state.averaged.network
 
 
 def test_bf16_trains_with_float32_weights(artifacts):
-    made = learner(artifacts, {"precision": "bf16", "channels_last": True})
+    made = trainer(artifacts, {"precision": "bf16", "channels_last": True})
     sums = made.train(1)
     assert all(parameter.dtype == torch.float32 for parameter in made.state.network.parameters())
-    full = learner(artifacts, {"precision": "fp32"}).train(1)
+    full = trainer(artifacts, {"precision": "fp32"}).train(1)
     np.testing.assert_allclose([float(loss) for loss in sums.losses], [float(loss) for loss in full.losses], rtol=0.05)
 
 
 @pytest.mark.parametrize("name", ["test_resnet", "test_efficientnet", "test_vit"])
 def test_other_families_train(artifacts, name):
-    made = learner(artifacts, {"channels_last": True}, model={"name": name})
+    made = trainer(artifacts, {"channels_last": True}, model={"name": name})
     before = weights(made)
     made.train(1)
     assert not torch.equal(before, weights(made))
@@ -196,7 +196,7 @@ def test_other_families_train(artifacts, name):
 
 def test_progress_counts_every_image(artifacts):
     told = []
-    learner(artifacts).train(1, told.append)
+    trainer(artifacts).train(1, told.append)
     assert sum(told) == len(artifacts.inputs.plan)
 
 
@@ -205,6 +205,6 @@ def test_the_mix_seed_is_documented(artifacts, monkeypatch):
 
     seeds = []
     monkeypatch.setattr(loop, "mix", lambda images, targets, recipe, seed: seeds.append(seed) or (images, targets))
-    made = learner(artifacts)
+    made = trainer(artifacts)
     made.train(2)
     assert seeds == [derive_seed(0, "mix", 2, number, 0) for number in range(len(made.batches))]

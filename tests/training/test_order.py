@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lesionlens.training.order import cut_batches, epoch_order, fed_counts
+from lesionlens.training.order import class_counts, cut_batches, epoch_order
 
 LABELS = np.repeat([0, 1, 2], [50, 8, 2])
 
@@ -42,15 +42,15 @@ def test_repeats_count_earlier_draws():
 
 
 @given(labels=st.lists(st.integers(0, 4), min_size=1, max_size=80), epoch=st.integers(1, 5))
-def test_balanced_counts_are_those_of_fed_counts(labels, epoch):
+def test_balanced_counts_are_those_of_class_counts(labels, epoch):
     labels = np.array(labels)
     drawn = np.bincount(labels[epoch_order(labels, "balanced", 0, epoch).rows], minlength=5)
     assert drawn.sum() == len(labels)
-    assert np.abs(drawn - fed_counts(labels, 5, "balanced")).max() < 1
+    assert np.abs(drawn - class_counts(labels, 5, "balanced")).max() < 1
 
 
-def test_fed_counts_of_a_shuffle_are_the_plan():
-    assert fed_counts(LABELS, 4, "shuffle").tolist() == [50, 8, 2, 0]
+def test_class_counts_of_a_shuffle_are_the_plan():
+    assert class_counts(LABELS, 4, "shuffle").tolist() == [50, 8, 2, 0]
 
 
 @given(n=st.integers(1, 5000), batch_size=st.integers(1, 300))

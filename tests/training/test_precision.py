@@ -10,10 +10,10 @@ from lesionlens.core.errors import RecipeError
 from lesionlens.training import precision
 from lesionlens.training.precision import (
     autocast,
+    avoid_slow_bf16,
     build_scaler,
     flushed_denormals,
     has_slow_bf16_gradient,
-    keep_fast,
     resolve_precision,
 )
 
@@ -69,7 +69,7 @@ def test_which_gradients_are_slow(convolution, slow):
 def test_slow_convolutions_alone_compute_in_float32():
     network = nn.Sequential(nn.Conv2d(8, 8, 1), nn.Conv2d(8, 8, 3, stride=2, groups=8), nn.Conv2d(8, 8, 1))
     names = list(network.state_dict())
-    keep_fast(network, CPU, "bf16")
+    avoid_slow_bf16(network, CPU, "bf16")
     found = []
     copied = copy.deepcopy(network)  # as averaging does
     for module in copied:
@@ -89,7 +89,7 @@ def test_slow_convolutions_alone_compute_in_float32():
 @pytest.mark.parametrize(("device", "name"), [("cuda", "bf16"), ("cpu", "fp32")])
 def test_elsewhere_nothing_changes(device, name):
     network = nn.Sequential(nn.Conv2d(8, 8, 3, stride=2, groups=8))
-    keep_fast(network, torch.device(device), name)
+    avoid_slow_bf16(network, torch.device(device), name)
     assert "forward" not in vars(network[0])
 
 

@@ -22,9 +22,9 @@ def test_memory_format_is_the_recipes():
 
 def test_the_network_to_use_is_the_averaged_one_if_there_is_one():
     plain = build_state(network(), TrainingRecipe(), 10, CPU)
-    assert plain.to_use is plain.network
+    assert plain.inference_network is plain.network
     averaged = build_state(network(), TrainingRecipe(ema_decay=0.9), 10, CPU)
-    assert averaged.to_use is not averaged.network
+    assert averaged.inference_network is not averaged.network
 
 
 def test_the_first_rate_is_that_of_the_warmup():

@@ -1,4 +1,4 @@
-"""The two phases of augmentation, on batches of tensors."""
+"""The two phases of augmentation: offline copies and online mixing, on batches of tensors."""
 
 import lazy_loader
 

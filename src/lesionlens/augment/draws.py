@@ -1,6 +1,6 @@
-"""What is drawn for each image: parameters from a counter-based hash of the image's own seed.
+"""Random parameters of each image, from a counter-based hash of the image's seed.
 
-No generator is advanced, so nothing depends on the order or the number of images: draw j of
+No generator has a state, so nothing depends on the order or the number of images: draw j of
 transform t for an image is a pure function of (seed, t, j). Only NumPy is used here.
 """
 
@@ -33,11 +33,11 @@ def seed_array(seeds: Sequence[int]) -> Array:
 
 
 def uniform(seeds: Array, stream: int, count: int) -> Array:
-    """Uniform numbers in [0, 1), one row an image.
+    """Uniform numbers in [0, 1), one row per image.
 
     Args:
         seeds: 64-bit words, shape (N,).
-        stream: number of the transform that asks; streams are independent.
+        stream: number of the transform; streams are independent.
         count: numbers per image.
 
     Returns:
@@ -51,7 +51,7 @@ def uniform(seeds: Array, stream: int, count: int) -> Array:
 
 
 def count(name: str, policy: Policy) -> int:
-    """How many uniform numbers the transform `name` turns into parameters."""
+    """Number of uniform numbers that the transform `name` needs."""
     counts = {
         "shift_scale_rotate": 4,
         "brightness_contrast": 2,
@@ -72,8 +72,8 @@ def _between(u: Array, low: float, high: float) -> Array:
 def shift_scale_rotate(u: Array, policy: Policy) -> Array:
     """Shift in x and y (fraction of the side), scale factor, and angle (deg); shape (N, 4) from (N, 4)."""
     limits = np.array([policy.shift, policy.shift, policy.scale, policy.rotate_deg])
-    drawn: Array = (2 * u - 1) * limits + np.array([0.0, 0.0, 1.0, 0.0])
-    return drawn
+    parameters: Array = (2 * u - 1) * limits + np.array([0.0, 0.0, 1.0, 0.0])
+    return parameters
 
 
 def brightness_contrast(u: Array, policy: Policy) -> Array:
@@ -85,8 +85,8 @@ def brightness_contrast(u: Array, policy: Policy) -> Array:
 
 def hue_saturation_value(u: Array, policy: Policy) -> Array:
     """Shifts of hue (of 180), saturation and value (of 255); shape (N, 3) from (N, 3)."""
-    drawn: Array = (2 * u - 1) * np.array([policy.hue, policy.saturation, policy.value])
-    return drawn
+    parameters: Array = (2 * u - 1) * np.array([policy.hue, policy.saturation, policy.value])
+    return parameters
 
 
 def gaussian_noise(u: Array, policy: Policy) -> Array:
@@ -131,24 +131,24 @@ def grid_distortion(u: Array, policy: Policy) -> Array:
 def coarse_dropout(u: Array, policy: Policy) -> Array:
     """Number of holes, then four fractions of each hole; shape (N, 1 + 4 holes) from the same.
 
-    The fractions are height and width (of the image's), top and left (of the room that is left).
+    The fractions are height and width (of the image's), top and left (of the remaining space).
     """
     low, high = policy.holes
     holes = np.floor(_between(u[:, :1], low, high + 1))
-    parts = u[:, 1:].reshape(len(u), high, 4).copy()
-    parts[:, :, :2] = _between(parts[:, :, :2], *policy.hole_side)
-    return np.concatenate([holes, parts.reshape(len(u), 4 * high)], axis=1)
+    fractions = u[:, 1:].reshape(len(u), high, 4).copy()
+    fractions[:, :, :2] = _between(fractions[:, :, :2], *policy.hole_side)
+    return np.concatenate([holes, fractions.reshape(len(u), 4 * high)], axis=1)
 
 
-def hole_boxes(drawn: Array, height: int, width: int) -> Array:
+def hole_boxes(parameters: Array, height: int, width: int) -> Array:
     """Holes in pixels: top, bottom, left, right (ends excluded); int64, shape (N, holes, 4).
 
     Holes beyond an image's own count are empty.
     """
-    parts = drawn[:, 1:].reshape(len(drawn), drawn.shape[1] // 4, 4)
-    room = np.array([height, width])
-    sides = np.floor(parts[:, :, :2] * room)
-    starts = np.floor(parts[:, :, 2:] * (room - sides + 1))
-    exists = np.arange(parts.shape[1])[None, :, None] < drawn[:, :1, None]
+    fractions = parameters[:, 1:].reshape(len(parameters), parameters.shape[1] // 4, 4)
+    size = np.array([height, width])
+    sides = np.floor(fractions[:, :, :2] * size)
+    starts = np.floor(fractions[:, :, 2:] * (size - sides + 1))
+    exists = np.arange(fractions.shape[1])[None, :, None] < parameters[:, :1, None]
     ends = np.where(exists, starts + sides, starts)
     return np.stack([starts[..., 0], ends[..., 0], starts[..., 1], ends[..., 1]], axis=-1).astype(np.int64)

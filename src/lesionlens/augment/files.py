@@ -1,4 +1,4 @@
-"""The copies of a plan as PNG files, pixel for pixel what training makes on the fly."""
+"""The copies of a plan as PNG files, identical to those that training computes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PNG_COMPRESSION = 1
 
 
 def crop_corner(seed: int, frame: int, size: int) -> tuple[int, int]:
-    """Top and left of the random crop that goes with an image's seed, each from 0 to frame - size."""
+    """Top and left of the random crop of an image's seed, each from 0 to frame - size."""
     places = frame - size + 1
     place = derive_seed(seed, "crop") % (places * places)
     return place // places, place % places
@@ -35,19 +35,19 @@ def copy_pixels(frame: np.ndarray, seeds: list[int], size: int, policy: Policy) 
         frame: the prepared image, uint8, shape (F, F, 3).
         seeds: seed of each copy.
         size: side of the crop that the network sees, pixels, at most F.
-        policy: what may happen to a copy.
+        policy: transforms of a copy.
 
     Returns:
         uint8, shape (len(seeds), size, size, 3).
     """
     corners = [crop_corner(seed, len(frame), size) for seed in seeds]
     crops = np.stack([frame[top : top + size, left : left + size] for top, left in corners])
-    changed: np.ndarray = augment(torch.from_numpy(crops).permute(0, 3, 1, 2), seeds, policy).permute(0, 2, 3, 1).numpy()
-    return changed
+    pixels: np.ndarray = augment(torch.from_numpy(crops).permute(0, 3, 1, 2), seeds, policy).permute(0, 2, 3, 1).numpy()
+    return pixels
 
 
 def copy_name(image_id: str, copy: int) -> str:
-    """File name of a copy; characters that a file name may not hold are written as %XX."""
+    """File name of a copy; characters not allowed in a file name become %XX."""
     return f"{quote(image_id, safe=' ()+,@')}_{copy:04d}.png"
 
 
@@ -56,15 +56,14 @@ def materialise(
 ) -> int:
     """Write every copy of the plan as `folder/<dx>/<image id>_<copy>.png`.
 
-    The originals are not written. The folder replaces any before it only when it is whole, and
-    gets a stamp beside it.
+    The originals are not written. The folder is replaced atomically, and gets a stamp beside it.
 
     Args:
-        plan: which copies; their seeds decide the pixels.
+        plan: the copies; their seeds determine the pixels.
         index: where the images are.
         spec: how they are prepared; the files have `spec.size` pixels a side.
-        policy: what may happen to a copy.
-        folder: where to write.
+        policy: transforms of a copy.
+        folder: to write.
         progress: called with the number of copies done since the last call.
 
     Returns:
@@ -72,7 +71,7 @@ def materialise(
 
     Raises:
         DataError: if an image of the plan is not in the index or cannot be read.
-        StorageError: if the disk is full; nothing is left behind.
+        StorageError: if the disk is full; no partial folder remains.
     """
     seeds_of: dict[str, list[tuple[int, int]]] = {}
     for image_id, copy, seed in zip(plan.image_ids, plan.copies, plan.seeds, strict=True):

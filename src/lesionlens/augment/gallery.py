@@ -1,4 +1,4 @@
-"""A picture of every augmentation on one lesion (the paper's metric 3)."""
+"""A picture of every augmentation on one lesion (figure 3 of the paper)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from lesionlens.data.index import Index, Record
 from lesionlens.data.split import Split
 
 COLUMNS = 5
-PANEL = 224
+TILE_SIDE = 224
 GAP = 16
 TITLE_HEIGHT = 46
 CANDIDATES = 12
@@ -35,7 +35,7 @@ FAINT_INK = (95, 95, 95)
 
 
 @dataclass(frozen=True)
-class Panel:
+class Tile:
     """One picture of the gallery.
 
     Attributes:
@@ -50,7 +50,7 @@ class Panel:
 
 
 def captions(policy: Policy) -> dict[str, tuple[str, str]]:
-    """Title and magnitude of each transform, for people."""
+    """Title and magnitude of each transform."""
     low, high = policy.noise_variance
     return {
         "horizontal_flip": ("Horizontal flip", ""),
@@ -66,41 +66,41 @@ def captions(policy: Policy) -> dict[str, tuple[str, str]]:
     }
 
 
-def panels(lesion: np.ndarray, partner: np.ndarray, policy: Policy, recipe: AugmentationRecipe, seed: int) -> list[Panel]:
+def tiles(lesion: np.ndarray, partner: np.ndarray, policy: Policy, recipe: AugmentationRecipe, seed: int) -> list[Tile]:
     """The original, each transform alone, two draws of the whole policy, MixUp and CutMix.
 
-    Of a transform alone the strongest of twelve draws is shown, because an average one can
-    hardly be told from the original.
+    For a single transform, the strongest of twelve draws is shown, because an average one hardly
+    differs from the original.
 
     Args:
         lesion: uint8, shape (S, S, 3).
-        partner: what MixUp and CutMix take from, same shape.
-        policy: magnitudes, and the probabilities that the captions give.
+        partner: the other image of MixUp and CutMix, same shape.
+        policy: magnitudes and probabilities.
         recipe: probabilities of MixUp and CutMix.
-        seed: decides every draw.
+        seed: determines every draw.
     """
-    shown = [Panel("Original", "", lesion)]
+    gallery = [Tile("Original", "", lesion)]
     for name, (title, magnitude) in captions(policy).items():
-        drawn = _draws(lesion, policy.only(name), seed, CANDIDATES)
-        strongest = max(drawn, key=lambda image: float(np.abs(image.astype(np.int16) - lesion).mean()))
+        candidates = _draws(lesion, policy.only(name), seed, CANDIDATES)
+        strongest = max(candidates, key=lambda image: float(np.abs(image.astype(np.int16) - lesion).mean()))
         caption = ", ".join(filter(None, [f"p {policy.probability(name):g}", magnitude]))
-        shown.append(Panel(title, caption, strongest))
-    shown += [Panel("All of them", f"draw {n + 1}", image) for n, image in enumerate(_draws(lesion, policy, seed, 2))]
+        gallery.append(Tile(title, caption, strongest))
+    gallery += [Tile("All of them", f"draw {n + 1}", image) for n, image in enumerate(_draws(lesion, policy, seed, 2))]
     pair = torch.stack([_planes(lesion), _planes(partner)])
     targets, partners = torch.eye(2), torch.tensor([1, 0])
     blended, _ = mixup(pair, targets, partners, MIXUP_SHARE)
     box = cut_box(lesion.shape[0], lesion.shape[1], CUTMIX_SHARE, CUTMIX_CENTRE)
     pasted, shares = cutmix(pair, targets, partners, box)
-    shown.append(Panel("MixUp", f"p {recipe.mixup_p:g}, here {MIXUP_SHARE:.0%} of this lesion", _pixels(blended[0])))
-    shown.append(Panel("CutMix", f"p {recipe.cutmix_p:g}, here {float(shares[0, 0]):.0%} of this lesion", _pixels(pasted[0])))
-    return shown
+    gallery.append(Tile("MixUp", f"p {recipe.mixup_p:g}, here {MIXUP_SHARE:.0%} of this lesion", _pixels(blended[0])))
+    gallery.append(Tile("CutMix", f"p {recipe.cutmix_p:g}, here {float(shares[0, 0]):.0%} of this lesion", _pixels(pasted[0])))
+    return gallery
 
 
 def _draws(lesion: np.ndarray, policy: Policy, seed: int, count: int) -> np.ndarray:
     seeds = [derive_seed(seed, "gallery", number) for number in range(count)]
     batch = torch.from_numpy(lesion).permute(2, 0, 1).repeat(count, 1, 1, 1)
-    drawn: np.ndarray = augment(batch, seeds, policy).permute(0, 2, 3, 1).numpy()
-    return drawn
+    pixels: np.ndarray = augment(batch, seeds, policy).permute(0, 2, 3, 1).numpy()
+    return pixels
 
 
 def _planes(image: np.ndarray) -> Tensor:
@@ -112,53 +112,53 @@ def _pixels(image: Tensor) -> np.ndarray:
     return pixels
 
 
-def draw_gallery(shown: list[Panel]) -> Image.Image:
-    """Lay panels out five in a row, each under its title."""
-    rows = -(-len(shown) // COLUMNS)
-    size = (GAP + COLUMNS * (PANEL + GAP), GAP + rows * (TITLE_HEIGHT + PANEL + GAP))
+def draw_gallery(gallery: list[Tile]) -> Image.Image:
+    """Lay tiles out five in a row, each under its title."""
+    rows = -(-len(gallery) // COLUMNS)
+    size = (GAP + COLUMNS * (TILE_SIDE + GAP), GAP + rows * (TITLE_HEIGHT + TILE_SIDE + GAP))
     sheet = Image.new("RGB", size, PAPER)
     pen = ImageDraw.Draw(sheet)
     title_font, caption_font = ImageFont.load_default(17), ImageFont.load_default(13)
-    for number, panel in enumerate(shown):
-        left = GAP + number % COLUMNS * (PANEL + GAP)
-        top = GAP + number // COLUMNS * (TITLE_HEIGHT + PANEL + GAP)
-        pen.text((left, top), panel.title, fill=INK, font=title_font)
-        pen.text((left, top + 23), panel.caption, fill=FAINT_INK, font=caption_font)
-        picture = Image.fromarray(panel.image).resize((PANEL, PANEL), Image.Resampling.BICUBIC)
+    for number, tile in enumerate(gallery):
+        left = GAP + number % COLUMNS * (TILE_SIDE + GAP)
+        top = GAP + number // COLUMNS * (TITLE_HEIGHT + TILE_SIDE + GAP)
+        pen.text((left, top), tile.title, fill=INK, font=title_font)
+        pen.text((left, top + 23), tile.caption, fill=FAINT_INK, font=caption_font)
+        picture = Image.fromarray(tile.image).resize((TILE_SIDE, TILE_SIDE), Image.Resampling.BICUBIC)
         sheet.paste(picture, (left, top + TITLE_HEIGHT))
     return sheet
 
 
 def choose_lesions(index: Index, ids: tuple[str, ...], image_id: str = "") -> tuple[Record, Record]:
-    """The lesion to show, and a partner of another diagnosis for MixUp and CutMix.
+    """The lesion of the gallery, and a partner of another diagnosis for MixUp and CutMix.
 
     Args:
         index: the images.
-        ids: which of them may be shown, usually the training split.
-        image_id: the lesion to show; the first melanoma (or else the first image) of `ids` if empty.
+        ids: images that may be shown, usually the training split.
+        image_id: the lesion to show; if empty, the first melanoma of `ids`, or else its first image.
 
     Raises:
         DataError: if there is no such image, or none of another diagnosis.
     """
     records = [record for record in index.records if record.image_id in set(ids)]
     if image_id:
-        found = [record for record in index.records if record.image_id == image_id]
-        if not found:
+        lesions = [record for record in index.records if record.image_id == image_id]
+        if not lesions:
             raise DataError(f"image {image_id!r} is not in the index; give an image_id of index.csv to --image")
     else:
-        found = [record for record in records if record.dx == "mel"] or records
-    others = [record for record in records if found and record.dx != found[0].dx]
+        lesions = [record for record in records if record.dx == "mel"] or records
+    others = [record for record in records if lesions and record.dx != lesions[0].dx]
     if not others:
-        raise DataError("a gallery needs training images of two diagnoses, for MixUp and CutMix; the split has one or none")
-    return found[0], others[0]
+        raise DataError("a gallery needs training images of two diagnoses, for MixUp and CutMix; the split has fewer")
+    return lesions[0], others[0]
 
 
 def save_gallery(index: Index, split: Split, recipe: Recipe, path: Path, image_id: str = "") -> str:
-    """Draw the gallery of one lesion into a PNG file, whole or not at all.
+    """Draw the gallery of one lesion into a PNG file, atomically.
 
     Args:
         index: the images.
-        split: only its training split is shown, unless `image_id` says otherwise.
+        split: the gallery shows its training split, unless `image_id` is given.
         recipe: input, augmentation and seed are used.
         path: file to write.
         image_id: see `choose_lesions`.
@@ -168,7 +168,7 @@ def save_gallery(index: Index, split: Split, recipe: Recipe, path: Path, image_i
 
     Raises:
         DataError: if there is no such image, none of another diagnosis, or one cannot be read.
-        StorageError: if the disk is full or may not be written.
+        StorageError: if the disk is full or not writable.
     """
     records = choose_lesions(index, split.ids["train"], image_id)
     spec = frame_spec(recipe.input)
@@ -176,7 +176,7 @@ def save_gallery(index: Index, split: Split, recipe: Recipe, path: Path, image_i
         np.ascontiguousarray(centre_crop(prepare(open_image(index.image_path(record)), spec), spec.size)) for record in records
     )
     policy = table_3(recipe.augmentation.probabilities)
-    sheet = draw_gallery(panels(lesion, partner, policy, recipe.augmentation, recipe.seed))
+    sheet = draw_gallery(tiles(lesion, partner, policy, recipe.augmentation, recipe.seed))
     with atomic_file(path) as temporary:
         sheet.save(temporary, format="PNG", optimize=True)
     return records[0].image_id

@@ -1,7 +1,7 @@
-"""All geometry of one image as one sampling grid: flips, shift-scale-rotate, grid distortion.
+"""All geometry of an image as one sampling grid: flips, shift-scale-rotate, grid distortion.
 
-The grid of an image is a sum of one vector over columns and one over rows for each coordinate,
-because the distortion moves columns and rows apart and the rest is affine. The image is then
+Each coordinate of the grid is the sum of a vector over columns and a vector over rows, because the
+distortion moves columns and rows independently and the rest is affine. The image is then
 interpolated once, bilinearly, with the border mirrored about its outermost pixels (reflect_101).
 """
 
@@ -18,10 +18,10 @@ Array = np.ndarray
 
 
 class Axes(NamedTuple):
-    """Sampling places x + i y of each pixel (u, v): columns[u] + rows[v].
+    """Sampling positions x + i y of each pixel (u, v): columns[u] + rows[v].
 
-    Coordinates run from -1 to 1, from outermost pixel to outermost pixel. Complex numbers, because
-    their sum makes the interleaved grid in one pass.
+    Coordinates run from -1 to 1, from outermost pixel to outermost pixel. Complex numbers, so that
+    one sum gives the interleaved grid.
 
     Attributes:
         columns: complex64, shape (N, W).
@@ -33,14 +33,14 @@ class Axes(NamedTuple):
 
 
 def distorted_axis(factors: Array, side: int) -> Array:
-    """Where grid distortion reads each pixel of one axis, in pixels.
+    """Where grid distortion samples each pixel of one axis, in pixels.
 
     `generate_grid` with `normalized=True` of Albumentations 2.0.8, for all images at once. That grid
     ends one pixel outside the image; here it is mirrored back inside.
 
     Args:
-        factors: relative length of each cell, shape (N, steps + 1); the last cell is what the
-            division of `side` by steps leaves over.
+        factors: relative length of each cell, shape (N, steps + 1); the last cell is the
+            remainder of `side` divided by steps.
         side: pixels of the axis, at least `steps`.
 
     Returns:
@@ -64,7 +64,7 @@ def distorted_axis(factors: Array, side: int) -> Array:
 def compose(flips: Array, affine: Array, columns: Array, rows: Array) -> Axes:
     """One grid for flip, then shift-scale-rotate, then distortion.
 
-    With the centre c, a pixel p of the result is read at F R^T (d(p) - c - t) / s + c, where d is the
+    With the centre c, a pixel p of the result is sampled at F R^T (d(p) - c - t) / s + c, where d is the
     distortion, t the shift, s the scale, R the rotation as in Albumentations' `Affine`
     (counter-clockwise for a positive angle) and F the flips.
 
@@ -91,7 +91,7 @@ def sampling_grid(axes: Axes, device: torch.device) -> Tensor:
 
 
 def warp(images: Tensor, axes: Axes) -> Tensor:
-    """Read every image through its grid, bilinearly, mirrored at the border.
+    """Sample every image at its grid, bilinearly, mirrored at the border.
 
     Args:
         images: float32, shape (N, 3, H, W), any memory format.

@@ -1,7 +1,7 @@
-"""Phase one: which copies of which training images fill up the rare classes, as a table of seeds.
+"""Phase one: a plan of augmented copies that balance the classes of the training split.
 
-The plan holds no pixels. A copy is made when it is needed, from (recipe seed, epoch, image, copy);
-`lesionlens.augment.files` writes the same pixels to files.
+The plan holds seeds, not pixels. A copy is computed when it is needed, from (recipe seed, epoch,
+image, copy); `lesionlens.augment.files` writes the same pixels to files.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ REMEDY = "make it again with: lesionlens augment INDEX SPLIT"
 
 @dataclass(frozen=True)
 class Plan:
-    """What one epoch feeds: rows sorted by image id, then copy.
+    """The images and copies of one epoch: rows sorted by image id, then copy.
 
     Attributes:
         image_ids: image of each row.
-        copies: 0 for the original, which stays as it is; 1, 2, ... for its augmented copies.
-        seeds: seed of each row's pixels where copies are drawn once.
+        copies: 0 for the original, which is not augmented; 1, 2, ... for its augmented copies.
+        seeds: seed of each row's pixels, for copies that are drawn once.
 
     Raises:
-        DataError: if the columns differ in length, a row stands twice, or an image's copies are
-            not numbered from 0 without a gap.
+        DataError: if the columns differ in length, or an image's copies are not numbered from 0
+            without gaps and repeats.
     """
 
     image_ids: tuple[str, ...]
@@ -69,19 +69,19 @@ class Plan:
 
     @property
     def originals(self) -> tuple[str, ...]:
-        """Ids of the images in it, once each."""
+        """Ids of its images, each once."""
         return tuple(image_id for image_id, copy in zip(self.image_ids, self.copies, strict=True) if copy == 0)
 
 
 def copy_seed(seed: int, image_id: str, copy: int) -> int:
-    """The seed of a copy whose pixels are drawn once: that of epoch 0."""
+    """The seed of a copy that is drawn once: that of epoch 0."""
     return derive_seed(seed, 0, image_id, copy)
 
 
 def make_plan(ids: Sequence[str], class_indices: Sequence[int] | np.ndarray, fill: float, seed: int) -> Plan:
     """Fill every class up to ceil(fill x largest class) with copies, spread evenly over its images.
 
-    Two images of a class differ by one copy at most; who gets the one more is decided by the seed.
+    The numbers of copies in a class differ by at most one; the seed decides which images get one more.
     The order of `ids` does not matter.
 
     Args:
@@ -96,7 +96,7 @@ def make_plan(ids: Sequence[str], class_indices: Sequence[int] | np.ndarray, fil
     """
     classes = np.asarray(class_indices, dtype=np.int64)
     if not len(ids) or len(set(ids)) != len(ids) or classes.shape != (len(ids),):
-        raise DataError(f"a plan needs each training image once with its class; got {len(ids)} ids and {classes.shape} classes")
+        raise DataError(f"a plan needs each training image once, with its class; got {len(ids)} ids and {classes.shape} classes")
     if not 0 <= fill <= 1:
         raise RecipeError(f"augmentation.offline_fill = {fill!r}; it must be from 0 to 1")
     target = math.ceil(fill * int(np.bincount(classes).max()))
@@ -104,8 +104,8 @@ def make_plan(ids: Sequence[str], class_indices: Sequence[int] | np.ndarray, fil
     for number in np.unique(classes):
         members = [ids[row] for row in np.flatnonzero(classes == number).tolist()]
         each, more = divmod(max(target - len(members), 0), len(members))
-        lucky = set(sorted(members, key=lambda image_id: derive_seed(seed, "one more copy", image_id))[:more])
-        rows += [(image_id, copy) for image_id in members for copy in range(1 + each + (image_id in lucky))]
+        with_extra = set(sorted(members, key=lambda image_id: derive_seed(seed, "one more copy", image_id))[:more])
+        rows += [(image_id, copy) for image_id in members for copy in range(1 + each + (image_id in with_extra))]
     rows.sort()
     seeds = tuple(copy_seed(seed, image_id, copy) for image_id, copy in rows)
     return Plan(tuple(image_id for image_id, _ in rows), tuple(copy for _, copy in rows), seeds)
@@ -126,7 +126,7 @@ def plan_training(index: Index, split: Split, recipe: Recipe) -> Plan:
 
 
 def check_plan(plan: Plan, split: Split) -> None:
-    """Make sure that a plan holds the training split of `split`, all of it and nothing else.
+    """Check that a plan holds all images of the training split of `split`, and no others.
 
     Raises:
         SplitError: if an image of another split, or of none, would be trained on.
@@ -136,7 +136,7 @@ def check_plan(plan: Plan, split: Split) -> None:
     for image_id in plan.originals:
         if split_of.get(image_id) != "train":
             where = split_of.get(image_id, "no split")
-            raise SplitError(f"the plan holds image {image_id}, which is in {where}; only training images may be in it: {REMEDY}")
+            raise SplitError(f"the plan holds image {image_id}, which is in {where}; it may hold only training images; {REMEDY}")
     missing = set(split.ids["train"]).difference(plan.originals)
     if missing:
         raise ArtifactError(f"the plan lacks {len(missing)} training images, for example {min(missing)}; {REMEDY}")
@@ -152,12 +152,12 @@ def count_by_class(plan: Plan, index: Index) -> dict[str, dict[str, int]]:
 
 
 def plan_inputs(split: Split, recipe: Recipe) -> dict[str, str]:
-    """Hashes of what a plan belongs to, for its stamp."""
+    """Hashes of split and recipe of a plan, for its stamp."""
     return {"split": split.hash, "recipe": recipe.hash("seed", "augmentation")}
 
 
 def plan_facts(stamp: dict[str, Any]) -> dict[str, Any]:
-    """What the stamp of a plan says it belongs to; 0.1.0 kept it under `made_from`."""
+    """The facts of a plan's stamp; 0.1.0 stored some of them under `made_from`."""
     return {**stamp["made_from"], **stamp["facts"]}
 
 
@@ -165,8 +165,8 @@ def write_plan(plan: Plan, path: Path, split: Split, recipe: Recipe) -> None:
     """Write `plan` as a CSV with columns image_id, copy, seed, and a stamp beside it.
 
     Raises:
-        SplitError: if it is not the plan of this split; nothing is written then.
-        StorageError: if the disk is full or may not be written.
+        SplitError: if it is not the plan of this split; nothing is written.
+        StorageError: if the disk is full or not writable.
     """
     check_plan(plan, split)
     stamp_path(path).unlink(missing_ok=True)
@@ -178,14 +178,14 @@ def write_plan(plan: Plan, path: Path, split: Split, recipe: Recipe) -> None:
 
 
 def read_plan(path: Path, split: Split | None = None) -> Plan:
-    """Read what `write_plan` wrote, and check it.
+    """Read and check a file of `write_plan`.
 
     Args:
         path: a plan.csv.
-        split: the split it must belong to; without it only the file itself is checked.
+        split: the split of the plan; None checks the file alone.
 
     Raises:
-        ArtifactError: if it or its stamp is missing, damaged, changed by hand, or of another split.
+        ArtifactError: if it or its stamp is missing, damaged, edited by hand, or of another split.
         SplitError: if it holds an image that is not in the training split.
     """
     if not path.is_file():
@@ -200,7 +200,7 @@ def read_plan(path: Path, split: Split | None = None) -> Plan:
         if plan_facts(stamp).get("split") != split.hash:
             raise ArtifactError(f"plan {path} was made from another split; {REMEDY}")
     if stamp["hash"] != hash_file(path):
-        raise ArtifactError(f"plan {path} was changed after it was made; {REMEDY}")
+        raise ArtifactError(f"plan {path} was edited after it was written; {REMEDY}")
     return plan
 
 

@@ -1,4 +1,4 @@
-"""Phase two: a whole mini-batch is mixed by MixUp, by CutMix, or left alone."""
+"""Phase two: MixUp or CutMix of a whole mini-batch."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ Box = tuple[int, int, int, int]
 
 
 def mix(images: Tensor, targets: Tensor, recipe: AugmentationRecipe, seed: int) -> tuple[Tensor, Tensor]:
-    """Mix each image with a partner from the same mini-batch, or none, as one draw decides.
+    """Mix each image with a partner from the mini-batch, by MixUp, CutMix or not at all, as one draw decides.
 
     Args:
         images: float, shape (N, 3, H, W).
         targets: float, shape (N, K), each row a distribution over the classes.
         recipe: gives `mixup_p`, `mixup_alpha`, `cutmix_p`, `cutmix_alpha`.
-        seed: decides everything; for example `derive_seed(seed, epoch, "mix", step)`.
+        seed: determines the draws; for example `derive_seed(seed, epoch, "mix", step)`.
 
     Returns:
-        New images and targets; the same objects if nothing is mixed.
+        New images and targets; the same objects if they are not mixed.
 
     Raises:
-        DataError: if the shapes do not match or the values are whole numbers.
+        DataError: if the shapes do not match or the values are not floating point.
     """
     _check(images, targets)
     generator = np.random.Generator(np.random.PCG64(seed))
@@ -69,13 +69,13 @@ def _blend(own: Tensor, other: Tensor, share: float) -> Tensor:
 def cut_box(height: int, width: int, share: float, centre: tuple[float, float]) -> Box:
     """The box of CutMix (Yun et al., ICCV 2019, equation 2 and its code): top, bottom, left, right.
 
-    Its sides are sqrt(1 - share) of the image's; what hangs over the border is cut off.
+    Its sides are sqrt(1 - share) of the image's; it is clipped at the border.
 
     Args:
         height: pixels.
         width: pixels.
-        share: lambda, the part of the image that stays, in [0, 1].
-        centre: where the middle of the box lies, fractions of height and width in [0, 1).
+        share: lambda, the share of the image that remains, in [0, 1].
+        centre: of the box, fractions of height and width in [0, 1).
     """
     side = math.sqrt(1 - share)
     half_height, half_width = int(height * side) // 2, int(width * side) // 2

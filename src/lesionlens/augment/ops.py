@@ -1,8 +1,8 @@
 """Pixel operations on batches, in place: float32 (N, 3, H, W), planes contiguous, levels in [0, 255].
 
-Each takes float32 parameters with one row an image, as `draws` makes them. Values stay unrounded between
-operations; the policy rounds once at the end. Every step is elementwise: no convolution library whose
-choice of algorithm could depend on the batch. On a CPU the policy hands over one image at a time.
+Each takes float32 parameters from `draws`, one row per image. Values are rounded once, after the last
+operation. Every step is elementwise, because convolution libraries may choose an algorithm by the
+batch. On a CPU, `transform` passes one image at a time.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ NOISE_SEED = 20260422
 
 
 def _column(parameters: Array, index: int, like: Tensor) -> Tensor | float:
-    """One float32 parameter of each image, to be combined with (N, 3, H, W); of one image a plain number, which is faster."""
+    """One float32 parameter per image, broadcastable to (N, 3, H, W); a plain float for a single image, which is faster."""
     column = parameters[:, index]
     if len(column) == 1:
         return float(column[0])
@@ -40,7 +40,7 @@ def _add_weighted_(images: Tensor, other: Tensor, weights: Tensor | float) -> No
 
 
 def brightness_contrast_(images: Tensor, parameters: Array) -> None:
-    """alpha x + beta, cut to [0, 255]: `RandomBrightnessContrast` with `brightness_by_max`.
+    """alpha x + beta, clipped to [0, 255]: `RandomBrightnessContrast` with `brightness_by_max`.
 
     Args:
         images: changed in place.
@@ -50,12 +50,12 @@ def brightness_contrast_(images: Tensor, parameters: Array) -> None:
 
 
 def hue_saturation_value_(images: Tensor, parameters: Array) -> None:
-    """Shift hue, saturation and value as in 8-bit HSV, without going there and back.
+    """Shift hue, saturation and value as in 8-bit HSV, without the conversion.
 
     With value V, chroma C and S = 255 C / V, channel k of a pixel of hue h (sextants) is
     V - C + C w(h - k), where w falls from 1 to 0 between distance 1 and 2 from the channel's own hue
-    (Smith, SIGGRAPH 1978). Below one level of saturation the shift of saturation fades to none, so
-    that grey stays grey (Albumentations cuts it off there).
+    (Smith, SIGGRAPH 1978). Below one level of saturation the shift of saturation fades out, so
+    that grey stays grey (Albumentations cuts it off).
 
     Args:
         images: changed in place.
@@ -67,17 +67,17 @@ def hue_saturation_value_(images: Tensor, parameters: Array) -> None:
     highest = torch.maximum(torch.maximum(red, green), blue)
     span = highest - torch.minimum(torch.minimum(red, green), blue)
     high, chroma = highest.float(), span.float()
-    turned = _turned(ring, span, (chroma * sextants).to(torch.int16))
+    rotated = _rotated_hue(ring, span, (chroma * sextants).to(torch.int16))
     new_value = (high * (1 / FIXED)).add_(value).clamp_(0, LEVELS)
     growth = torch.div(new_value, high.clamp_(min=1), out=high)  # new chroma over old, at the old saturation
     limit = new_value / chroma.clamp(min=1)  # where the saturation is full
     _add_weighted_(growth, torch.minimum(growth, limit * (1 / LEVELS)), saturation)
     torch.minimum(growth.clamp_(min=0), limit, out=growth)
-    images.copy_(turned).mul_(growth).add_(new_value.sub_(chroma.mul_(growth)))
+    images.copy_(rotated).mul_(growth).add_(new_value.sub_(chroma.mul_(growth)))
 
 
 def _ring(images: Tensor) -> Tensor:
-    """The planes red, green, blue, red, green in whole numbers, int16, shape (N, 5, H, W)."""
+    """The planes red, green, blue, red, green as integers, int16, shape (N, 5, H, W)."""
     count, _, height, width = images.shape
     ring = torch.empty((count, 5, height, width), dtype=torch.int16, device=images.device)
     ring[:, :3] = images
@@ -85,13 +85,13 @@ def _ring(images: Tensor) -> Tensor:
     return ring
 
 
-def _turned(ring: Tensor, span: Tensor, step: Tensor) -> Tensor:
-    """C w(h + step / C - k) of each channel k, all in whole 1/32 levels, int16, shape (N, 3, H, W).
+def _rotated_hue(ring: Tensor, span: Tensor, step: Tensor) -> Tensor:
+    """C w(h + step / C - k) of each channel k, in units of 1/32 level, int16, shape (N, 3, H, W).
 
     C (2 - |h - k|) is (own - smaller) + max(own - larger, 0) of the other two channels. It falls with
     the hue where the channel after k is the larger one, else it rises; past its peak it is at least C
-    and past its trough at most 0, so cutting it to [0, C] needs no case for each sextant. Short
-    integers, because half the memory goes through a core.
+    and past its trough at most 0, so clipping it to [0, C] needs no case per sextant. Short
+    integers halve the memory traffic.
     """
     own, after, before = ring[:, :3], ring[:, 1:4], ring[:, 2:5]
     nearness = torch.minimum(after, before)
@@ -104,18 +104,18 @@ def _turned(ring: Tensor, span: Tensor, step: Tensor) -> Tensor:
 
 @lru_cache(maxsize=4)
 def _noise_tables(count: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Two fixed tables of standard normal numbers; a longer one begins with a shorter one."""
-    streams = [np.random.Generator(np.random.PCG64([NOISE_SEED, part])) for part in range(2)]
+    """Two fixed tables of standard normal numbers; a longer table begins with the shorter ones."""
+    streams = [np.random.Generator(np.random.PCG64([NOISE_SEED, number])) for number in range(2)]
     first, second = (torch.from_numpy(stream.standard_normal(count, dtype=np.float32)).to(device) for stream in streams)
     return first, second
 
 
 def gaussian_noise_(images: Tensor, parameters: Array) -> None:
-    """Add Gaussian noise, independent for each pixel and channel, and cut to [0, 255].
+    """Add Gaussian noise, independent for each pixel and channel, and clip to [0, 255].
 
     The field is (± a ± b) sigma / sqrt(2), where a and b are windows of two fixed tables of normal
-    numbers at places drawn for the image: exactly Gaussian, white within an image, about 2e10
-    fields, and a few per cent of the price of drawing each number anew.
+    numbers at offsets drawn for the image: exactly Gaussian, white within an image, about 2e10
+    fields, at a few per cent of the cost of fresh numbers.
 
     Args:
         images: changed in place.
@@ -123,15 +123,15 @@ def gaussian_noise_(images: Tensor, parameters: Array) -> None:
     """
     size = images[0].numel()
     sigmas = parameters[:, :1] * np.float32(0.5**0.5)
-    for part, table in enumerate(_noise_tables(size + NOISE_OFFSETS, images.device)):
-        weights = _column(sigmas * parameters[:, 1 + part : 2 + part], 0, images)
-        _add_weighted_(images, _windows(table, parameters[:, 3 + part], size).view_as(images), weights)
+    for number, table in enumerate(_noise_tables(size + NOISE_OFFSETS, images.device)):
+        weights = _column(sigmas * parameters[:, 1 + number : 2 + number], 0, images)
+        _add_weighted_(images, _windows(table, parameters[:, 3 + number], size).view_as(images), weights)
     images.clamp_(0, LEVELS)
 
 
 def _windows(table: Tensor, starts: Array, size: int) -> Tensor:
-    parts = [table[start : start + size] for start in starts.astype(np.int64).tolist()]
-    return parts[0] if len(parts) == 1 else torch.stack(parts)
+    windows = [table[start : start + size] for start in starts.astype(np.int64).tolist()]
+    return windows[0] if len(windows) == 1 else torch.stack(windows)
 
 
 def gaussian_blur_(images: Tensor, parameters: Array) -> None:

@@ -1,4 +1,4 @@
-"""Table 3 of the paper as a policy: what may happen to an image, how often and how strongly."""
+"""Augmentation policy: probabilities and magnitudes of the image transforms, from table 3 of the paper."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ TRANSFORMS = (
     "coarse_dropout",
 )
 MAX_HOLES = 32
-SMALLEST_SIDE = 16  # of an image, pixels; a grid has at most one cell for each
+SMALLEST_SIDE = 16  # of an image, pixels; a grid has at most one cell per pixel
 
 
 @dataclass(frozen=True)
 class Policy:
     """Probabilities and magnitudes of the ten image transforms; the defaults are table 3 of the paper.
 
-    Where table 3 gives no number, the default of Albumentations stands.
+    Where table 3 gives no number, it is the default of Albumentations.
 
     Attributes:
-        horizontal_flip: probability, as are the nine after it.
+        horizontal_flip: probability, as for the nine that follow.
         shift: largest shift, fraction of the side.
         scale: largest departure of the scale factor from 1; one factor for both axes.
         rotate_deg: largest angle, degrees.
@@ -86,7 +86,7 @@ class Policy:
         ranges = {"noise_variance": (0, 65025), "blur_sigma": (0.01, 100), "holes": (1, MAX_HOLES), "hole_side": (0, 1)}
         for name, (low, high) in ranges.items():
             first, last = getattr(self, name)
-            _check(low <= first <= last <= high, name, (first, last), f"a rising pair from {low} to {high}")
+            _check(low <= first <= last <= high, name, (first, last), f"an ascending pair from {low} to {high}")
         _check(1 <= self.grid_steps <= SMALLEST_SIDE, "grid_steps", self.grid_steps, f"from 1 to {SMALLEST_SIDE}")
 
     @property
@@ -99,7 +99,7 @@ class Policy:
         return float(getattr(self, name))
 
     def only(self, name: str) -> Policy:
-        """The same magnitudes with the transform `name` always, and no other ever."""
+        """The policy that always applies the transform `name`, and no other."""
         probabilities: dict[str, Any] = {**dict.fromkeys(TRANSFORMS, 0.0), name: 1.0}
         return dataclasses.replace(self, **probabilities)
 

@@ -1,4 +1,4 @@
-"""One image a thread: its pixels stay in that core's cache, and no operation waits for another core."""
+"""One image per thread: its pixels stay in the core's cache, and no operation waits for another core."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import torch
 
 
 def in_torch_threads(task: Callable[[int], None], count: int) -> None:
-    """Call `task` with each number from 0 to `count` - 1, on as many threads as torch may use here.
+    """Call `task` with each number from 0 to `count` - 1, on as many threads as torch may use.
 
-    Within the threads torch itself uses one. The first error is raised here.
+    In these threads, torch itself uses one thread. The first error is raised.
     """
     threads = min(torch.get_num_threads(), count)
     if threads < 2:
         for number in range(count):
             task(number)
         return
-    before = torch.get_num_threads()
+    previous = torch.get_num_threads()
     with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         try:
             list(pool.map(task, range(count)))
         finally:
-            torch.set_num_threads(before)
+            torch.set_num_threads(previous)

@@ -1,4 +1,4 @@
-"""Applying a policy to a batch of images: drawing, geometry in one sampling grid, pixel operations."""
+"""Apply a policy to a batch of images: random parameters, geometry in one sampling grid, pixel operations."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ PAINTS: dict[str, Callable[[Tensor, Array], None]] = {
 
 @dataclass(frozen=True)
 class Draws:
-    """What was drawn for N images.
+    """Random parameters of N images.
 
     Attributes:
         applied: by transform, whether each image gets it, shape (N,).
         parameters: by pixel operation, shape (N, ...) as its function in `ops` takes them.
         warped: whether an image's geometry is more than flips, shape (N,).
-        axes: where each image is read.
+        axes: where each image is sampled.
     """
 
     applied: dict[str, Array]
@@ -54,12 +54,12 @@ class Draws:
 
 
 def draw(seeds: Sequence[int], policy: Policy, height: int, width: int) -> Draws:
-    """Draw for each seed which transforms apply and with which parameters.
+    """Draw the transforms and their parameters for each seed.
 
-    Each transform has a stream of its own: changing one probability changes no other draw.
+    Each transform has its own stream, so a changed probability changes no other draw.
 
     Args:
-        seeds: one an image.
+        seeds: one per image.
         policy: probabilities and magnitudes.
         height: of the images, pixels.
         width: of the images, pixels.
@@ -89,16 +89,16 @@ def _axes(applied: dict[str, Array], drawn: dict[str, Array], height: int, width
 
 
 def augment(images: Tensor, seeds: Sequence[int], policy: Policy) -> Tensor:
-    """Transform every image as its own seed says: all geometry at once, then table 3's pixel operations, then holes.
+    """Transform every image by its seed: all geometry at once, then table 3's pixel operations, then holes.
 
-    Image i of the result depends on images[i], seeds[i] and the policy alone: batch, order,
-    process and number of threads change no bit of it on a CPU. A GPU may differ from a CPU by
-    one level where a value falls next to a half.
+    Image i of the result depends only on images[i], seeds[i] and the policy: on a CPU, batch, order,
+    process and number of threads do not change a bit. A GPU may differ from a CPU by
+    one level where a value is close to a half.
 
     Args:
         images: uint8, shape (N, 3, H, W), sides of 16 pixels or more, any memory format.
-        seeds: N whole numbers, for example from `derive_seed(seed, epoch, image_id, copy)`.
-        policy: what may happen to an image.
+        seeds: N integers, for example from `derive_seed(seed, epoch, image_id, copy)`.
+        policy: probabilities and magnitudes.
 
     Returns:
         A new uint8 tensor of the same shape, device and memory format.
@@ -117,7 +117,7 @@ def augment(images: Tensor, seeds: Sequence[int], policy: Policy) -> Tensor:
 
 
 def _augment_rows(images: Tensor, drawn: Draws, rows: slice, result: Tensor) -> None:
-    values = _moved(images[rows], drawn, rows)
+    values = _warped(images[rows], drawn, rows)
     _paint_(values, drawn, rows)
     for channel in range(3):  # each plane rounded straight into the result's memory format
         result[rows, channel] = values[:, channel].round_()
@@ -132,8 +132,8 @@ def _check_batch(images: Tensor, seeds: Sequence[int]) -> None:
         raise DataError(f"augment got {len(seeds)} seeds for {len(images)} images; each image needs one seed")
 
 
-def _moved(images: Tensor, drawn: Draws, rows: slice) -> Tensor:
-    """The geometry: float32, planes contiguous. What is only flipped or left alone is copied, not interpolated."""
+def _warped(images: Tensor, drawn: Draws, rows: slice) -> Tensor:
+    """The geometry: float32, planes contiguous. Images that are only flipped or unchanged are copied, not interpolated."""
     warped = drawn.warped[rows]
     axes = geometry.Axes(*(axis[rows] for axis in drawn.axes))
     if warped.all():
@@ -149,7 +149,7 @@ def _moved(images: Tensor, drawn: Draws, rows: slice) -> Tensor:
 
 
 def _paint_(values: Tensor, drawn: Draws, rows: slice) -> None:
-    """The pixel operations and the holes, in table 3's order, each on the images that drew it."""
+    """The pixel operations and the holes, in table 3's order, each on the images that it applies to."""
     for name, operation in PAINTS.items():
         applied = drawn.applied[name][rows]
         parameters = drawn.parameters[name][rows]

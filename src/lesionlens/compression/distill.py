@@ -13,7 +13,7 @@ from lesionlens.training.checkpoint import load_network
 from lesionlens.training.distill import Teacher
 from lesionlens.training.distributed import World
 from lesionlens.training.loop import Progress
-from lesionlens.training.run import Descent, TrainingData
+from lesionlens.training.run import Derivation, TrainingData
 
 
 def student_recipe(teacher: Recipe, recipe: CompressionRecipe) -> Recipe:
@@ -75,4 +75,4 @@ def distill(
     settings = {"distillation_temperature": recipe.distillation_temperature, "distillation_weight": weight}
     derived = {"by": "distilled", "parent": hash_file(teacher_checkpoint), **settings}
     teacher = Teacher(network, recipe.distillation_temperature, weight) if weight > 0 else None
-    return continue_training(inputs, resolved, out, Descent(derived, info.spec, teacher=teacher), progress, on_epoch, world)
+    return continue_training(inputs, resolved, out, Derivation(derived, info.spec, teacher=teacher), progress, on_epoch, world)

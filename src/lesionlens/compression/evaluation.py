@@ -15,12 +15,12 @@ from lesionlens.core.artifact import hash_file
 from lesionlens.core.errors import ModelError
 from lesionlens.data.dataset import Dataset
 from lesionlens.data.image import InputSpec, centre_crop
-from lesionlens.evaluation.cases import Cases
 from lesionlens.evaluation.compare import compare
 from lesionlens.evaluation.evaluate import with_truth
 from lesionlens.evaluation.intervals import lesion_bootstrap
 from lesionlens.evaluation.metrics import balanced_accuracy
 from lesionlens.evaluation.predictions import Origin, Predictions
+from lesionlens.evaluation.weighted_metrics import WeightedMetrics
 from lesionlens.export.gate_images import evenly_spaced
 
 LEAST_PROBABILITY = 1e-30  # a softmax in float32 may give 0, whose logarithm is no number
@@ -101,7 +101,9 @@ def metrics(
         difference_high p` of the variant minus fp32, from the same resamples of lesions.
     """
     compared = compare(predictions, reference, resamples, confidence)["metrics"]
-    alone = lesion_bootstrap(Cases.of(predictions.logits, predictions.labels), predictions.lesion_ids, resamples, confidence)
+    alone = lesion_bootstrap(
+        WeightedMetrics.of(predictions.logits, predictions.labels), predictions.lesion_ids, resamples, confidence
+    )
     return {
         name: {
             **alone[name][0].to_json(),

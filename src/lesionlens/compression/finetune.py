@@ -12,7 +12,7 @@ from lesionlens.evaluation.validate import validator
 from lesionlens.training.distributed import World, choose_device
 from lesionlens.training.history import Epoch
 from lesionlens.training.loop import Progress
-from lesionlens.training.run import BEST_FILE, Descent, TrainingData, train_run
+from lesionlens.training.run import BEST_FILE, Derivation, TrainingData, train_run
 
 EpochCallback = Callable[[Epoch], None]
 
@@ -53,12 +53,12 @@ def continue_training(
     inputs: TrainingData,
     recipe: Recipe,
     out: Path,
-    descent: Descent,
+    derivation: Derivation,
     progress: Progress | None,
     on_epoch: EpochCallback | None,
     world: World | None,
 ) -> Path:
-    """Train from the checkpoint or teacher in `descent`, or resume an earlier call; the best epoch on validation is kept.
+    """Train from the checkpoint or teacher in `derivation`, or resume an earlier call; the best epoch on validation is kept.
 
     Returns:
         The best.safetensors in `out`.
@@ -67,7 +67,7 @@ def continue_training(
         LesionLensError: see `training.run.train_run`.
     """
     world = world or World(choose_device())
-    for epoch in train_run(inputs, recipe, out, validator(inputs), world=world, progress=progress, descent=descent):
+    for epoch in train_run(inputs, recipe, out, validator(inputs), world=world, progress=progress, derivation=derivation):
         if on_epoch is not None:
             on_epoch(epoch)
     return out / BEST_FILE

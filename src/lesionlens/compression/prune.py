@@ -21,7 +21,7 @@ from lesionlens.training.checkpoint import CheckpointInfo, load_network, save_ne
 from lesionlens.training.distill import Teacher
 from lesionlens.training.distributed import World
 from lesionlens.training.loop import Progress
-from lesionlens.training.run import BEST_FILE, Descent, TrainingData
+from lesionlens.training.run import BEST_FILE, Derivation, TrainingData
 
 MULTIPLE_OF = 8  # int8 kernels take channels in eights and sixteens
 RELATIVE_TOLERANCE = 1e-4  # of the largest logit: a network and its copy, read back, differ by rounding alone
@@ -221,8 +221,8 @@ def channel_pruned(
     training = rescheduled(info.recipe.training, recipe.fine_tune_epochs, recipe.fine_tune_learning_rate)
     weight = recipe.distillation_weight
     teacher = Teacher(network, recipe.distillation_temperature, weight) if weight > 0 else None
-    descent = Descent(info.derived, info.spec, cut, channel_pruned=True, teacher=teacher)
-    return continue_training(inputs, replace(info.recipe, training=training), out, descent, progress, on_epoch, world)
+    derivation = Derivation(info.derived, info.spec, cut, channel_pruned=True, teacher=teacher)
+    return continue_training(inputs, replace(info.recipe, training=training), out, derivation, progress, on_epoch, world)
 
 
 def _derived_info(

@@ -1,4 +1,4 @@
-"""Artifacts on disk: written whole or not at all, and stamped with what they were made from."""
+"""Artifacts on disk: written atomically and stamped with the hashes of their inputs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BLOCK_BYTES = 1 << 20
 
 @contextmanager
 def storage_errors(path: Path) -> Iterator[None]:
-    """Turn a full or read-only disk under `path` into one clear error.
+    """Turn a full or read-only disk under `path` into a clear error.
 
     Raises:
         StorageError: in place of the OSError for no space, quota, no permission or a read-only disk.
@@ -32,10 +32,10 @@ def storage_errors(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise StorageError(
-                f"no space left while writing {path}; nothing made before is lost. Free some space and run the same command again"
+                f"no space left while writing {path}; earlier artifacts are kept. Free some space and run the same command again"
             ) from error
         if error.errno == errno.EFBIG:
-            raise StorageError(f"may not write a file as large as {path}; raise the limit (ulimit -f)") from error
+            raise StorageError(f"{path} exceeds the limit for file sizes; raise it (ulimit -f)") from error
         if error.errno == errno.EISDIR:
             raise StorageError(f"{path} is a folder; give the file to write with --out") from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
@@ -45,22 +45,22 @@ def storage_errors(path: Path) -> Iterator[None]:
 
 @contextmanager
 def atomic_file(path: Path, mode: int | None = None) -> Iterator[Path]:
-    """Give a temporary path beside `path`, and move it into place only if the block succeeds.
+    """Yield a temporary path beside `path`, and move it into place only if the block succeeds.
 
-    The folder is made if needed. The file is flushed to disk before it is renamed, so that a
-    crash leaves the old file or the new one, never a half.
+    The folder is created if needed. The file is flushed to disk before it is renamed, so a crash
+    leaves the old file or the new one, never a partial one.
 
     Args:
-        path: the file to make.
-        mode: its permissions; None leaves them to the umask.
+        path: the file to write.
+        mode: its permissions; None follows the umask.
 
     Raises:
-        StorageError: if the disk is full or may not be written.
+        StorageError: if the disk is full or not writable.
     """
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         _clear_abandoned(path)
-        handle, name = tempfile.mkstemp(prefix=_part_prefix(path), suffix=".part", dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=_temporary_prefix(path), suffix=".part", dir=path.parent)
         os.close(handle)
         temporary = Path(name)
         try:
@@ -75,22 +75,22 @@ def atomic_file(path: Path, mode: int | None = None) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: Path, mark: str = "") -> Iterator[Path]:
-    """Give a temporary folder beside `path`, and move it into place only if the block succeeds.
+    """Yield a temporary folder beside `path`, and move it into place only if the block succeeds.
 
-    A folder already at `path` is replaced only if it is empty or LesionLens made it.
+    An existing folder is replaced only if it is empty or LesionLens wrote it.
 
     Args:
-        path: the folder to make.
-        mark: name of the file in it that shows that LesionLens made it; empty asks for a stamp beside it.
+        path: the folder to write.
+        mark: name of a file in it that shows that LesionLens wrote it; if empty, a stamp beside it does.
 
     Raises:
-        StorageError: if the disk is full or may not be written, or `path` holds what LesionLens did not make.
+        StorageError: if the disk is full or not writable, or `path` holds what LesionLens did not write.
     """
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         _check_replaceable(path, mark)
         _clear_abandoned(path)
-        temporary = Path(tempfile.mkdtemp(prefix=_part_prefix(path), suffix=".part", dir=path.parent))
+        temporary = Path(tempfile.mkdtemp(prefix=_temporary_prefix(path), suffix=".part", dir=path.parent))
         try:
             yield temporary
             temporary.chmod(0o777 & ~_umask())
@@ -109,19 +109,19 @@ def _check_replaceable(path: Path, mark: str) -> None:
     ours = (path / mark).is_file() if mark else stamp_path(path).exists()
     empty = path.is_dir() and not any(path.iterdir())
     if path.exists() and not ours and not empty:
-        raise StorageError(f"{path} is not something that LesionLens made; it would be replaced. Choose another --out")
+        raise StorageError(f"{path} is not something that LesionLens made, and would be replaced; choose another --out")
 
 
-def _part_prefix(path: Path) -> str:
+def _temporary_prefix(path: Path) -> str:
     return f".{path.name}.{platform.node()}-{os.getpid()}."
 
 
 def _clear_abandoned(path: Path) -> None:
-    """Remove what processes of this machine left half-written at `path` when they were killed."""
-    mine = re.compile(re.escape(f".{path.name}.{platform.node()}-") + r"(\d+)\..*\.part")
+    """Remove partial files at `path` of killed processes of this machine."""
+    pattern = re.compile(re.escape(f".{path.name}.{platform.node()}-") + r"(\d+)\..*\.part")
     for other in path.parent.iterdir():
-        found = mine.fullmatch(other.name)
-        if found and not _is_alive(int(found[1])):
+        match = pattern.fullmatch(other.name)
+        if match and not _is_alive(int(match[1])):
             shutil.rmtree(other) if other.is_dir() else other.unlink(missing_ok=True)
 
 
@@ -142,13 +142,13 @@ def _umask() -> int:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` as UTF-8, whole or not at all."""
+    """Write `text` as UTF-8, atomically."""
     with atomic_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="")
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write `value` as indented JSON, whole or not at all; NaN and infinity are refused."""
+    """Write `value` as indented JSON, atomically; NaN and infinity are refused."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
@@ -161,7 +161,7 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise ArtifactError(f"{path} does not exist; run the stage that makes it first") from error
+        raise ArtifactError(f"{path} does not exist; run the stage that writes it first") from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ArtifactError(f"{path} is not readable as JSON ({error}); delete it and run its stage again") from error
 
@@ -182,18 +182,18 @@ def hash_value(value: Any) -> str:
 
 
 def stamp_path(path: Path) -> Path:
-    """Where the stamp of `path` lies: `index.csv` has `index.csv.stamp.json` beside it."""
+    """Path of the stamp of `path`: `index.csv.stamp.json` beside `index.csv`."""
     return path.with_name(path.name + ".stamp.json")
 
 
 def write_stamp(path: Path, made_from: dict[str, str], facts: dict[str, Any] | None = None, own: str = "") -> None:
-    """Record what the finished artifact at `path` was made from.
+    """Record the inputs of the finished artifact at `path`.
 
     Args:
         path: the artifact, a file or a folder.
-        made_from: hash of each input (other artifacts, parts of the recipe) by name.
-        facts: further JSON-ready facts to keep beside it.
-        own: hash of what decides whether the artifact has changed; of the file itself if empty.
+        made_from: hash of each input (artifacts, sections of the recipe) by name.
+        facts: further JSON-ready facts.
+        own: hash that identifies the content of the artifact; that of the file if empty.
     """
     own = own or (hash_file(path) if path.is_file() else "")
     write_json(stamp_path(path), {"artifact": path.name, "hash": own, "made_from": made_from, "facts": facts or {}})
@@ -212,7 +212,7 @@ def read_stamp(path: Path) -> dict[str, Any]:
 
 
 def is_current(path: Path, made_from: dict[str, str]) -> bool:
-    """Whether `path` exists, is unchanged since it was stamped, and was made from just these inputs."""
+    """Whether `path` exists, is unchanged since it was stamped, and was made from these inputs."""
     if not path.exists() or not stamp_path(path).exists():
         return False
     stamp = read_stamp(path)

@@ -1,4 +1,4 @@
-"""Every error that lesionlens raises on purpose.
+"""The errors of LesionLens.
 
     LesionLensError          exit code 1
     ├── RecipeError          2  a recipe or an argument is wrong
@@ -8,14 +8,14 @@
     │   ├── SplitError          a split leaks or cannot be made
     │   └── ArtifactError       an artifact is missing, stale or damaged
     ├── ModelError           4  a network, its weights or a bundle is wrong
-    │   ├── WeightsError        weights cannot be had or do not fit
-    │   ├── CheckpointError     a checkpoint is damaged or of another run
-    │   └── BundleError         a bundle is damaged, of another version, or cannot be run here
-    ├── TrainingError        1  training cannot go on (a NaN loss)
-    ├── DownloadError        1  a file could not be fetched whole
-    └── StorageError         1  the disk is full or may not be written
+    │   ├── WeightsError        weights are not available or do not fit
+    │   ├── CheckpointError     a checkpoint is damaged or belongs to another run
+    │   └── BundleError         a bundle is damaged, of another version, or not runnable here
+    ├── TrainingError        1  training cannot continue (a NaN loss)
+    ├── DownloadError        1  a file could not be downloaded completely
+    └── StorageError         1  the disk is full or not writable
 
-A message says problem, value, rule and remedy in one line.
+A message states problem, value, rule and remedy in one line.
 """
 
 
@@ -60,7 +60,7 @@ class ModelError(LesionLensError):
 
 
 class WeightsError(ModelError):
-    """Weights cannot be had, or do not fit the network."""
+    """Weights are not available, or do not fit the network."""
 
 
 class CheckpointError(ModelError):
@@ -68,16 +68,16 @@ class CheckpointError(ModelError):
 
 
 class BundleError(ModelError):
-    """A bundle is damaged, of another version, or cannot be run here."""
+    """A bundle is damaged, of another version, or not runnable here."""
 
 
 class TrainingError(LesionLensError):
-    """Training cannot go on."""
+    """Training cannot continue."""
 
 
 class DownloadError(LesionLensError):
-    """A file could not be fetched whole."""
+    """A file could not be downloaded completely."""
 
 
 class StorageError(LesionLensError):
-    """The disk is full, or may not be written."""
+    """The disk is full or not writable."""

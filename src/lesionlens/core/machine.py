@@ -1,4 +1,4 @@
-"""What this process runs on: processor, cores, and how much memory it has taken."""
+"""The machine and this process: processor, cores, peak memory."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def cores() -> int:
 
 
 def processor() -> str:
-    """Name of the processor, as well as the system knows it."""
+    """Name of the processor, as the system reports it."""
     if sys.platform == "linux" and CPUINFO.is_file():
         for line in CPUINFO.read_text(encoding="utf-8", errors="replace").splitlines():
             if line.startswith("model name"):
@@ -26,11 +26,11 @@ def processor() -> str:
 
 
 def peak_memory_bytes() -> int | None:
-    """Most memory that this process ever had resident; None where the system does not tell."""
+    """Peak resident memory of this process; None if the system does not report it."""
     if STATUS.is_file():
-        # Not ru_maxrss: on Linux a new process starts with the peak of the one that started it.
-        found = [line.split()[1] for line in STATUS.read_text(encoding="ascii").splitlines() if line.startswith("VmHWM:")]
-        return 1024 * int(found[0]) if found else None
+        # Not ru_maxrss: on Linux a process inherits the peak of its parent.
+        peaks_kib = [line.split()[1] for line in STATUS.read_text(encoding="ascii").splitlines() if line.startswith("VmHWM:")]
+        return 1024 * int(peaks_kib[0]) if peaks_kib else None
     try:
         import resource
     except ImportError:

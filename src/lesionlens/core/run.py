@@ -101,6 +101,11 @@ class Run:
         return replace(self, predictions=folder / FILES["predictions"], scores=folder / FILES["scores"])
 
     @property
+    def contact_sheet(self) -> Path:
+        """Suspected pairs of the audit side by side, JPEG."""
+        return self.audit.with_suffix(".jpg")
+
+    @property
     def best(self) -> Path:
         """The checkpoint of the best epoch."""
         return self.training / "best.safetensors"

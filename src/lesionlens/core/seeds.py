@@ -1,4 +1,4 @@
-"""Randomness that depends on names and numbers, never on order or on workers."""
+"""Seeds that depend on names and numbers, never on order or workers."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 def derive_seed(*parts: int | str) -> int:
     """A 63-bit seed from an ordered list of names and numbers.
 
-    The same parts give the same seed on every machine and Python version;
-    parts are kept apart, so ("a", "bc") and ("ab", "c") differ.
+    The same parts give the same seed on every machine and Python version. Parts are
+    separated, so ("a", "bc") and ("ab", "c") differ.
 
     Args:
         parts: for example (recipe seed, epoch, image_id, copy).

@@ -1,4 +1,4 @@
-"""From predictions to metrics with intervals."""
+"""Predictions, and their metrics with intervals."""
 
 import lazy_loader
 

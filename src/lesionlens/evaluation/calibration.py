@@ -1,4 +1,4 @@
-"""How far probabilities can be believed: calibration error, Brier score, likelihood, reliability bins."""
+"""Calibration of probabilities: calibration error, Brier score, likelihood, reliability bins."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def brier_scores(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Squared distance of the probabilities to the one-hot truth, (N,), in [0, 2].
 
     Summed over all classes as in Brier 1950, equation 2, and scikit-learn's multi-class score; with
-    two classes it is twice the score that is common there.
+    two classes it is twice the usual binary score.
     """
     truth = np.eye(probabilities.shape[1])[labels]
     return np.asarray(np.square(probabilities - truth).sum(axis=1))
@@ -49,7 +49,7 @@ class ReliabilityBin:
         high: upper edge, included.
         n: cases in the bin.
         confidence: their mean confidence, NaN if there are none.
-        accuracy: their share of right answers, NaN if there are none.
+        accuracy: their share of correct predictions, NaN if there are none.
     """
 
     low: float
@@ -65,7 +65,7 @@ def reliability_bins(probabilities: np.ndarray, labels: np.ndarray, bins: int = 
     Args:
         probabilities: (N, K).
         labels: true class indices, (N,).
-        bins: how many.
+        bins: number of bins.
     """
     confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
     place = confidence_bins(confidence, bins)
@@ -82,7 +82,7 @@ def expected_calibration_error(probabilities: np.ndarray, labels: np.ndarray, bi
     Args:
         probabilities: (N, K).
         labels: true class indices, (N,).
-        bins: how many; 15 as in Guo 2017.
+        bins: number of bins; 15 as in Guo 2017.
 
     Returns:
         A value in [0, 1].

@@ -1,4 +1,4 @@
-"""Two predictions files on the same images: is one better, or is it chance?"""
+"""Paired comparison of two sets of predictions for the same images."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Any
 import numpy as np
 
 from lesionlens.core.errors import DataError
-from lesionlens.evaluation.cases import OVERALL, PER_CLASS, Cases
 from lesionlens.evaluation.intervals import bounds, resample_metrics
 from lesionlens.evaluation.predictions import Predictions
+from lesionlens.evaluation.weighted_metrics import OVERALL, PER_CLASS, WeightedMetrics
 
 CAUTION = (
     "McNemar's test takes images as independent; images of one lesion are not, so its p is too small where lesions "
-    "have several images. The bootstrap p, which draws lesions, is the one to report."
+    "have several images. Report the bootstrap p, which draws lesions."
 )
 
 
 def align(first: Predictions, second: Predictions) -> Predictions:
-    """`second` in the order of `first`, after a check that both speak of the same images.
+    """`second` in the order of `first`, after a check that both cover the same images.
 
     Raises:
         DataError: if the splits, diagnoses, images, labels or lesions differ.
@@ -53,7 +53,7 @@ def compare(
     """Differences (first minus second) of every metric, from the same resamples of lesions.
 
     Args:
-        first: predictions of one part.
+        first: predictions of one split.
         second: of the same images, in any order.
         resamples: bootstrap resamples over lesions.
         confidence: level of the intervals, in (0, 1).
@@ -62,18 +62,18 @@ def compare(
     Returns:
         JSON-ready: `first` and `second` (name, protocol, leaks), `split n_images n_lesions resamples
         confidence resample_seed`, `metrics` and `per_class` (by code) with `first second difference
-        low high p` for each, `mcnemar`, and `notes` for people. p is two-sided; for `ece`, `brier`
-        and `nll` less is better. None stands where a metric is undefined.
+        low high p` for each, `mcnemar`, and `notes` for the reader. p is two-sided; for `ece`, `brier`
+        and `nll` less is better. Undefined metrics are None.
 
     Raises:
         DataError: see `align`.
     """
     second = align(first, second)
-    cases = [Cases.of(each.logits, each.labels) for each in (first, second)]
-    drawn = resample_metrics(cases, first.lesion_ids, resamples, seed)
+    cases = [WeightedMetrics.of(each.logits, each.labels) for each in (first, second)]
+    resampled = resample_metrics(cases, first.lesion_ids, resamples, seed)
     points = [each.metrics() for each in cases]
-    rows = {name: _differences(name, points, drawn, confidence) for name in (*OVERALL, *PER_CLASS)}
-    right = [each.predicted == each.labels for each in (first, second)]
+    rows = {name: _differences(name, points, resampled, confidence) for name in (*OVERALL, *PER_CLASS)}
+    correct = [each.predicted == each.labels for each in (first, second)]
     return {
         **{key: _side(each) for key, each in (("first", first), ("second", second))},
         "split": first.split,
@@ -84,7 +84,7 @@ def compare(
         "resample_seed": seed,
         "metrics": {name: rows[name][0] for name in OVERALL},
         "per_class": {code: {name: rows[name][c] for name in PER_CLASS} for c, code in enumerate(first.codes)},
-        "mcnemar": {**mcnemar(*right), "caution": CAUTION},
+        "mcnemar": {**mcnemar(*correct), "caution": CAUTION},
         "notes": notes(first, second),
     }
 
@@ -95,10 +95,10 @@ def _side(predictions: Predictions) -> dict[str, Any]:
 
 
 def _differences(
-    name: str, points: list[dict[str, np.ndarray]], drawn: list[dict[str, np.ndarray]], confidence: float
+    name: str, points: list[dict[str, np.ndarray]], resampled: list[dict[str, np.ndarray]], confidence: float
 ) -> list[dict[str, float | None]]:
     one, other = (each[name].reshape(-1) for each in points)  # (1,) or (K,)
-    gaps = (drawn[0][name] - drawn[1][name]).reshape(-1, len(one))  # (B, 1) or (B, K)
+    gaps = (resampled[0][name] - resampled[1][name]).reshape(-1, len(one))  # (B, 1) or (B, K)
     low, high = bounds(gaps, confidence)
     columns = (one, other, one - other, low, high, bootstrap_p(gaps))
     keys = ("first", "second", "difference", "low", "high", "p")
@@ -111,8 +111,8 @@ def _differences(
 def bootstrap_p(gaps: np.ndarray) -> np.ndarray:
     """Two-sided p of each column of resampled differences (B, K), shape (K,).
 
-    Twice the smaller share of resamples on one side of zero, both shares counted with one more
-    (Davison & Hinkley 1997, section 4.4), so p is never 0. NaN where no resample defines it.
+    Twice the smaller share of resamples on one side of zero, with one added to the counts
+    (Davison & Hinkley 1997, section 4.4), so p is never 0. NaN where no resample is defined.
     """
     defined = np.isfinite(gaps).sum(0)
     smaller = np.minimum((gaps <= 0).sum(0), (gaps >= 0).sum(0))
@@ -120,7 +120,7 @@ def bootstrap_p(gaps: np.ndarray) -> np.ndarray:
 
 
 def mcnemar(first_right: np.ndarray, second_right: np.ndarray) -> dict[str, Any]:
-    """Exact McNemar test on which of two classifiers is right, image by image.
+    """Exact McNemar test of which classifier is right, image by image.
 
     Args:
         first_right: bool (N,).
@@ -140,15 +140,15 @@ def _log_choose(n: int, k: int) -> float:
 
 
 def notes(first: Predictions, second: Predictions) -> list[str]:
-    """What a reader of the comparison must know beyond its numbers."""
-    found = []
+    """Caveats of the comparison."""
+    caveats = []
     for name, each in (("first", first), ("second", second)):
         if each.origin.leaks:
-            found.append(
+            caveats.append(
                 f"The {name} ({each.origin.name}) was trained under protocol {each.origin.protocol!r}, which leaks lesions "
                 "into training: its metrics are too good."
             )
     splits = [each.origin.hashes.get("split", "") for each in (first, second)]
     if splits[0] != splits[1]:
-        found.append("The two were trained on different splits, so they saw different training images.")
-    return found
+        caveats.append("The two were trained on different splits, so they saw different training images.")
+    return caveats

@@ -1,4 +1,4 @@
-"""A checkpoint predicts one split of the data that it was trained with, and is scored."""
+"""Predict a split with a checkpoint, and score the predictions."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class PredictionSettings:
 
     Attributes:
         split: `train`, `validation` or `test`.
-        views: 1 or 8; 0 takes what the checkpoint's recipe says.
-        resamples: of the bootstrap; 0 takes what the checkpoint's recipe says.
-        confidence: level of the intervals; 0 takes what the checkpoint's recipe says.
+        views: 1 or 8; 0 takes the recipe's value.
+        resamples: of the bootstrap; 0 takes the recipe's value.
+        confidence: level of the intervals; 0 takes the recipe's value.
         batch_size: images in one pass.
         precision: `fp32`, so that metrics do not depend on the machine, or `bf16`, `fp16`, `auto`.
         device: `auto`, `cpu` or `cuda`.
@@ -89,20 +89,20 @@ def predict_split(
     settings: PredictionSettings | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Predictions:
-    """Predict one split, after a check that everything belongs together.
+    """Predict one split, after a check that checkpoint and data match.
 
-    Images that were left out of the store on request are left out here too, and counted.
+    Images that the store leaves out on request are left out here too, and counted.
 
     Args:
         checkpoint: best.safetensors of a run.
-        dataset: what the checkpoint was trained with.
+        dataset: the data set that the checkpoint was trained with.
         settings: split, views, batch size, precision, device.
-        progress: told how many images each batch finished.
+        progress: called with the number of images of each batch.
 
     Raises:
         CheckpointError: if the checkpoint is damaged, or was trained with another split, other
-            pixels or other diagnoses; then the test images might have been trained on, or look
-            other than the network expects.
+            pixels or other diagnoses; then the test images might have been trained on, or
+            not be prepared as the network expects.
         ArtifactError: if an image is not in the store.
         ModelError: if a logit is NaN.
     """
@@ -168,8 +168,8 @@ def check_belongs(checkpoint: Path, info: CheckpointInfo, dataset: Dataset) -> N
         )
     if info.spec.frame_hash != store.frame_hash:
         raise CheckpointError(
-            f"{checkpoint} expects frames of {info.spec.frame} pixels, resize {info.spec.resize}; store {store.path} was packed "
-            "otherwise. Pack it again with the checkpoint's recipe: lesionlens pack"
+            f"{checkpoint} expects frames of {info.spec.frame} pixels, resize {info.spec.resize}; store {store.path} has "
+            "others. Pack it again with the checkpoint's recipe: lesionlens pack INDEX --recipe RECIPE"
         )
     if info.labels.codes != index.labels.codes:
         raise CheckpointError(
@@ -179,9 +179,9 @@ def check_belongs(checkpoint: Path, info: CheckpointInfo, dataset: Dataset) -> N
 
 
 def with_truth(logits: np.ndarray, ids: tuple[str, ...], dataset: Dataset, origin: Origin) -> Predictions:
-    """Join logits (N, K) of the images `ids` with what the index knows about them.
+    """Join logits (N, K) of the images `ids` with labels and metadata of the index.
 
-    Lesions that the split's pairs unite carry one id: the smallest of theirs.
+    Lesions that the split's pairs join share one id, the smallest of theirs.
     """
     index, split = dataset.index, dataset.split
     names: dict[int, str] = {}

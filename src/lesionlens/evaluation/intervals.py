@@ -1,10 +1,10 @@
-"""Intervals by drawing lesions, not images, with replacement.
+"""Confidence intervals from a bootstrap over lesions, not images.
 
-Images of one lesion resemble each other, so drawing images would count one lesion several times and
-make intervals too narrow. The method is the cluster bootstrap (Davison & Hinkley 1997, section 3.8)
-with percentile intervals. Two limits are inherent: a metric that every resample gives alike (recall
-of a class without a mistake) gets an interval of no width, and the calibration error of a resample
-is biased upwards.
+Images of one lesion resemble each other, so a bootstrap over images would make intervals too
+narrow. The method is the cluster bootstrap (Davison & Hinkley 1997, section 3.8) with percentile
+intervals. It has two inherent limits: a metric that is the same in every resample (recall of a class
+without errors) gets an interval of zero width, and the calibration error of a resample is biased
+upwards.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ import numpy as np
 
 from lesionlens.core.errors import DataError
 from lesionlens.core.seeds import generator
-from lesionlens.evaluation.cases import Cases
+from lesionlens.evaluation.weighted_metrics import WeightedMetrics
 
 CHUNK_ELEMENTS = 1 << 19
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A metric with its interval; all three are NaN where the metric is undefined.
+    """A metric with its interval; all three are NaN if the metric is undefined.
 
     Attributes:
         value: the metric over all cases.
@@ -44,16 +44,16 @@ class Interval:
 
 
 def lesion_weights(lesion_ids: np.ndarray, resamples: int, seed: int, chunk_rows: int) -> Iterator[np.ndarray]:
-    """How often each image counts in each resample; neither `chunk_rows` nor the images' order changes the draws.
+    """Weight of each image in each resample; the draws depend neither on `chunk_rows` nor on the order of images.
 
     Args:
         lesion_ids: lesion (or any group) of each image, (N,).
-        resamples: how many resamples.
+        resamples: number of resamples.
         seed: the same seed draws the same lesions.
         chunk_rows: resamples in one array.
 
     Yields:
-        Whole numbers as float, (<= chunk_rows, N).
+        Integers as float, (<= chunk_rows, N).
     """
     names, member = np.unique(lesion_ids, return_inverse=True)
     n_lesions, random = len(names), generator("bootstrap", seed)
@@ -65,18 +65,18 @@ def lesion_weights(lesion_ids: np.ndarray, resamples: int, seed: int, chunk_rows
 
 
 def resample_metrics(
-    cases: Sequence[Cases], lesion_ids: np.ndarray, resamples: int = 2000, seed: int = 0
+    cases: Sequence[WeightedMetrics], lesion_ids: np.ndarray, resamples: int = 2000, seed: int = 0
 ) -> list[dict[str, np.ndarray]]:
-    """Metrics of every resample, the same resamples for each of `cases` (so differences are paired).
+    """Metrics of every resample, the same resamples for each of `cases`, so differences are paired.
 
     Args:
         cases: one or more sets of predictions for the same images in the same order.
         lesion_ids: lesion of each image, (N,).
-        resamples: how many.
+        resamples: number of resamples.
         seed: of the draws.
 
     Returns:
-        For each of `cases` what `Cases.metrics` gives, with B = resamples.
+        For each of `cases` the result of `WeightedMetrics.metrics`, with B = resamples.
 
     Raises:
         DataError: if the numbers of images differ.
@@ -87,31 +87,31 @@ def resample_metrics(
     chunk_rows = max(1, CHUNK_ELEMENTS // max(len(lesion_ids), cases[0].n_classes ** 2))
     chunks: list[list[dict[str, np.ndarray]]] = [[] for _ in cases]
     for weights in lesion_weights(lesion_ids, resamples, seed, chunk_rows):
-        for kept, each in zip(chunks, cases, strict=True):
-            kept.append(each.metrics(weights))
-    return [{name: np.concatenate([chunk[name] for chunk in kept]) for name in kept[0]} for kept in chunks]
+        for results, each in zip(chunks, cases, strict=True):
+            results.append(each.metrics(weights))
+    return [{name: np.concatenate([chunk[name] for chunk in results]) for name in results[0]} for results in chunks]
 
 
-def bounds(drawn: np.ndarray, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
+def bounds(resampled: np.ndarray, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
     """Percentile bounds of resampled metrics (B,) or (B, K) along the first axis.
 
     Resamples in which a metric is undefined are left out; NaN where all are.
     """
-    columns = drawn.reshape(len(drawn), -1).T
+    columns = resampled.reshape(len(resampled), -1).T
     tail = (1 - confidence) / 2
     defined = [column[~np.isnan(column)] for column in columns]
     pairs = np.array([np.quantile(column, (tail, 1 - tail)) if len(column) else (np.nan, np.nan) for column in defined])
-    return pairs[:, 0].reshape(drawn.shape[1:]), pairs[:, 1].reshape(drawn.shape[1:])
+    return pairs[:, 0].reshape(resampled.shape[1:]), pairs[:, 1].reshape(resampled.shape[1:])
 
 
 def intervals_of(
-    values: dict[str, np.ndarray], drawn: dict[str, np.ndarray], confidence: float = 0.95
+    values: dict[str, np.ndarray], resampled: dict[str, np.ndarray], confidence: float = 0.95
 ) -> dict[str, tuple[Interval, ...]]:
     """Join point values with the bounds of their resamples.
 
     Args:
-        values: name to (1,) or (1, K), as `Cases.metrics` gives for one weighting.
-        drawn: name to (B,) or (B, K).
+        values: name to (1,) or (1, K), as `WeightedMetrics.metrics` gives for one weighting.
+        resampled: name to (B,) or (B, K).
         confidence: level, in (0, 1).
 
     Returns:
@@ -119,7 +119,7 @@ def intervals_of(
     """
     joined = {}
     for name, value in values.items():
-        low, high = (np.atleast_1d(bound) for bound in bounds(drawn[name], confidence))
+        low, high = (np.atleast_1d(bound) for bound in bounds(resampled[name], confidence))
         points = value.reshape(-1)
         joined[name] = tuple(
             Interval(float(point), *((np.nan, np.nan) if np.isnan(point) else (float(a), float(b))))
@@ -129,21 +129,21 @@ def intervals_of(
 
 
 def lesion_bootstrap(
-    cases: Cases, lesion_ids: np.ndarray, resamples: int = 2000, confidence: float = 0.95, seed: int = 0
+    cases: WeightedMetrics, lesion_ids: np.ndarray, resamples: int = 2000, confidence: float = 0.95, seed: int = 0
 ) -> dict[str, tuple[Interval, ...]]:
     """Every metric of `cases` with its interval: one for an overall metric, K for a per-class metric.
 
     Args:
         cases: the predictions.
         lesion_ids: lesion of each image, (N,).
-        resamples: how many resamples.
+        resamples: number of resamples.
         confidence: level, in (0, 1).
         seed: of the draws.
 
     Raises:
         DataError: if the numbers of images differ.
     """
-    (drawn,) = resample_metrics([cases], lesion_ids, resamples, seed)
+    (resampled,) = resample_metrics([cases], lesion_ids, resamples, seed)
     if len(np.unique(lesion_ids)) < 2:
-        drawn = {name: np.full_like(array, np.nan) for name, array in drawn.items()}
-    return intervals_of(cases.metrics(), drawn, confidence)
+        resampled = {name: np.full_like(array, np.nan) for name, array in resampled.items()}
+    return intervals_of(cases.metrics(), resampled, confidence)

@@ -1,4 +1,4 @@
-"""Metrics of a classifier, from counts: every function takes one confusion matrix or a stack of them.
+"""Metrics of a classifier from counts; every function takes a confusion matrix or a stack of them.
 
 A diagnosis without cases has no recall, precision, F1 or AUC (NaN) and is left out of macro means.
 A diagnosis with cases that is never predicted has precision and F1 of 0, as with scikit-learn's
@@ -14,7 +14,7 @@ from lesionlens.evaluation.calibration import negative_log_likelihood
 
 
 def check_classes(labels: np.ndarray, predicted: np.ndarray, n_classes: int) -> None:
-    """Refuse labels and predictions that do not go together.
+    """Refuse labels and predictions that do not match.
 
     Raises:
         DataError: if the shapes differ, there are no cases, or an index is outside [0, n_classes).
@@ -92,7 +92,7 @@ PER_CLASS = {"precision": precision, "recall": recall, "specificity": specificit
 
 
 def count_metrics(confusion: np.ndarray) -> dict[str, np.ndarray]:
-    """All metrics that counts alone decide.
+    """All metrics that depend on counts alone.
 
     Args:
         confusion: counts or weighted counts, (..., K, K), true class in rows.
@@ -127,7 +127,7 @@ def balanced_accuracy(labels: np.ndarray, predicted: np.ndarray, n_classes: int)
 
 
 def validation_metrics(logits: np.ndarray, labels: np.ndarray, n_classes: int) -> dict[str, float]:
-    """The metrics that pick the best epoch: `loss` (mean NLL), `accuracy`, `balanced_accuracy`, `macro_f1`.
+    """The metrics that select the best epoch: `loss` (mean NLL), `accuracy`, `balanced_accuracy`, `macro_f1`.
 
     Args:
         logits: (N, K).
@@ -135,21 +135,22 @@ def validation_metrics(logits: np.ndarray, labels: np.ndarray, n_classes: int) -
         n_classes: K.
 
     Raises:
-        DataError: if the shapes do not fit or there are no cases.
+        DataError: if the shapes do not match or there are no cases.
     """
     if not len(labels):
-        raise DataError("the validation split holds no images, so no epoch can be called the best; make another split")
+        raise DataError("the validation split holds no images, so there is no best epoch; make another split")
     if logits.shape != (len(labels), n_classes):
-        raise DataError(f"logits have shape {logits.shape}; {len(labels)} labels of {n_classes} classes need another")
+        raise DataError(f"logits have shape {logits.shape}; they must be ({len(labels)}, {n_classes})")
     metrics = count_metrics(confusion_matrix(labels, logits.argmax(1), n_classes))
-    chosen = {name: float(metrics[name]) for name in ("accuracy", "balanced_accuracy", "macro_f1")}
-    return {"loss": float(negative_log_likelihood(logits, labels).mean()), **chosen}
+    selected = {name: float(metrics[name]) for name in ("accuracy", "balanced_accuracy", "macro_f1")}
+    return {"loss": float(negative_log_likelihood(logits, labels).mean()), **selected}
 
 
 def _hits(confusion: np.ndarray) -> np.ndarray:
     return np.diagonal(confusion, axis1=-2, axis2=-1)
 
 
-def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
-    below = np.asarray(below, dtype=float)
-    return np.asarray(np.divide(above, below, out=np.full(np.shape(below), np.nan), where=below > 0))
+def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+    denominator = np.asarray(denominator, dtype=float)
+    undefined = np.full(np.shape(denominator), np.nan)
+    return np.asarray(np.divide(numerator, denominator, out=undefined, where=denominator > 0))

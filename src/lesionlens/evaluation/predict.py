@@ -1,4 +1,4 @@
-"""A network looks at stored images: logits, over one view or eight."""
+"""Logits of a network for stored images, over one view or eight."""
 
 from __future__ import annotations
 
@@ -27,27 +27,27 @@ def predict_logits(
     precision: str = "auto",
     progress: Callable[[int], None] | None = None,
 ) -> np.ndarray:
-    """Logits of `network` for stored frames, cropped in the centre and normalised as `spec` says.
+    """Logits of `network` for stored frames, centre-cropped and normalised as `spec` says.
 
-    The network runs where its parameters lie, in evaluation mode, which is undone afterwards.
+    The network runs on the device of its parameters, in evaluation mode; its mode is restored afterwards.
 
     Args:
-        network: takes normalised floats (N, 3, size, size) and gives logits (N, K).
+        network: takes normalised floats (N, 3, size, size) and returns logits (N, K).
         images: frames, uint8 (M, F, F, 3); a memory map is read batch by batch.
-        spec: how the network expects its pixels.
-        rows: which frames to look at, in this order; all of them if None.
+        spec: how the pixels of the network are prepared.
+        rows: frames to process, in this order; all of them if None.
         views: 1, or 8: the flips and right-angle rotations of the square. Their probabilities are
             averaged, and the logarithm of that mean is returned.
         batch_size: images in one pass.
-        precision: `fp32`, `bf16`, `fp16`, or `auto`: the one that training uses on this device.
-        progress: told how many images each batch finished.
+        precision: `fp32`, `bf16`, `fp16`, or `auto`, the one of training on this device.
+        progress: called with the number of images of each batch.
 
     Returns:
         Logits, float32 (N, K).
 
     Raises:
         ModelError: if a logit is NaN or infinite.
-        RecipeError: if `views` or `precision` cannot be had.
+        RecipeError: if `views` or `precision` is not supported.
     """
     if views not in VIEWS:
         raise RecipeError(f"views = {views!r}; it must be 1, or 8 (all flips and right-angle rotations)")
@@ -56,18 +56,18 @@ def predict_logits(
     normalise = Normalise(spec.mean, spec.std).to(device)
     was_training = network.training
     network.eval()
-    parts = []
+    logits = []
     try:
         with torch.inference_mode(), autocast(device, resolve_precision(precision, device)):
             for start in range(0, len(rows), batch_size):
-                chosen = rows[start : start + batch_size]
-                pixels = _to_tensor(centre_crop(images[chosen], spec.size)).to(device)
-                parts.append(_mean_over_views(network, normalise, pixels, views).cpu().numpy())
+                batch = rows[start : start + batch_size]
+                pixels = _to_tensor(centre_crop(images[batch], spec.size)).to(device)
+                logits.append(_mean_over_views(network, normalise, pixels, views).cpu().numpy())
                 if progress is not None:
-                    progress(len(chosen))
+                    progress(len(batch))
     finally:
         network.train(was_training)
-    return _checked(np.concatenate(parts) if parts else np.zeros((0, 0), np.float32), rows)
+    return _check_finite(np.concatenate(logits) if logits else np.zeros((0, 0), np.float32), rows)
 
 
 def _to_tensor(images: np.ndarray) -> Tensor:
@@ -83,16 +83,17 @@ def _mean_over_views(network: nn.Module, normalise: nn.Module, pixels: Tensor, v
 
 
 def square_views(images: Tensor) -> list[Tensor]:
-    """The eight flips and right-angle rotations of square images (N, 3, S, S), the unchanged one first."""
-    turned = [torch.rot90(images, turns, (2, 3)) for turns in range(4)]
-    return [view.contiguous(memory_format=torch.channels_last) for view in turned + [torch.flip(image, (3,)) for image in turned]]
+    """The eight flips and right-angle rotations of square images (N, 3, S, S), the identity first."""
+    rotated = [torch.rot90(images, turns, (2, 3)) for turns in range(4)]
+    flipped = [torch.flip(image, (3,)) for image in rotated]
+    return [view.contiguous(memory_format=torch.channels_last) for view in (*rotated, *flipped)]
 
 
-def _checked(logits: np.ndarray, rows: np.ndarray) -> np.ndarray:
+def _check_finite(logits: np.ndarray, rows: np.ndarray) -> np.ndarray:
     bad = np.flatnonzero(~np.isfinite(logits).all(axis=1))
     if len(bad):
         raise ModelError(
-            f"the network gives NaN or infinity for {len(bad)} of {len(rows)} images (first: row {rows[bad[0]]}); "
+            f"the network returns NaN or infinity for {len(bad)} of {len(rows)} images (first: row {rows[bad[0]]}); "
             "its weights are damaged or the precision is too low. Try --precision fp32, or train again"
         )
     return logits

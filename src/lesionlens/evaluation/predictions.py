@@ -1,4 +1,4 @@
-"""Predictions: what a network said about each image of one split, beside the truth."""
+"""Predictions of a network for the images of one split, with their true labels."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ class Origin:
         seed: seed of the recipe.
         protocol: of the split.
         leaks: whether the protocol is known to leak lesions from training into the other splits.
-        leak_rate: share of the images whose lesion is also in training, None if not measured.
+        leak_rate: share of images whose lesion is also in training; None if not measured.
         split: `train`, `validation` or `test`.
         views: test-time views averaged, 1 or 8.
         precision: number format of the forward pass.
-        n_dropped: images of the split that could not be read and were left out of the store on request.
-        hashes: of what they were made from, by name: `checkpoint split store index`.
+        n_dropped: unreadable images of the split that the store leaves out on request.
+        hashes: of their inputs, by name: `checkpoint split store index`.
     """
 
     name: str
@@ -56,8 +56,8 @@ class Predictions:
 
     Attributes:
         image_ids: unique, text (N,).
-        lesion_ids: the group that each image belongs to, text (N,): lesions united where images
-            are known to show one lesion under two ids.
+        lesion_ids: lesion of each image, text (N,); lesions known to be one under two ids
+            share an id.
         labels: true class indices, int64 (N,).
         logits: float32 (N, K).
         label_set: the diagnoses, in the order of the logits.
@@ -67,7 +67,7 @@ class Predictions:
         origin: where they come from.
 
     Raises:
-        DataError: if shapes do not fit, there are no images, an id stands twice, a label is out of
+        DataError: if shapes do not match, there are no images, an id is repeated, a label is out of
             range or a logit is not finite.
     """
 
@@ -91,12 +91,12 @@ class Predictions:
         if not n_images:
             raise DataError("there are no images in these predictions; choose a split that holds some")
         if not np.isfinite(self.logits).all():
-            raise DataError("some logits are NaN or infinite; predict again with a sound checkpoint")
+            raise DataError("some logits are NaN or infinite; predict again with an undamaged checkpoint")
         if self.labels.min() < 0 or self.labels.max() >= n_classes:
             raise DataError(f"labels reach from {self.labels.min()} to {self.labels.max()}; they must lie in [0, {n_classes})")
         names, counts = np.unique(self.image_ids, return_counts=True)
         if counts.max() > 1:
-            raise DataError(f"image {names[counts.argmax()]} stands {counts.max()} times; each image is predicted once")
+            raise DataError(f"image {names[counts.argmax()]} occurs {counts.max()} times; each image must occur once")
 
     def __len__(self) -> int:
         return len(self.image_ids)
@@ -108,7 +108,7 @@ class Predictions:
 
     @property
     def split(self) -> str:
-        """Name of the split that they cover."""
+        """Name of their split."""
         return self.origin.split
 
     @property
@@ -132,7 +132,7 @@ class Predictions:
 
 
 def write_predictions(predictions: Predictions, path: Path) -> None:
-    """Write predictions as one .npz of plain arrays, whole or not at all.
+    """Write predictions as an .npz of plain arrays, atomically.
 
     Raises:
         StorageError: if the disk is full or may not be written.
@@ -148,10 +148,10 @@ def write_predictions(predictions: Predictions, path: Path) -> None:
 
 
 def read_predictions(path: Path) -> Predictions:
-    """Read what `write_predictions` wrote; nothing in the file is ever executed.
+    """Read a file of `write_predictions`; nothing in it is executed.
 
     Raises:
-        ArtifactError: if the file is missing, damaged, or its arrays do not fit together.
+        ArtifactError: if the file is missing, damaged, or its arrays do not match.
     """
     if not path.is_file():
         raise ArtifactError(f"{path} does not exist; make it with: lesionlens evaluate CHECKPOINT")
@@ -162,7 +162,7 @@ def read_predictions(path: Path) -> Predictions:
         return Predictions(**arrays, label_set=label_set, origin=origin)
     except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error, DataError) as error:
         raise ArtifactError(
-            f"{path} does not hold sound predictions ({error}); make it again with: lesionlens evaluate CHECKPOINT"
+            f"{path} holds no valid predictions ({error}); make it again with: lesionlens evaluate CHECKPOINT"
         ) from error
 
 
@@ -171,7 +171,7 @@ KINDS: dict[str, str] = {**dict.fromkeys((*TEXTS, "meta"), "U"), "labels": "i", 
 
 def _read_arrays(path: Path) -> dict[str, Any]:
     if not zipfile.is_zipfile(path):
-        raise ValueError("not an .npz file, or cut short")
+        raise ValueError("not an .npz file, or truncated")
     with np.load(path, allow_pickle=False) as archive:
         arrays = {name: archive[name] for name in archive.files}
     if arrays.keys() != KINDS.keys():

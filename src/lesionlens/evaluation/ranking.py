@@ -1,4 +1,4 @@
-"""Metrics of ranked scores: area under the ROC curve, and the points of ROC and precision-recall curves."""
+"""Metrics of ranked scores: area under the ROC curve, ROC and precision-recall curves."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from lesionlens.core.errors import DataError
 
 @dataclass(frozen=True)
 class Ranking:
-    """Scores of one class against the rest, sorted once so that any weighting can be scored fast.
+    """Scores of one class against the rest, sorted once for fast evaluation under any weights.
 
     Attributes:
-        positives: places of the class's own cases, (P,).
-        negatives: places of the others by rising score, (M,).
+        positives: rows of the cases of the class, (P,).
+        negatives: rows of the other cases by ascending score, (M,).
         below: how many negatives score below each positive, (P,).
-        through: how many score below or alike, (P,).
+        through: how many score below or equal, (P,).
     """
 
     positives: np.ndarray
@@ -37,8 +37,8 @@ class Ranking:
     def auc(self, weights: np.ndarray) -> np.ndarray:
         """Weighted area under the ROC curve, (B,), for each row of `weights` (B, N).
 
-        It is the share of (positive, negative) pairs in the right order, a tie counting half
-        (Hanley & McNeil 1982); NaN where all weight lies on one side.
+        It is the share of (positive, negative) pairs in the right order, ties counting half
+        (Hanley & McNeil 1982); NaN if all weight is on one side.
         """
         cumulated = np.zeros((len(weights), len(self.negatives) + 1))
         np.cumsum(weights[:, self.negatives], axis=1, out=cumulated[:, 1:])
@@ -67,9 +67,9 @@ class RocCurve:
     """Points of a ROC curve, from (0, 0) to (1, 1).
 
     Attributes:
-        false_positive_rate: 1 - specificity, rising, (T,).
-        true_positive_rate: sensitivity, rising, (T,).
-        thresholds: a score at or above it counts as positive; falling from infinity, (T,).
+        false_positive_rate: 1 - specificity, ascending, (T,).
+        true_positive_rate: sensitivity, ascending, (T,).
+        thresholds: a score at or above it counts as positive; descending from infinity, (T,).
     """
 
     false_positive_rate: np.ndarray
@@ -79,12 +79,12 @@ class RocCurve:
 
 @dataclass(frozen=True)
 class PrecisionRecallCurve:
-    """Points of a precision-recall curve, recall falling to the closing point (precision 1, recall 0).
+    """Points of a precision-recall curve, recall descending to the last point (precision 1, recall 0).
 
     Attributes:
         precision: (T + 1,).
         recall: (T + 1,).
-        thresholds: a score at or above it counts as positive; rising, (T,).
+        thresholds: a score at or above it counts as positive; ascending, (T,).
     """
 
     precision: np.ndarray
@@ -93,7 +93,7 @@ class PrecisionRecallCurve:
 
 
 def roc_curve(truth: np.ndarray, scores: np.ndarray) -> RocCurve:
-    """ROC curve without the points that lie on a straight line between their neighbours.
+    """ROC curve without points on a straight line between their neighbours.
 
     Args:
         truth: which cases are positive, bool (N,).
@@ -106,8 +106,8 @@ def roc_curve(truth: np.ndarray, scores: np.ndarray) -> RocCurve:
     if not hits[-1] or not false_alarms[-1]:
         raise DataError(f"{hits[-1]} of {len(truth)} cases are positive; a ROC curve needs positives and negatives")
     bends = (np.diff(false_alarms, 2) != 0) | (np.diff(hits, 2) != 0)
-    kept = np.concatenate([[True], bends, [True]]) if len(hits) > 2 else np.ones(len(hits), bool)
-    hits, false_alarms, thresholds = hits[kept], false_alarms[kept], thresholds[kept]
+    corners = np.concatenate([[True], bends, [True]]) if len(hits) > 2 else np.ones(len(hits), bool)
+    hits, false_alarms, thresholds = hits[corners], false_alarms[corners], thresholds[corners]
     zero = np.zeros(1)
     return RocCurve(
         np.concatenate([zero, false_alarms / false_alarms[-1]]),
@@ -130,7 +130,7 @@ def precision_recall_curve(truth: np.ndarray, scores: np.ndarray) -> PrecisionRe
 
 
 def average_precision(truth: np.ndarray, scores: np.ndarray) -> float:
-    """Area under the precision-recall curve as a sum of steps, in [0, 1]; nothing is interpolated.
+    """Area under the precision-recall curve as a sum of steps without interpolation, in [0, 1].
 
     Raises:
         DataError: if the shapes differ or there are no positives.

@@ -1,4 +1,4 @@
-"""scores.json: every metric of one predictions file with its interval."""
+"""scores.json: every metric of a set of predictions with its interval."""
 
 from __future__ import annotations
 
@@ -6,28 +6,28 @@ from typing import Any
 
 import numpy as np
 
-from lesionlens.evaluation.cases import OVERALL, PER_CLASS, Cases
 from lesionlens.evaluation.intervals import lesion_bootstrap
 from lesionlens.evaluation.metrics import confusion_matrix, present
 from lesionlens.evaluation.predictions import Predictions
+from lesionlens.evaluation.weighted_metrics import OVERALL, PER_CLASS, WeightedMetrics
 
 
 def score(predictions: Predictions, resamples: int = 2000, confidence: float = 0.95, seed: int = 0) -> dict[str, Any]:
     """All metrics of `predictions`, JSON-ready.
 
     Args:
-        predictions: of one part.
+        predictions: of one split.
         resamples: bootstrap resamples over lesions.
         confidence: level of the intervals, in (0, 1).
         seed: of the resamples.
 
     Returns:
         The content of scores.json: where the predictions come from, `metrics` (each name of
-        `metrics.OVERALL`) and `per_class` by code (`n` and each name of `metrics.PER_CLASS`) as
-        `value low high`, `confusion` with the true diagnosis in rows, and `n_classes_averaged`: over how many
-        diagnoses the macro means are taken. None stands where a metric is undefined.
+        `OVERALL`) and `per_class` by code (`n` and each name of `PER_CLASS`) as
+        `value low high`, `confusion` with the true diagnosis in rows, and `n_classes_averaged`: the number of
+        diagnoses in the macro means. Undefined metrics are None.
     """
-    cases = Cases.of(predictions.logits, predictions.labels)
+    cases = WeightedMetrics.of(predictions.logits, predictions.labels)
     intervals = lesion_bootstrap(cases, predictions.lesion_ids, resamples, confidence, seed)
     confusion = confusion_matrix(predictions.labels, predictions.predicted, cases.n_classes)
     per_class = {

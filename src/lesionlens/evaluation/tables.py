@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from lesionlens.evaluation.cases import OVERALL, PER_CLASS
+from lesionlens.evaluation.weighted_metrics import OVERALL, PER_CLASS
 
 Number = dict[str, float | None]
 
 
 def scores_table(scores: dict[str, Any]) -> str:
-    """The content of scores.json as text: a head, the overall metrics, one line per diagnosis."""
+    """The content of scores.json as text: a header, the overall metrics, one line per diagnosis."""
     level = f"{100 * scores['confidence']:g} %"
     head = (
         f"{scores['name']}: {scores['split']} split, {scores['n_images']} images of {scores['n_lesions']} lesions, "
@@ -26,23 +26,23 @@ def scores_table(scores: dict[str, Any]) -> str:
 
 
 def warnings(scores: dict[str, Any]) -> list[str]:
-    """Sentences that must stand wherever the scores are shown; empty for a clean split's test split."""
-    found = []
+    """Warnings to show with the scores; none for the test split of a leak-free split."""
+    lines = []
     if scores["leaks"]:
         rate = scores["leak_rate"]
         share = "" if rate is None else f": {100 * rate:.1f} % of these images show a lesion that was also trained on"
-        found.append(
+        lines.append(
             f"LEAKING SPLIT (protocol {scores['protocol']}){share}. These metrics are too good; do not report them alone."
         )
     if scores["n_dropped"]:
-        found.append(f"{scores['n_dropped']} images of this split could not be read and are not counted.")
+        lines.append(f"{scores['n_dropped']} images of this split could not be read and are not counted.")
     if scores["split"] == "train":
-        found.append("These images were trained on; their metrics say nothing about new images.")
-    return found
+        lines.append("These images were trained on; their metrics say nothing about new images.")
+    return lines
 
 
 def comparison_table(comparison: dict[str, Any]) -> str:
-    """What `compare` returns as text."""
+    """The result of `compare` as text."""
     first, second = comparison["first"], comparison["second"]
     level = f"{100 * comparison['confidence']:g} %"
     head = (
@@ -58,7 +58,8 @@ def comparison_table(comparison: dict[str, Any]) -> str:
     ]
     test = comparison["mcnemar"]
     last = (
-        f"right only by first {test['first_only']}, only by second {test['second_only']}: exact McNemar p {_p(test['p'])}\n"
+        f"correct only in the first: {test['first_only']}, only in the second: {test['second_only']}; "
+        f"exact McNemar p {_p(test['p'])}\n"
         f"{test['caution']}"
     )
     return "\n\n".join([*comparison["notes"], head, overall, _aligned([header, *per_class]), last])

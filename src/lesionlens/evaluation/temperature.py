@@ -1,4 +1,4 @@
-"""Temperature scaling: one number that makes probabilities say how often they are right."""
+"""Temperature scaling: calibrate probabilities with one number."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ MOST_STEPS = 100
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
-    """The temperature T of Guo 2017, section 4.2: softmax(logits / T) has the smallest likelihood loss.
+    """The temperature T of Guo 2017, section 4.2: it minimises the negative log-likelihood of softmax(logits / T).
 
     The loss is convex in b = 1 / T, with derivative mean(E_p[z] - z_y) and curvature mean(Var_p[z]),
-    p = softmax(b z). Newton's steps are kept inside a bracket that shrinks around the root.
+    p = softmax(b z). Newton steps stay inside a bracket that shrinks around the root.
 
     Args:
         logits: (N, K).
         labels: true class indices, (N,).
 
     Returns:
-        T in [0.05, 20]; an end of that range where the loss falls beyond it, as it does for cases
-        that are all right.
+        T in [0.05, 20]; an end of that range if the loss still decreases there, as it does if all
+        predictions are correct.
 
     Raises:
         DataError: if there are no cases, the shapes differ, or a logit is not finite.
@@ -32,7 +32,7 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     if logits.ndim != 2 or labels.shape != (len(logits),) or not len(logits):
         raise DataError(f"logits {logits.shape} and labels {labels.shape}; a temperature needs (N, K) and (N,), N at least 1")
     if not np.isfinite(logits).all():
-        raise DataError("some logits are NaN or infinite; predict again with a sound checkpoint")
+        raise DataError("some logits are NaN or infinite; predict again with an undamaged checkpoint")
     low, high = 1 / HIGHEST, 1 / LOWEST  # bracket of b
     if _slope(low, logits, labels)[0] >= 0:
         return HIGHEST

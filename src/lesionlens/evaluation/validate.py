@@ -1,4 +1,4 @@
-"""The metrics of the validation split, as training asks for them after each epoch."""
+"""Metrics of the validation split, after each epoch of training."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def validator(dataset: Dataset, batch_size: int = 64) -> ValidateWith:
     """A function that scores a network on the validation split.
 
     Args:
-        dataset: of the run; images that the store dropped are left out.
+        dataset: of the run; images that the store leaves out are not counted.
         batch_size: images in one pass.
     """
     ids = [image_id for image_id in dataset.split.ids["validation"] if image_id not in dataset.store.dropped]

@@ -1,4 +1,4 @@
-"""Networks of timm, by timm's own names, with a head for these diagnoses."""
+"""timm networks, by timm's names, with a classifier for these diagnoses."""
 
 from __future__ import annotations
 
@@ -41,18 +41,18 @@ class Normalise(nn.Module):
 def build_network(recipe: ModelRecipe, n_classes: int, size: int = 224, pretrained: bool = True) -> nn.Module:
     """A network with global pooling and a linear classifier for `n_classes`.
 
-    The classifier starts small (normal, 0.01): timm's own start of the EfficientNet and MobileNet
-    families is so large with few classes that the first steps spoil a pretrained backbone.
+    The classifier is initialised small (normal, std 0.01): with few classes, timm's initialisation of
+    EfficientNet and MobileNet is so large that the first steps damage a pretrained backbone.
 
     Args:
         recipe: name, weights and drop rates.
         n_classes: number of diagnoses.
-        size: side of the input, pixels; only networks of a fixed size (most transformers) care.
-        pretrained: whether to fetch or read `recipe.weights`; False when a checkpoint follows.
+        size: side of the input, pixels; only networks of a fixed input size (most transformers) use it.
+        pretrained: whether to load `recipe.weights`; False if a checkpoint is loaded afterwards.
 
     Raises:
         ModelError: if timm does not know the name.
-        WeightsError: if the weights cannot be had or do not fit.
+        WeightsError: if the weights are not available or do not fit.
     """
     network = _create(recipe, n_classes, size, pretrained and recipe.weights == "imagenet")
     head = network.get_classifier()  # type: ignore[operator]
@@ -71,8 +71,10 @@ def build_network(recipe: ModelRecipe, n_classes: int, size: int = 224, pretrain
 def _create(recipe: ModelRecipe, n_classes: int, size: int, download: bool) -> nn.Module:
     library = timm()
     if not library.is_model(recipe.name):
-        near = difflib.get_close_matches(recipe.name, library.list_models(), n=3)
-        raise ModelError(f"timm knows no network {recipe.name!r}; near are {', '.join(near) or 'none'}. See timm.list_models()")
+        similar = difflib.get_close_matches(recipe.name, library.list_models(), n=3)
+        raise ModelError(
+            f"timm knows no network {recipe.name!r}; near are {', '.join(similar) or 'none'}. See timm.list_models()"
+        )
     options: dict[str, Any] = {"num_classes": n_classes, "drop_rate": recipe.drop_rate}
     if recipe.drop_path_rate:
         options["drop_path_rate"] = recipe.drop_path_rate
@@ -85,7 +87,7 @@ def _create(recipe: ModelRecipe, n_classes: int, size: int, download: bool) -> n
         if not download:
             raise ModelError(f"{recipe.name} cannot be built for {size} pixels and {n_classes} classes: {error}") from error
         raise WeightsError(
-            f"ImageNet weights of {recipe.name} cannot be had ({_first_line(error)}); connect to the internet, or give a "
+            f"ImageNet weights of {recipe.name} are not available ({_first_line(error)}); connect to the internet, give a "
             "file with --set model.weights=FILE.safetensors, or start from random weights with --set model.weights=none"
         ) from error
     return network

@@ -1,7 +1,7 @@
-"""Networks with fewer channels than their name says: layers take the sizes of a checkpoint's tensors.
+"""Channel-pruned networks: layers take the sizes of a checkpoint's tensors.
 
-A network that lost channels is written like any other: its tensors by timm's names. Their shapes
-say all that is needed to build it again, so no code, pickle or configuration travels with it.
+A channel-pruned network is saved like any other, its tensors under timm's names. Their shapes are
+enough to rebuild it, so it needs no code, pickle or configuration.
 """
 
 from __future__ import annotations
@@ -18,41 +18,40 @@ PROBE_SIZE = 64
 
 
 def reshape_to(network: nn.Module, tensors: Mapping[str, Tensor], size: int = PROBE_SIZE) -> None:
-    """Give the layers of a freshly built network the sizes of `tensors`; their values are left to be loaded.
+    """Resize the layers of a freshly built network to `tensors`; the values are loaded afterwards.
 
-    Convolutions (depthwise and grouped ones too), linear layers, batch and layer norms, and the
-    parameters that blocks hold themselves (layer scale) are resized. The classifier keeps its
-    number of classes.
+    Convolutions (including depthwise and grouped ones), linear layers, batch and layer norms, and
+    parameters of blocks (layer scale) are resized. The classifier keeps its number of classes.
 
     Args:
-        network: as `build_network` makes it, changed in place.
+        network: from `build_network`, changed in place.
         tensors: a state dict of the same network with other channel counts.
-        size: side of the input that the sizes are tried on, pixels; only networks of a fixed size care.
+        size: side of the input of a trial pass, pixels; only networks of a fixed input size use it.
 
     Raises:
-        ModelError: if names are missing or foreign, the number of dimensions or of classes differs,
-            or layers do not fit one another. The network is then not to be used.
+        ModelError: if names are missing or unknown, the number of dimensions or of classes differs,
+            or layers do not fit each other. The network is then unusable.
     """
-    wanted = network.state_dict()
-    if differing := sorted(wanted.keys() ^ tensors.keys()):
-        raise ModelError(f"{len(differing)} names are in the network or in the tensors alone, for example {differing[0]}")
+    expected = network.state_dict()
+    if differing := sorted(expected.keys() ^ tensors.keys()):
+        raise ModelError(f"{len(differing)} names are only in the network or only in the tensors, for example {differing[0]}")
     n_classes = len(network.get_classifier().weight)  # type: ignore[operator]
     for path, module in network.named_modules():
         prefix = f"{path}." if path else ""
         own = [name for name, _ in (*module.named_parameters(recurse=False), *module.named_buffers(recurse=False))]
-        found = {name: tensors[prefix + name] for name in own if prefix + name in wanted}
-        if any(tensor.shape != wanted[prefix + name].shape for name, tensor in found.items()):
-            _resize(module, found, path)
+        new_tensors = {name: tensors[prefix + name] for name in own if prefix + name in expected}
+        if any(tensor.shape != expected[prefix + name].shape for name, tensor in new_tensors.items()):
+            _resize(module, new_tensors, path)
     if len(network.get_classifier().weight) != n_classes:  # type: ignore[operator]
-        raise ModelError(f"the classifier would have another number of classes than {n_classes}")
-    _try(network, size)
+        raise ModelError(f"the tensors change the number of classes from {n_classes}")
+    _check_shapes(network, size)
 
 
 def _resize(module: nn.Module, tensors: Mapping[str, Tensor], path: str) -> None:
     for name, tensor in tensors.items():
         old = getattr(module, name)
         if tensor.ndim != old.ndim:
-            raise ModelError(f"{path}.{name} has {tensor.ndim} dimensions, the network wants {old.ndim}")
+            raise ModelError(f"{path}.{name} has {tensor.ndim} dimensions; the network has {old.ndim}")
         new = torch.empty(tensor.shape, dtype=old.dtype, device=old.device)
         setattr(module, name, nn.Parameter(new, old.requires_grad) if isinstance(old, nn.Parameter) else new)
     if isinstance(module, nn.Conv2d):
@@ -74,11 +73,11 @@ def _resize_convolution(convolution: nn.Conv2d) -> None:
     convolution.in_channels, convolution.out_channels = per_group * convolution.groups, out_channels
 
 
-def _try(network: nn.Module, size: int) -> None:
-    """Walk the sizes through the network without computing anything."""
-    sizes_alone = copy.deepcopy(network).eval().to("meta")
+def _check_shapes(network: nn.Module, size: int) -> None:
+    """Propagate shapes through the network without computing values."""
+    shape_network = copy.deepcopy(network).eval().to("meta")
     try:
         with torch.no_grad():
-            sizes_alone(torch.empty(1, 3, size, size, device="meta"))
+            shape_network(torch.empty(1, 3, size, size, device="meta"))
     except (RuntimeError, ValueError) as error:
-        raise ModelError(f"its layers do not fit one another ({' '.join(str(error).split())[:160]})") from error
+        raise ModelError(f"its layers do not fit each other ({' '.join(str(error).split())[:160]})") from error

@@ -1,10 +1,10 @@
-"""Lets timm be imported beside a torchvision that was built for another torch.
+"""Import timm with a torchvision that was built for another torch.
 
-torchvision registers fake versions of two operators while it is imported. Where its compiled part
-cannot be loaded (a CUDA build beside a CPU torch, or another torch version), the operators do not
+torchvision registers fake versions of two operators when it is imported. If its compiled extension
+cannot be loaded (a CUDA build with a CPU torch, or another torch version), the operators do not
 exist and the import fails with `operator torchvision::nms does not exist`, see
 https://github.com/pytorch/pytorch/issues/157648. Declaring them first is enough, because timm needs
-only torchvision's transforms. Nothing else in this package knows of it.
+only torchvision's transforms. No other module depends on this.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ DECLARATIONS = (
 
 @cache
 def timm() -> ModuleType:
-    """Import timm, whichever torchvision stands beside it."""
-    if not _compiled_part_loads():
+    """Import timm, whatever torchvision is installed."""
+    if not _extension_loads():
         library = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
         for declaration in DECLARATIONS:
             library.define(declaration)  # type: ignore[no-untyped-call]
-        _declared.append(library)
+        _libraries.append(library)
     import timm as module
 
     return module
 
 
-_declared: list[torch.library.Library] = []  # a library withdraws its operators when it is collected
+_libraries: list[torch.library.Library] = []  # a library withdraws its operators when it is collected
 
 
-def _compiled_part_loads() -> bool:
+def _extension_loads() -> bool:
     spec = importlib.util.find_spec("torchvision")
     if spec is None or spec.origin is None:
         return False

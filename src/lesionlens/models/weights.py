@@ -11,16 +11,16 @@ from safetensors.torch import load_file
 from lesionlens.core.errors import WeightsError
 
 IMAGENET_CLASSES = (1000, 11821, 12000, 21841, 21843)
-"""Sizes of the classifiers that come with ImageNet weights; these are replaced, others are refused."""
+"""Classifier sizes of ImageNet weights; these classifiers are replaced, others are refused."""
 
 
 def load_weights(network: torch.nn.Module, path: Path, name: str) -> None:
     """Fill `network` from a safetensors file whose parameter names are timm's.
 
-    A file without a classifier, or with an ImageNet one, leaves the network's own classifier as it is.
+    The classifier is unchanged if the file has none, or one of ImageNet.
 
     Args:
-        network: a network of timm, changed in place.
+        network: a timm network, changed in place.
         path: the file.
         name: the network's name, for messages.
 
@@ -28,26 +28,26 @@ def load_weights(network: torch.nn.Module, path: Path, name: str) -> None:
         WeightsError: if the file is missing, damaged, a pickle, or does not fit the network.
     """
     state = _read(path)
-    wanted = network.state_dict()
+    expected = network.state_dict()
     head = _head_names(network)
-    state = {key: value for key, value in state.items() if not _is_imagenet_head(key, value, head, wanted)}
-    missing = [key for key in wanted if key not in state and key not in head and not key.endswith("num_batches_tracked")]
-    foreign = [key for key in state if key not in wanted]
-    if missing or foreign:
-        example = (foreign or missing)[0]
+    state = {key: value for key, value in state.items() if not _is_imagenet_head(key, value, head, expected)}
+    missing = [key for key in expected if key not in state and key not in head and not key.endswith("num_batches_tracked")]
+    unknown = [key for key in state if key not in expected]
+    if missing or unknown:
+        example = (unknown or missing)[0]
         raise WeightsError(
-            f"{path} does not fit {name}: {len(missing)} parameters are missing and {len(foreign)} are foreign "
+            f"{path} does not fit {name}: {len(missing)} parameters are missing and {len(unknown)} are unknown "
             f"(for example {example}); choose the network that the file was made for with --set model.name=..."
         )
     for key, value in state.items():
-        if value.shape != wanted[key].shape:
-            raise WeightsError(_shape_message(path, name, key, value, wanted[key], head))
+        if value.shape != expected[key].shape:
+            raise WeightsError(_shape_message(path, name, key, value, expected[key], head))
     network.load_state_dict(state, strict=False)
 
 
 def _read(path: Path) -> dict[str, torch.Tensor]:
     if path.suffix in {".pth", ".pt", ".bin", ".pkl", ".ckpt"}:
-        raise WeightsError(f"{path} is a pickle, which can run code when it is read; convert it to .safetensors first")
+        raise WeightsError(f"{path} is a pickle, which can run code when it is loaded; convert it to .safetensors first")
     if not path.is_file():
         raise WeightsError(f"weights {path!s} is neither imagenet, none, nor an existing safetensors file; check model.weights")
     try:
@@ -62,17 +62,17 @@ def _head_names(network: torch.nn.Module) -> set[str]:
     return {f"{owner}.{name}" for name, _ in head.named_parameters()}
 
 
-def _is_imagenet_head(key: str, value: torch.Tensor, head: set[str], wanted: dict[str, torch.Tensor]) -> bool:
-    return key in head and value.shape != wanted[key].shape and value.shape[0] in IMAGENET_CLASSES
+def _is_imagenet_head(key: str, value: torch.Tensor, head: set[str], expected: dict[str, torch.Tensor]) -> bool:
+    return key in head and value.shape != expected[key].shape and value.shape[0] in IMAGENET_CLASSES
 
 
-def _shape_message(path: Path, name: str, key: str, value: torch.Tensor, wanted: torch.Tensor, head: set[str]) -> str:
-    if key in head and value.shape[1:] == wanted.shape[1:]:
+def _shape_message(path: Path, name: str, key: str, value: torch.Tensor, expected: torch.Tensor, head: set[str]) -> str:
+    if key in head and value.shape[1:] == expected.shape[1:]:
         return (
-            f"{path} holds a classifier of {value.shape[0]} classes, the labels here are {wanted.shape[0]}; they must agree. "
+            f"{path} holds a classifier of {value.shape[0]} classes for {expected.shape[0]} labels; the numbers must match. "
             f"Use weights without a classifier, or data with the same labels"
         )
     return (
-        f"{path} does not fit {name}: {key} has shape {tuple(value.shape)}, the network wants {tuple(wanted.shape)}; "
+        f"{path} does not fit {name}: {key} has shape {tuple(value.shape)}, the network has {tuple(expected.shape)}; "
         "choose the network that the file was made for with --set model.name=..."
     )

@@ -96,7 +96,7 @@ def predict_example(run: Run) -> StageResult:
 
 def report(run: Run) -> StageResult:
     """Write the report of a run: one HTML file that needs nothing else."""
-    written = write_report(run.folder, run.report)
+    written = write_report(run, run.report)
     line = f"{written.path} ({size_text(written.size_bytes)})"
     lines = [line, *(f"left out: {name}: {reason}" for name, reason in written.left_out.items())]
     content = {"report": str(written.path), "size_bytes": written.size_bytes, "left_out": written.left_out}

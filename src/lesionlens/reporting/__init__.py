@@ -1,4 +1,4 @@
-"""A run folder becomes one HTML file."""
+"""The report of a run, one HTML file."""
 
 import lazy_loader
 

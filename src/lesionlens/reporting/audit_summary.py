@@ -1,4 +1,4 @@
-"""The audit in a few facts and short tables."""
+"""The audit as a few facts and short tables."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any
 
 from lesionlens.core.errors import ArtifactError
 from lesionlens.reporting.formats import count, plural
-from lesionlens.reporting.run_folder import Run
+from lesionlens.reporting.run_folder import RunContents
 
 LISTED = 10
 FIELDS = {"age": "age", "sex": "sex", "site": "site", "lesion_id": "lesion id", "mask": "lesion mask"}
 
 
-def audit_summary(run: Run) -> dict[str, Any] | None:
-    """What the audit found: `facts` as (name, text) pairs and `tables`; None if there is none.
+def audit_summary(run: RunContents) -> dict[str, Any] | None:
+    """Findings of the audit: `facts` as (name, text) pairs, and `tables`; None without an audit.
 
     Raises:
         ArtifactError: if the audit lacks a field.
@@ -24,13 +24,14 @@ def audit_summary(run: Run) -> dict[str, Any] | None:
     try:
         return {"facts": _facts(run.audit), "tables": [table for table in _tables(run.audit) if table["rows"]]}
     except (AttributeError, KeyError, TypeError) as error:
-        path = run.folder / "audit.json"
-        raise ArtifactError(f"{path} is not an audit ({error!r}); make it again with: lesionlens audit index.csv") from error
+        raise ArtifactError(
+            f"{run.paths.audit} is not an audit ({error!r}); make it again with: lesionlens audit INDEX"
+        ) from error
 
 
 def _facts(audit: dict[str, Any]) -> list[tuple[str, str]]:
     pairs, unreadable, known = audit["pairs"], audit["unreadable"], audit["known"]
-    exact, certain = (sum(bool(found) for found in kind) for kind in _kinds(pairs))
+    exact, certain = sum(pair["kind"] == "exact" for pair in pairs), sum(bool(pair["certain"]) for pair in pairs)
     missing = [f"{count(n)} without {FIELDS.get(name, name)}" for name, n in audit["missing"].items() if n]
     facts = [
         ("Files", f"{plural(audit['n_images'], 'image')}, {count(len(unreadable)) if unreadable else 'none'} of them unreadable"),
@@ -49,10 +50,6 @@ def _facts(audit: dict[str, Any]) -> list[tuple[str, str]]:
     if audit["split_hash"]:
         facts.append(("Crossing", f"{plural(len(audit['crossing']), 'lesion')} with images in more than one split"))
     return facts
-
-
-def _kinds(pairs: list[dict[str, Any]]) -> tuple[list[bool], list[bool]]:
-    return [pair["kind"] == "exact" for pair in pairs], [pair["certain"] for pair in pairs]
 
 
 def _tables(audit: dict[str, Any]) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Single cases: the most confident mistakes and the most confident right answers, with their images."""
+"""The most confident errors and the most confident correct predictions, with their images."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lesionlens.core.labels import Diagnosis
 from lesionlens.reporting.formats import percent
 from lesionlens.reporting.palette import class_names
 from lesionlens.reporting.pictures import Picture, case_picture
-from lesionlens.reporting.run_folder import Run
+from lesionlens.reporting.run_folder import RunContents
 
 MISTAKES = 12
 RIGHT = 12
@@ -18,20 +18,20 @@ RIGHT = 12
 
 @dataclass(frozen=True)
 class Case:
-    """One image and what was said about it.
+    """One image and its prediction.
 
     Attributes:
         image_id: of the image.
         true: its diagnosis.
-        called: the diagnosis with the highest probability.
-        p_true: probability given to the true diagnosis, as text.
-        p_called: probability given to the called one, as text.
+        called: the predicted diagnosis.
+        p_true: probability of the true diagnosis, as text.
+        p_called: probability of the predicted one, as text.
         share_true: the same as a number in [0, 1].
         share_called: likewise.
         css_true: CSS class of the true diagnosis.
-        css_called: CSS class of the called one.
-        missed: whether a malignant lesion was called benign.
-        picture: the image; None if it could not be found.
+        css_called: CSS class of the predicted one.
+        missed: whether a malignant lesion is called benign.
+        picture: the image; None if it cannot be read.
     """
 
     image_id: str
@@ -47,34 +47,30 @@ class Case:
     picture: Picture | None
 
 
-def confident_mistakes(run: Run, most: int = MISTAKES) -> list[Case]:
-    """The wrong answers with the highest probability, the surest first; one for each lesion."""
-    return _surest(run, run.probabilities.argmax(1) != run.predictions.labels, most)
+def confident_mistakes(run: RunContents, most: int = MISTAKES) -> list[Case]:
+    """The errors with the highest probability first, at most one per lesion."""
+    return _most_confident(run, run.probabilities.argmax(1) != run.predictions.labels, most)
 
 
-def confident_right(run: Run, most: int = RIGHT) -> list[Case]:
-    """The surest right answers, at most one for each diagnosis, the surest first."""
+def confident_right(run: RunContents, most: int = RIGHT) -> list[Case]:
+    """The correct predictions with the highest probability first, at most one per diagnosis."""
     labels = run.predictions.labels
     right = run.probabilities.argmax(1) == labels
-    first = [case for place in range(len(run.labels)) for case in _surest(run, right & (labels == place), 1)]
-    return sorted(first, key=lambda case: -case.share_called)[:most]
+    cases = [case for place in range(len(run.labels)) for case in _most_confident(run, right & (labels == place), 1)]
+    return sorted(cases, key=lambda case: -case.share_called)[:most]
 
 
-def _surest(run: Run, chosen: np.ndarray, most: int) -> list[Case]:
+def _most_confident(run: RunContents, mask: np.ndarray, most: int) -> list[Case]:
     confidence = run.probabilities.max(1)
-    rows = np.flatnonzero(chosen)
+    rows = np.flatnonzero(mask)
     rows = rows[np.lexsort((np.asarray(run.predictions.image_ids)[rows], -confidence[rows]))]
-    kept: list[int] = []
-    lesions: set[str] = set()
+    row_of_lesion: dict[str, int] = {}
     for row in rows.tolist():
-        lesion = str(run.predictions.lesion_ids[row])
-        if lesion not in lesions and len(kept) < most:
-            kept.append(row)
-            lesions.add(lesion)
-    return [_case(run, row) for row in kept]
+        row_of_lesion.setdefault(str(run.predictions.lesion_ids[row]), row)
+    return [_case(run, row) for row in list(row_of_lesion.values())[:most]]
 
 
-def _case(run: Run, row: int) -> Case:
+def _case(run: RunContents, row: int) -> Case:
     image_id = str(run.predictions.image_ids[row])
     true, called = int(run.predictions.labels[row]), int(run.probabilities[row].argmax())
     p_true, p_called = (float(run.probabilities[row, place]) for place in (true, called))

@@ -1,4 +1,4 @@
-"""Numbers and words as people read them."""
+"""Numbers and words, formatted for readers."""
 
 from __future__ import annotations
 
@@ -39,14 +39,24 @@ def defined(value: float | None) -> bool:
 
 def metric_text(name: str, value: float | None) -> str:
     """A metric by its name: shares in per cent with one decimal and no unit, AUC and losses with three decimals."""
-    if value is None or not math.isfinite(value):
+    if value is None or not defined(value):
         return ABSENT
     return f"{value:.3f}" if name in PLAIN else f"{100 * value:.1f}"
 
 
 def metric_unit(name: str) -> str:
-    """The unit behind `figure_text`: a per cent sign with its space, or nothing."""
+    """The unit behind `metric_text`: a per cent sign with its space, or nothing."""
     return "" if name in PLAIN else f"{NARROW}%"
+
+
+def metric_row(name: str, label: str, metric: Mapping[str, Any]) -> dict[str, str]:
+    """A metric as a row of a table: `label`, `value`, `unit` (empty where it is undefined) and `interval`."""
+    return {
+        "label": label,
+        "value": metric_text(name, metric["value"]),
+        "unit": metric_unit(name) if defined(metric["value"]) else "",
+        "interval": interval_text(name, metric),
+    }
 
 
 def interval_text(name: str, metric: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""What the page says about where the network looked, and whether that is true."""
+"""The report's section on heat maps and their faithfulness."""
 
 from __future__ import annotations
 
@@ -6,41 +6,41 @@ from typing import Any
 
 from lesionlens.reporting.formats import interval_text, metric_text, percent
 from lesionlens.reporting.pictures import embed_file
-from lesionlens.reporting.run_folder import EXPLAIN, Run
+from lesionlens.reporting.run_folder import RunContents
 
 LOCATION = {
     "pointing_game": "Highest cell inside the lesion",
     "energy_inside": "Share of the map inside the lesion",
     "best_iou": "Best overlap (IoU)",
 }
-SUBJECTS = {
+CONTROLS = {
     "random_weights": "networks with random weights",
     "other_image": "this network’s map of another image",
     "centre": "a fixed blob in the centre",
 }
 
 
-def heat_maps(run: Run) -> dict[str, Any] | None:
-    """Gallery, agreement with lesion masks beside its controls, deletion and insertion; None if not explained."""
+def heat_maps(run: RunContents) -> dict[str, Any] | None:
+    """Gallery, agreement with lesion masks beside the controls, deletion and insertion; None without heat maps."""
     report = run.explanation
     if report is None:
         return None
-    located = report["localisation"]
+    localisation = report["localisation"]
     return {
         "method": report["method"],
         "images": report["n_images"],
         "split": report["split"],
-        "gallery": embed_file(run.folder / EXPLAIN / "gallery.png", max_bytes=900_000),
+        "gallery": embed_file(run.paths.explanation / "gallery.png", max_bytes=900_000),
         "heads": list(LOCATION.values()),
-        "rows": [] if located is None else _location_rows(located),
-        "chance": None if located is None else percent(located["metrics"]["chance"]["value"]),
+        "rows": [] if localisation is None else _location_rows(localisation),
+        "chance": None if localisation is None else percent(localisation["metrics"]["chance"]["value"]),
         "curves": _curve_rows(report["curves"]),
         "confidence": percent(report["confidence"], 0),
     }
 
 
-def _location_rows(located: dict[str, Any]) -> list[dict[str, Any]]:
-    named = {"this network": located["metrics"], **{SUBJECTS.get(k, k): row for k, row in located["controls"].items()}}
+def _location_rows(localisation: dict[str, Any]) -> list[dict[str, Any]]:
+    named = {"this network": localisation["metrics"], **{CONTROLS.get(k, k): row for k, row in localisation["controls"].items()}}
     return [{"label": label, "own": label == "this network", "cells": _cells(row)} for label, row in named.items()]
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from lesionlens.core.labels import LabelSet
 
-# (on white, on the dark page). Chosen so that the smallest CIELAB distance of any two stays above 17 with
-# normal, protanope, deuteranope and tritanope sight (Machado 2009), and contrast with the page above 3.
+# (on white, on the dark page), such that the smallest CIELAB distance of any two is above 17 with
+# normal, protanope, deuteranope and tritanope sight (Machado 2009), and the contrast with the page is above 3.
 KNOWN = {
     "akiec": ("#9d7641", "#f3d35a"),
     "bcc": ("#e37008", "#f0692f"),
@@ -24,14 +24,14 @@ def class_colours(labels: LabelSet) -> dict[str, tuple[str, str]]:
     """Colour of each diagnosis: (light page, dark page), as hexadecimal RGB.
 
     A diagnosis that HAM10000 or ISIC 2019 knows keeps its colour in every report. Others take the
-    free colours of their kind (warm malignant, cool benign), from the start again when those run out.
+    free colours of their kind (warm for malignant, cool for benign) and reuse them when they run out.
     """
-    chosen = {code: KNOWN[code] for code in labels.codes if code in KNOWN}
+    colours = {code: KNOWN[code] for code in labels.codes if code in KNOWN}
     for malignant, kind in ((True, WARM), (False, COOL)):
-        free = [name for name in kind if name not in chosen] or list(kind)
-        others = [d.code for d in labels.diagnoses if d.malignant == malignant and d.code not in chosen]
-        chosen.update({code: KNOWN[free[place % len(free)]] for place, code in enumerate(others)})
-    return {code: chosen[code] for code in labels.codes}
+        free = [name for name in kind if name not in colours] or list(kind)
+        others = [d.code for d in labels.diagnoses if d.malignant == malignant and d.code not in colours]
+        colours.update({code: KNOWN[free[place % len(free)]] for place, code in enumerate(others)})
+    return {code: colours[code] for code in labels.codes}
 
 
 def class_names(labels: LabelSet) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Metrics that the paper prints, as shares in [0, 1], with its slips put right and marked.
+"""Metrics of the paper, as shares in [0, 1]; misprints are corrected and marked.
 
 Source: Abdulqader & Abraham, "Deep learning-based skin disease detection and classification",
 Science Journal of University of Zakho 14(2), 370-385, 2026, doi:10.25271/sjuoz.2026.14.2.1737.
@@ -22,8 +22,8 @@ class PaperValue:
     """One printed metric.
 
     Attributes:
-        value: in [0, 1], corrected where the paper slips.
-        printed: what the paper prints instead, in per cent; None where it is right.
+        value: in [0, 1], corrected where the paper misprints it.
+        printed: the misprint, in per cent; None where the paper is right.
     """
 
     value: float
@@ -43,7 +43,7 @@ TABLE_8 = {
     "vasc": {"accuracy": 98.96, "precision": 93.33, "recall": 100.0, "specificity": 99.90, "f1": 99.90, "auc": 100.0},
     "df": {"accuracy": 81.82, "precision": 100.0, "recall": 81.82, "specificity": 100.0, "f1": 90.00, "auc": 100.0},
 }
-# 2 * 93.33 * 100 / 193.33 = 96.55; the accuracy column repeats recall, so it is 100. The printed values are other columns'.
+# 2 * 93.33 * 100 / 193.33 = 96.55; the accuracy column repeats recall, so it is 100. The paper prints other columns' values.
 CORRECTIONS_8 = {("vasc", "f1"): 96.55, ("vasc", "accuracy"): 100.0}
 
 TABLE_9 = {
@@ -96,7 +96,7 @@ def per_class(code: str, metric: str) -> PaperValue | None:
 
 
 def augmentation_arm(arm: str, metric: str) -> PaperValue | None:
-    """Table 9's value for an arm (`base`, `offline`, `online`, `both`), the swapped columns put right."""
+    """Table 9's value for an arm (`base`, `offline`, `online`, `both`), its swapped columns corrected."""
     return _cell(TABLE_9, CORRECTIONS_9, arm, metric)
 
 

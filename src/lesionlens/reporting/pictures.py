@@ -1,4 +1,4 @@
-"""Pictures inside the page: scaled down, encoded, as data URIs within a budget of bytes."""
+"""Embedded pictures: scaled down and encoded as data URIs within a byte budget."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ class Picture:
 
 
 def embed(image: Image.Image, max_side: int, max_bytes: int) -> Picture:
-    """Encode as JPEG, scaled so that no side is above `max_side` and the file not above `max_bytes` where it can be.
+    """Encode as JPEG with sides of at most `max_side` pixels and, where possible, at most `max_bytes` bytes.
 
-    Quality goes down first, then the size is halved until the file fits.
+    The quality is lowered first; then the size is halved until the file fits.
     """
     image = image.convert("RGB")
     image.thumbnail((max_side, max_side))
@@ -56,7 +56,7 @@ def embed_file(path: Path, max_side: int = SHEET_SIDE, max_bytes: int = SHEET_BY
     """Embed the picture at `path`; None if there is no such file.
 
     Raises:
-        ArtifactError: if the file is no picture.
+        ArtifactError: if the file is not a picture.
     """
     if not path.is_file():
         return None
@@ -72,7 +72,7 @@ def case_picture(image_id: str, index: Index, store: Store | None, max_bytes: in
     try:
         return embed(open_image(path), CASE_SIDE, max_bytes)
     except (ImageError, OSError):
-        pass  # moved or unplugged since; the store may still hold its pixels
+        pass  # the file has moved; the store may still hold its pixels
     if store is None or image_id not in store.ids:
         return None
     return embed(Image.fromarray(store.images[int(store.rows([image_id])[0])]), CASE_SIDE, max_bytes)

@@ -24,7 +24,7 @@ class IntervalRow:
         value: the point.
         low: lower end of its interval.
         high: upper end of its interval.
-        reference: a value to show beside it as a hollow diamond; None for none.
+        reference: a value drawn beside it as a hollow diamond; None draws none.
     """
 
     label: str
@@ -51,7 +51,7 @@ class Curve:
 
 
 def training_panel(epochs: Sequence[int], curves: Sequence[Curve], label: str, best: int | None, shares: bool = False) -> Markup:
-    """One training curve panel over the epochs, the best epoch marked.
+    """Training curves over the epochs, the best epoch marked.
 
     Args:
         epochs: epoch numbers, ascending, shape (E,).
@@ -77,7 +77,7 @@ def training_panel(epochs: Sequence[int], curves: Sequence[Curve], label: str, b
 
 
 def interval_plot(rows: Sequence[IntervalRow], label: str, reference_name: str = "") -> Markup:
-    """Points with their intervals, one row each; the labels stand left, in [0, 1] drawn as per cent."""
+    """Points with their intervals, one row each, labels at the left; values in [0, 1] are drawn in per cent."""
     lowest = min([row.low for row in rows] + [row.reference for row in rows if row.reference is not None], default=0.0)
     start = 0.5 if lowest >= 0.5 else 0.0
     left = 14 + 7 * max((len(row.label) for row in rows), default=0)
@@ -89,13 +89,13 @@ def interval_plot(rows: Sequence[IntervalRow], label: str, reference_name: str =
     return svg.drawing(panel, f"{label}: {described}", parts)
 
 
-def interval_bar(figure: Mapping[str, float | None]) -> Markup:
-    """A thin track from 0 to 1 with the interval and the point on it; empty where the figure is undefined.
+def interval_bar(metric: Mapping[str, float | None]) -> Markup:
+    """A thin track from 0 to 1 with the interval and the point on it; empty where the metric is undefined.
 
     Args:
-        figure: `value`, `low`, `high` in [0, 1] or None.
+        metric: `value`, `low`, `high` in [0, 1] or None.
     """
-    value, low, high = (figure[key] for key in ("value", "low", "high"))
+    value, low, high = (metric[key] for key in ("value", "low", "high"))
     if value is None:
         return Markup("")
     panel = Panel(160, 12, Axis(0, 1, ()), Axis(0, 1, ()), left=4, right=4, top=0, bottom=0)
@@ -153,7 +153,7 @@ def reliability_panel(bins: Sequence[ReliabilityBin]) -> Markup:
 
 
 def confidence_panel(bins: Sequence[ReliabilityBin]) -> Markup:
-    """How the images spread over confidence, as shares of all."""
+    """Histogram of confidence: share of the images in each bin."""
     total = max(sum(b.n for b in bins), 1)
     y = _share_axis_for([0.0, *(b.n / total for b in bins)], "images, %")
     panel = Panel(360, 140, svg.share_axis("confidence, %"), y)
@@ -162,10 +162,10 @@ def confidence_panel(bins: Sequence[ReliabilityBin]) -> Markup:
 
 
 def stacked_bar(shares: Sequence[tuple[str, float]]) -> Markup:
-    """A thin bar of parts next to each other, beside the numbers that it shows.
+    """A thin bar of adjacent segments, beside the numbers that it shows.
 
     Args:
-        shares: (CSS class, share of the full width in [0, 1]) of each part.
+        shares: (CSS class, share of the full width in [0, 1]) of each segment.
     """
     panel = Panel(120, 10, Axis(0, 1, ()), Axis(0, 1, ()), left=0, right=0, top=0, bottom=0)
     start, parts = 0.0, []
@@ -178,8 +178,8 @@ def stacked_bar(shares: Sequence[tuple[str, float]]) -> Markup:
 def history_curves(history: Sequence[Epoch]) -> dict[str, tuple[Curve, ...]]:
     """The curves of the three training panels: `loss`, `accuracy`, `learning_rate`."""
 
-    def validation(figure: str) -> tuple[float, ...]:
-        values = (epoch.validation.get(figure) for epoch in history)
+    def validation(metric: str) -> tuple[float, ...]:
+        values = (epoch.validation.get(metric) for epoch in history)
         return tuple(float("nan") if value is None else value for value in values)
 
     training_loss = tuple(epoch.training_loss for epoch in history)

@@ -1,17 +1,16 @@
-"""Where the numbers come from: versions, processor, recipe, hashes."""
+"""Provenance of the numbers: versions, processor, recipe, hashes."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import platform
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from lesionlens import __version__
 from lesionlens.core.artifact import hash_file
 from lesionlens.core.machine import cores, processor
-from lesionlens.reporting.run_folder import CHECKPOINT, Run
+from lesionlens.reporting.run_folder import RunContents
 
 PACKAGES = ("torch", "timm", "numpy", "pillow", "safetensors", "scikit-learn")
 
@@ -28,33 +27,28 @@ def environment() -> dict[str, str]:
     return {name: value for name, value in facts.items() if value}
 
 
-def trained_with(run: Run) -> dict[str, str]:
-    """Versions that the checkpoint says it was trained with; empty without a checkpoint."""
+def trained_with(run: RunContents) -> dict[str, str]:
+    """Versions that the checkpoint was trained with; empty without a checkpoint."""
     return {} if run.checkpoint is None else {str(name): str(value) for name, value in run.checkpoint["versions"].items()}
 
 
-def recipe_sections(run: Run) -> list[tuple[str, list[tuple[str, str]]]]:
+def recipe_sections(run: RunContents) -> list[tuple[str, list[tuple[str, str]]]]:
     """The resolved recipe: (section, (key, value) pairs), the top level first."""
     value = run.recipe.to_json()
-    top = [(key, _written(item)) for key, item in value.items() if not isinstance(item, dict)]
-    rest = [
-        (name, [(key, _written(item)) for key, item in part.items()]) for name, part in value.items() if isinstance(part, dict)
+    top = [(key, _text(item)) for key, item in value.items() if not isinstance(item, dict)]
+    sections = [
+        (name, [(key, _text(item)) for key, item in section.items()])
+        for name, section in value.items()
+        if isinstance(section, dict)
     ]
-    return [("run", top), *rest]
+    return [("run", top), *sections]
 
 
-def hashes(run: Run) -> list[tuple[str, str]]:
+def hashes(run: RunContents) -> list[tuple[str, str]]:
     """SHA-256 of what the scores rest on: (name, hexadecimal)."""
-    found = [("index", run.index.hash), ("split", run.split.hash)]
-    for name, file in (
-        ("augmentation plan", Path("plan.csv")),
-        ("checkpoint", CHECKPOINT),
-        ("predictions", Path("predictions.npz")),
-    ):
-        if (run.folder / file).is_file():
-            found.append((name, hash_file(run.folder / file)))
-    found.append(("recipe", run.recipe.hash()))
-    return found
+    files = {"augmentation plan": run.paths.plan, "checkpoint": run.paths.best, "predictions": run.paths.predictions}
+    of_files = [(name, hash_file(path)) for name, path in files.items() if path.is_file()]
+    return [("index", run.index.hash), ("split", run.split.hash), *of_files, ("recipe", run.recipe.hash())]
 
 
 def _version(name: str) -> str:
@@ -64,7 +58,7 @@ def _version(name: str) -> str:
         return ""
 
 
-def _written(item: Any) -> str:
+def _text(item: Any) -> str:
     if isinstance(item, bool):
         return "true" if item else "false"
     if isinstance(item, Mapping):

@@ -1,4 +1,4 @@
-"""A run folder becomes one HTML file that needs nothing else: no script, no request, no other file."""
+"""The report of a run: one self-contained HTML file without scripts or requests."""
 
 from __future__ import annotations
 
@@ -13,25 +13,26 @@ from markupsafe import Markup
 
 from lesionlens import __version__
 from lesionlens.core.artifact import write_text
+from lesionlens.core.run import Run
 from lesionlens.reporting import cases, paper, provenance, scores, sections
 from lesionlens.reporting.audit_summary import audit_summary
 from lesionlens.reporting.formats import count, percent, plural
 from lesionlens.reporting.heat_maps import heat_maps
 from lesionlens.reporting.palette import class_colours, class_names
-from lesionlens.reporting.run_folder import Run, read_run
+from lesionlens.reporting.run_folder import RunContents, read_run
 from lesionlens.reporting.variants import variants
 
 TEMPLATES = files("lesionlens.reporting") / "templates"
 
 
 @dataclass(frozen=True)
-class Written:
+class WrittenReport:
     """A report on disk.
 
     Attributes:
         path: the HTML file.
         size_bytes: of the file.
-        left_out: what the run folder lacks and how to make it, by name.
+        left_out: what the run lacks and how to make it, by name.
     """
 
     path: Path
@@ -39,15 +40,15 @@ class Written:
     left_out: dict[str, str]
 
 
-def build_report(run: Path) -> str:
-    """The report of a run folder as one HTML text.
+def build_report(run: Path | Run) -> str:
+    """Build the report of a run as one HTML text.
 
     Args:
-        run: folder with `recipe.toml index.csv split.json predictions.npz scores.json`; audit,
-            plan, gallery, history, checkpoint and store are shown where they are.
+        run: a run folder or the paths of a run. It needs recipe, index, split, predictions and
+            scores; sections without their artifact say how to make it.
 
     Raises:
-        ArtifactError: if a needed artifact is missing or damaged, or does not belong to the others.
+        ArtifactError: if a needed artifact is missing or damaged, or was not made from those beside it.
         CheckpointError: if the checkpoint is damaged.
         SplitError: if the split leaks under a protocol that must not.
         RecipeError: if the recipe is not readable.
@@ -55,27 +56,27 @@ def build_report(run: Path) -> str:
     return render(read_run(run))
 
 
-def write_report(run: Path, out: Path) -> Written:
-    """Write the report of a run folder to `out`, whole or not at all; errors as in `build_report`.
+def write_report(run: Path | Run, out: Path) -> WrittenReport:
+    """Write the report of a run to `out` atomically; errors as in `build_report`.
 
     Raises:
         StorageError: if the disk is full or may not be written.
     """
-    read = read_run(run)
-    page = render(read)
+    contents = read_run(run)
+    page = render(contents)
     write_text(out, page)
-    return Written(out, len(page.encode()), read.left_out)
+    return WrittenReport(out, len(page.encode()), contents.left_out)
 
 
-def render(run: Run) -> str:
-    """The page of a run that was read."""
+def render(run: RunContents) -> str:
+    """Render the page of a run."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters.update(count=count, percent=percent, plural=plural)
     template = environment.from_string((TEMPLATES / "report.html").read_text(encoding="utf-8"))
     return template.render(**_content(run))
 
 
-def _content(run: Run) -> dict[str, Any]:
+def _content(run: RunContents) -> dict[str, Any]:
     today = datetime.now(UTC)
     return {
         "css": style_sheet(run),
@@ -108,7 +109,7 @@ def _content(run: Run) -> dict[str, Any]:
     }
 
 
-def style_sheet(run: Run) -> Markup:
+def style_sheet(run: RunContents) -> Markup:
     """The page's style sheet with the colours of the diagnoses, light and dark."""
     names, colours = class_names(run.labels), class_colours(run.labels)
     light = "".join(f"--{names[code]}:{colours[code][0]};" for code in run.labels.codes)

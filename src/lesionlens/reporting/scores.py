@@ -1,8 +1,7 @@
-"""The page's metrics: scores beside the paper's, confusion, curves, calibration."""
+"""The report's metrics: scores beside the paper's, confusion, curves, calibration."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,36 +11,40 @@ from lesionlens.core.labels import HAM10000
 from lesionlens.evaluation.calibration import reliability_bins
 from lesionlens.evaluation.ranking import average_precision, precision_recall_curve, roc_curve
 from lesionlens.reporting import paper, plots
-from lesionlens.reporting.formats import OVERALL, PER_CLASS, PLAIN, defined, interval_text, metric_text, metric_unit, percent
+from lesionlens.reporting.formats import (
+    OVERALL,
+    PER_CLASS,
+    PLAIN,
+    defined,
+    interval_text,
+    metric_row,
+    metric_text,
+    metric_unit,
+    percent,
+)
 from lesionlens.reporting.palette import class_names
 from lesionlens.reporting.plots import IntervalRow
-from lesionlens.reporting.run_folder import Run
+from lesionlens.reporting.run_folder import RunContents
 
 Rows = list[dict[str, Any]]
 
 
-def compares_with_paper(run: Run) -> bool:
+def compares_with_paper(run: RunContents) -> bool:
     """Whether the paper's metrics belong beside this run's: real images of HAM10000's seven diagnoses."""
     return run.labels.codes == HAM10000.codes and not run.synthetic
 
 
-def overall(run: Run) -> dict[str, Any]:
-    """The overall table, one row for each metric."""
+def overall(run: RunContents) -> dict[str, Any]:
+    """The table of overall metrics."""
     compare, scores = compares_with_paper(run), run.scores
-    rows = []
-    for name, label in OVERALL.items():
-        metric = scores["metrics"][name]
-        rows.append(
+    return {
+        "rows": [
             {
-                "label": label,
-                "value": metric_text(name, metric["value"]),
-                "unit": metric_unit(name) if defined(metric["value"]) else "",
-                "interval": interval_text(name, metric),
+                **metric_row(name, label, scores["metrics"][name]),
                 "paper": _paper_cell(name, paper.overall(name) if compare else None),
             }
-        )
-    return {
-        "rows": rows,
+            for name, label in OVERALL.items()
+        ],
         "compare": compare,
         "classes": scores["n_classes_averaged"],
         "known": len(run.labels),
@@ -52,7 +55,7 @@ def overall(run: Run) -> dict[str, Any]:
     }
 
 
-def per_class(run: Run) -> dict[str, Any]:
+def per_class(run: RunContents) -> dict[str, Any]:
     """The table by diagnosis, and the interval plots of recall and precision."""
     css, compare = class_names(run.labels), compares_with_paper(run)
     rows = []
@@ -87,7 +90,7 @@ def _paper_cell(name: str, value: paper.PaperValue | None) -> dict[str, Any] | N
 
 
 def _corrections(rows: Rows) -> Rows:
-    """Which of the paper's cells were put right, in words."""
+    """The cells of the paper that are corrected here."""
     return [
         {"row": row["diagnosis"].name, "metric": cell["head"], **cell["paper"]}
         for row in rows
@@ -96,7 +99,7 @@ def _corrections(rows: Rows) -> Rows:
     ]
 
 
-def _interval_plot(run: Run, name: str, label: str, compare: bool) -> Markup:
+def _interval_plot(run: RunContents, name: str, label: str, compare: bool) -> Markup:
     css, rows = class_names(run.labels), []
     for code in run.labels.codes:
         metric = run.scores["per_class"][code][name]
@@ -108,11 +111,18 @@ def _interval_plot(run: Run, name: str, label: str, compare: bool) -> Markup:
     return plots.interval_plot(rows, label, "paper" if compare else "")
 
 
-OURS = ("accuracy", "macro_precision", "macro_recall", "macro_specificity", "macro_f1", "macro_auc")  # as paper.FIGURES
+OURS = (
+    "accuracy",
+    "macro_precision",
+    "macro_recall",
+    "macro_specificity",
+    "macro_f1",
+    "macro_auc",
+)  # in the order of paper.METRICS
 
 
-def ablations(run: Run) -> dict[str, Any] | None:
-    """Tables 9 and 12 of the paper with this run below them; None where they do not compare."""
+def ablations(run: RunContents) -> dict[str, Any] | None:
+    """Tables 9 and 12 of the paper with this run below them; None where they are not comparable."""
     if not compares_with_paper(run):
         return None
     recipe = run.recipe
@@ -132,8 +142,8 @@ def _cells(table: Any, row: str) -> list[dict[str, Any] | None]:
     return [_paper_cell(metric, table(row, metric)) for metric in paper.METRICS]
 
 
-def confusion(run: Run) -> dict[str, Any]:
-    """The confusion matrix: counts with the share of each row; malignant lesions called benign are marked."""
+def confusion(run: RunContents) -> dict[str, Any]:
+    """The confusion matrix: counts with their share of the row; malignant lesions called benign are marked."""
     matrix, css = np.asarray(run.scores["confusion"]), class_names(run.labels)
     malignant = run.labels.malignant
     rows: Rows = []
@@ -151,18 +161,18 @@ def confusion(run: Run) -> dict[str, Any]:
             for called, n in enumerate(matrix[true])
         ]
         rows.append({"diagnosis": diagnosis, "css": css[diagnosis.code], "total": total, "cells": cells})
-    bad, good = np.flatnonzero(malignant), np.flatnonzero(~np.array(malignant))
+    malignant_rows, benign_rows = np.flatnonzero(malignant), np.flatnonzero(~np.array(malignant))
     return {
         "rows": rows,
         "called": matrix.sum(0).tolist(),
-        "missed": int(matrix[np.ix_(bad, good)].sum()),
-        "malignant": int(matrix[bad].sum()),
-        "false_alarms": int(matrix[np.ix_(good, bad)].sum()),
-        "benign": int(matrix[good].sum()),
+        "missed": int(matrix[np.ix_(malignant_rows, benign_rows)].sum()),
+        "malignant": int(matrix[malignant_rows].sum()),
+        "false_alarms": int(matrix[np.ix_(benign_rows, malignant_rows)].sum()),
+        "benign": int(matrix[benign_rows].sum()),
     }
 
 
-def curves(run: Run) -> Rows:
+def curves(run: RunContents) -> Rows:
     """ROC and precision-recall panels, one pair for each diagnosis that has cases."""
     css, labels, probabilities = class_names(run.labels), run.predictions.labels, run.probabilities
     rows: Rows = []
@@ -190,13 +200,13 @@ def curves(run: Run) -> Rows:
     return rows
 
 
-def absent(run: Run) -> list[str]:
-    """Names of diagnoses without cases in the scored part."""
+def absent(run: RunContents) -> list[str]:
+    """Names of diagnoses without cases in the scored split."""
     present = set(np.unique(run.predictions.labels).tolist())
     return [name for place, name in enumerate(run.labels.names) if place not in present]
 
 
-def calibration(run: Run) -> dict[str, Any]:
+def calibration(run: RunContents) -> dict[str, Any]:
     """Reliability diagram, histogram of confidence, and the three metrics of calibration."""
     bins = reliability_bins(run.probabilities, run.predictions.labels)
     confidence = run.probabilities.max(1)
@@ -204,21 +214,8 @@ def calibration(run: Run) -> dict[str, Any]:
     return {
         "diagram": plots.reliability_panel(bins),
         "histogram": plots.confidence_panel(bins),
-        "metrics": _calibration_metrics(run, ("ece", "brier", "nll")),
+        "metrics": [metric_row(name, OVERALL[name], run.scores["metrics"][name]) for name in ("ece", "brier", "nll")],
         "gap": f"{abs(100 * gap):.1f}",
         "leaning": "over-confident" if gap > 0 else "under-confident",
         "bins": len(bins),
     }
-
-
-def _calibration_metrics(run: Run, names: Sequence[str]) -> Rows:
-    metrics_of = run.scores["metrics"]
-    return [
-        {
-            "label": OVERALL[name],
-            "value": metric_text(name, metrics_of[name]["value"]),
-            "unit": metric_unit(name),
-            "interval": interval_text(name, metrics_of[name]),
-        }
-        for name in names
-    ]

@@ -1,4 +1,4 @@
-"""What the page says about a run before its scores: title, data, audit, augmentation, training."""
+"""Sections of the report before the scores: title, data, audit, augmentation, training."""
 
 from __future__ import annotations
 
@@ -8,24 +8,14 @@ from typing import Any
 from lesionlens.augment.offline import count_by_class
 from lesionlens.data.protocols import SPLITS
 from lesionlens.reporting import plots
-from lesionlens.reporting.formats import (
-    HEADLINE,
-    OVERALL,
-    PROTOCOLS,
-    duration_text,
-    interval_text,
-    metric_text,
-    metric_unit,
-    percent,
-    plural,
-)
+from lesionlens.reporting.formats import HEADLINE, OVERALL, PROTOCOLS, duration_text, metric_row, percent, plural
 from lesionlens.reporting.palette import class_names
 from lesionlens.reporting.pictures import Picture, embed_file
-from lesionlens.reporting.run_folder import Run
+from lesionlens.reporting.run_folder import RunContents
 
 
-def title(run: Run) -> dict[str, Any]:
-    """Name, one line about what was tested, and the bands that warn."""
+def title(run: RunContents) -> dict[str, Any]:
+    """Name, a line about the scored images, and the warnings."""
     scores, recipe = run.scores, run.recipe
     rate = run.split.leak_rate.get(scores["split"])
     return {
@@ -45,48 +35,42 @@ def title(run: Run) -> dict[str, Any]:
     }
 
 
-def headline(run: Run) -> list[dict[str, Any]]:
-    """The metrics that stand first, each with its interval."""
+def headline(run: RunContents) -> list[dict[str, Any]]:
+    """The metrics at the top of the page, each with its interval."""
     scores = run.scores
-    chosen = [(name, OVERALL[name].partition(" (")[0], scores["metrics"][name]) for name in HEADLINE]
+    metrics = [(name, OVERALL[name].partition(" (")[0], scores["metrics"][name]) for name in HEADLINE]
     melanoma = scores["per_class"].get("mel")
     if melanoma:
-        chosen.append(("recall", "Melanoma sensitivity", melanoma["recall"]))
-    chosen.append(("ece", OVERALL["ece"], scores["metrics"]["ece"]))
+        metrics.append(("recall", "Melanoma sensitivity", melanoma["recall"]))
+    metrics.append(("ece", OVERALL["ece"], scores["metrics"]["ece"]))
     return [
-        {
-            "label": label,
-            "value": metric_text(name, metric["value"]),
-            "unit": metric_unit(name),
-            "interval": interval_text(name, metric),
-            "bar": plots.interval_bar(metric) if name != "ece" else "",
-        }
-        for name, label, metric in chosen
+        {**metric_row(name, label, metric), "bar": plots.interval_bar(metric) if name != "ece" else ""}
+        for name, label, metric in metrics
     ]
 
 
-def data(run: Run) -> dict[str, Any]:
-    """Images, lesions and leaks per diagnosis and part."""
+def data(run: RunContents) -> dict[str, Any]:
+    """Images, lesions and leaks per diagnosis and split."""
     dx_of = {record.image_id: record.dx for record in run.index.records}
     counts = {split_name: Counter(dx_of[image_id] for image_id in run.split.ids[split_name]) for split_name in SPLITS}
     css, rate = class_names(run.labels), run.split.leak_rate
     largest = max(sum(counts[split_name][code] for split_name in SPLITS) for code in run.labels.codes)
     rows = []
     for diagnosis in run.labels.diagnoses:
-        in_parts = [counts[split_name][diagnosis.code] for split_name in SPLITS]
+        in_splits = [counts[split_name][diagnosis.code] for split_name in SPLITS]
         rows.append(
             {
                 "diagnosis": diagnosis,
                 "css": css[diagnosis.code],
-                "counts": in_parts,
-                "total": sum(in_parts),
-                "bar": plots.stacked_bar([(css[diagnosis.code], sum(in_parts) / max(largest, 1))]),
+                "counts": in_splits,
+                "total": sum(in_splits),
+                "bar": plots.stacked_bar([(css[diagnosis.code], sum(in_splits) / max(largest, 1))]),
                 "leak": percent(rate.get("by_class", {}).get(diagnosis.code)),
             }
         )
     return {
         "rows": rows,
-        "parts": SPLITS,
+        "splits": SPLITS,
         "totals": [len(run.split.ids[split_name]) for split_name in SPLITS],
         "groups": [rate.get("groups_by_split", {}).get(split_name) for split_name in SPLITS],
         "left_out": rate.get("left_out", 0),
@@ -100,20 +84,20 @@ def data(run: Run) -> dict[str, Any]:
     }
 
 
-def augmentation(run: Run) -> dict[str, Any]:
+def augmentation(run: RunContents) -> dict[str, Any]:
     """Originals and copies per diagnosis, and the gallery."""
     recipe = run.recipe.augmentation
     return {
         "recipe": recipe,
         "rows": _copies(run),
-        "gallery": embed_file(run.folder / "gallery.png"),
+        "gallery": embed_file(run.paths.gallery),
         "mixup": percent(recipe.mixup_p, 0),
         "cutmix": percent(recipe.cutmix_p, 0),
         "fill": percent(recipe.offline_fill, 0),
     }
 
 
-def _copies(run: Run) -> list[dict[str, Any]]:
+def _copies(run: RunContents) -> list[dict[str, Any]]:
     if run.plan is None:
         return []
     counts, css = count_by_class(run.plan, run.index), class_names(run.labels)
@@ -127,15 +111,15 @@ def _copies(run: Run) -> list[dict[str, Any]]:
     return rows
 
 
-def training(run: Run) -> dict[str, Any] | None:
-    """Curves and speed; None without a history."""
+def training(run: RunContents) -> dict[str, Any] | None:
+    """Training curves and speed; None without a history."""
     if not run.history:
         return None
     history, monitor = run.history, run.recipe.training.monitor
     best = max((epoch.epoch for epoch in history if epoch.best), default=None)
     epochs, curves = [epoch.epoch for epoch in history], plots.history_curves(history)
-    chosen = next((epoch for epoch in history if epoch.epoch == best), history[-1])
-    value = chosen.validation.get(monitor)
+    scored = next((epoch for epoch in history if epoch.epoch == best), history[-1])
+    value = scored.validation.get(monitor)
     monitored = f"{value:.3f}" if monitor == "loss" and value is not None else percent(value)
     speeds = sorted(epoch.images_per_second for epoch in history)
     return {
@@ -153,8 +137,8 @@ def training(run: Run) -> dict[str, Any] | None:
     }
 
 
-def sheet(run: Run) -> Picture | None:
-    """The audit's contact sheet of suspected pairs; None if there is none, or no pair to show."""
+def sheet(run: RunContents) -> Picture | None:
+    """The audit's contact sheet of suspected pairs; None if there is none, or no pair."""
     if run.audit is not None and not run.audit.get("pairs"):
         return None
-    return embed_file(run.folder / "audit.jpg")
+    return embed_file(run.paths.contact_sheet)

@@ -1,4 +1,4 @@
-"""Inline SVG drawn by hand: small, sharp on any screen, coloured by the page's style sheet."""
+"""Inline SVG: small, sharp on any screen, coloured by the page's style sheet."""
 
 from __future__ import annotations
 
@@ -65,27 +65,22 @@ class Panel:
 
 def drawing(panel: Panel, label: str, parts: Sequence[Markup]) -> Markup:
     """A whole figure: grid, axes and `parts`, with `label` as its text for screen readers."""
-    frame = [*_grid(panel), *parts, *_axis_texts(panel)]
-    return bare(panel.width, panel.height, label, frame)
-
-
-def bare(width: int, height: int, label: str, parts: Sequence[Markup]) -> Markup:
-    """A figure without axes."""
-    opening = Markup('<svg class="figure" viewBox="0 0 {} {}" role="img" aria-label="{}">').format(width, height, label)
-    return opening + Markup("").join(parts) + Markup("</svg>")
+    opening = Markup('<svg class="figure" viewBox="0 0 {} {}" role="img" aria-label="{}">')
+    shapes = [*_grid(panel), *parts, *_axis_texts(panel)]
+    return opening.format(panel.width, panel.height, label) + Markup("").join(shapes) + Markup("</svg>")
 
 
 def hidden(width: int, height: int, parts: Sequence[Markup]) -> Markup:
-    """A drawing that repeats what stands beside it in words, so screen readers pass over it."""
+    """A drawing that repeats the text beside it and is hidden from screen readers."""
     opening = Markup('<svg class="figure" viewBox="0 0 {} {}" aria-hidden="true">').format(width, height)
     return opening + Markup("").join(parts) + Markup("</svg>")
 
 
 def path(panel: Panel, xs: Sequence[float], ys: Sequence[float], css: str) -> Markup:
-    """A line through the points; points that are not finite break it.
+    """A line through the points; non-finite points break it.
 
-    Points that lie on the straight between their neighbours are left out, so that a step
-    curve over thousands of cases stays small.
+    Points on the straight line between their neighbours are left out, which keeps a
+    step curve over thousands of cases small.
     """
     commands = []
     for run in _finite_runs(xs, ys):
@@ -101,30 +96,31 @@ def line(panel: Panel, start: tuple[float, float], end: tuple[float, float], css
 
 
 def dot(panel: Panel, x: float, y: float, css: str, radius: float = 3.5, title: str = "") -> Markup:
-    """A point, with a text that appears under the pointer."""
-    tip = Markup("<title>{}</title>").format(title) if title else Markup("")
+    """A point, with a tooltip."""
     shape = Markup('<circle class="{}" cx="{}" cy="{}" r="{}">').format(
         css, short(panel.px(x)), short(panel.py(y)), short(radius)
     )
-    return shape + tip + Markup("</circle>")
+    return shape + _title(title) + Markup("</circle>")
 
 
 def bar(panel: Panel, x: tuple[float, float], y: tuple[float, float], css: str, title: str = "") -> Markup:
     """A rectangle between two values on each axis."""
     left, right = sorted(map(panel.px, x))
     top, bottom = sorted(map(panel.py, y))
-    tip = Markup("<title>{}</title>").format(title) if title else Markup("")
     shape = Markup('<rect class="{}" x="{}" y="{}" width="{}" height="{}">')
-    return shape.format(css, *map(short, (left, top, right - left, bottom - top))) + tip + Markup("</rect>")
+    return shape.format(css, *map(short, (left, top, right - left, bottom - top))) + _title(title) + Markup("</rect>")
 
 
 def diamond(panel: Panel, x: float, y: float, css: str, title: str = "", radius: float = 4.5) -> Markup:
     """A diamond around a point."""
     cx, cy = panel.px(x), panel.py(y)
-    tip = Markup("<title>{}</title>").format(title) if title else Markup("")
     corners = ((cx, cy - radius), (cx + radius, cy), (cx, cy + radius), (cx - radius, cy))
     places = " ".join(f"{short(a)},{short(b)}" for a, b in corners)
-    return Markup('<polygon class="{}" points="{}">').format(css, places) + tip + Markup("</polygon>")
+    return Markup('<polygon class="{}" points="{}">').format(css, places) + _title(title) + Markup("</polygon>")
+
+
+def _title(title: str) -> Markup:
+    return Markup("<title>{}</title>").format(title) if title else Markup("")
 
 
 def text(x: float, y: float, words: str, css: str = "tick", anchor: str = "middle") -> Markup:
@@ -137,9 +133,9 @@ def short(value: float) -> str:
     return f"{value:.1f}".removesuffix(".0")
 
 
-def nice_ticks(low: float, high: float, wanted: int = 4) -> list[float]:
+def nice_ticks(low: float, high: float, count: int = 4) -> list[float]:
     """Round values within [low, high], in steps of 1, 2, 2.5 or 5 times a power of ten."""
-    rough = (high - low) / max(wanted, 1)
+    rough = (high - low) / max(count, 1)
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= rough * 0.999)
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
@@ -147,7 +143,7 @@ def nice_ticks(low: float, high: float, wanted: int = 4) -> list[float]:
 
 
 def number(value: float, powers: bool = False) -> str:
-    """A tick's text: plain, or with a power of ten if asked for or where the value is very small or large."""
+    """A tick's text: plain, or with a power of ten if `powers` or for very small or large values."""
     if value == 0 or (1e-3 <= abs(value) < 1e5 and not powers):
         return f"{value:.6g}"
     mantissa, _, exponent = f"{value:.3e}".partition("e")
@@ -156,17 +152,17 @@ def number(value: float, powers: bool = False) -> str:
     return ten if digits == "1" else f"{digits}·{ten}"
 
 
-def axis_for(values: Sequence[float], label: str, zero: bool = True, wanted: int = 4) -> Axis:
+def axis_for(values: Sequence[float], label: str, zero: bool = True, count: int = 4) -> Axis:
     """An axis that holds all finite `values`, from zero if `zero`, with round ticks."""
     finite = [value for value in values if math.isfinite(value)] or [0.0, 1.0]
     low, high = (min(0.0, *finite) if zero else min(finite)), max(finite)
     if high <= low:
         low, high = (low - 1, low + 1) if low else (0.0, 1.0)
-    ticks = nice_ticks(low, high, wanted)
+    ticks = nice_ticks(low, high, count)
     step = ticks[1] - ticks[0] if len(ticks) > 1 else high - low
     low, high = math.floor(low / step + 1e-9) * step, math.ceil(high / step - 1e-9) * step
-    powers = max(abs(low), abs(high)) < 0.01  # all ticks of an axis are written alike
-    return Axis(low, high, tuple((tick, number(tick, powers)) for tick in nice_ticks(low, high, wanted)), label)
+    powers = max(abs(low), abs(high)) < 0.01  # one notation for all ticks of an axis
+    return Axis(low, high, tuple((tick, number(tick, powers)) for tick in nice_ticks(low, high, count)), label)
 
 
 def share_axis(label: str, ticks: int = 5, low: float = 0.0) -> Axis:

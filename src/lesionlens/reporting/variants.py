@@ -1,4 +1,4 @@
-"""What the page says about smaller and faster variants of the network."""
+"""The report's section on smaller and faster variants of the network."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from typing import Any
 
 from lesionlens.compression.table import footnote
 from lesionlens.reporting.formats import ABSENT, metric_text, metric_unit, percent, size_text
-from lesionlens.reporting.run_folder import Run
+from lesionlens.reporting.run_folder import RunContents
 
 COLUMNS = {"balanced_accuracy": "Balanced accuracy", "macro_auc": "Macro AUC", "ece": "ECE"}
 RUNTIMES = {"openvino": "OpenVINO", "onnxruntime": "ONNX Runtime", "pytorch": "PyTorch"}
 
 
-def variants(run: Run) -> dict[str, Any] | None:
-    """The table of compression.json; None if nothing was compressed."""
+def variants(run: RunContents) -> dict[str, Any] | None:
+    """The table of compression.json; None without one."""
     content = run.compression
     if content is None:
         return None
@@ -45,9 +45,9 @@ def _row(row: dict[str, Any], batch_sizes: list[int]) -> dict[str, Any]:
     }
 
 
-def _cell(name: str, metric: dict[str, float | None], alone: bool) -> dict[str, str]:
+def _cell(name: str, metric: dict[str, float | None], is_baseline: bool) -> dict[str, str]:
     value = metric_text(name, metric["value"])
-    return {"value": value + metric_unit(name), "difference": "" if alone else _difference(name, metric)}
+    return {"value": value + metric_unit(name), "difference": "" if is_baseline else _difference(name, metric)}
 
 
 def _difference(name: str, metric: dict[str, float | None]) -> str:
@@ -58,8 +58,8 @@ def _difference(name: str, metric: dict[str, float | None]) -> str:
     return f"{scale * gap:+.{digits}f} ({scale * low:+.{digits}f} to {scale * high:+.{digits}f})"
 
 
-def _milliseconds(found: dict[str, float] | None) -> dict[str, str]:
-    if found is None:
+def _milliseconds(times: dict[str, float] | None) -> dict[str, str]:
+    if times is None:
         return {"median": ABSENT, "p95": ""}
-    median, p95 = (f"{value:.2f}" if value < 10 else f"{value:.1f}" for value in (found["median_ms"], found["p95_ms"]))
+    median, p95 = (f"{value:.2f}" if value < 10 else f"{value:.1f}" for value in (times["median_ms"], times["p95_ms"]))
     return {"median": median, "p95": f"p95 {p95}"}

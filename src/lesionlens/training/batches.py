@@ -1,7 +1,7 @@
-"""Batches of one epoch: rows of the plan become augmented images, the same on any machine.
+"""Batches of an epoch: augmented images of the rows of a plan, the same on any machine.
 
-Every pixel is a pure function of (seed, epoch, image_id, copy), so an epoch can be made again at
-will: a resumed run sees what the unbroken run would have seen.
+Every pixel is a pure function of (seed, epoch, image_id, copy), so an epoch is reproducible:
+a resumed run sees the images that an uninterrupted run would have seen.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from lesionlens.data.image import InputSpec
 from lesionlens.data.index import Index
 from lesionlens.data.store import Store
 from lesionlens.training.distributed import World
-from lesionlens.training.order import Order, cut_batches, epoch_order, fed_counts
+from lesionlens.training.order import Order, class_counts, cut_batches, epoch_order
 from lesionlens.training.prefetch import Prefetch
 
 QUEUE_DEPTH = 4
@@ -54,7 +54,7 @@ class Rows:
     Attributes:
         image_ids: image of each row, (M,).
         copies: 0 for the original, else the number of the augmented copy, int64 (M,).
-        seeds: seed of each row's pixels where copies are drawn once.
+        seeds: seed of each row's pixels, for copies that are drawn once.
         store_rows: row of the store, int64 (M,).
         labels: class index, int64 (M,).
     """
@@ -67,38 +67,38 @@ class Rows:
 
 
 def plan_rows(plan: Plan, store: Store, index: Index) -> Rows:
-    """Look the rows of a plan up in store and index; images that the store dropped are left out.
+    """Look up the rows of a plan in store and index; images that the store dropped are left out.
 
     Raises:
         ArtifactError: if the plan names an image that the index or the store does not hold.
         TrainingError: if no row is left.
     """
-    kept = [row for row, image_id in enumerate(plan.image_ids) if image_id not in store.dropped]
-    if not kept:
-        raise TrainingError("the plan holds no image that can be read; make it again with: lesionlens augment")
-    image_ids = tuple(plan.image_ids[row] for row in kept)
+    readable = [row for row, image_id in enumerate(plan.image_ids) if image_id not in store.dropped]
+    if not readable:
+        raise TrainingError("the plan holds no readable image; make it again with: lesionlens augment INDEX SPLIT")
+    image_ids = tuple(plan.image_ids[row] for row in readable)
     class_of = dict(zip(index.ids, index.dx_indices().tolist(), strict=True))
     unknown = [image_id for image_id in image_ids if image_id not in class_of]
     if unknown:
         raise ArtifactError(
             f"the plan names {len(unknown)} images that the index does not hold, the first is {unknown[0]!r}; "
-            "make it again with: lesionlens augment"
+            "make it again with: lesionlens augment INDEX SPLIT"
         )
     labels = np.array([class_of[image_id] for image_id in image_ids], np.int64)
-    copies, seeds = np.array(plan.copies, np.int64)[kept], tuple(plan.seeds[row] for row in kept)
+    copies, seeds = np.array(plan.copies, np.int64)[readable], tuple(plan.seeds[row] for row in readable)
     return Rows(image_ids, copies, seeds, store.rows(image_ids), labels)
 
 
 class Batches:
-    """The batches of every epoch of a run, for one process of it.
+    """The batches of every epoch of a run, for one of its processes.
 
     Args:
-        rows: what to feed.
+        rows: the training rows.
         images: frames of the store, uint8 (N, F, F, 3).
         spec: size of the crop.
         recipe: seed, augmentation, batch size and sampler are used.
-        world: this process takes its part of every batch, to its device. On a GPU with room the
-            frames are kept and augmented there.
+        world: this process takes its share of every batch, on its device. If they fit, the frames
+            are kept and augmented on the GPU.
 
     Raises:
         TrainingError: if a batch has fewer images than there are processes.
@@ -126,8 +126,8 @@ class Batches:
         return len(self.cuts)
 
     def counts(self, n_classes: int) -> np.ndarray:
-        """Images of each class in an epoch, (K,); see `order.fed_counts`."""
-        return fed_counts(self.rows.labels, n_classes, self.recipe.training.sampler)
+        """Images of each class in an epoch, (K,); see `order.class_counts`."""
+        return class_counts(self.rows.labels, n_classes, self.recipe.training.sampler)
 
     def epoch(self, epoch: int) -> Prefetch[Batch]:
         """The batches of epoch `epoch` (from 1); use it as a context manager."""
@@ -137,9 +137,9 @@ class Batches:
         order = epoch_order(self.rows.labels, self.recipe.training.sampler, self.recipe.seed, epoch)
         for cut in self.cuts:
             draws = np.array_split(np.arange(cut.start, cut.stop), self.world.size)[self.world.rank]
-            part = Order(order.rows[draws], order.repeats[draws])
-            labels = torch.from_numpy(self.rows.labels[part.rows])
-            images = self.read(part, epoch)
+            share = Order(order.rows[draws], order.repeats[draws])
+            labels = torch.from_numpy(self.rows.labels[share.rows])
+            images = self.read(share, epoch)
             if self.device.type == "cuda" and not self.on_device:
                 images, labels = images.pin_memory(), labels.pin_memory()
             yield Batch(self._to_device(images), labels.to(self.device, non_blocking=True), cut.stop - cut.start)
@@ -148,17 +148,17 @@ class Batches:
         return images if images.device == self.device else images.to(self.device, non_blocking=True)
 
     def read(self, order: Order, epoch: int) -> Tensor:
-        """The images of some draws as they are fed in `epoch`, uint8 (N, 3, S, S)."""
+        """The augmented images of some draws in `epoch`, uint8 (N, 3, S, S)."""
         seeds = self.seeds(order, epoch)
         images = self._crops(self.rows.store_rows[order.rows], seeds)
-        changed = self._augmented(order)
-        if len(changed):
-            where = torch.from_numpy(changed).to(images.device)
-            images[where] = augment(images[where], [seeds[n] for n in changed], self.policy)
+        augmented = self._augmented(order)
+        if len(augmented):
+            where = torch.from_numpy(augmented).to(images.device)
+            images[where] = augment(images[where], [seeds[n] for n in augmented], self.policy)
         return images
 
     def seeds(self, order: Order, epoch: int) -> list[int]:
-        """The seed of each draw: of copies that are drawn once it does not depend on the epoch."""
+        """The seed of each draw; for copies that are drawn once it does not depend on the epoch."""
         fixed = self.recipe.augmentation.offline_pixels == "fixed"
         seeds = []
         for row, repeat in zip(order.rows.tolist(), order.repeats.tolist(), strict=True):
@@ -166,8 +166,8 @@ class Batches:
             if fixed and copy > 0:
                 seeds.append(self.rows.seeds[row])
             else:
-                again = (repeat,) if repeat else ()
-                seeds.append(derive_seed(self.recipe.seed, epoch, image_id, copy, *again))
+                repeats = (repeat,) if repeat else ()
+                seeds.append(derive_seed(self.recipe.seed, epoch, image_id, copy, *repeats))
         return seeds
 
     def _augmented(self, order: Order) -> np.ndarray:
@@ -178,18 +178,18 @@ class Batches:
     def _crops(self, store_rows: np.ndarray, seeds: list[int]) -> Tensor:
         frame, size = self.images.shape[1], self.size
         if self.frames is not None:
-            chosen = self.frames[torch.from_numpy(store_rows).to(self.device)]  # (N, F, F, 3)
+            frames = self.frames[torch.from_numpy(store_rows).to(self.device)]  # (N, F, F, 3)
         else:
-            chosen = torch.from_numpy(self.images[store_rows])
+            frames = torch.from_numpy(self.images[store_rows])
         if frame > size:
             corners = [crop_corner(seed, frame, size) for seed in seeds]
-            pairs = zip(chosen, corners, strict=True)
-            chosen = torch.stack([image[top : top + size, left : left + size] for image, (top, left) in pairs])
-        return chosen.permute(0, 3, 1, 2)  # (N, 3, S, S), channels_last in memory
+            pairs = zip(frames, corners, strict=True)
+            frames = torch.stack([image[top : top + size, left : left + size] for image, (top, left) in pairs])
+        return frames.permute(0, 3, 1, 2)  # (N, 3, S, S), channels_last in memory
 
 
 def frames_on(device: torch.device, images: np.ndarray) -> Tensor:
-    """All frames (N, F, F, 3) in the memory of `device`, read from the memory map piece by piece."""
+    """All frames (N, F, F, 3) in the memory of `device`, copied from the memory map in chunks."""
     frames = torch.empty(images.shape, dtype=torch.uint8, device=device)
     for start in range(0, len(images), FRAMES_AT_ONCE):
         rows = slice(start, start + FRAMES_AT_ONCE)
@@ -198,7 +198,7 @@ def frames_on(device: torch.device, images: np.ndarray) -> Tensor:
 
 
 def fits_device(size_bytes: int, device: torch.device) -> bool:
-    """Whether that many bytes leave the larger part of the free memory of a GPU to the network."""
+    """Whether that many bytes take less than half of the free memory of a GPU."""
     if device.type != "cuda":
         return False
     free, _ = torch.cuda.mem_get_info(device)

@@ -1,7 +1,7 @@
-"""Checkpoints: one safetensors file each, with JSON in its header; nothing is ever unpickled.
+"""Checkpoints: safetensors files with JSON in the header; nothing is ever unpickled.
 
-`best.safetensors` is the network to use (the averaged one if the recipe averages) and everything
-needed to use it; `last.safetensors` is everything needed to go on training.
+`best.safetensors` is the network for inference (the averaged one if the recipe averages weights) with
+its metadata; `last.safetensors` is everything that a resumed run needs.
 """
 
 from __future__ import annotations
@@ -38,22 +38,22 @@ TRAINED_WITH = ("torch", "timm", "numpy", "safetensors")
 
 @dataclass(frozen=True)
 class CheckpointInfo:
-    """What a network is and where it comes from.
+    """The metadata of a network: what it is and how it was trained.
 
     Attributes:
         labels: the diagnoses, in the order of its outputs.
         spec: how its pixels are prepared.
         recipe: the resolved recipe.
         split_hash: hash of the split it was trained on.
-        plan_hash: hash of the plan it was fed.
+        plan_hash: hash of its augmentation plan.
         index_hash: hash of the index of its images.
         protocol: name of the split's protocol.
         leaks: whether that protocol is known to leak.
-        epoch: the epoch that these weights are from, 0 before the first.
+        epoch: the epoch of these weights, 0 before the first.
         metrics: validation metrics of that epoch.
         averaged: whether these are averaged weights.
         versions: versions of Python and of the libraries that trained it.
-        channel-pruned: whether it has fewer channels than its recipe's network, so that the tensors say how many.
+        channel_pruned: whether it has fewer channels than its recipe's network; the tensors give the numbers.
         derived: how it was made from another checkpoint, {} if it was not: `by` (pruned, channel-pruned or
             distilled), `parent` (SHA-256 of that checkpoint), and the settings.
     """
@@ -74,19 +74,19 @@ class CheckpointInfo:
     derived: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON-ready form that `from_json` reads back."""
-        plain = {name: value for name, value in vars(self).items() if name not in ("labels", "spec", "recipe")}
-        return {"labels": self.labels.to_json(), "spec": self.spec.to_json(), "recipe": self.recipe.to_json(), **plain}
+        """A JSON-ready dict that `from_json` reads back."""
+        fields = {name: value for name, value in vars(self).items() if name not in ("labels", "spec", "recipe")}
+        return {"labels": self.labels.to_json(), "spec": self.spec.to_json(), "recipe": self.recipe.to_json(), **fields}
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> CheckpointInfo:
         """Read what `to_json` wrote; unknown fields are errors."""
-        parts = {
+        objects = {
             "labels": LabelSet.from_json(value["labels"]),
             "spec": InputSpec.from_json(value["spec"]),
             "recipe": recipe_from(value["recipe"], where="the checkpoint's recipe"),
         }
-        return cls(**{**legacy.current(value), **parts})
+        return cls(**{**legacy.current(value), **objects})
 
 
 def versions() -> dict[str, str]:
@@ -99,19 +99,19 @@ def versions() -> dict[str, str]:
 
 
 def save_network(network: nn.Module, info: CheckpointInfo, path: Path) -> None:
-    """Write the network to use, whole or not at all.
+    """Write a network for inference, atomically.
 
     Raises:
-        StorageError: if the disk is full; the file that was there stays.
+        StorageError: if the disk is full; an existing file is kept.
     """
     _write(path, BEST, network.state_dict(), {"info": info.to_json()})
 
 
 def load_network(path: Path, device: torch.device | str = "cpu") -> tuple[nn.Module, CheckpointInfo]:
-    """Read a network to use, in evaluation mode, and what is known of it.
+    """Read a network, in evaluation mode, and its metadata.
 
     Raises:
-        CheckpointError: if the file is missing, cut short, no checkpoint of a network, or does not
+        CheckpointError: if the file is missing, truncated, no checkpoint of a network, or does not
             fit the network that its own recipe names.
     """
     tensors, value = _read(path, BEST)
@@ -124,7 +124,7 @@ def load_network(path: Path, device: torch.device | str = "cpu") -> tuple[nn.Mod
 
 
 def load_info(path: Path) -> CheckpointInfo:
-    """Read what a network to use says of itself, without building it.
+    """Read the metadata of a network without building it.
 
     Raises:
         CheckpointError: if the file is missing, damaged, or no checkpoint of a network.
@@ -133,10 +133,10 @@ def load_info(path: Path) -> CheckpointInfo:
 
 
 def save_state(state: TrainingState, info: CheckpointInfo, path: Path) -> None:
-    """Write everything that a resumed run needs, whole or not at all.
+    """Write everything that a resumed run needs, atomically.
 
     Raises:
-        StorageError: if the disk is full; the file that was there stays.
+        StorageError: if the disk is full; an existing file is kept.
     """
     tensors = {f"network.{name}": tensor for name, tensor in state.network.state_dict().items()}
     if state.averaged is not None:
@@ -156,16 +156,16 @@ def save_state(state: TrainingState, info: CheckpointInfo, path: Path) -> None:
 
 
 def load_state(state: TrainingState, info: CheckpointInfo, path: Path) -> None:
-    """Put a freshly built state back to where `path` was written.
+    """Restore a freshly built state from `path`.
 
     Args:
         state: as `build_state` makes it; changed in place.
-        info: of the run that wants to go on; it must be the one that wrote the file.
+        info: of the run that resumes; it must match the run that wrote the file.
         path: a last.safetensors.
 
     Raises:
-        CheckpointError: if the file is missing, cut short, or belongs to another recipe, split,
-            plan, network or label set. The state is then not to be used.
+        CheckpointError: if the file is missing, truncated, or belongs to another recipe, split,
+            plan, network or label set. The state is then unusable.
     """
     tensors, value = _read(path, LAST)
     check_same_run(_info(value, path), info, path)
@@ -182,11 +182,11 @@ def load_state(state: TrainingState, info: CheckpointInfo, path: Path) -> None:
             state.scaler.load_state_dict(value["scaler"])
         state.history[:] = [Epoch(**epoch) for epoch in value["history"]]
     except (KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:
-        raise CheckpointError(f"{path} does not fit this run ({_short(error)}); start anew with --restart") from error
+        raise CheckpointError(f"{path} does not fit this run ({_short(error)}); train from scratch with --restart") from error
 
 
-def check_same_run(found: CheckpointInfo, wanted: CheckpointInfo, path: Path) -> None:
-    """Refuse to go on from another run's checkpoint.
+def check_same_run(saved: CheckpointInfo, current: CheckpointInfo, path: Path) -> None:
+    """Refuse to resume from the checkpoint of another run.
 
     Name, split and evaluation sections of the recipe do not change training and may differ; the
     split itself may not.
@@ -194,28 +194,30 @@ def check_same_run(found: CheckpointInfo, wanted: CheckpointInfo, path: Path) ->
     Raises:
         CheckpointError: naming the first difference.
     """
-    then, now = _training_part(found.recipe), _training_part(wanted.recipe)
+    then, now = _training_keys(saved.recipe), _training_keys(current.recipe)
     differing = [key for key in now if then.get(key) != now[key]]
     if differing:
         key = differing[0]
         raise CheckpointError(
-            f"{path} is of another recipe: {key} is {then.get(key)!r} there and {now[key]!r} here. "
-            "Go on with that recipe, choose another --out, or start anew with --restart"
+            f"{path} belongs to another recipe: {key} is {then.get(key)!r} there and {now[key]!r} here. "
+            "Resume with that recipe, choose another --out, or train from scratch with --restart"
         )
-    if found.derived != wanted.derived:
-        keys = found.derived.keys() | wanted.derived.keys()
-        key = min(key for key in keys if found.derived.get(key) != wanted.derived.get(key))
+    if saved.derived != current.derived:
+        keys = saved.derived.keys() | current.derived.keys()
+        key = min(key for key in keys if saved.derived.get(key) != current.derived.get(key))
         raise CheckpointError(
-            f"{path} was made from another checkpoint or otherwise: {key} is {found.derived.get(key)!r} there and "
-            f"{wanted.derived.get(key)!r} here; choose another --out, or start anew with --restart"
+            f"{path} derives from another checkpoint or with other settings: {key} is {saved.derived.get(key)!r} there and "
+            f"{current.derived.get(key)!r} here; choose another --out, or train from scratch with --restart"
         )
     for name in ("labels", "spec", "index_hash", "split_hash", "plan_hash"):
-        if getattr(found, name) != getattr(wanted, name):
+        if getattr(saved, name) != getattr(current, name):
             what = name.removesuffix("_hash")
-            raise CheckpointError(f"{path} was trained with another {what}; choose another --out, or start anew with --restart")
+            raise CheckpointError(
+                f"{path} was trained with another {what}; choose another --out, or train from scratch with --restart"
+            )
 
 
-def _training_part(recipe: Recipe) -> dict[str, Any]:
+def _training_keys(recipe: Recipe) -> dict[str, Any]:
     value = recipe.to_json()
     sections = {name: value[name] for name in ("input", "augmentation", "model", "training")}
     flat = {f"{section}.{key}": item for section, keys in sections.items() for key, item in keys.items()}
@@ -264,23 +266,25 @@ def _write(path: Path, kind: str, tensors: dict[str, Tensor], facts: dict[str, A
 
 def _read(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     if not path.is_file():
-        raise CheckpointError(f"checkpoint {path} does not exist; make it with: lesionlens train")
+        raise CheckpointError(f"checkpoint {path} does not exist; make it with: lesionlens train RECIPE")
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a dict
     except (safetensors.SafetensorError, OSError) as error:
         raise CheckpointError(
-            f"checkpoint {path} is damaged or cut short ({_short(error)}); delete it and train again, or copy it again whole"
+            f"checkpoint {path} is damaged or cut short ({_short(error)}); copy it again, or delete it and train again"
         ) from error
     try:
         value: dict[str, Any] = json.loads(metadata[METADATA_KEY])
-        found = (value["format"], value["kind"])
+        format_and_kind = (value["format"], value["kind"])
     except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{path} is not a checkpoint of lesionlens; give a best.safetensors that train wrote") from error
-    if found != (FORMAT, kind):
         raise CheckpointError(
-            f"{path} is a checkpoint of kind {found[1]!r}, format {found[0]}; {kind}.safetensors is needed here"
+            f"{path} is not a checkpoint of lesionlens; give a best.safetensors written by lesionlens train"
+        ) from error
+    if format_and_kind != (FORMAT, kind):
+        raise CheckpointError(
+            f"{path} is a checkpoint of kind {value['kind']!r}, format {value['format']}; {kind}.safetensors is needed here"
         )
     return tensors, value
 
@@ -289,7 +293,7 @@ def _info(value: dict[str, Any], path: Path) -> CheckpointInfo:
     try:
         return CheckpointInfo.from_json(value["info"])
     except (KeyError, TypeError, LesionLensError) as error:
-        raise CheckpointError(f"checkpoint {path} cannot be understood ({_short(error)}); train it again") from error
+        raise CheckpointError(f"checkpoint {path} is not readable ({_short(error)}); train it again") from error
 
 
 def _short(error: BaseException) -> str:

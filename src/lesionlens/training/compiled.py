@@ -21,6 +21,6 @@ def compiled(network: nn.Module, device: torch.device) -> nn.Module:
     compilers = [os.environ.get("CXX", ""), "g++", "clang++"]
     if device.type == "cpu" and not any(shutil.which(name) for name in compilers if name):
         raise TrainingError(
-            "training.compile needs a C++ compiler and none is found; install g++ or set training.compile = false"
+            "training.compile needs a C++ compiler, but there is none; install g++ or set training.compile = false"
         )
     return cast(nn.Module, torch.compile(network, dynamic=False))

@@ -1,4 +1,4 @@
-"""A trained network as a teacher: the student follows its probabilities besides the labels (Hinton 2015)."""
+"""Distillation: a trained network teaches a student, in addition to the labels (Hinton 2015)."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from torch.nn import functional
 def divergence(logits: Tensor, teacher_logits: Tensor, temperature: float) -> Tensor:
     """T^2 KL(teacher || student) of the softened probabilities, summed over the batch, a scalar.
 
-    T^2 keeps its gradient as large as that of the labels whatever T is (Hinton 2015, section 2.1).
-    It is 0 where both agree, and has the gradient of the cross entropy with soft targets.
+    T^2 keeps its gradient on the scale of the labels' for any T (Hinton 2015, section 2.1).
+    It is 0 where both agree and has the gradient of the cross entropy with soft targets.
 
     Args:
         logits: of the student, shape (N, K), any float type; computed in float32.
@@ -27,15 +27,15 @@ def divergence(logits: Tensor, teacher_logits: Tensor, temperature: float) -> Te
 
 @dataclass(frozen=True)
 class Teacher:
-    """A network to follow.
+    """A trained network whose logits the student learns to match.
 
-    Logit adjustment and class weights touch the labels' share of the loss alone: student and
-    teacher are compared by the logits that both are used with.
+    Logit adjustment and class weights apply only to the labels' share of the loss: student and
+    teacher are compared by the logits that inference uses.
 
     Attributes:
-        network: gives logits (N, K) for the normalised images that the student sees.
+        network: returns logits (N, K) for the normalised images that the student sees.
         temperature: T of `divergence`, above 0.
-        weight: share of the loss that follows the teacher, in (0, 1]; the rest follows the labels.
+        weight: share of the teacher in the loss, in (0, 1]; the rest is that of the labels.
     """
 
     network: nn.Module
@@ -43,18 +43,18 @@ class Teacher:
     weight: float
 
     def prepare(self, device: torch.device, channels_last: bool) -> None:
-        """Freeze the network and put it where the student trains."""
+        """Freeze the network and move it to the student's device."""
         self.network.eval().requires_grad_(False).to(device)
         if channels_last:
             self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @torch.no_grad()
     def logits(self, images: Tensor) -> Tensor:
-        """What it says to images (N, 3, H, W) that may be augmented and mixed, shape (N, K)."""
+        """Logits (N, K) of images (N, 3, H, W), which may be augmented and mixed."""
         logits: Tensor = self.network(images)
         return logits
 
     def blend(self, loss: Tensor, logits: Tensor, teacher_logits: Tensor, n_images: float) -> Tensor:
-        """The loss to train on: `loss` of the labels and the mean divergence over `n_images`, by `weight`."""
-        followed = divergence(logits, teacher_logits, self.temperature) / n_images
-        return (1 - self.weight) * loss + self.weight * followed
+        """The weighted mean of `loss`, that of the labels, and the mean divergence over `n_images`."""
+        distillation_loss = divergence(logits, teacher_logits, self.temperature) / n_images
+        return (1 - self.weight) * loss + self.weight * distillation_loss

@@ -1,9 +1,9 @@
-"""Several processes train one network: torch.distributed, started by torchrun.
+"""Training with several processes: torch.distributed, started by torchrun.
 
     torchrun --nproc-per-node 4 -m lesionlens train paper --index ...
 
-Every process takes its part of each batch and the gradients are averaged, so that the result is
-that of one process up to the rounding of sums. Two things are computed on each part alone: the
+Every process takes its share of each batch and the gradients are averaged, so the result equals
+that of one process up to rounding. Two things are computed on each share alone: the
 statistics of batch norms while training (rank 0's running statistics are kept), and the partners
 of MixUp and CutMix.
 """
@@ -75,12 +75,12 @@ def choose_device(name: str = "auto", local_rank: int = 0) -> torch.device:
     """The device by name; `auto` is the first CUDA GPU, else the CPU.
 
     Raises:
-        TrainingError: if a GPU is asked for and there is none.
+        TrainingError: if `name` is a GPU and there is none.
     """
     if name == "cpu" or (name == "auto" and not torch.cuda.is_available()):
         return torch.device("cpu")
     if not torch.cuda.is_available():
-        raise TrainingError(f"device {name!r} was asked for, but torch sees no CUDA GPU; use --device cpu")
+        raise TrainingError(f"device {name!r} is not available: torch sees no CUDA GPU; use --device cpu")
     return torch.device("cuda", local_rank) if name in ("auto", "cuda") else torch.device(name)
 
 
@@ -92,15 +92,15 @@ def join_world(device: str = "auto") -> Iterator[World]:
         TrainingError: if the device does not exist.
     """
     size = int(os.environ.get("WORLD_SIZE", "1"))
-    chosen = choose_device(device, int(os.environ.get("LOCAL_RANK", "0")))
+    torch_device = choose_device(device, int(os.environ.get("LOCAL_RANK", "0")))
     if size == 1:
-        yield World(chosen)
+        yield World(torch_device)
         return
-    if chosen.type == "cuda":
-        torch.cuda.set_device(chosen)
-    distributed.init_process_group("nccl" if chosen.type == "cuda" else "gloo", timeout=TIMEOUT)
+    if torch_device.type == "cuda":
+        torch.cuda.set_device(torch_device)
+    distributed.init_process_group("nccl" if torch_device.type == "cuda" else "gloo", timeout=TIMEOUT)
     try:
-        yield World(chosen, distributed.get_rank(), size)
-        distributed.barrier()  # nobody leaves while another still needs the connection
+        yield World(torch_device, distributed.get_rank(), size)
+        distributed.barrier()  # keep the connection until every process is done
     finally:
         distributed.destroy_process_group()

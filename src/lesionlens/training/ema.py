@@ -11,8 +11,8 @@ from torch import nn
 class AveragedNetwork:
     """An exponential moving average of a network's weights and buffers (Polyak averaging).
 
-    After update t the old average keeps min(decay, (1 + t) / (10 + t)) of itself: with a plain
-    decay a short run would still show its first weights. Whole-number buffers (counters of batch
+    Update t keeps min(decay, (1 + t) / (10 + t)) of the old average: with a constant decay, a short
+    run would keep too much of its initial weights. Integer buffers (counters of batch
     norms) are copied.
 
     Attributes:

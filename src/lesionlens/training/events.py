@@ -1,4 +1,4 @@
-"""TensorBoard events, for those who want them."""
+"""TensorBoard events."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lesionlens.training.history import Epoch
 
 
 def open_events(folder: Path) -> Any:
-    """A TensorBoard writer into `folder`.
+    """Open a TensorBoard writer in `folder`.
 
     Raises:
         TrainingError: if TensorBoard is not installed.

@@ -1,4 +1,4 @@
-"""What each epoch gave: the record, the file of records, and when to stop."""
+"""The history of a training run: its epochs, their file, and early stopping."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ class Epoch:
     Attributes:
         epoch: number, from 1.
         learning_rate: of its last step.
-        training_loss: mean loss over what was fed, augmentation, smoothing and weights included.
-        training_accuracy: share of what was fed whose first choice was the heavier label, in [0, 1].
+        training_loss: mean loss over the training images, including augmentation, smoothing and weights.
+        training_accuracy: share of training images whose first choice is the label of larger weight, in [0, 1].
         validation: metrics of the validation split, at least the one that the recipe monitors.
-        images_per_second: fed in training on all processes, validation not counted.
-        seconds: of the whole epoch, validation counted.
+        images_per_second: training speed over all processes, without validation.
+        seconds: duration of the epoch, including validation.
         waiting_share: share of the training time spent waiting for images, in [0, 1].
-        best: whether no earlier epoch was as good.
+        best: whether it beats all earlier epochs.
     """
 
     epoch: int
@@ -40,11 +40,11 @@ class Epoch:
     best: bool
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON-ready form: one line of the history file."""
+        """A JSON-ready dict: one line of the history file."""
         return asdict(self)
 
     def line(self, epochs: int) -> str:
-        """The epoch, one of `epochs`, in one line for people."""
+        """A summary of the epoch, one of `epochs`, in one line."""
         metrics = "  ".join(f"{name} {value:.4f}" for name, value in self.validation.items() if value is not None)
         return (
             f"epoch {self.epoch}/{epochs}  rate {self.learning_rate:.2e}  training loss {self.training_loss:.4f}  "
@@ -62,7 +62,7 @@ def is_better(value: float | None, best: float | None, monitor: str) -> bool:
 
 
 def best_epoch(history: Sequence[Epoch], monitor: str) -> Epoch | None:
-    """The best epoch so far: the first of equals; the first of all while the metric is undefined."""
+    """The best epoch so far, the first among equals; the first epoch while the metric is undefined."""
     best = history[0] if history else None
     for epoch in history[1:]:
         if best is None or is_better(epoch.validation[monitor], best.validation[monitor], monitor):
@@ -71,18 +71,18 @@ def best_epoch(history: Sequence[Epoch], monitor: str) -> Epoch | None:
 
 
 def out_of_patience(history: Sequence[Epoch], monitor: str, patience: int) -> bool:
-    """Whether the last `patience` epochs brought nothing better; never with a patience of 0."""
+    """Whether the last `patience` epochs brought no improvement; never with a patience of 0."""
     best = best_epoch(history, monitor)
     return bool(patience and best is not None and history[-1].epoch - best.epoch >= patience)
 
 
 def write_history(history: Sequence[Epoch], path: Path) -> None:
-    """Write one JSON line for each epoch, whole or not at all."""
+    """Write one JSON line per epoch, atomically."""
     write_text(path, "".join(json.dumps(epoch.to_json(), allow_nan=False) + "\n" for epoch in history))
 
 
 def read_history(path: Path) -> tuple[Epoch, ...]:
-    """Read what `write_history` wrote.
+    """Read a file of `write_history`.
 
     Raises:
         ArtifactError: if the file is missing or damaged.
@@ -91,4 +91,6 @@ def read_history(path: Path) -> tuple[Epoch, ...]:
         lines = path.read_text(encoding="utf-8").splitlines()
         return tuple(Epoch(**json.loads(line)) for line in lines)
     except (OSError, ValueError, TypeError) as error:
-        raise ArtifactError(f"history {path} is missing or damaged ({error}); train again with: lesionlens train") from error
+        raise ArtifactError(
+            f"history {path} is missing or damaged ({error}); train again with: lesionlens train RECIPE"
+        ) from error

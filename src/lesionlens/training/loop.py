@@ -25,7 +25,7 @@ from lesionlens.training.loss import Loss, one_hot
 from lesionlens.training.precision import autocast
 from lesionlens.training.state import TrainingState
 
-CHECK_EVERY = {"cpu": 1, "cuda": 16}  # reading a loss makes a GPU wait
+CHECK_EVERY = {"cpu": 1, "cuda": 16}  # reading a loss synchronises with the GPU
 
 Validate = Callable[[nn.Module], dict[str, float]]
 Progress = Callable[[int], None]
@@ -33,14 +33,14 @@ Progress = Callable[[int], None]
 
 @dataclass
 class Sums:
-    """What one process counted in an epoch.
+    """Sums over the batches of an epoch, of one process.
 
     Attributes:
         losses: loss of each batch so far, scalars on the device.
         sizes: images of each batch over all processes.
-        hits: images whose first choice was the heavier label, a scalar on the device.
+        hits: images whose first choice is the label of larger weight, a scalar on the device.
         seconds: training time.
-        waited_s: of it, spent waiting for images.
+        waited_s: share of `seconds` spent waiting for images, in seconds.
     """
 
     hits: Tensor
@@ -55,16 +55,17 @@ def steps_per_epoch(batches: Batches, accumulate: int) -> int:
     return -(-len(batches) // accumulate)
 
 
-class Learner:
-    """Turns batches into steps of the optimiser.
+class Trainer:
+    """Turns batches into optimiser steps.
 
     Args:
-        state: what the steps change.
+        state: updated by the steps.
         recipe: loss, mixing, clipping and accumulation are used.
+        batches: the training batches of this process.
         spec: mean and std of the normalisation.
-        counts: images of each class in an epoch, shape (K,).
+        n_classes: number of classes, K.
         world: the processes of the run.
-        teacher: whom the network follows besides the labels; it sees the same augmented and mixed pixels.
+        teacher: supervises the network in addition to the labels; it sees the same augmented and mixed pixels.
     """
 
     def __init__(
@@ -107,7 +108,7 @@ class Learner:
         return sums
 
     def feed(self, batch: Batch, epoch: int, number: int, sums: Sums) -> None:
-        """Forward, backward and, at the end of a group of batches, a step; counts into `sums`."""
+        """Forward and backward pass, a step after the last batch of a group, and the batch's sums added to `sums`."""
         accumulate = self.recipe.training.accumulate
         first = number - number % accumulate
         members = min(accumulate, len(self.batches) - first)
@@ -129,14 +130,14 @@ class Learner:
         return inputs.contiguous(memory_format=torch.channels_last) if self.recipe.training.channels_last else inputs.contiguous()
 
     def _forward(self, images: Tensor, targets: Tensor, total: int, synchronise: bool, members: int) -> tuple[Tensor, Tensor]:
-        """Forward and backward; gives the loss of this process's part of `total` images, and its logits (N, K)."""
+        """Forward and backward; returns the loss of this process's share of `total` images, and the logits (N, K)."""
         if isinstance(self.forward, nn.parallel.DistributedDataParallel):
             self.forward.require_backward_grad_sync = synchronise
         with autocast(self.world.device, self.state.precision):
             logits = self.forward(images)
             teacher_logits = self.teacher.logits(images) if self.teacher is not None else None
         weight = self.world.sum(self.loss.weight(targets)).clamp(min=torch.finfo(torch.float32).tiny)
-        loss = self.loss.total(logits, targets) * self.world.size / weight  # processes average: times their number
+        loss = self.loss.total(logits, targets) * self.world.size / weight  # gradients are averaged over processes
         if self.teacher is not None and teacher_logits is not None:
             loss = self.teacher.blend(loss, logits, teacher_logits, total / self.world.size)
         self.state.scaler.scale(loss / members).backward()  # type: ignore[no-untyped-call]
@@ -156,7 +157,7 @@ class Learner:
             state.averaged.update(state.network)
 
     def _check(self, sums: Sums, epoch: int, number: int) -> None:
-        """Refuse a loss that is no number.
+        """Refuse a loss that is not finite.
 
         Raises:
             TrainingError: naming epoch, batch and learning rate.
@@ -167,35 +168,36 @@ class Learner:
         rate = self.state.learning_rate
         raise TrainingError(
             f"the loss is {float(recent[~torch.isfinite(recent)][0])} in epoch {epoch}, batch {number} of {len(self.batches)}, "
-            f"at learning rate {rate:.3g}; it must be a number. Lower it (--set training.learning_rate={rate / 3:.1g}), clip the "
-            'gradient (--set training.clip_norm=1.0) or compute in fp32 (--set training.precision="fp32")'
+            f"at learning rate {rate:.3g}; the loss must be finite. Lower the rate "
+            f"(--set training.learning_rate={rate / 3:.1g}), clip the gradient "
+            '(--set training.clip_norm=1.0) or compute in fp32 (--set training.precision="fp32")'
         )
 
 
-def fit(state: TrainingState, learner: Learner, validate: Validate, progress: Progress | None = None) -> Iterator[Epoch]:
-    """Train until the recipe's last epoch, or until its patience is over.
+def fit(state: TrainingState, trainer: Trainer, validate: Validate, progress: Progress | None = None) -> Iterator[Epoch]:
+    """Train until the recipe's last epoch, or until its patience is exhausted.
 
     Args:
-        state: a new state, or a resumed one, which goes on after its last epoch.
-        learner: makes the steps.
-        validate: called on rank 0 with the network to use, in evaluation mode; gives the metrics of
-            the validation split.
-        progress: told how many images each batch fed.
+        state: a new state, or a resumed one, which continues after its last epoch.
+        trainer: takes the steps.
+        validate: called on rank 0 with the inference network in evaluation mode; returns the
+            metrics of the validation split.
+        progress: called with the number of images of each batch.
 
     Yields:
-        Each finished epoch, already in `state.history`: the caller prints, writes and saves.
+        Each finished epoch, already in `state.history`; the caller prints and saves.
 
     Raises:
-        TrainingError: if the loss stops being a number.
+        TrainingError: if the loss is not finite.
     """
-    recipe, world = learner.recipe.training, learner.world
+    recipe, world = trainer.recipe.training, trainer.world
     while len(state.history) < recipe.epochs and not out_of_patience(state.history, recipe.monitor, recipe.patience):
         start = time.perf_counter()
         number = len(state.history) + 1
-        sums = learner.train(number, progress)
+        sums = trainer.train(number, progress)
         with torch.no_grad():
-            metrics = world.share(_defined(validate(state.to_use.eval())) if world.writes else None)
-        epoch = _finished(number, sums, metrics, learner, time.perf_counter() - start)
+            metrics = world.share(_defined(validate(state.inference_network.eval())) if world.writes else None)
+        epoch = _epoch(number, sums, metrics, trainer, time.perf_counter() - start)
         state.history.append(epoch)
         yield epoch
 
@@ -204,24 +206,22 @@ def _defined(metrics: dict[str, float]) -> dict[str, float | None]:
     return {name: float(value) if math.isfinite(value) else None for name, value in metrics.items()}
 
 
-def _finished(number: int, sums: Sums, metrics: dict[str, float | None], learner: Learner, seconds: float) -> Epoch:
-    world, monitor, history = learner.world, learner.recipe.training.monitor, learner.state.history
+def _epoch(number: int, sums: Sums, metrics: dict[str, float | None], trainer: Trainer, seconds: float) -> Epoch:
+    world, monitor, history = trainer.world, trainer.recipe.training.monitor, trainer.state.history
     if monitor not in metrics:
-        raise TrainingError(
-            f"validation gives no {monitor!r}; it gives {', '.join(metrics)}. Set training.monitor to one of them"
-        )
+        raise TrainingError(f"validation returns no {monitor!r}, only {', '.join(metrics)}; set training.monitor to one of them")
     sizes = torch.tensor(sums.sizes, dtype=torch.float64)
     losses = world.sum(torch.stack(sums.losses)).double().cpu() / world.size
-    before = best_epoch(history, monitor)
+    previous = best_epoch(history, monitor)
     n_images = int(sizes.sum())
     return Epoch(
         epoch=number,
-        learning_rate=learner.last_rate,
+        learning_rate=trainer.last_rate,
         training_loss=float((losses * sizes).sum() / n_images),
         training_accuracy=float(world.sum(sums.hits)) / n_images,
         validation=metrics,
         images_per_second=n_images / sums.seconds,
         seconds=seconds,
         waiting_share=sums.waited_s / sums.seconds,
-        best=before is None or is_better(metrics[monitor], before.validation[monitor], monitor),
+        best=previous is None or is_better(metrics[monitor], previous.validation[monitor], monitor),
     )

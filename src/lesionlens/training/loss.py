@@ -1,7 +1,7 @@
-"""The loss: cross entropy or focal, on soft targets, with what is done against imbalance.
+"""The loss: cross entropy or focal on soft targets, with corrections for class imbalance.
 
-The order of operations is: the logits are shifted by the prior (logit adjustment), the targets
-are smoothed, each class term is weighed, and the sum is divided by the weight of the targets.
+In this order, the logits are shifted by the prior (logit adjustment), the targets are smoothed,
+each class term is weighted, and the sum is divided by the weight of the targets.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def one_hot(labels: Tensor, n_classes: int) -> Tensor:
 
 
 def smooth(targets: Tensor, epsilon: float) -> Tensor:
-    """Targets (N, K) moved towards the uniform: y(1-e)+e/K (the paper, equation of table 6; Szegedy 2016)."""
+    """Targets (N, K) moved towards the uniform distribution: y(1-e)+e/K (the paper, equation of table 6; Szegedy 2016)."""
     return targets * (1 - epsilon) + epsilon / targets.shape[1]
 
 
@@ -45,13 +45,13 @@ def inverse_weights(counts: np.ndarray) -> np.ndarray:
 def effective_weights(counts: np.ndarray, beta: float = EFFECTIVE_BETA) -> np.ndarray:
     """Class weights by the effective number of samples, (1 - b) / (1 - b^n) (Cui 2019, equation 4).
 
-    They are scaled so that the weights of the classes present add up to their number, as there.
-    An absent class gets 0. Cui takes b from 0.9 to 0.9999; with 0.999 a class of HAM10000 counts
+    As in the paper, the weights of the classes present are scaled to add up to their number.
+    An absent class gets 0. Cui takes b from 0.9 to 0.9999; with 0.999 a class counts
     as at most 1,000 images.
 
     Args:
         counts: images of each class, shape (K,).
-        beta: how soon further images of a class stop counting, in [0, 1).
+        beta: how fast further images of a class lose weight, in [0, 1).
     """
     present = counts > 0
     weights = np.zeros(len(counts))
@@ -77,9 +77,9 @@ class Loss(nn.Module):
     (torch divides by N there, so that the step would grow with the weights).
 
     Logit adjustment adds tau * log(prior) to the logits while training only (Menon 2021, equation
-    10). The prior is that of the images really fed: of the plan's rows, and uniform (no shift)
-    under the balanced sampler. Taking the rarer prior of the training split after filling the
-    classes up would correct for the imbalance twice.
+    10). The prior is that of the training images: of the plan's rows, and uniform (no shift)
+    under the balanced sampler. The prior of the training split before offline copies would
+    correct for the imbalance twice.
 
     Args:
         recipe: loss, focal_gamma, label_smoothing, class_weights and logit_adjustment are used.
@@ -103,7 +103,7 @@ class Loss(nn.Module):
     def __init__(self, recipe: TrainingRecipe, counts: np.ndarray) -> None:
         super().__init__()
         if counts.sum() == 0:
-            raise TrainingError("there is no image to train on; make a plan from a split with a training split")
+            raise TrainingError("there are no images to train on; make a plan from a split whose training split is not empty")
         weights = CLASS_WEIGHTS[recipe.class_weights](counts) if recipe.class_weights != "none" else np.ones(len(counts))
         self.epsilon = recipe.label_smoothing
         self.gamma = recipe.focal_gamma if recipe.loss == "focal" else 0.0
@@ -114,7 +114,7 @@ class Loss(nn.Module):
         self.register_buffer("shift", torch.tensor(shift, dtype=torch.float32), persistent=False)
 
     def weight(self, targets: Tensor) -> Tensor:
-        """What the sum over these targets (N, K) is divided by, a scalar."""
+        """The divisor of the sum over these targets (N, K), a scalar."""
         return (targets * self.weights).sum()
 
     def total(self, logits: Tensor, targets: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Memory of a CPU that is kept from step to step."""
+"""CPU memory that is reused from step to step."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ M_MMAP_MAX = -4
 
 
 def keep_memory() -> bool:
-    """Let this process keep freed memory for its next large tensors instead of giving it back.
+    """Let this process reuse freed memory for its next large tensors instead of returning it.
 
-    glibc hands every block above 32 MB back to the system as soon as it is freed, and fetches it
+    glibc returns every block above 32 MB to the system as soon as it is freed, and allocates it
     again, page by page and zeroed, in the next step; with MobileNetV2 at 160 pixels and batches
-    of 32 that was a third of the time of a step. The process stays as large as its largest step.
+    of 32 that was a third of the time of a step. The process keeps the size of its largest step.
 
     Returns:
         Whether the C library knows these options (glibc does; macOS, Windows and musl do not).

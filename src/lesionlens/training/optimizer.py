@@ -15,14 +15,13 @@ EPSILON = 1e-8
 
 
 def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """The trainable parameters in two groups: decayed, and biases and norms, which are not.
+    """The trainable parameters in two groups: with weight decay, and without (biases and norms).
 
-    Everything of one dimension is a bias, a norm's scale or a layer scale (timm and nanoGPT draw
-    the same line).
+    Parameters of one dimension are biases, norm scales or layer scales, as in timm and nanoGPT.
     """
-    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    decayed = [parameter for parameter in trained if parameter.ndim > 1]
-    others = [parameter for parameter in trained if parameter.ndim <= 1]
+    trainable = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    decayed = [parameter for parameter in trainable if parameter.ndim > 1]
+    others = [parameter for parameter in trainable if parameter.ndim <= 1]
     groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
     return [group for group in groups if group["params"]]
 
@@ -50,8 +49,8 @@ OPTIMIZERS = {"adamw": _adamw, "adam": _adam, "nadam": _nadam, "sgd": _sgd}
 def build_optimizer(network: nn.Module, recipe: TrainingRecipe) -> Optimizer:
     """The optimiser of a recipe over the trainable parameters of `network`.
 
-    AdamW decouples the decay (Loshchilov 2019); Adam and NAdam add it to the gradient, as the
-    paper's table 14 must have; SGD runs with Nesterov momentum `beta1`. The fused kernels update
-    all tensors in one pass; NAdam has none and goes tensor list by tensor list.
+    AdamW decouples the decay (Loshchilov 2019); Adam and NAdam add it to the gradient, as table 14
+    of the paper implies; SGD uses Nesterov momentum `beta1`. Fused kernels update all tensors in
+    one pass; NAdam has none and uses the foreach implementation.
     """
     return OPTIMIZERS[recipe.optimizer](parameter_groups(network, recipe.weight_decay), recipe)

@@ -1,4 +1,4 @@
-"""Which rows of the plan an epoch reads, and in which order: a pure function of seed and epoch."""
+"""The order in which an epoch reads the rows of a plan: a pure function of seed and epoch."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class Order:
     """The draws of one epoch.
 
     Attributes:
-        rows: rows of the plan in the order they are fed, int64 (M,).
+        rows: rows of the plan in reading order, int64 (M,).
         repeats: how often each row was drawn earlier in this epoch, int64 (M,); a repeated row
-            gets other random numbers where its pixels are drawn anew.
+            gets other random numbers, unless its pixels are drawn once.
     """
 
     rows: np.ndarray
@@ -29,15 +29,15 @@ def shuffled(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def balanced(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """As many draws as rows, the classes present alike (their numbers differ by one at most).
+    """As many draws as rows, the same number from every class present (up to one).
 
-    Within a class all rows are read before any is read again, so that a rare image is not left
-    out by chance, as drawing with replacement would do.
+    All rows of a class are read before any is read again, so no rare image is left out by chance,
+    as it would be with replacement.
     """
     classes = rng.permutation(np.unique(labels))
-    shares = [len(part) for part in np.array_split(np.arange(len(labels)), len(classes))]
-    drawn = [_cycle(np.flatnonzero(labels == c), share, rng) for c, share in zip(classes, shares, strict=True)]
-    return rng.permutation(np.concatenate(drawn))
+    shares = [len(draws) for draws in np.array_split(np.arange(len(labels)), len(classes))]
+    rows = [_cycle(np.flatnonzero(labels == c), share, rng) for c, share in zip(classes, shares, strict=True)]
+    return rng.permutation(np.concatenate(rows))
 
 
 def _cycle(rows: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
@@ -70,11 +70,11 @@ def _earlier_draws(rows: np.ndarray) -> np.ndarray:
     return repeats
 
 
-def fed_counts(labels: np.ndarray, n_classes: int, sampler: str) -> np.ndarray:
-    """Images of each class that an epoch feeds, shape (K,).
+def class_counts(labels: np.ndarray, n_classes: int, sampler: str) -> np.ndarray:
+    """Images of each class in an epoch, shape (K,).
 
-    This is the prior that class weights and logit adjustment correct for: that of the plan, or
-    the uniform one under the balanced sampler.
+    Class weights and logit adjustment correct for this prior: that of the plan, or the uniform
+    one under the balanced sampler.
     """
     counts = np.bincount(labels, minlength=n_classes)
     if sampler == "balanced":
@@ -84,9 +84,9 @@ def fed_counts(labels: np.ndarray, n_classes: int, sampler: str) -> np.ndarray:
 
 
 def cut_batches(n_draws: int, batch_size: int) -> list[slice]:
-    """Cut an epoch into batches whose sizes differ by one at most, none above `batch_size`.
+    """Cut an epoch into batches of at most `batch_size`, whose sizes differ by at most one.
 
-    No draw is dropped, and no small batch is left over to upset batch norms.
+    No draw is dropped, and no small last batch upsets batch norms.
     """
     n_batches = max(1, -(-n_draws // batch_size))
     return [slice(n_draws * n // n_batches, n_draws * (n + 1) // n_batches) for n in range(n_batches)]

@@ -1,4 +1,4 @@
-"""Number formats: which one a machine runs well, and how a step is run in it."""
+"""Number formats: which one a device supports well, and how to compute in it."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ def cpu_has_bf16() -> bool:
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
-def resolve_precision(wanted: str, device: torch.device) -> str:
-    """The format that training really runs in: `fp32`, `bf16` or `fp16`.
+def resolve_precision(precision: str, device: torch.device) -> str:
+    """The format that training runs in: `fp32`, `bf16` or `fp16`.
 
     `auto` is bf16 where the device multiplies it natively, otherwise fp16 with loss scaling on a
     GPU and fp32 on a CPU.
 
     Raises:
-        RecipeError: for `fp16` on a CPU, which has no kernels worth using for it.
+        RecipeError: for `fp16` on a CPU, which has no fast kernels for it.
     """
-    if wanted == "fp16" and device.type == "cpu":
+    if precision == "fp16" and device.type == "cpu":
         raise RecipeError('training.precision = "fp16" on a CPU; loss-scaled fp16 needs a GPU. Set it to "auto"')
-    if wanted != "auto":
-        return wanted
+    if precision != "auto":
+        return precision
     if device.type == "cpu":
         return "bf16" if cpu_has_bf16() else "fp32"
     return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
@@ -49,21 +49,21 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager[obj
 
 
 def has_slow_bf16_gradient(module: nn.Module) -> bool:
-    """Whether a CPU takes the gradient of this convolution in bf16 by a plain, slow kernel.
+    """Whether a CPU computes the bf16 gradient of this convolution with a slow reference kernel.
 
-    oneDNN 3.12 has fast ones for depthwise convolutions of 3 x 3 and stride 1 alone: with stride 2
+    oneDNN 3.12 has fast kernels only for depthwise convolutions of 3 x 3 and stride 1: with stride 2
     the gradient of the input is about 100 times slower in bf16 than in fp32, with 5 x 5 and 7 x 7
-    the gradient of the weights about twice.
+    the gradient of the weights about twice as slow.
     """
     if not isinstance(module, nn.Conv2d) or not 1 < module.groups == module.in_channels:
         return False
     return (module.kernel_size, module.stride, module.dilation) != ((3, 3), (1, 1), (1, 1))
 
 
-def keep_fast(network: nn.Module, device: torch.device, precision: str) -> None:
-    """Let the convolutions of `network` whose bf16 gradients are slow compute in fp32, on a CPU.
+def avoid_slow_bf16(network: nn.Module, device: torch.device, precision: str) -> None:
+    """On a CPU, run the convolutions of `network` that have slow bf16 gradients in fp32.
 
-    Only their own forward pass changes; parameters and names stay.
+    Only their forward pass changes; parameters and names stay.
     """
     if (device.type, precision) != ("cpu", "bf16"):
         return
@@ -80,16 +80,16 @@ def _forward_in_fp32(self: nn.Module, images: Tensor) -> Tensor:
 
 @contextmanager
 def flushed_denormals() -> Iterator[None]:
-    """Take numbers below the smallest normal one for zero; on a CPU they are very slow and mean nothing here.
+    """Flush denormal numbers to zero in this block; on a CPU they are very slow and irrelevant here.
 
-    What was set before holds again after the block, because other code of the process may need them.
+    The previous setting is restored, because other code of the process may need denormals.
     """
-    flushed_before = float(torch.tensor(2.0**-1074, dtype=torch.float64) * 1) == 0
+    previous = float(torch.tensor(2.0**-1074, dtype=torch.float64) * 1) == 0
     torch.set_flush_denormal(True)
     try:
         yield
     finally:
-        torch.set_flush_denormal(flushed_before)
+        torch.set_flush_denormal(previous)
 
 
 def build_scaler(device: torch.device, precision: str) -> torch.amp.GradScaler:

@@ -1,4 +1,4 @@
-"""Images are made ready on a thread of their own while the network computes."""
+"""Prepare images in a background thread while the network computes."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ POLL_S = 0.1
 
 
 class Prefetch(Generic[T]):
-    """Iterates over `source`, which runs ahead on a thread by at most `depth` items.
+    """Iterates over `source`, which runs ahead in a thread by at most `depth` items.
 
     Use it as a context manager: leaving the block stops the thread. With `depth` 0 there is no
-    thread. An error in `source` is raised where the item would have been given.
+    thread. An error in `source` is raised in place of its item.
 
     Attributes:
         waited_s: seconds spent waiting for items so far.
@@ -41,7 +41,7 @@ class Prefetch(Generic[T]):
             self._thread = threading.Thread(target=self._work, name="images", daemon=True)
             self._thread.start()
             self._ready.wait()
-            torch.set_num_threads(threads)  # the worker's own limit also changed what all threads share
+            torch.set_num_threads(threads)  # the worker's limit also changes the global one
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -72,7 +72,7 @@ class Prefetch(Generic[T]):
             yield item
 
     def _work(self) -> None:
-        torch.set_num_threads(1)  # one core at most, so that the network keeps the others
+        torch.set_num_threads(1)  # leaves the other cores to the network
         self._ready.set()
         try:
             for item in self._source:
@@ -80,7 +80,7 @@ class Prefetch(Generic[T]):
                 if self._stop.is_set():
                     return
             self._put((None, None))
-        except BaseException as error:  # handed over whole, and raised by the thread that asked
+        except BaseException as error:  # re-raised in the consuming thread
             self._put((None, error))
 
     def _put(self, entry: tuple[T | None, BaseException | None]) -> None:

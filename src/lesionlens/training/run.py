@@ -1,4 +1,4 @@
-"""A training run: from the artifacts on disk to checkpoints and a history."""
+"""A training run, from artifacts on disk to checkpoints and a history."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from lesionlens.training.distill import Teacher
 from lesionlens.training.distributed import World
 from lesionlens.training.events import open_events, write_events
 from lesionlens.training.history import Epoch, write_history
-from lesionlens.training.loop import Learner, Progress, fit, steps_per_epoch
+from lesionlens.training.loop import Progress, Trainer, fit, steps_per_epoch
 from lesionlens.training.memory import keep_memory
 from lesionlens.training.precision import flushed_denormals
 from lesionlens.training.state import TrainingState, build_state
@@ -40,7 +40,7 @@ ValidateWith = Callable[[nn.Module, InputSpec], dict[str, float]]
 
 @dataclass(frozen=True)
 class TrainingData(Dataset):
-    """A data set with the plan of what training is fed.
+    """A data set with the plan of its training images.
 
     Attributes:
         plan: originals and copies of the training split.
@@ -50,15 +50,15 @@ class TrainingData(Dataset):
 
 
 @dataclass(frozen=True)
-class Descent:
-    """What a run owes to another checkpoint: where it starts, whom it follows, or both.
+class Derivation:
+    """How a run derives from another checkpoint: as its start, its teacher, or both.
 
     Attributes:
-        derived: what its own checkpoints say of that; see `CheckpointInfo.derived`.
-        spec: how that checkpoint sees its pixels, and so this run; None follows the recipe.
-        network: where it starts instead of the recipe's weights; None builds the recipe's network.
-        channel-pruned: whether `network` has fewer channels than the recipe's name says.
-        teacher: whom it follows besides the labels.
+        derived: recorded in the checkpoints of the run; see `CheckpointInfo.derived`.
+        spec: the InputSpec of that checkpoint, which the run keeps; None follows the recipe.
+        network: the initial network; None builds the recipe's network with its weights.
+        channel_pruned: whether `network` has fewer channels than the recipe's name says.
+        teacher: supervises the network in addition to the labels.
     """
 
     derived: dict[str, Any] = field(default_factory=dict)
@@ -69,10 +69,10 @@ class Descent:
 
 
 def check_inputs(inputs: TrainingData, spec: InputSpec) -> None:
-    """Refuse artifacts that do not belong together.
+    """Refuse artifacts that were not made from each other.
 
     Raises:
-        ArtifactError: if split or store were made from another index, the store for other pixels,
+        ArtifactError: if the split was made from another index, the store has other pixels,
             or the plan lacks a training image.
         SplitError: if the plan holds an image outside the training split.
     """
@@ -80,7 +80,7 @@ def check_inputs(inputs: TrainingData, spec: InputSpec) -> None:
         raise ArtifactError("the split was made from another index; make it again with: lesionlens split")
     if inputs.store.frame_hash != spec.frame_hash:
         raise ArtifactError(
-            f"the store's pixels were prepared otherwise than the recipe's input asks (frame {spec.frame}, {spec.resize}); "
+            f"the store's pixels do not match the recipe's input (frame {spec.frame}, {spec.resize}); "
             "pack it again with: lesionlens pack"
         )
     check_plan(inputs.plan, inputs.split)
@@ -94,7 +94,7 @@ def training_spec(recipe: Recipe, dataset: Dataset) -> InputSpec:
 
 
 def describe(inputs: TrainingData, recipe: Recipe, spec: InputSpec) -> CheckpointInfo:
-    """What every checkpoint of the run says of itself."""
+    """The metadata of every checkpoint of the run."""
     split = inputs.split
     return CheckpointInfo(
         labels=inputs.index.labels,
@@ -118,13 +118,13 @@ def train_run(
     world: World,
     restart: bool = False,
     progress: Progress | None = None,
-    descent: Descent | None = None,
+    derivation: Derivation | None = None,
 ) -> Iterator[Epoch]:
-    """Train a network as a recipe says, or go on where an earlier call stopped.
+    """Train a network with a recipe, or resume where an earlier call stopped.
 
-    After each epoch `out` holds best.safetensors, last.safetensors and history.jsonl, each written
-    whole or not at all, and the epoch is yielded. A run that was stopped anywhere, kill -9
-    included, repeats at most the epoch it was in and ends with the unbroken run's result.
+    After each epoch best.safetensors, last.safetensors and history.jsonl in `out` are updated, each
+    atomically, and the epoch is yielded. A run that is stopped at any point, even by kill -9,
+    repeats at most one epoch when it resumes and ends with the result of an uninterrupted run.
 
     Args:
         inputs: what to train on.
@@ -132,30 +132,30 @@ def train_run(
         out: folder of the checkpoints.
         validate: called after each epoch with the network to use and its InputSpec.
         world: the processes of the run; see `join_world`.
-        restart: begin at the first epoch even if `out` holds a checkpoint.
-        progress: told how many images each batch fed.
-        descent: another checkpoint that the run starts from or follows; None is a run of its own.
+        restart: train from scratch even if `out` holds a checkpoint.
+        progress: called with the number of images of each batch.
+        derivation: how the run derives from another checkpoint; None if it does not.
 
     Raises:
-        ArtifactError: if the artifacts do not belong together.
+        ArtifactError: if the artifacts were not made from each other.
         CheckpointError: if `out` holds another run and `restart` is not set.
-        TrainingError: if the loss stops being a number.
-        StorageError: if the disk is full; checkpoints written before stay.
+        TrainingError: if the loss is not finite.
+        StorageError: if the disk is full; earlier checkpoints are kept.
     """
-    descent = descent or Descent()
+    derivation = derivation or Derivation()
     with contextlib.ExitStack() as stack:
         stack.enter_context(flushed_denormals())
-        spec = descent.spec or training_spec(recipe, inputs)
+        spec = derivation.spec or training_spec(recipe, inputs)
         check_inputs(inputs, spec)
-        info = replace(describe(inputs, recipe, spec), derived=descent.derived, channel_pruned=descent.channel_pruned)
+        info = replace(describe(inputs, recipe, spec), derived=derivation.derived, channel_pruned=derivation.channel_pruned)
         rows = plan_rows(inputs.plan, inputs.store, inputs.index)
         batches = Batches(rows, inputs.store.images, spec, recipe, world)
-        state = _start(info, batches, out, world, restart, descent.network)
-        learner = Learner(state, batches, recipe, spec, len(info.labels), world, descent.teacher)
+        state = _start(info, batches, out, world, restart, derivation.network)
+        trainer = Trainer(state, batches, recipe, spec, len(info.labels), world, derivation.teacher)
         writer = open_events(out / EVENTS_FOLDER) if recipe.training.tensorboard and world.writes else None
         if writer is not None:
             stack.callback(writer.close)
-        for epoch in fit(state, learner, lambda network: validate(network, spec), progress):
+        for epoch in fit(state, trainer, lambda network: validate(network, spec), progress):
             if world.writes:
                 _save(state, epoch, info, out)
             if writer is not None:
@@ -167,23 +167,23 @@ def _start(
     info: CheckpointInfo, batches: Batches, out: Path, world: World, restart: bool, network: nn.Module | None
 ) -> TrainingState:
     recipe, last = info.recipe, out / LAST_FILE
-    resumes = last.exists() and not restart
+    resume = last.exists() and not restart
     if world.device.type == "cpu":
         keep_memory()
     torch.manual_seed(derive_seed(recipe.seed, "weights"))
     if network is None:
-        network = build_network(recipe.model, len(info.labels), info.spec.size, pretrained=not resumes)
+        network = build_network(recipe.model, len(info.labels), info.spec.size, pretrained=not resume)
     state = build_state(network, recipe.training, steps_per_epoch(batches, recipe.training.accumulate), world.device)
-    if resumes:
+    if resume:
         load_state(state, info, last)
         if world.writes and not (out / BEST_FILE).exists():
-            raise CheckpointError(f"{out / BEST_FILE} is gone, but {last} goes on after it; start anew with --restart")
+            raise CheckpointError(f"{out / BEST_FILE} is gone, but {last} resumes after it; train from scratch with --restart")
     return state
 
 
 def _save(state: TrainingState, epoch: Epoch, info: CheckpointInfo, out: Path) -> None:
-    now = replace(info, epoch=epoch.epoch, metrics=epoch.validation, averaged=state.averaged is not None)
+    info = replace(info, epoch=epoch.epoch, metrics=epoch.validation, averaged=state.averaged is not None)
     if epoch.best:
-        save_network(state.to_use, now, out / BEST_FILE)
-    save_state(state, now, out / LAST_FILE)
+        save_network(state.inference_network, info, out / BEST_FILE)
+    save_state(state, info, out / LAST_FILE)
     write_history(state.history, out / HISTORY_FILE)

@@ -1,4 +1,4 @@
-"""Learning rate, step by step."""
+"""Learning-rate schedules, one step per optimiser step."""
 
 from __future__ import annotations
 
@@ -16,15 +16,14 @@ ONE_STEP = 1.00001
 def onecycle(optimizer: Optimizer, recipe: TrainingRecipe, steps_per_epoch: int) -> LRScheduler:
     """torch's OneCycleLR (Smith 2018) with the numbers of table 6 of the paper.
 
-    Cosine up from `warmup_learning_rate` to `learning_rate` over `warmup_epochs` of the epochs,
-    cosine down to `final_learning_rate` over the rest. Momentum is not cycled: the paper states
-    one beta 1.
+    Cosine from `warmup_learning_rate` up to `learning_rate` over `warmup_epochs`, then cosine down
+    to `final_learning_rate`. Momentum is not cycled: the paper states a single beta 1.
     """
     start = max(recipe.warmup_learning_rate, SMALLEST_RATE)
     final = max(recipe.final_learning_rate, SMALLEST_RATE)
     total_steps = max(2, recipe.epochs * steps_per_epoch)
     share = recipe.warmup_epochs / recipe.epochs
-    if round(share * total_steps, 6) == 1:  # torch divides by zero where the warm-up is just one step
+    if round(share * total_steps, 6) == 1:  # torch divides by zero if the warm-up is one step
         share = ONE_STEP / total_steps
     return OneCycleLR(
         optimizer,
@@ -38,12 +37,12 @@ def onecycle(optimizer: Optimizer, recipe: TrainingRecipe, steps_per_epoch: int)
 
 
 def cosine_factor(step: int, steps: int, warmup_steps: int, first: float, last: float) -> float:
-    """Share of the peak rate at `step`: a line up from `first`, then half a cosine down to `last`.
+    """Share of the peak rate at `step`: linear from `first`, then half a cosine down to `last`.
 
     Args:
         step: from 0 to steps - 1.
         steps: number of steps of the run.
-        warmup_steps: the step that has the full rate.
+        warmup_steps: the step with the full rate.
         first: share at step 0 (if there is a warm-up).
         last: share at the last step.
     """
@@ -61,7 +60,7 @@ def cosine(optimizer: Optimizer, recipe: TrainingRecipe, steps_per_epoch: int) -
 
 
 def constant(optimizer: Optimizer, recipe: TrainingRecipe, steps_per_epoch: int) -> LRScheduler:
-    """A linear warm-up, then the peak rate to the end; `final_learning_rate` is not used."""
+    """A linear warm-up, then the peak rate; `final_learning_rate` is not used."""
     warmup, first = round(recipe.warmup_epochs * steps_per_epoch), recipe.warmup_learning_rate / recipe.learning_rate
     return LambdaLR(optimizer, lambda step: first + (1 - first) * step / warmup if step < warmup else 1.0)
 

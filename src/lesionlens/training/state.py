@@ -1,4 +1,4 @@
-"""Everything that changes while a network trains, and that a resumed run needs back."""
+"""The state of training, which a resumed run restores."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lesionlens.core.recipe import TrainingRecipe
 from lesionlens.training.ema import AveragedNetwork
 from lesionlens.training.history import Epoch
 from lesionlens.training.optimizer import build_optimizer
-from lesionlens.training.precision import build_scaler, keep_fast, resolve_precision
+from lesionlens.training.precision import avoid_slow_bf16, build_scaler, resolve_precision
 from lesionlens.training.schedule import build_schedule
 
 
@@ -24,9 +24,9 @@ class TrainingState:
     Attributes:
         network: the network, on its device.
         optimizer: over its trainable parameters.
-        schedule: of the learning rate, one step for each of the optimiser's.
+        schedule: of the learning rate, one step per optimiser step.
         scaler: of the loss; passes through unless the format is fp16.
-        averaged: the averaged weights, if the recipe wants them.
+        averaged: the averaged weights; None without `ema_decay`.
         precision: number format of the forward pass.
         history: the finished epochs.
     """
@@ -40,8 +40,8 @@ class TrainingState:
     history: list[Epoch] = field(default_factory=list)
 
     @property
-    def to_use(self) -> nn.Module:
-        """The network that is validated and kept: the averaged one if there is one."""
+    def inference_network(self) -> nn.Module:
+        """The network that is validated and saved: the averaged one if there is one."""
         return self.averaged.network if self.averaged is not None else self.network
 
     @property
@@ -51,16 +51,16 @@ class TrainingState:
 
 
 def build_state(network: nn.Module, recipe: TrainingRecipe, steps_per_epoch: int, device: torch.device) -> TrainingState:
-    """Put `network` on `device` and give it what the recipe trains it with.
+    """Move `network` to `device` and build its optimiser, schedule, scaler and average.
 
     Raises:
-        RecipeError: if the device cannot compute in the wanted precision.
+        RecipeError: if the device does not support the precision.
     """
     precision = resolve_precision(recipe.precision, device)
     network.to(device)
     if recipe.channels_last:
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    keep_fast(network, device, precision)
+    avoid_slow_bf16(network, device, precision)
     optimizer = build_optimizer(network, recipe)
     return TrainingState(
         network=network,

@@ -1,4 +1,4 @@
-"""All metrics of one set of predictions, under any weighting of its cases."""
+"""All metrics of a set of predictions, for any weights of its cases."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ PER_CLASS = ("precision", "recall", "specificity", "f1", "auc")
 
 
 @dataclass(frozen=True)
-class Cases:
-    """Predictions taken apart once: what each case adds to each metric.
+class WeightedMetrics:
+    """The terms that each case adds to each metric, computed once.
 
-    A weight per case makes a resample: a case drawn twice weighs 2, one not drawn 0. So the
-    metrics of thousands of resamples are sums over one array of weights.
+    A resample is a weight per case: 2 for a case drawn twice, 0 for one not drawn. The metrics of
+    thousands of resamples are then sums over one array of weights.
 
     Attributes:
         n_classes: K.
@@ -52,20 +52,20 @@ class Cases:
     nll: np.ndarray
 
     @classmethod
-    def of(cls, logits: np.ndarray, labels: np.ndarray) -> Cases:
-        """Take predictions apart.
+    def of(cls, logits: np.ndarray, labels: np.ndarray) -> WeightedMetrics:
+        """Compute the terms of predictions.
 
         Args:
             logits: (N, K).
             labels: true class indices, (N,).
 
         Raises:
-            DataError: if the shapes do not fit, there are no cases, or a logit is not finite.
+            DataError: if the shapes do not match, there are no cases, or a logit is not finite.
         """
         if logits.ndim != 2 or len(logits) != len(labels):
             raise DataError(f"logits have shape {logits.shape} for {len(labels)} labels; they must be (N, K)")
         if not np.isfinite(logits).all():
-            raise DataError("some logits are NaN or infinite; predict again with a sound checkpoint")
+            raise DataError("some logits are NaN or infinite; predict again with an undamaged checkpoint")
         n_classes, predicted = logits.shape[1], logits.argmax(1)
         check_classes(labels, predicted, n_classes)
         logs = log_softmax(logits)
@@ -92,12 +92,12 @@ class Cases:
         """Every metric for each weighting.
 
         Args:
-            weights: how often each case counts, float (B, N), each row with a positive sum; one
-                row of ones if None.
+            weights: weight of each case, float (B, N), each row with a positive sum; one row of ones if
+                None.
 
         Returns:
             Each name of `OVERALL` with shape (B,), each of `PER_CLASS` with shape (B, K). NaN where
-            a metric is undefined; see `metrics`.
+            a metric is undefined; see `evaluation.metrics`.
         """
         weights = np.ones((1, len(self))) if weights is None else weights
         confusion, total = self.confusion(weights), weights.sum(1)

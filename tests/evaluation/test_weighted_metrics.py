@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from lesionlens.core.errors import DataError
 from lesionlens.evaluation.calibration import expected_calibration_error, softmax
-from lesionlens.evaluation.cases import OVERALL, PER_CLASS, Cases
+from lesionlens.evaluation.weighted_metrics import OVERALL, PER_CLASS, WeightedMetrics
 
 SEEDS = st.integers(0, 100_000)
 
@@ -22,7 +22,7 @@ def drawn(seed, n=50, k=5):
 @given(SEEDS)
 def test_auc_equals_scikit_learn(seed):
     logits, labels = drawn(seed, n=80)
-    metrics = Cases.of(logits, labels).metrics()
+    metrics = WeightedMetrics.of(logits, labels).metrics()
     expected = reference.roc_auc_score(labels, softmax(logits), multi_class="ovr", average=None, labels=range(5))
     np.testing.assert_allclose(metrics["auc"][0], expected, atol=1e-12)
     assert metrics["macro_auc"][0] == pytest.approx(np.mean(expected), abs=1e-12)
@@ -33,9 +33,9 @@ def test_auc_equals_scikit_learn(seed):
 def test_weights_are_repeated_cases(seed):
     logits, labels = drawn(seed)
     weights = np.random.default_rng(seed).integers(0, 3, (4, len(labels)))
-    weighted = Cases.of(logits, labels).metrics(weights.astype(float))
+    weighted = WeightedMetrics.of(logits, labels).metrics(weights.astype(float))
     for b, row in enumerate(weights):
-        repeated = Cases.of(np.repeat(logits, row, axis=0), np.repeat(labels, row)).metrics()
+        repeated = WeightedMetrics.of(np.repeat(logits, row, axis=0), np.repeat(labels, row)).metrics()
         for name, value in repeated.items():
             np.testing.assert_allclose(weighted[name][b], value[0], atol=1e-12, err_msg=name)
 
@@ -45,7 +45,7 @@ def test_weights_are_repeated_cases(seed):
 def test_order_does_not_matter(seed):
     logits, labels = drawn(seed)
     order = np.random.default_rng(seed).permutation(len(labels))
-    before, after = Cases.of(logits, labels).metrics(), Cases.of(logits[order], labels[order]).metrics()
+    before, after = WeightedMetrics.of(logits, labels).metrics(), WeightedMetrics.of(logits[order], labels[order]).metrics()
     for name in before:
         np.testing.assert_allclose(after[name], before[name], atol=1e-12, err_msg=name)
 
@@ -55,7 +55,10 @@ def test_order_does_not_matter(seed):
 def test_relabelling_commutes(seed):
     logits, labels = drawn(seed)
     order = np.random.default_rng(seed).permutation(5)  # class order[j] becomes class j
-    before, after = Cases.of(logits, labels).metrics(), Cases.of(logits[:, order], np.argsort(order)[labels]).metrics()
+    before, after = (
+        WeightedMetrics.of(logits, labels).metrics(),
+        WeightedMetrics.of(logits[:, order], np.argsort(order)[labels]).metrics(),
+    )
     for name in OVERALL:
         np.testing.assert_allclose(after[name], before[name], atol=1e-12, err_msg=name)
     for name in PER_CLASS:
@@ -66,7 +69,7 @@ def test_relabelling_commutes(seed):
 @given(SEEDS, st.integers(1, 30))
 def test_metrics_lie_in_their_range(seed, n):
     logits, labels = drawn(seed, n=n)
-    metrics = Cases.of(logits, labels).metrics()
+    metrics = WeightedMetrics.of(logits, labels).metrics()
     assert metrics.keys() == {*OVERALL, *PER_CLASS}
     for name, values in metrics.items():
         top = {"brier": 2, "nll": np.inf}.get(name, 1)
@@ -76,13 +79,15 @@ def test_metrics_lie_in_their_range(seed, n):
 
 def test_calibration_error_is_the_published_one():
     logits, labels = drawn(7, n=300)
-    assert Cases.of(logits, labels).metrics()["ece"][0] == pytest.approx(expected_calibration_error(softmax(logits), labels))
+    assert WeightedMetrics.of(logits, labels).metrics()["ece"][0] == pytest.approx(
+        expected_calibration_error(softmax(logits), labels)
+    )
 
 
 def test_absent_class_has_no_auc_and_is_left_out():
     logits, labels = drawn(1)
     labels = np.where(labels == 4, 0, labels)
-    metrics = Cases.of(logits, labels).metrics()
+    metrics = WeightedMetrics.of(logits, labels).metrics()
     assert np.isnan(metrics["auc"][0, 4])
     assert metrics["macro_auc"][0] == pytest.approx(metrics["auc"][0, :4].mean())
 
@@ -98,4 +103,4 @@ def test_absent_class_has_no_auc_and_is_left_out():
 )
 def test_bad_input_is_refused(logits, labels, message):
     with pytest.raises(DataError, match=message):
-        Cases.of(logits, np.array(labels, dtype=np.int64))
+        WeightedMetrics.of(logits, np.array(labels, dtype=np.int64))
