@@ -63,9 +63,7 @@ def rows_of(heading: str) -> list[tuple[str, ...]]:
     return [tuple(cell.strip() for cell in line.strip("|").split("|")) for line in lines[2:]]
 
 
-DICOM_LIMITS = (
-    "reads of a DICOM header (two to four for an element in a sequence, one for another), bytes of it, bytes it inflates to"
-)
+DICOM_LIMITS = "reads and bytes of a DICOM header, bytes that a deflated file inflates to"
 
 
 def test_defaults_of_the_limits() -> None:

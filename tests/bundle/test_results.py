@@ -69,6 +69,14 @@ def test_lines_of_0_1_are_told_apart(tmp_path):
     assert path.read_text().count("\n") == 1
 
 
+def test_what_decoding_assumed_is_in_json_and_csv():
+    row = {**result(), "notes": ["frame 1 of 3 was used", "transparent pixels were laid on white"]}
+    header = next(csv.reader([Csv(HAM10000).header()]))
+    values = dict(zip(header, next(csv.reader([Csv(HAM10000).line(row)])), strict=True))
+    assert values["notes"] == "frame 1 of 3 was used; transparent pixels were laid on white"
+    assert json.loads(JsonLines(HAM10000).line(row))["notes"] == row["notes"]
+
+
 def test_outcomes_in_every_form():
     """Never a bare label: what is not a diagnosis has none, and an unusable image says why."""
     unusable = GateResult(False, ("blurred", "too_dark"), {"sharpness": 1.0})
@@ -83,6 +91,7 @@ def test_outcomes_in_every_form():
         values = dict(zip(header, next(csv.reader([Csv(HAM10000).line(row)])), strict=True))
         assert told["outcome"] == values["outcome"] == outcome
         assert told["explanation"] == values["explanation"] != ""
+        assert "; ".join(told["notes"]) == values["notes"]
         assert (told["diagnosis"] or "") == values["diagnosis"] == ("mel" if outcome == "diagnosis" else "")
         assert Table(HAM10000).line(row).startswith(outcome.replace("_", " "))
     values = dict(zip(header, next(csv.reader([Csv(HAM10000).line(rows["not_usable"])])), strict=True))

@@ -88,7 +88,7 @@ class Csv:
         self._codes = labels.codes
         shares = [f"p_{code}" for code in labels.codes]
         steps = [f"{step}_ms" for step in STEPS]
-        said = ("image", "outcome", "diagnosis", "malignant_share", *shares, "reasons", "explanation")
+        said = ("image", "outcome", "diagnosis", "malignant_share", *shares, "reasons", "explanation", "notes")
         self._columns = (*said, *steps, "bundle", "error")
 
     def header(self) -> str:
@@ -100,7 +100,7 @@ class Csv:
         shares, timings = _by_code(row), row.get("timings_ms", {})
         values = [row["source"], row.get("outcome", ""), row.get("diagnosis", ""), row.get("malignant_share", "")]
         values += [shares.get(code, "") for code in self._codes]
-        values += [" ".join(_reasons(row)), row.get("explanation", "")]
+        values += [" ".join(_reasons(row)), row.get("explanation", ""), "; ".join(row.get("notes", ()))]
         values += [timings.get(step, "") for step in STEPS]
         return self._join([*values, row["bundle"]["id"], row.get("error", "")])
 

@@ -1,4 +1,4 @@
-"""What holds for decoding images of every format: how large and how small they may be, and how decoders fail."""
+"""Rules for images of every format: how large and how small they may be, and how decoders fail."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ def check_size(width: int, height: int, name: str, max_pixels: int) -> None:
 
 
 def check_scans(jpeg: bytes, width: int, height: int, name: str) -> None:
-    """Refuse a JPEG that passes over its pixels so often that decoding takes minutes; ten times are usual.
+    """Refuse a JPEG with so many scans that decoding takes minutes; ten are usual.
 
-    Within coded data 0xFF is always followed by something else than a scan's mark, so counting marks is enough.
+    The marker of a scan cannot occur within coded data, so counting markers is enough.
 
     Raises:
         ImageError: if scans x pixels is above `MAX_SCANNED`.
     """
     scans = jpeg.count(JPEG_SCAN)
     if scans * width * height > MAX_SCANNED:
-        raise ImageError(f"{name} has {scans:,} scans of {width}x{height} pixels; that takes too long. Save it anew as JPEG")
+        raise ImageError(f"{name} has {scans:,} scans of {width}x{height} pixels; that takes too long. Save it again as JPEG")

@@ -1,4 +1,4 @@
-"""Images: one way from a file to the pixels that training, evaluation, bundle and server all see."""
+"""Images: from a file to the pixels, by one implementation for training, evaluation, bundle and service."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def decode_image(source: Path | bytes, name: str = "", max_pixels: int = MAX_PIX
     The content tells the format, not the name. CMYK, palette, grey and 16-bit images are converted
     (16 bits keep their high byte); embedded colour profiles are converted to sRGB; what is
     transparent is laid on white; an EXIF rotation is carried out. Animated and many-page files are
-    refused, because nobody said which of the pictures is meant; of a camera's multi-picture JPEG or
+    refused, because it is unknown which of the pictures is meant; of a camera's multi-picture JPEG or
     HEIC the primary picture is the photograph. Of a DICOM file one frame is read; see `dicom.reader`.
     HEIC needs the extra `heif`, DICOM the extra `dicom`.
 
@@ -168,7 +168,7 @@ def decode_image(source: Path | bytes, name: str = "", max_pixels: int = MAX_PIX
                 raise ImageError(f"{name} has no frame {frame}; only DICOM files have several")
             return _decode_photograph(stream, kind, name, max_pixels)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        pixels = re.search(r"\d+", str(error))  # Pillow refuses before it says a size other than in words
+        pixels = re.search(r"\d+", str(error))  # Pillow names the size in its message only
         count = f"{int(pixels[0]):,}" if pixels else "too many"
         raise ImageTooLargeError(f"{name} has {count} pixels; the most is {max_pixels:,}. Scale the image down first") from error
     except UnidentifiedImageError as error:
@@ -189,7 +189,7 @@ def _decode_photograph(stream: BinaryIO, kind: str, name: str, max_pixels: int) 
             else:
                 profile = _jpeg_2000_profile(content, image, name)
         notes = _primary_note(image) if kind == HEIC else ()
-        image.load()  # before the EXIF block is asked for: that would load too, and hide what fails
+        image.load()  # before reading EXIF, which would load the pixels too and hide errors
         orientation = _orientation(image)
         tags = () if profile else untagged_notes(image)
         colours = to_srgb(image, name, profile)
@@ -234,7 +234,7 @@ def _jpeg_2000_profile(content: bytes, image: Image.Image, name: str) -> bytes:
 
 
 def load_decoders() -> None:
-    """Import all that decodes images, as far as it is installed; otherwise the first image of a format does."""
+    """Import every installed decoder now rather than with the first image of its format."""
     Image.init()
     for module in DECODERS:
         if importlib.util.find_spec(module.partition(".")[0]) is not None:
@@ -265,11 +265,13 @@ def _open_file(path: Path, name: str) -> BinaryIO:
 def _check_header(image: Image.Image, name: str, max_pixels: int) -> None:
     check_size(*image.size, name, max_pixels)
     if getattr(image, "is_animated", False) and image.format not in ("MPO", "HEIF"):
-        raise ImageError(f"{name} holds several pictures (animated or many pages); save the one to be judged as its own image")
+        raise ImageError(
+            f"{name} holds several pictures (animated or many pages); save the one to predict as an image of its own"
+        )
 
 
 def _orientation(image: Image.Image) -> int:
-    # A broken EXIF block says nothing about the pixels; such an image counts as upright.
+    # A broken EXIF block does not make the pixels unusable; such an image counts as upright.
     try:
         return int(image.getexif().get(ORIENTATION, 1))
     except DECODE_ERRORS:

@@ -1,4 +1,4 @@
-"""The server's side of the decoders: a few processes, each bounded in memory and time, replaced when one dies."""
+"""The server's side of the decoders: a few processes with limits of memory and time, replaced when they die."""
 
 from __future__ import annotations
 
@@ -70,13 +70,13 @@ class Decoders:
             thread.start()
 
     def submit(self, head: dict[str, Any], data: Buffer) -> Future[Reply]:
-        """Ask for an operation of `decoder`; fails with a Problem if the image cannot be used."""
+        """Queue an operation of `decoder`; the future fails with a Problem if the image cannot be used."""
         future: Future[Reply] = Future()
         self._jobs.put(_Job({**head, "max_pixels": self._limits.pixels}, data, future))
         return future
 
     def close(self) -> None:
-        """End the processes, after all that was asked for."""
+        """Finish the queued operations, then end the processes."""
         for _ in self._threads:
             self._jobs.put(None)
         for thread in self._threads:
@@ -92,7 +92,7 @@ class Decoders:
                     process = _Process(self._spec, self._limits)
                     process.wait_ready()
                 job.future.set_result(process.call(job.head, job.data))
-            except Exception as error:  # whatever it is, it belongs to who waits for the answer
+            except Exception as error:  # it belongs to the caller that waits for the reply
                 job.future.set_exception(error)
             del job
         process.close()
@@ -113,7 +113,7 @@ class _Process:
             [sys.executable, "-P", "-m", "lesionlens.serving.decoder"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,  # libraries print there what stands in files
+            stderr=subprocess.DEVNULL,  # libraries print the content of files there
             bufsize=0,
             env={**os.environ, **ENVIRONMENT},
         )
@@ -130,17 +130,17 @@ class _Process:
             receive(_Deadline(self._stdout, START_SECONDS).read)
         except (EOFError, TimeoutError) as error:
             self.close()
-            raise BundleError("the process that decodes images does not start; is lesionlens installed whole?") from error
+            raise BundleError("the process that decodes images does not start; reinstall lesionlens") from error
 
     def call(self, head: dict[str, Any], data: Buffer) -> Reply:
         try:
             send(self._stdin, head, data)
-            reply, found = receive(_Deadline(self._stdout, WALL_FACTOR * self._seconds).read)
+            reply, content = receive(_Deadline(self._stdout, WALL_FACTOR * self._seconds).read)
         except (EOFError, TimeoutError, BrokenPipeError) as error:
-            raise self._death(isinstance(error, TimeoutError)) from error
+            raise self._failure(isinstance(error, TimeoutError)) from error
         if "problem" in reply:
             raise Problem(reply["problem"], reply["detail"])
-        return reply, found
+        return reply, content
 
     def close(self) -> None:
         self.dead = True
@@ -152,19 +152,19 @@ class _Process:
             self._process.kill()
             self._process.wait()
 
-    def _death(self, late: bool) -> Problem:
+    def _failure(self, late: bool) -> Problem:
         if late:
             self._process.kill()
         status = self._process.wait()
         self.close()
         if late or status == -signal.SIGPROF:
-            detail = f"decoding took more than {self._seconds:g} s of processor time; save the image anew as JPEG or PNG"
+            detail = f"decoding took more than {self._seconds:g} s of processor time; save the image again as JPEG or PNG"
             return Problem("decoding_too_slow", detail)
-        return Problem("image_unreadable", "the image makes its decoder fail; save it anew as JPEG or PNG")
+        return Problem("image_unreadable", "the image makes its decoder crash; save it again as JPEG or PNG")
 
 
 class _Deadline:
-    """Reads of a pipe that must all be done within some seconds."""
+    """Reads from a pipe that together may take so many seconds."""
 
     def __init__(self, stream: Any, seconds: float) -> None:
         self._stream = stream
@@ -186,11 +186,11 @@ class _Deadline:
 
 
 def _widen(pipe: int) -> None:
-    """Let a pipe hold an image, so that neither side waits for the other (Linux)."""
+    """Let a pipe hold a whole image, so that neither side waits for the other (Linux)."""
     if sys.platform == "linux":
         import fcntl
 
         try:
             fcntl.fcntl(pipe, F_SETPIPE_SZ, PIPE_BYTES)
-        except PermissionError:  # the system gives this user no more; it works as well, a little slower
+        except PermissionError:  # the system allows this user no more; it works all the same, a little slower
             return

@@ -1,4 +1,4 @@
-"""Heat maps as PNG: alone and transparent, or over their image."""
+"""Heat maps as pictures: alone and transparent, or over their image."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ def fitted(size: tuple[int, int], longest: int = LONGEST_SIDE) -> tuple[int, int
 
 
 def map_png(map_: np.ndarray, spec: InputSpec, size: tuple[int, int], limit: float) -> Image.Image:
-    """A heat map alone, to be laid over its image.
+    """A heat map alone, for a page that lays it over the image.
 
     Args:
         map_: raw, float32 (h, w).
         spec: how the image became the network's input.
-        size: width and height of the whole image, pixels; the picture has its shape, and at most 1024 a side.
+        size: width and height of the whole image, pixels; the picture has the same shape and at most 1024 pixels a side.
         limit: raw value of the highest colour.
 
     Returns:
-        RGBA, transparent where there is no evidence and where the network did not look.
+        RGBA, transparent where there is no evidence and outside of what the network sees.
     """
     values = np.nan_to_num(spread(map_, spec, *fitted(size)), nan=0.0)
     shares = values / limit if limit > 0 else np.zeros_like(values)
@@ -46,7 +46,7 @@ def overlay_png(image: Image.Image, map_: np.ndarray, spec: InputSpec, title: st
 
 
 def png(image: Image.Image) -> bytes:
-    """The bytes of a PNG file, packed for speed."""
+    """The bytes of a PNG file, compressed for speed rather than size."""
     buffer = io.BytesIO()
     image.save(buffer, "PNG", compress_level=3)
     return buffer.getvalue()

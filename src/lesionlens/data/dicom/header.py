@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 PREAMBLE_BYTES = 128
 MAGIC = b"DICM"
 FIRST_GROUPS = (0x0002, 0x0008)  # a file without preamble begins with its meta information or its data set
-MAX_READS = 100_000  # pydicom reads two to four times for each element or item
+MAX_READS = 20_000  # of a header; pydicom reads once for an element, and two to four times for one in an item
 MAX_HEADER_BYTES = 1 << 25
 INFLATE_STEP = 1 << 20
 MAX_INFLATED_BYTES = 160_000_000  # 50 million pixels of colour, and their header
@@ -179,20 +179,22 @@ def quiet_pydicom() -> None:
 
 
 class BoundedReader:
-    """A file that can be read `MAX_READS` times and for so many bytes only.
+    """A file that can be read so many times and for so many bytes only.
 
     Args:
         stream: the file.
         most_bytes: that may be read in all.
+        most_reads: calls of `read`.
 
     Attributes:
         exhausted: whether more was asked for.
     """
 
-    def __init__(self, stream: BinaryIO, most_bytes: int = MAX_HEADER_BYTES) -> None:
+    def __init__(self, stream: BinaryIO, most_bytes: int = MAX_HEADER_BYTES, most_reads: int = MAX_READS) -> None:
         self.stream = stream
         self.exhausted = False
         self._most_bytes = most_bytes
+        self._most_reads = most_reads
         self._reads = 0
         self._bytes = 0
 
@@ -205,7 +207,7 @@ class BoundedReader:
         data = self.stream.read(min(size, self._most_bytes) if size >= 0 else self._most_bytes)
         self._reads += 1
         self._bytes += len(data)
-        self.exhausted |= self._reads > MAX_READS or self._bytes > self._most_bytes
+        self.exhausted |= self._reads > self._most_reads or self._bytes > self._most_bytes
         if self.exhausted:
             raise EOFError
         return data

@@ -1,4 +1,4 @@
-"""JPEG-LS in a process of its own: damaged data lets CharLS (pyjpegls 1.5) compute for many seconds.
+"""JPEG-LS in a process of its own with a time limit: CharLS (pyjpegls 1.5) needs 6 s for 2 kB of damaged data.
 
 Run as `python -m lesionlens.data.dicom.jpeg_ls SECONDS` it decodes standard input to standard output.
 """
@@ -22,7 +22,7 @@ def decode_jpeg_ls(codestream: bytes, n_values: int, name: str) -> tuple[bytes, 
 
     Args:
         codestream: JPEG-LS, whose header was checked.
-        n_values: pixels x samples that it holds.
+        n_values: pixels x samples in it.
         name: what to call the file in errors.
 
     Returns:

@@ -28,8 +28,9 @@ from lesionlens.data.dicom.header import (
     PixelElement,
     read_header,
 )
-from lesionlens.data.dicom.pixels import GREY, PixelModule, acquisition, check_length, pixel_element, pixel_module
+from lesionlens.data.dicom.pixels import PixelModule, acquisition, check_length, pixel_element, pixel_module
 
+MAX_FRAGMENT_READS = 200_000  # two for each fragment
 SEQUENCE_END = b"\xfe\xff\xdd\xe0"
 NO_META = "the DICOM file has no meta information; how it is encoded was derived from its content"
 NATIVE = (IMPLICIT, EXPLICIT, DEFLATED, BIG_ENDIAN)
@@ -72,10 +73,10 @@ def decode_dicom(stream: BinaryIO, name: str, max_pixels: int = MAX_PIXELS, fram
 
 
 def _shown(values: Frame, module: PixelModule, header: Header, name: str) -> Colours:
-    """Pixels as they are to be shown, in sRGB; the profile of a grey image is not for its shades."""
+    """Pixels as they are to be shown, in sRGB."""
     image = to_rgb(values, module.photometric, header, name)
     profile = header.value("ICCProfile", name)
-    return apply_profile(image, bytes(profile)) if profile and module.photometric not in GREY else Colours(image)
+    return apply_profile(image, bytes(profile)) if profile else Colours(image)
 
 
 def _decode(header: Header, module: PixelModule, pixels: PixelElement, frame: int, name: str) -> Frame:
@@ -122,7 +123,7 @@ def _codestream(header: Header, module: PixelModule, pixels: PixelElement, frame
     from pydicom.encaps import get_frame, parse_basic_offsets, parse_fragments
 
     tables = [header.value(keyword, name) for keyword in OFFSET_TABLES]
-    reader = BoundedReader(header.stream, sys.maxsize)
+    reader = BoundedReader(header.stream, sys.maxsize, MAX_FRAGMENT_READS)
     reader.seek(pixels.offset)
     try:
         parse_basic_offsets(reader)
@@ -131,7 +132,7 @@ def _codestream(header: Header, module: PixelModule, pixels: PixelElement, frame
             raise ImageError(f"{name} is a DICOM file without pixels; its Pixel Data (7FE0,0010) is empty")
         if not _is_ended(reader, starts[-1]):
             raise _damaged(name)
-        reader = BoundedReader(header.stream, sys.maxsize)
+        reader = BoundedReader(header.stream, sys.maxsize, MAX_FRAGMENT_READS)
         reader.seek(pixels.offset)
         extended = (tables[0], tables[1]) if all(tables) else None
         return get_frame(reader, frame, number_of_frames=module.frames, extended_offsets=extended)
