@@ -94,6 +94,16 @@ def test_a_section_is_checked_however_it_is_made():
         TrainingRecipe(epoch=3, warmup_epochs=-1)
 
 
+def test_values_from_elsewhere_are_checked_by_the_same_rules():
+    EvaluationRecipe.check(resamples=100, confidence=0.5)
+    with pytest.raises(RecipeError, match=r"^evaluation\.confidence = 1\.0; it must be from 0\.5 to below 1$"):
+        EvaluationRecipe.check(confidence=1.0)
+    recipe = EvaluationRecipe(views=8, resamples=300)
+    assert recipe.overridden(views=1, resamples=0, confidence=0.9) == EvaluationRecipe(views=1, resamples=300, confidence=0.9)
+    with pytest.raises(RecipeError, match=r"^evaluation\.resamples = -1; it must be from 100 to 100000$"):
+        recipe.overridden(resamples=-1)
+
+
 def test_sections_cannot_change_and_survive_another_process():
     recipe = Recipe(training=TrainingRecipe(learning_rate=1e-3))
     with pytest.raises(dataclasses.FrozenInstanceError):

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from lesionlens.core.artifact import atomic_file, hash_file, hash_value, read_stamp, stamp_path, write_stamp
-from lesionlens.core.errors import ArtifactError, DataError, RecipeError, SplitError
-from lesionlens.core.recipe import Recipe
+from lesionlens.core.errors import ArtifactError, DataError, SplitError
+from lesionlens.core.recipe import AugmentationRecipe, Recipe
 from lesionlens.core.seeds import derive_seed
 from lesionlens.data.index import Index
 from lesionlens.data.split import Split
@@ -97,8 +97,7 @@ def make_plan(ids: Sequence[str], class_indices: Sequence[int] | np.ndarray, fil
     classes = np.asarray(class_indices, dtype=np.int64)
     if not len(ids) or len(set(ids)) != len(ids) or classes.shape != (len(ids),):
         raise DataError(f"a plan needs each training image once, with its class; got {len(ids)} ids and {classes.shape} classes")
-    if not 0 <= fill <= 1:
-        raise RecipeError(f"augmentation.offline_fill = {fill!r}; it must be from 0 to 1")
+    AugmentationRecipe.check(offline_fill=fill)
     target = math.ceil(fill * int(np.bincount(classes).max()))
     rows: list[tuple[str, int]] = []
     for number in np.unique(classes):

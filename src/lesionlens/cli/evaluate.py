@@ -38,7 +38,7 @@ def evaluate(
     store: StoreOfRun = None,
     split: SplitOption = SplitName.test,
     views: Annotated[int, typer.Option(help="1, or 8 flips and rotations averaged; 0 takes the recipe's.")] = 0,
-    resamples: Annotated[int, typer.Option(help="Bootstrap resamples; 0 takes the recipe's.", min=0, max=100_000)] = 0,
+    resamples: Annotated[int, typer.Option(help="Bootstrap resamples; 0 takes the recipe's.")] = 0,
     confidence: Annotated[float, typer.Option(help="Level of the intervals; 0 takes the recipe's.")] = 0.0,
     precision: Annotated[Precision, typer.Option(help="Number format of the forward pass.")] = Precision.fp32,
     batch_size: Annotated[int, typer.Option(help="Images in one pass.")] = 64,
@@ -72,17 +72,19 @@ def evaluate(
 def compare(
     first: Annotated[Path, typer.Argument(help="predictions.npz of one model.")],
     second: Annotated[Path, typer.Argument(help="predictions.npz of another, on the same images.")],
-    resamples: Annotated[int, typer.Option(help="Bootstrap resamples over lesions.", min=100, max=100_000)] = 2000,
-    confidence: Annotated[float, typer.Option(help="Level of the intervals.", min=0.5, max=0.999)] = 0.95,
+    resamples: Annotated[int, typer.Option(help="Bootstrap resamples over lesions.")] = 2000,
+    confidence: Annotated[float, typer.Option(help="Level of the intervals.")] = 0.95,
     out: Annotated[Path | None, typer.Option(help="JSON file to write as well.")] = None,
     as_json: Json = False,
 ) -> None:
     """Compare two models case by case: paired differences with intervals and p, resampled by lesion."""
     from lesionlens.core.artifact import write_json
+    from lesionlens.core.recipe import EvaluationRecipe
     from lesionlens.evaluation.compare import compare as compare_predictions
     from lesionlens.evaluation.predictions import read_predictions
     from lesionlens.evaluation.tables import comparison_table
 
+    EvaluationRecipe.check(resamples=resamples, confidence=confidence)
     comparison = compare_predictions(read_predictions(first), read_predictions(second), resamples, confidence)
     if out is not None:
         write_json(out, comparison)

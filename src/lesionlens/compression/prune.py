@@ -41,7 +41,7 @@ def prune_unstructured(network: nn.Module, sparsity: float) -> nn.Module:
     Raises:
         RecipeError: if `sparsity` is out of range.
     """
-    _check_share("sparsity", sparsity)
+    CompressionRecipe.check(sparsity=sparsity)
     pruned = copy.deepcopy(network)
     weights = [module.weight.data for module in pruned.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
     sizes = torch.cat([weight.abs().flatten() for weight in weights])
@@ -99,7 +99,7 @@ def prune_structured(network: nn.Module, size: int, share: float, multiple_of: i
         RecipeError: if `share` or `multiple_of` is out of range.
         ModelError: if torch-pruning is not installed, or the network cannot lose channels.
     """
-    _check_share("channels_removed", share)
+    CompressionRecipe.check(channels_removed=share)
     if multiple_of < 1:
         raise RecipeError(f"multiple_of = {multiple_of}; it must be at least 1")
     library = _torch_pruning()
@@ -116,11 +116,6 @@ def prune_structured(network: nn.Module, size: int, share: float, multiple_of: i
             "convolutional network such as ConvNeXt, MobileNet, EfficientNet or ResNet. Make a smaller one by distillation"
         ) from error
     return cut.train(network.training)
-
-
-def _check_share(name: str, share: float) -> None:
-    if not 0 <= share < 1:
-        raise RecipeError(f"{name} = {share!r}; it must be from 0 to below 1")
 
 
 def _torch_pruning() -> Any:

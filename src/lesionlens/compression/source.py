@@ -16,7 +16,7 @@ from lesionlens.compression.quantize import check_installed
 from lesionlens.core.artifact import hash_file, is_current, read_json, write_json, write_stamp
 from lesionlens.core.errors import ArtifactError, CheckpointError, RecipeError, StorageError
 from lesionlens.core.progress import SILENT, Reporter
-from lesionlens.core.recipe import CompressionRecipe
+from lesionlens.core.recipe import CompressionRecipe, EvaluationRecipe
 from lesionlens.core.recipe_file import recipe_from
 from lesionlens.data.dataset import Dataset
 from lesionlens.evaluation.evaluate import check_belongs
@@ -55,8 +55,7 @@ class CompressionSettings:
         ):
             if not least <= value <= 100_000:
                 raise RecipeError(f"{name} = {value}; it must be from {least} to 100000")
-        if self.resamples and not 100 <= self.resamples <= 100_000:
-            raise RecipeError(f"resamples = {self.resamples}; it must be from 100 to 100000, or 0 for the recipe's number")
+        EvaluationRecipe().overridden(resamples=self.resamples)
 
 
 @dataclass(frozen=True)
@@ -97,7 +96,7 @@ class Source:
     @property
     def resamples(self) -> int:
         """Number of bootstrap resamples."""
-        return self.settings.resamples or self.info.recipe.evaluation.resamples
+        return self.info.recipe.evaluation.overridden(resamples=self.settings.resamples).resamples
 
     def images(self, name: str) -> SplitImages:
         """Images of one split.

@@ -203,6 +203,18 @@ class EvaluationRecipe(Section):
     resamples: int = key(2000, "Bootstrap resamples over lesions.", ge=100, le=100_000)
     confidence: float = key(0.95, "Level of the intervals.", ge=0.5, lt=1)
 
+    def overridden(self, **values: float) -> EvaluationRecipe:
+        """This section with other values; 0 keeps a value as it is.
+
+        >>> EvaluationRecipe().overridden(resamples=500, confidence=0)
+        EvaluationRecipe(views=1, resamples=500, confidence=0.95)
+
+        Raises:
+            RecipeError: if a value breaks the rule of its key.
+        """
+        given: dict[str, Any] = {name: value for name, value in values.items() if value}
+        return dataclasses.replace(self, **given)
+
 
 @dataclass(frozen=True)
 class CompressionRecipe(Section):

@@ -94,6 +94,15 @@ class Section:
         except ValidationError as error:
             raise RecipeError(_first_error(cls, error)) from None
 
+    @classmethod
+    def check(cls, **values: Any) -> None:
+        """Check values that do not come from a recipe against the rules of this section's keys.
+
+        Raises:
+            RecipeError: naming key, value and rule.
+        """
+        cls(**values)
+
     def require(self, condition: bool, name: str) -> None:
         """Raise the rule of the key `name` unless `condition`, which compares it with other keys, holds.
 

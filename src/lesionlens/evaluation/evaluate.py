@@ -13,6 +13,7 @@ from torch import nn
 
 from lesionlens.core.artifact import hash_file, write_json
 from lesionlens.core.errors import CheckpointError, RecipeError
+from lesionlens.core.recipe import EvaluationRecipe
 from lesionlens.data.dataset import Dataset
 from lesionlens.data.protocols import SPLITS
 from lesionlens.data.split import groups_of
@@ -49,14 +50,13 @@ class PredictionSettings:
     def __post_init__(self) -> None:
         if self.split not in SPLITS:
             raise RecipeError(f"split = {self.split!r}; it must be one of {', '.join(SPLITS)}")
-        if self.views not in (0, 1, 8):
-            raise RecipeError(f"views = {self.views!r}; it must be 1, or 8 (all flips and right-angle rotations)")
+        self.resolved(EvaluationRecipe())
         if not 1 <= self.batch_size <= 100_000:
             raise RecipeError(f"batch size {self.batch_size}; it must be from 1 to 100000")
-        if self.resamples and not 100 <= self.resamples <= 100_000:
-            raise RecipeError(f"resamples = {self.resamples}; it must be from 100 to 100000, or 0 for the recipe's number")
-        if self.confidence and not 0.5 <= self.confidence < 1:
-            raise RecipeError(f"confidence = {self.confidence}; it must be from 0.5 to below 1, or 0 for the recipe's level")
+
+    def resolved(self, recipe: EvaluationRecipe) -> EvaluationRecipe:
+        """Views, resamples and confidence, from the checkpoint's recipe where these settings give none."""
+        return recipe.overridden(views=self.views, resamples=self.resamples, confidence=self.confidence)
 
 
 def evaluate(
@@ -76,8 +76,8 @@ def evaluate(
     settings = settings or PredictionSettings()
     trained = _Trained(checkpoint, *load_network(checkpoint))
     predictions = _predict(trained, dataset, settings, progress)
-    recipe = trained.info.recipe.evaluation
-    scores = score(predictions, settings.resamples or recipe.resamples, settings.confidence or recipe.confidence)
+    recipe = settings.resolved(trained.info.recipe.evaluation)
+    scores = score(predictions, recipe.resamples, recipe.confidence)
     write_predictions(predictions, out / "predictions.npz")
     write_json(out / "scores.json", scores)
     return scores
@@ -127,7 +127,7 @@ def _predict(
     check_belongs(trained.checkpoint, info, dataset)
     ids, split = dataset.ids(settings.split), dataset.split
     device = choose_device(settings.device)
-    views = settings.views or info.recipe.evaluation.views
+    views = settings.resolved(info.recipe.evaluation).views
     precision = resolve_precision(settings.precision, device)
     logits = predict_logits(
         trained.network.to(device=device, memory_format=torch.channels_last),  # type: ignore[call-overload]

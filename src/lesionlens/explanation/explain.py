@@ -119,8 +119,8 @@ def _report(
     settings: ExplainSettings,
 ) -> dict[str, Any]:
     recipe = info.recipe
-    resamples, confidence = settings.resamples or recipe.evaluation.resamples, recipe.evaluation.confidence
-    summary = Summary(explanations, images.labels, images.lesion_ids, resamples, confidence)
+    evaluation = recipe.evaluation.overridden(resamples=settings.resamples)
+    summary = Summary(explanations, images.labels, images.lesion_ids, evaluation.resamples, evaluation.confidence)
     return {
         "name": recipe.name,
         "seed": recipe.seed,
@@ -136,8 +136,8 @@ def _report(
         "empty_maps": explanations.empty_maps(),
         "random_networks": len(model.controls),
         "draw_seed": settings.seed,
-        "resamples": resamples,
-        "confidence": confidence,
+        "resamples": evaluation.resamples,
+        "confidence": evaluation.confidence,
         "labels": info.labels.to_json(),
         "masks": explanations.masks.to_json() if settings.masks else None,
         "localisation": summary.localisation(info.labels) if settings.masks else None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lesionlens.core.errors import RecipeError
+from lesionlens.core.recipe import EvaluationRecipe
 from lesionlens.data.protocols import SPLITS
 
 
@@ -43,8 +44,7 @@ class ExplainSettings:
     def __post_init__(self) -> None:
         if self.split not in SPLITS:
             raise RecipeError(f"split = {self.split!r}; it must be one of {', '.join(SPLITS)}")
-        if self.resamples and not 100 <= self.resamples <= 100_000:
-            raise RecipeError(f"resamples = {self.resamples}; it must be from 100 to 100000, or 0 for the recipe's number")
+        EvaluationRecipe().overridden(resamples=self.resamples)
         bounds = {"limit": 0, "random_networks": 0, "curve_images": 0, "curve_steps": 1, "images_per_pass": 1, "cases": 0}
         for name, least in bounds.items():
             if not least <= getattr(self, name) <= 1_000_000:
