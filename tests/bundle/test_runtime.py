@@ -117,9 +117,10 @@ def test_a_bundle_from_before_there_were_gates(small_bundle, paths, tmp_path):
     assert "no gate" in row["explanation"]
 
 
-def test_bytes_are_as_good_as_a_path(predictor, paths):
-    one, other = predictor.predict([paths[0], paths[0].read_bytes()])
-    assert (one.source, other.source) == (str(paths[0]), "")
+def test_text_and_bytes_are_as_good_as_a_path(predictor, paths):
+    one, text, other = predictor.predict([paths[0], str(paths[0]), paths[0].read_bytes()])
+    assert (one.source, text.source, other.source) == (str(paths[0]), str(paths[0]), "")
+    np.testing.assert_array_equal(one.probabilities, text.probabilities)
     np.testing.assert_array_equal(one.probabilities, other.probabilities)
 
 

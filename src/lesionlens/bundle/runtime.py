@@ -68,7 +68,7 @@ class Predictor:
 
     def __init__(
         self,
-        path: Path,
+        path: str | Path,
         *,
         runtime: str = "auto",
         variant: str = "auto",
@@ -87,7 +87,7 @@ class Predictor:
         ):
             if not least <= value <= 4096:
                 raise RecipeError(f"{name} = {value}; it must be from {least} to 4096")
-        self.bundle = read_bundle(path)
+        self.bundle = read_bundle(Path(path))
         self.variant, self.runtime, self.notes = choose(self.bundle, runtime, variant)
         self.workers = workers
         self.limits = Limits(threads, batch_size, streams)
@@ -106,7 +106,7 @@ class Predictor:
         """The bundle and variant that are run."""
         return BundleVariant(self.bundle.id, self.bundle.name, self.variant.name)
 
-    def predict(self, sources: Iterable[Path | bytes]) -> Iterator[Prediction]:
+    def predict(self, sources: Iterable[str | Path | bytes]) -> Iterator[Prediction]:
         """Predict images one after the other, in their order.
 
         Args:
@@ -120,7 +120,7 @@ class Predictor:
                 raise result.error
             yield result
 
-    def attempt(self, sources: Iterable[Path | bytes]) -> Iterator[Prediction | Failure]:
+    def attempt(self, sources: Iterable[str | Path | bytes]) -> Iterator[Prediction | Failure]:
         """Predict images in their order; one that cannot be used gives a Failure and the rest goes on.
 
         Args:
@@ -183,7 +183,7 @@ class Predictor:
             notes=item.notes,
         )
 
-    def _prepared(self, sources: Iterable[Path | bytes]) -> Iterator[Prepared | Failure]:
+    def _prepared(self, sources: Iterable[str | Path | bytes]) -> Iterator[Prepared | Failure]:
         """Images decoded and scaled ahead of the network, in order, few at a time."""
         Image.preinit()  # Pillow registers its readers on first use, which threads would race for
         left = iter(sources)
@@ -232,7 +232,8 @@ def _runtime_for(variant: Variant, runtime: str) -> str | None:
     return next((name for name in wanted if name in variant.graphs and installed(name)), None)
 
 
-def _prepare(source: Path | bytes, spec: InputSpec) -> Prepared | Failure:
+def _prepare(source: str | Path | bytes, spec: InputSpec) -> Prepared | Failure:
+    source = Path(source) if isinstance(source, str) else source
     name = str(source) if isinstance(source, Path) else ""
     started = time.perf_counter()
     try:
