@@ -1,4 +1,4 @@
-"""Puts the metrics of `benchmarks/results/gate.json` into docs/gate.md, between `<!-- metrics -->` and `<!-- end -->`.
+"""Write the metrics of `benchmarks/results/gate.json` into docs/gate.md, between `<!-- metrics -->` and `<!-- end -->`.
 
     python benchmarks/gate_tables.py [--check]
 
@@ -45,10 +45,10 @@ def methods(result: dict[str, Any]) -> str:
     caught = ", ".join(f"{kind} {found['rejected']:.0%}" for kind, found in comparison["whole_gate"].items())
     good = result["gate"]["validation"]["n_images"]
     return (
-        f"Mean over {', '.join(kinds)}, {count} images of each, with {good} validation images as good ones; "
-        "found when 1 % or 2 % of these are rejected:\n\n"
-        f"{table(['method', 'found at 1 %', 'found at 2 %', 'AUROC'], rows)}\n\n"
-        f"The whole gate, all checks together, rejects of each kind: {caught}."
+        f"Mean over {', '.join(kinds)}, {count} images of each, with {good} validation images as good ones. "
+        "The columns give the share of outliers detected when 1 % or 2 % of the good images are rejected:\n\n"
+        f"{table(['method', 'detected at 1 %', 'detected at 2 %', 'AUROC'], rows)}\n\n"
+        f"Share of each kind that the whole gate rejects, all checks together: {caught}."
     )
 
 
@@ -71,12 +71,12 @@ def unsure(result: dict[str, Any]) -> str:
         "sensitivity": "melanomas called melanoma or not sure",
         "called": "melanomas called melanoma",
         "not_sure": "not sure, of all images",
-        "accuracy_answered": "accuracy of the answered",
-        "balanced_accuracy_answered": "balanced accuracy of the answered",
+        "accuracy_answered": "accuracy where a diagnosis is given",
+        "balanced_accuracy_answered": "balanced accuracy where a diagnosis is given",
     }
     usable = {v: found["not_sure_on_test"]["usable_images"] for v, found in result["reported_by_variant"].items()}
     rows = [
-        ["images", *(f"{f['n_images']}, of them {f['n_watched']} melanomas of {f['n_lesions']} lesions" for f in usable.values())]
+        ["images", *(f"{f['n_images']}, with {f['n_watched']} melanomas of {f['n_lesions']} lesions" for f in usable.values())]
     ]
     rows += [[words, *(interval(found[name]) for found in usable.values())] for name, words in names.items()]
     first = next(iter(result["reported_by_variant"].values()))
@@ -88,11 +88,11 @@ def unsure(result: dict[str, Any]) -> str:
     rules = ", ".join(f"{name} {found['not_sure']:.1%}" for name, found in result["rules_on_validation"].items())
     return (
         f"{table(['usable images of the test split', *usable], rows)}\n\n"
-        f"Melanomas of the test split that the gate rejects, and that therefore reach a person another way: {lost}. "
-        f"Accuracy of all test images if nothing were not sure: {whole:.1%}. "
-        f"Images left to a person at the same sensitivity, by rule, on the validation split: {rules}.\n\n"
+        f"Melanomas of the test split that the gate rejects, which must reach a person another way: {lost}. "
+        f'Accuracy over all test images without the outcome "not sure": {whole:.1%}. '
+        f"Images left to a person at the same sensitivity on the validation split, by rule: {rules}.\n\n"
         f"**On another source the sensitivity is not reached**: of {other['n_images']} usable melanomas of ISIC 2017, "
-        f"{interval(other)} are called melanoma or not sure, where 95 % were asked for of images like HAM10000's. "
+        f"{interval(other)} are called melanoma or not sure, although the target for images like HAM10000's is 95 %. "
         "Choose the threshold on images of the place where the bundle will work."
     )
 
@@ -101,11 +101,11 @@ def metrics(result: dict[str, Any]) -> str:
     cost = result["cost_ms"]
     return "\n\n".join(
         [
-            f"### Which distance\n{methods(result)}",
-            f"### Real images\n{real(result)}",
-            f"### Not sure, on the test split\n{unsure(result)}",
-            f"### Cost\nOne check takes {cost['check_median']:.2f} ms of one core (p95 {cost['check_p95']:.2f}), "
-            f"{cost['quality_median']:.2f} ms of it for the quality.",
+            f"### Which distance\n\n{methods(result)}",
+            f"### Real images\n\n{real(result)}",
+            f"### Not sure, on the test split\n\n{unsure(result)}",
+            f"### Cost\n\nOne check takes {cost['check_median']:.2f} ms of one core (p95 {cost['check_p95']:.2f}), of which "
+            f"{cost['quality_median']:.2f} ms measure the quality.",
         ]
     )
 
