@@ -1,8 +1,9 @@
-"""Puts the tables of `benchmarks/results/` into README.md, between `<!-- table: name -->` and `<!-- end -->`.
+"""Generate the tables of README.md and docs/ from `benchmarks/results/`.
 
     python benchmarks/readme.py [--check]
 
-With `--check` nothing is written, and the exit code is 1 if README.md is not what the results give.
+A table stands in every page that has its markers, between `<!-- table: name -->` and `<!-- end -->`. With `--check`
+nothing is written, and the exit code is 1 if a page differs from what the results give.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
+PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 BLOCK = re.compile(r"(<!-- table: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 METRICS = {
     "accuracy": "accuracy",
@@ -58,39 +60,67 @@ def tried() -> str:
         "light-paper": "the paper's: 192 px, epoch 9 (validation loss)",
     }
     names = ("accuracy", "balanced_accuracy", "macro_auc", "ece")
-    found = {name: read(f"{name}/scores.json")["metrics"] for name in runs}
-    rows = [[words, *(interval(found[name][metric]) for metric in names)] for name, words in runs.items()]
+    scores = {name: read(f"{name}/scores.json")["metrics"] for name in runs}
+    rows = [[words, *(interval(scores[name][metric]) for metric in names)] for name, words in runs.items()]
     return table(["split and settings", *(METRICS[name] for name in names)], rows)
 
 
+def speed() -> str:
+    latency, training, intervals, times = (read(f"{name}.json") for name in ("latency", "training", "intervals", "times"))
+    ms = {name: f"{row['median_ms']:.0f} ms" for name, row in latency["latency"].items()}
+    step, cold = training["networks"]["convnext_tiny"], latency["targets"]
+    (demo,) = (row["seconds"] for row in times["rows"] if row["what"].startswith("`make demo`"))
+    ours, loop = (intervals[name]["median_s"] for name in ("ours", "scikit_learn_loop_scaled"))
+    rows = [
+        [
+            f"training, ConvNeXt-Tiny, {training['size']} px",
+            f"{step['ours']['median']:.1f} images/s",
+            f"{step['plain']['median']:.1f} images/s (plain loop, fp32)",
+        ],
+        [
+            f"prediction with heat maps, ConvNeXt-Tiny, {latency['size']} px",
+            f"{ms['openvino int8 with maps']} (int8)",
+            f"{ms['pytorch fp32 with maps']} (PyTorch)",
+        ],
+        [f"{intervals['resamples']:,} resamples of every metric", f"{ours:.2f} s", f"{loop:.0f} s (scikit-learn)"],
+        [
+            "`lesionlens predict`, cold start",
+            f"{cold['cold start, s']['value']:.1f} s, {cold['cold start, MB']['value']:.0f} MB",
+            "",
+        ],
+        ["`make demo`, images to report", f"{demo:.0f} s", ""],
+    ]
+    return table([f"on {times['machine']}", "LesionLens", "compared with"], rows)
+
+
 def times() -> str:
-    found = read("times.json")
-    rows = [[row["what"], f"{row['seconds']:.0f} s"] for row in found["rows"]]
-    return table([f"on {found['machine']}, from a fresh clone", "time"], rows) + f"\n\n`{found['command']}`"
+    result = read("times.json")
+    rows = [[row["what"], f"{row['seconds']:.0f} s"] for row in result["rows"]]
+    return table([f"on {result['machine']}, from a fresh clone", "time"], rows) + f"\n\n`{result['command']}`"
 
 
 def intervals() -> str:
-    found = read("intervals.json")
+    result = read("intervals.json")
     rows = [
-        ["ours", f"{found['ours']['median_s']:.2f} s"],
-        ["a loop over scikit-learn (scaled up)", f"{found['scikit_learn_loop_scaled']['median_s']:.0f} s"],
+        ["LesionLens", f"{result['ours']['median_s']:.2f} s"],
+        ["a loop over scikit-learn (extrapolated)", f"{result['scikit_learn_loop_scaled']['median_s']:.0f} s"],
     ]
-    what = f"{found['resamples']} resamples of {found['images']} cases, every metric, 1 thread"
+    what = f"{result['resamples']} resamples of {result['images']} cases, every metric, 1 thread"
     return table([what, "median"], rows) + "\n\n`python benchmarks/intervals.py`"
 
 
 def augmentation() -> str:
-    found = read("augmentation.json")
-    sizes = [key for key in found if key.startswith("size ")]
-    names = list(found[sizes[0]]["ms_per_image"])
-    cells = [[f"{found[size]['ms_per_image'][name]['median_ms']:.2f}" for size in sizes] for name in names]
-    what = f"table 3's ten transforms, batch {found['batch']}, {found['threads']} threads: ms per image"
-    rows = [[name, *row] for name, row in zip(names, cells, strict=True)]
-    return table([what, *(f"{size[5:]} px" for size in sizes)], rows) + f"\n\n`{found['command']}`"
+    result = read("augmentation.json")
+    sizes = [key for key in result if key.startswith("size ")]
+    names = list(result[sizes[0]]["ms_per_image"])
+    cells = [[f"{result[size]['ms_per_image'][name]['median_ms']:.2f}" for size in sizes] for name in names]
+    what = f"the paper's ten transforms (table 3), batch {result['batch']}, {result['threads']} threads: ms per image"
+    rows = [[name.replace("ours", "LesionLens"), *row] for name, row in zip(names, cells, strict=True)]
+    return table([what, *(f"{size[5:]} px" for size in sizes)], rows) + f"\n\n`{result['command']}`"
 
 
 def training() -> str:
-    found = read("training.json")
+    result = read("training.json")
     rows = [
         [
             name,
@@ -99,40 +129,42 @@ def training() -> str:
             f"{row['times_faster']:.2f}",
             f"{row['waiting_share']:.1%}",
         ]
-        for name, row in found["networks"].items()
+        for name, row in result["networks"].items()
     ]
     head = [
-        f"training step, {found['size']} px, batch {found['batch']}",
-        "ours, images/s",
+        f"training step, {result['size']} px, batch {result['batch']}",
+        "LesionLens, images/s",
         "plain loop",
         "times faster",
-        "waiting for images",
+        "time waiting for images",
     ]
-    return table(head, rows) + f"\n\n`{found['command']}`"
+    return table(head, rows) + f"\n\n`{result['command']}`"
 
 
 def latency() -> str:
     if not (RESULTS / "latency.json").is_file():
         return "Not measured on a quiet machine yet: `python benchmarks/latency.py`"
-    found = read("latency.json")
-    times = {name: f"{row['median_ms']:.1f} ({row['p95_ms']:.1f})" for name, row in found["latency"].items()}
+    result = read("latency.json")
+    times = {name: f"{row['median_ms']:.1f} ({row['p95_ms']:.1f})" for name, row in result["latency"].items()}
     names = [name for name in times if not name.endswith(" with maps")]
     rows = [[name, times[name], times.get(f"{name} with maps", "")] for name in names]
-    what = f"{found['network']}, {found['size']} px, batch 1, {found['threads']} threads: ms per image, median (p95)"
-    return "\n\n".join([table([what, "without heat maps", "with"], rows), promises(found["targets"]), f"`{found['command']}`"])
+    what = f"{result['network']}, {result['size']} px, batch 1, {result['threads']} threads: ms per image, median (p95)"
+    return "\n\n".join(
+        [table([what, "without heat maps", "with"], rows), targets_table(result["targets"]), f"`{result['command']}`"]
+    )
 
 
 def compression() -> str:
     if not (RESULTS / "compression.json").is_file():
         return "Not measured on a quiet machine yet: `lesionlens compress runs/light/train/best.safetensors`"
-    found = read("compression.json")
-    rows = [compressed(row) for row in found["rows"] if row["available"]]
-    left_out = [f"{row['variant']}: {row['reason']}" for row in found["rows"] if not row["available"]]
-    what = f"{found['network']}, {found['input_size']} px, {found['n_images']} test images of {found['n_lesions']} lesions"
-    head = [what, "runs with", "accuracy", "balanced accuracy: difference to fp32", "ECE", "file MB", "parameters not zero"]
-    head += [*(f"ms at batch {size}" for size in found["batch_sizes"]), "memory MB"]
-    said = [f"The bundle runs {found['default']['variant']} by default: {found['default']['why']}", paper_footnote(found)]
-    return "\n\n".join([table(head, rows), *left_out, *said, "`lesionlens compress runs/light/train/best.safetensors`"])
+    result = read("compression.json")
+    rows = [compressed(row) for row in result["rows"] if row["available"]]
+    left_out = [f"{row['variant']}: {row['reason']}" for row in result["rows"] if not row["available"]]
+    what = f"{result['network']}, {result['input_size']} px, {result['n_images']} test images of {result['n_lesions']} lesions"
+    head = [what, "runtime", "accuracy", "balanced accuracy: difference to fp32", "ECE", "file, MB", "non-zero parameters"]
+    head += [*(f"ms per image, batch {size}" for size in result["batch_sizes"]), "memory, MB"]
+    notes = [f"The bundle runs {result['default']['variant']} by default: {result['default']['why']}", paper_footnote(result)]
+    return "\n\n".join([table(head, rows), *left_out, *notes, "`lesionlens compress runs/light/train/best.safetensors`"])
 
 
 def compressed(row: dict[str, Any]) -> list[str]:
@@ -143,30 +175,30 @@ def compressed(row: dict[str, Any]) -> list[str]:
         low, high = balanced["difference_low"], balanced["difference_high"]
         gap += f": {100 * balanced['difference']:+.2f} ({100 * low:+.2f} to {100 * high:+.2f}) points"
     each = [times.get(str(size)) for size in row["batch_sizes"]]
-    speed = [f"{found['median_ms']:.2f} ({found['p95_ms']:.2f})" if found else "" for found in each]
+    speed = [f"{time['median_ms']:.2f} ({time['p95_ms']:.2f})" if time else "" for time in each]
     peak = row["peak_memory_bytes"]
     plain = [f"{row['size_bytes'] / 1e6:.2f}", f"{row['nonzero_parameters']:,}", *speed, f"{peak / 1e6:.0f}" if peak else ""]
     return [row["variant"], row["runtime"], f"{metrics['accuracy']['value']:.3f}", gap, f"{metrics['ece']['value']:.3f}", *plain]
 
 
-def paper_footnote(found: dict[str, Any]) -> str:
-    before, after, linear = (found["paper_count"][name] for name in ("fp32", "dynamic_int8", "linear"))
+def paper_footnote(result: dict[str, Any]) -> str:
+    before, after, linear = (result["paper_count"][name] for name in ("fp32", "dynamic_int8", "linear"))
     return (
-        f"The paper would count {before['parameters']:,} parameters ({before['size_mib']:.2f} MB) in fp32 and "
-        f"{after['parameters']:,} ({after['size_mib']:.2f} MB) after dynamic int8: `parameters()` does not show the {linear:,} "
-        "numbers that linear layers then hold packed. They are in the file all the same; the table has bytes on disk."
+        f"Counted as in the paper, the network has {before['parameters']:,} parameters ({before['size_mib']:.2f} MB) in fp32 and "
+        f"{after['parameters']:,} ({after['size_mib']:.2f} MB) after dynamic int8, because `parameters()` omits the {linear:,} "
+        "packed parameters of quantised linear layers. The file still contains them; the table shows bytes on disk."
     )
 
 
-def promises(targets: dict[str, Any]) -> str:
+def targets_table(targets: dict[str, Any]) -> str:
     rows = []
     for name, row in targets.items():
         kind = next((key for key in row if key.startswith("at_")), "")
-        wanted = f"{kind.replace('_', ' ')} {row[kind]:g}" if kind else "none loaded"
+        target = f"{kind.replace('_', ' ')} {row[kind]:g}" if kind else "none loaded"
         value = row["value"]
         measured = f"{value:.3g}" if kind else ("loaded" if value else "none loaded")
-        rows.append([name, wanted, f"{measured}{'' if row['met'] else ', **missed**'}"])
-    return table(["aim", "wanted", "measured"], rows)
+        rows.append([name, target, f"{measured}{'' if row['met'] else ', **missed**'}"])
+    return table(["", "target", "measured"], rows)
 
 
 def serving() -> str:
@@ -174,12 +206,12 @@ def serving() -> str:
     cells = {
         "bare Predictor, images/s (median of rounds)": lambda run: f"{median(one['images_per_s'] for one in run['bare']):.1f}",
         "server, images/s": lambda run: f"{median(one['images_per_s'] for one in run['served']):.1f}",
-        "share of the bare Predictor (goal 0.9)": lambda run: f"{run['share_of_bare']['median']:.2f}",
+        "share of the bare Predictor (target: 0.9)": lambda run: f"{run['share_of_bare']['median']:.2f}",
         "latency p50 / p95 / p99, ms": lambda run: " / ".join(
             f"{median(one['latency_ms'][name] for one in run['served']):.0f}" for name in ("p50", "p95", "p99")
         ),
-        "answers": lambda run: ", ".join(f"{kind}: {count}" for kind, count in sorted(run["statuses"].items())),
-        "memory, MiB; slope, MiB a minute": lambda run: (
+        "responses by HTTP status": lambda run: ", ".join(f"{kind}: {count}" for kind, count in sorted(run["statuses"].items())),
+        "memory, MiB; slope, MiB per minute": lambda run: (
             f"{run['served'][-1]['memory']['mean_mib']:.0f}; {run['served'][-1]['memory']['slope_mib_per_min']:+.1f}"
         ),
         "kill -9 under load: acknowledged, missing": lambda run: f"{run['kill_9']['acknowledged']}, {run['kill_9']['missing']}",
@@ -192,11 +224,11 @@ def serving() -> str:
 
 
 def explanation() -> str:
-    found = read("explanation.json")
-    located = found["faithfulness"]["localisation"]
+    result = read("explanation.json")
+    located = result["faithfulness"]["localisation"]
     names = {
-        "pointing_game": "highest cell inside the lesion",
-        "energy_inside": "share of the map inside",
+        "pointing_game": "maximum inside the lesion",
+        "energy_inside": "share of the map inside the lesion",
         "best_iou": "best IoU",
     }
     subjects = {
@@ -206,11 +238,11 @@ def explanation() -> str:
         "a fixed blob in the centre": located["controls"]["centre"],
     }
     rows = [[words, *(interval(row[name]) for name in names)] for words, row in subjects.items()]
-    what = f"{found['model']}, {found['input_size']} px, {located['metrics']['n']} test images: map of"
-    parity = found["parity"]
+    what = f"{result['model']}, {result['input_size']} px, {located['metrics']['n']} test images: map from"
+    parity = result["parity"]
     same = (
         f"Closed form against captum's LayerGradCam, {parity['classes']} diagnoses of {parity['images']} images: "
-        f"largest difference {parity['largest_difference_of_range']:.1e} of a map's range."
+        f"the largest difference is {parity['largest_difference_of_range']:.1e} of a map's range."
     )
     return "\n\n".join([table([what, *names.values()], rows), same, "`python benchmarks/explanation.py CHECKPOINT ...`"])
 
@@ -220,6 +252,7 @@ TABLES = {
     "latency": latency,
     "compression": compression,
     "leak": leak,
+    "speed": speed,
     "tried": tried,
     "times": times,
     "intervals": intervals,
@@ -229,20 +262,22 @@ TABLES = {
 }
 
 
-def filled(text: str) -> str:
-    """The text with every table made anew."""
-    return BLOCK.sub(lambda found: f"{found[1]}{TABLES[found[2]]()}\n{found[3]}", text)
+def with_tables(text: str) -> str:
+    """Replace every table of a page by the one that the results give."""
+    return BLOCK.sub(lambda block: f"{block[1]}{TABLES[block[2]]()}\n{block[3]}", text)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true")
-    readme = ROOT / "README.md"
-    before = readme.read_text(encoding="utf-8")
-    after = filled(before)
-    if parser.parse_args().check:
-        sys.exit(after != before)
-    readme.write_text(after, encoding="utf-8")
+    check = parser.parse_args().check
+    texts = {page: page.read_text(encoding="utf-8") for page in PAGES}
+    stale = {page: with_tables(text) for page, text in texts.items() if with_tables(text) != text}
+    for page, text in stale.items():
+        print(f"{page.relative_to(ROOT)} {'differs from the results' if check else 'written'}")
+        if not check:
+            page.write_text(text, encoding="utf-8")
+    sys.exit(bool(stale) if check else 0)
 
 
 if __name__ == "__main__":

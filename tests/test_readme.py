@@ -1,50 +1,78 @@
-"""What the README says is what the code does."""
+"""What README and documentation say is what the code does; tests/test_docs_run.py runs it."""
 
+import ast
 import importlib.util
 import re
-import shlex
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import typer.main
-from PIL import Image
+from tests.markdown_pages import PAGES, README, ROOT, blocks, commands, name_of, python
 
 from lesionlens.cli.main import app
 from lesionlens.core.recipe_file import recipe_names
 
-ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-
-
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
-
-
-def commands() -> list[list[str]]:
-    lines = [line.split("#")[0].strip() for block in blocks("bash") for line in block.splitlines()]
-    return [shlex.split(line) for line in lines if line]
+TEXT = README.read_text(encoding="utf-8")
+SHELL = {"source", "mkdir", "cd", "curl"}
+COMMANDS = [(page, words) for page in PAGES for block in blocks(page) for words in commands(block)]
 
 
 def test_tables_are_what_the_results_give():
     spec = importlib.util.spec_from_file_location("readme", ROOT / "benchmarks" / "readme.py")
     readme = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(readme)
-    assert set(re.findall(r"<!-- table: ([\w-]+) -->", README)) == set(readme.TABLES)
-    assert readme.filled(README) == README
+    texts = [page.read_text(encoding="utf-8") for page in PAGES]
+    assert {name for text in texts for name in re.findall(r"<!-- table: ([\w-]+) -->", text)} == set(readme.TABLES)
+    assert set(readme.PAGES) <= set(PAGES)
+    for text in texts:
+        assert readme.with_tables(text) == text
+
+
+def test_the_page_of_the_gate_is_what_the_results_give():
+    assert subprocess.run([sys.executable, ROOT / "benchmarks" / "gate_tables.py", "--check"]).returncode == 0
+
+
+def test_the_readme_is_short():
+    assert len(TEXT.splitlines()) <= 120
 
 
 def test_there_are_two_commands_to_set_up():
-    made = [words[1] for words in commands() if words[0] == "make"]
-    assert made[:2] == ["demo", "test"]
-    makefile = (ROOT / "Makefile").read_text()
-    assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in made)
+    targets = [words[1] for block in blocks(README) for words in commands(block) if words[0] == "make"]
+    assert targets[:2] == ["demo", "test"]
 
 
-@pytest.mark.parametrize("words", [words[1:] for words in commands() if words[0].endswith("lesionlens")], ids=" ".join)
-def test_every_command_has_the_options_that_are_shown(words):
+def test_the_python_of_the_readme_is_ten_lines_and_one_import():
+    (code,) = python(README)
+    assert [ast.unparse(node) for node in ast.walk(ast.parse(code)) if isinstance(node, (ast.Import, ast.ImportFrom))] == [
+        "import lesionlens as ll"
+    ]
+    assert len([line for line in code.splitlines() if line]) <= 10
+
+
+@pytest.mark.parametrize(
+    ("page", "words"), COMMANDS, ids=lambda value: name_of(value) if isinstance(value, Path) else " ".join(value)
+)
+def test_every_command_exists_with_the_options_that_are_shown(page, words):
+    program = words[0].rpartition("/")[2]
+    if program == "torchrun":
+        program, words = words[words.index("-m") + 1], words[words.index("-m") + 1 :]
+    if program == "lesionlens":
+        check_options(words[1:])
+    elif program == "make":
+        assert re.search(rf"^{words[1]}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    elif program == "pip":
+        (extras,) = re.findall(r"lesionlens\[([\w,]+)\]", words[-1])
+        known = re.findall(r"^(\w+) = \[", (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+        assert set(extras.split(",")) <= set(known)
+    elif program == "python":
+        assert (ROOT / words[1]).is_file()
+    else:
+        assert program in SHELL, f"{name_of(page)} shows {program}, which no test knows"
+
+
+def check_options(words: list[str]) -> None:
     command = typer.main.get_command(app)
     while words and words[0] in getattr(command, "commands", {}):
         command, words = command.commands[words[0]], words[1:]
@@ -54,41 +82,27 @@ def test_every_command_has_the_options_that_are_shown(words):
         assert not word.startswith("--") or word.partition("=")[0] in options, f"{command.name} has no option {word}"
 
 
-def test_files_that_are_named_exist():
-    for path in re.findall(r"`((?:benchmarks|docs)/[\w./-]+)`|\]\((docs/[\w./-]+)\)", README):
-        assert (ROOT / (path[0] or path[1])).exists(), path
-    table = README.partition("| recipe | what |")[2].partition("\n\n")[0]
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_links_and_files_that_are_named_exist(page):
+    text = page.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)#\s]+)", text):
+        assert re.match(r"https?://", target) or (page.parent / target).exists(), target
+    for path in re.findall(r"`((?:benchmarks|docs|src|tests)/[\w./-]+)`", text):
+        assert (ROOT / path).exists(), path
+
+
+def test_every_page_is_in_the_table_of_contents():
+    docs = ROOT / "docs"
+    listed = set()
+    for page in PAGES[1:]:
+        for block in re.findall(r"^```{toctree}\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE):
+            names = [line.strip() for line in block.splitlines() if line.strip() and not line.startswith(":")]
+            listed |= {(page.parent / f"{name}.md").resolve() for name in names}
+    generated = {docs / "reference" / "commands.md", docs / "changelog.md"}
+    assert {page for page in PAGES[1:] if page != docs / "index.md"} - generated == listed - generated
+
+
+def test_every_recipe_is_named():
+    text = (ROOT / "docs" / "howto" / "researcher.md").read_text(encoding="utf-8")
+    table = text.partition("| recipe | what |")[2].partition("\n\n")[0]
     assert sorted(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == list(recipe_names())
-
-
-@pytest.fixture
-def place(synthetic_root, small_bundle, tmp_path, monkeypatch):
-    """A folder with everything that the README's Python finds where it runs."""
-    shutil.copytree(synthetic_root, tmp_path / "images")
-    shutil.copytree(small_bundle, tmp_path / "bundle")
-    shutil.copyfile(min((tmp_path / "images").rglob("*.jpg")), tmp_path / "lesion.jpg")
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-SAYS = {
-    "travel(": ("evaluate", "('akiec', 'bcc', 'bkl', 'df', 'mel', 'nv', 'vasc')"),
-    "heat_map(": ("malignant diagnoses together", "'mel':"),
-}
-
-
-@pytest.mark.parametrize("code", blocks("python"), ids=lambda code: next((word for word in SAYS if word in code), "unknown"))
-def test_the_python_runs(code, place):
-    (says,) = (texts for word, texts in SAYS.items() if word in code)
-    assert len([line for line in code.splitlines() if line and not line.startswith(("from", "import"))]) <= 10
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    for text in says:
-        assert text in done.stdout
-    if "overlay.png" in code:
-        with Image.open(place / "overlay.png") as drawn, Image.open(place / "lesion.jpg") as photo:
-            assert drawn.width >= photo.width
-
-
-def test_the_python_covers_training_and_running():
-    assert [sum(word in code for code in blocks("python")) for word in SAYS] == [1, 1]
