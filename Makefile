@@ -7,7 +7,7 @@ OPTIONS ?=
 PROCESSES ?= 2
 RECIPE ?= $(if $(filter synthetic,$(DATA)),demo,light)
 
-.PHONY: demo test slow lint types check mutants clean
+.PHONY: demo test slow docs lint types check mutants clean
 
 demo: $(VENV)/.train  ## run the main job; DATA=folder for real images; RECIPE, RUN, OPTIONS to choose
 	$(BIN)/lesionlens run $(RECIPE) --data "$(DATA)" --run "$(RUN)" $(OPTIONS)
@@ -18,6 +18,12 @@ test: $(VENV)/.dev  ## the tests that are quick, in PROCESSES processes
 
 slow: $(VENV)/.dev  ## the other tests, one after another, because some of them measure time and memory
 	$(BIN)/python -m pytest -m slow
+
+# The page of commands is generated from their help without their shortened summaries; warnings are errors.
+docs: $(VENV)/.docs  ## tutorial, how-to pages and API reference, into build/docs
+	$(BIN)/typer lesionlens.cli.main utils docs --name lesionlens --title Commands \
+		| sed 's/^\(\* `[a-z]*`\): .*/\1/' > docs/reference/commands.md
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --fresh-env docs build/docs
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -47,4 +53,8 @@ $(VENV)/.train: $(VENV)/.torch pyproject.toml
 
 $(VENV)/.dev: $(VENV)/.train
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[train,export,compress,serve,dicom,heif,tensorboard,dev]'
+	touch $@
+
+$(VENV)/.docs: $(VENV)/.dev
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[docs]'
 	touch $@
