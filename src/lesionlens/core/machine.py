@@ -1,4 +1,4 @@
-"""What this process runs on: processor, cores, and how much memory it has taken."""
+"""What this process runs on: its processor and cores, and its peak memory."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ STATUS = Path("/proc/self/status")
 
 
 def cores() -> int:
-    """Cores that this process may use."""
+    """Number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def processor() -> str:
-    """Name of the processor, as well as the system knows it."""
+    """Model name of the processor; its architecture where the system gives no name."""
     if sys.platform == "linux" and CPUINFO.is_file():
         for line in CPUINFO.read_text(encoding="utf-8", errors="replace").splitlines():
             if line.startswith("model name"):
@@ -26,11 +26,11 @@ def processor() -> str:
 
 
 def peak_memory_bytes() -> int | None:
-    """Most memory that this process ever had resident; None where the system does not tell."""
+    """Peak resident memory of this process; None where the system does not report it."""
     if STATUS.is_file():
         # Not ru_maxrss: on Linux a new process starts with the peak of the one that started it.
-        found = [line.split()[1] for line in STATUS.read_text(encoding="ascii").splitlines() if line.startswith("VmHWM:")]
-        return 1024 * int(found[0]) if found else None
+        peaks_kib = [line.split()[1] for line in STATUS.read_text(encoding="ascii").splitlines() if line.startswith("VmHWM:")]
+        return 1024 * int(peaks_kib[0]) if peaks_kib else None
     try:
         import resource
     except ImportError:
