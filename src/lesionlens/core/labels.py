@@ -1,4 +1,4 @@
-"""Diagnoses: the only place that knows their codes, names, order and malignancy."""
+"""Diagnoses: the only module that knows their codes, names, order and malignancy."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ class Diagnosis:
     """One diagnosis.
 
     Attributes:
-        code: short code as in the metadata, for example `mel`.
-        name: full name for people.
-        malignant: whether it counts into the malignant share.
+        code: short code as in the metadata, such as `mel`.
+        name: full name.
+        malignant: whether its probability counts towards the malignant share.
     """
 
     code: str
@@ -27,8 +27,17 @@ class Diagnosis:
 class LabelSet:
     """An ordered set of diagnoses; the order is the order of a model's outputs.
 
+    >>> HAM10000.codes
+    ('akiec', 'bcc', 'bkl', 'df', 'mel', 'nv', 'vasc')
+    >>> HAM10000.index("mel"), "scc" in HAM10000
+    (4, False)
+
+    Attributes:
+        name: such as `ham10000`.
+        diagnoses: in the order of the outputs.
+
     Raises:
-        DataError: if it holds fewer than two diagnoses, or a code twice.
+        DataError: if there are fewer than two diagnoses, or a code occurs twice.
     """
 
     name: str
@@ -38,7 +47,7 @@ class LabelSet:
         if len(self.diagnoses) < 2:
             raise DataError(f"label set {self.name!r} has {len(self.diagnoses)} diagnosis; a classifier needs two or more")
         if len(set(self.codes)) != len(self.codes):
-            raise DataError(f"label set {self.name!r} names a diagnosis twice: {', '.join(self.codes)}; codes must differ")
+            raise DataError(f"label set {self.name!r} holds a diagnosis twice: {', '.join(self.codes)}; codes must differ")
 
     @property
     def codes(self) -> tuple[str, ...]:
@@ -52,7 +61,7 @@ class LabelSet:
 
     @property
     def malignant(self) -> tuple[bool, ...]:
-        """Malignancy in the order of the outputs."""
+        """Whether each diagnosis is malignant, in the order of the outputs."""
         return tuple(diagnosis.malignant for diagnosis in self.diagnoses)
 
     def __len__(self) -> int:
@@ -65,7 +74,7 @@ class LabelSet:
         """Position of `code`.
 
         Raises:
-            DataError: if the set does not hold it.
+            DataError: if the set does not contain it.
         """
         if code not in self.codes:
             raise DataError(f"unknown diagnosis {code!r}; label set {self.name!r} knows {', '.join(self.codes)}")
@@ -106,20 +115,25 @@ LABEL_SETS = {"ham10000": HAM10000, "isic2019": ISIC2019}
 
 
 def label_set_of(codes: list[str], malignant: list[str] | None = None, name: str = "custom") -> LabelSet:
-    """A label set for codes found in a user's own data.
+    """The label set for the codes in a user's own data: a known set if the codes are the same, else a new one.
 
     Known codes keep their name and malignancy; others are named by their code
     and count as malignant only if listed in `malignant`.
 
+    >>> label_set_of(["nv", "wart", "mel"]).names
+    ('Melanoma', 'Melanocytic nevus', 'wart')
+
     Args:
-        codes: codes, any order, repeats allowed.
-        malignant: codes that are malignant beyond the known ones.
+        codes: in any order, with repeats.
+        malignant: codes that are malignant besides the known ones.
         name: name of the new set.
+
+    Raises:
+        DataError: if there are fewer than two different codes.
     """
-    found = sorted(set(codes))
-    for known in LABEL_SETS.values():
-        if set(found) == set(known.codes):
-            return known
-    named = {d.code: d for d in ISIC2019.diagnoses}
-    extra = set(malignant or ())
-    return LabelSet(name, tuple(named.get(code, Diagnosis(code, code, code in extra)) for code in found))
+    distinct = sorted(set(codes))
+    for label_set in LABEL_SETS.values():
+        if set(distinct) == set(label_set.codes):
+            return label_set
+    known = {diagnosis.code: diagnosis for diagnosis in ISIC2019.diagnoses}
+    return LabelSet(name, tuple(known.get(code, Diagnosis(code, code, code in (malignant or ()))) for code in distinct))

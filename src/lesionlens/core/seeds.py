@@ -1,4 +1,4 @@
-"""Seeds that depend on names and numbers, never on order or workers."""
+"""Randomness that depends on names and numbers, not on the order of calls or the number of workers."""
 
 from __future__ import annotations
 
@@ -10,8 +10,13 @@ import numpy as np
 def derive_seed(*parts: int | str) -> int:
     """A 63-bit seed from an ordered list of names and numbers.
 
-    The same parts give the same seed on every machine and Python version. Parts are
-    separated, so ("a", "bc") and ("ab", "c") differ.
+    The same names and numbers give the same seed on every machine and Python version; their
+    boundaries matter, so ("a", "bc") and ("ab", "c") differ.
+
+    >>> derive_seed(0, "ISIC_0000001", 2) == derive_seed(0, "ISIC_0000001", 2)
+    True
+    >>> derive_seed("a", "bc") == derive_seed("ab", "c")
+    False
 
     Args:
         parts: for example (recipe seed, epoch, image_id, copy).
