@@ -76,20 +76,20 @@ class Mutant:
 
     Attributes:
         module: path below src/lesionlens.
-        line: of the source.
-        function: that holds it; empty at the top of the module.
+        number: of the line.
+        line: the line, without the space around it.
         before: source of the changed expression or statement.
         after: what it becomes.
     """
 
     module: str
-    line: int
-    function: str
+    number: int
+    line: str
     before: str
     after: str
 
     def __str__(self) -> str:
-        return f"{self.module}:{self.line} {self.function or 'module'}: {self.before}  ->  {self.after}"
+        return f"{self.module}:{self.number}: {self.before}  ->  {self.after}  in  {self.line}"
 
 
 def replacements(node: ast.AST, field: str) -> Iterator[ast.AST]:
@@ -124,16 +124,15 @@ def replacements(node: ast.AST, field: str) -> Iterator[ast.AST]:
             yield ast.Pass()
 
 
-def sites(node: ast.AST, function: str = "") -> Iterator[tuple[ast.AST, str, int | None, str]]:
-    """Every place that may change: the parent, its field, the position in the field, and the function around it."""
+def sites(node: ast.AST) -> Iterator[tuple[ast.AST, str, int | None]]:
+    """Every place that may change: the parent, its field, and the position if the field is a list."""
     for name, value in ast.iter_fields(node):
         if name in ("annotation", "returns", "decorator_list", "exc", "cause") or isinstance(node, ast.JoinedStr):
             continue  # types, and the texts of errors
         for place, child in enumerate(value) if isinstance(value, list) else [(None, value)]:
             if isinstance(child, ast.AST):
-                inner = child.name if isinstance(child, ast.FunctionDef) else function
-                yield node, name, place, inner
-                yield from sites(child, inner)
+                yield node, name, place
+                yield from sites(child)
 
 
 def put(parent: ast.AST, name: str, place: int | None, node: ast.AST) -> None:
@@ -146,15 +145,16 @@ def put(parent: ast.AST, name: str, place: int | None, node: ast.AST) -> None:
 
 def changes(module: str) -> Iterator[tuple[Mutant, ast.Module]]:
     """Every mutant of a module with its tree; the tree is changed back before the next."""
-    tree = ast.parse((SOURCE / "lesionlens" / module).read_text(encoding="utf-8"))
-    for parent, name, place, function in list(sites(tree)):
+    source = (SOURCE / "lesionlens" / module).read_text(encoding="utf-8")
+    tree, lines = ast.parse(source), source.splitlines()
+    for parent, name, place in list(sites(tree)):
         field = getattr(parent, name)
         node = field if place is None else field[place]
         for other in replacements(node, name):
             before, after = (" ".join(ast.unparse(each).split()) for each in (node, other))
-            line = getattr(node, "lineno", None) or node.target.lineno  # a comprehension has none of its own
+            number = getattr(node, "lineno", None) or node.target.lineno  # a comprehension has none of its own
             put(parent, name, place, ast.copy_location(other, node))
-            yield Mutant(module, line, function, before, after), ast.fix_missing_locations(tree)
+            yield Mutant(module, number, lines[number - 1].strip(), before, after), ast.fix_missing_locations(tree)
             put(parent, name, place, node)
 
 
@@ -241,22 +241,23 @@ def judged(module: str, processes: int) -> Iterator[tuple[Mutant, bool]]:
         time.sleep(0.01)
 
 
-def equivalents(modules: list[str]) -> dict[tuple[str, str, str, str], str]:
-    """Why each listed change cannot be noticed, by module, function, before and after."""
-    listed = tomllib.loads(Path(__file__).with_name("equivalent_mutants.toml").read_text(encoding="utf-8"))["mutant"]
+def equivalents(modules: list[str]) -> set[tuple[str, ...]]:
+    """The listed changes of some modules: module, line, before and after."""
+    listed = tomllib.loads(Path(__file__).with_name("equivalent_mutants.toml").read_text(encoding="utf-8"))
     return {
-        (entry["module"], entry["function"], entry["before"], entry["after"]): entry["reason"]
-        for entry in listed
-        if entry["module"] in modules
+        (module, entry["line"], entry["before"], entry["after"])
+        for module in modules
+        for entry in listed.get(module, [])
+        if entry["reason"]
     }
 
 
-def report(module: str, processes: int, listed: dict[tuple[str, str, str, str], str], used: set[object]) -> tuple[int, int]:
+def report(module: str, processes: int, listed: set[tuple[str, ...]], used: set[tuple[str, ...]]) -> tuple[int, int]:
     """Try the changes of one module and print what survives; how many were noticed, and of how many."""
     noticed = counted = 0
     start = time.monotonic()
     for mutant, is_noticed in judged(module, processes):
-        key = (mutant.module, mutant.function, mutant.before, mutant.after)
+        key = (mutant.module, mutant.line, mutant.before, mutant.after)
         if key in listed:
             used.add(key)
             if not is_noticed:
@@ -290,14 +291,13 @@ def main() -> None:
     os.environ["OMP_NUM_THREADS"] = "1"
     sys.path.insert(0, str(SOURCE))
     preload()
-    listed, used = equivalents(modules), set[object]()
+    listed, used = equivalents(modules), set[tuple[str, ...]]()
     results = [report(module, options.processes, listed, used) for module in modules]
     noticed, counted = (sum(numbers) for numbers in zip(*results, strict=True))
-    stale = [f"{' '.join(key[:2])}: {key[2]} -> {key[3]}" for key in listed if key not in used]
-    for entry in stale:
-        print(f"listed as equivalent, but no such change: {entry}")
+    for module, line, before, after in sorted(listed - used):
+        print(f"listed as equivalent, but no such change: {module}: {before}  ->  {after}  in  {line}")
     print(f"mutation score: {noticed} of {counted} ({noticed / counted:.1%}), {len(used)} equivalent; at least {LEAST_SCORE:.0%}")
-    sys.exit(noticed < LEAST_SCORE * counted or bool(stale))
+    sys.exit(noticed < LEAST_SCORE * counted or listed > used)
 
 
 if __name__ == "__main__":

@@ -76,6 +76,17 @@ def test_nonsense_is_refused(watched, sensitivity, threshold):
         Decision(watched, sensitivity, threshold)
 
 
+@pytest.mark.parametrize("threshold", [0.0, 1.0])
+def test_the_ends_of_the_range_are_thresholds(threshold):
+    assert Decision(("mel",), 0.95, threshold).threshold == threshold
+
+
+@pytest.mark.parametrize("threshold", [float("inf"), float("-inf"), float("nan")])
+def test_a_threshold_that_is_no_number_is_no_json_of_a_decision(threshold):
+    with pytest.raises(ValueError, match=f"^threshold {threshold}$"):
+        Decision.from_json({**SOUND, "threshold": threshold})
+
+
 @pytest.fixture
 def copy(small_bundle, tmp_path):
     return shutil.copytree(small_bundle, tmp_path / "bundle")

@@ -5,7 +5,7 @@ import pytest
 
 from lesionlens.core.errors import DataError
 from lesionlens.evaluation import intervals
-from lesionlens.evaluation.intervals import Interval, bounds, lesion_bootstrap, lesion_weights, resample_metrics
+from lesionlens.evaluation.intervals import Interval, bounds, intervals_of, lesion_bootstrap, lesion_weights, resample_metrics
 from lesionlens.evaluation.weighted_metrics import WeightedMetrics
 
 
@@ -24,6 +24,7 @@ def test_draws_depend_on_the_seed_alone():
     lesions = np.array([f"lesion {i % 17}" for i in range(40)])
     (whole,) = lesion_weights(lesions, 30, seed=1, chunk_rows=30)
     pieces = np.concatenate(list(lesion_weights(lesions, 30, seed=1, chunk_rows=7)))
+    assert whole.shape == (30, 40)
     np.testing.assert_array_equal(pieces, whole)
     order = np.random.default_rng(0).permutation(40)
     (shuffled,) = lesion_weights(lesions[order], 30, seed=1, chunk_rows=30)
@@ -39,6 +40,17 @@ def test_intervals_repeat_from_the_seed_whatever_the_chunks(draw, monkeypatch):
     monkeypatch.setattr(intervals, "CHUNK_ELEMENTS", 1000)
     assert lesion_bootstrap(cases, predictions.lesion_ids, resamples=200, seed=5) == first
     assert lesion_bootstrap(cases, predictions.lesion_ids, resamples=200, seed=6) != first
+
+
+def test_by_default_two_thousand_resamples_of_seed_0_at_95_per_cent(draw):
+    predictions = draw(30)
+    cases, lesion_ids = WeightedMetrics.of(predictions.logits, predictions.labels), predictions.lesion_ids
+    (drawn,) = resample_metrics([cases], lesion_ids)
+    (stated,) = resample_metrics([cases], lesion_ids, resamples=2000, seed=0)
+    np.testing.assert_array_equal(drawn["nll"], stated["nll"])
+    np.testing.assert_array_equal(bounds(drawn["nll"]), np.quantile(drawn["nll"], [0.025, 0.975]))
+    found, stated = intervals_of(cases.metrics(), drawn), lesion_bootstrap(cases, lesion_ids, 2000, 0.95, 0)
+    assert found["nll"] == stated["nll"] == lesion_bootstrap(cases, lesion_ids)["nll"]
 
 
 def test_values_lie_within_their_intervals(draw):
@@ -72,6 +84,17 @@ def test_one_lesion_has_no_interval():
     cases = WeightedMetrics.of(np.array([[1.0, 0.0], [2.0, 0.0]]), np.array([0, 1]))
     accuracy = lesion_bootstrap(cases, np.array(["a", "a"]), resamples=100)["accuracy"][0]
     assert accuracy.to_json() == {"value": 0.5, "low": None, "high": None}
+
+
+def test_two_lesions_have_one():
+    cases = WeightedMetrics.of(np.array([[1.0, 0.0], [2.0, 0.0]]), np.array([0, 1]))
+    accuracy = lesion_bootstrap(cases, np.array(["a", "b"]), resamples=100)["accuracy"][0]
+    assert accuracy == Interval(0.5, 0.0, 1.0)  # a quarter of the resamples holds one lesion twice, and so each of the two
+
+
+def test_values_and_resamples_of_other_classes_do_not_go_together():
+    with pytest.raises(ValueError, match="shorter"):
+        intervals_of({"recall": np.ones((1, 3))}, {"recall": np.ones((10, 2))})
 
 
 def test_undefined_is_null():

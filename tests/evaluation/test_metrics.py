@@ -63,6 +63,7 @@ def test_absent_class_is_left_out_of_the_mean():
     for name in ("precision", "recall", "f1"):
         assert np.isnan(counted[name][2])
     assert counted["specificity"][2] == 0.75  # one of the four was called class 2
+    assert counted["macro_specificity"] == 1.0  # and that is not counted
 
 
 def test_one_class_alone_has_no_specificity():
