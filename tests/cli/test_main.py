@@ -135,7 +135,7 @@ def test_ctrl_c_says_that_nothing_is_lost(monkeypatch, capsys, tmp_path):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("lesionlens.data.sources.source.read_source", interrupted)
+    monkeypatch.setattr("lesionlens.pipeline.data_stages.read_source", interrupted)
     assert exit_code("index", str(tmp_path), "--out", str(tmp_path / "index.csv")) == 130
     assert "what was finished is kept" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []

@@ -159,7 +159,7 @@ def test_interrupted_nothing_is_lost(small_bundle, many, photo, tmp_path):
         process.send_signal(signal.SIGINT)
         said = process.stderr.read()
         assert process.wait(60) == 130
-    assert said.splitlines()[-1] == "lesionlens: interrupted; what was finished is kept, run the same command again to go on"
+    assert said.splitlines()[-1] == "lesionlens: interrupted; what was finished is kept; run the same command again to resume"
     assert "Traceback" not in said
     assert "going on with" in run(small_bundle, many, "--out", out).stderr
     assert out.read_bytes().count(b"\n") == 401

@@ -93,7 +93,7 @@ SCRIPT = """
 
     index = read_source(Path({root!r}))
     split = make_split(index, RECIPE.split)
-    inputs = TrainingData(index, split, Store.open(Path({store!r})), plan_training(index, split, RECIPE)))
+    inputs = TrainingData(index, split, Store.open(Path({store!r})), plan_training(index, split, RECIPE))
     fed = 0
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may start its background jobs deaf to it
 
@@ -206,11 +206,11 @@ def pixel_statistics(store, image_ids):
     return tuple(pixels.mean(axis=0)), tuple(pixels.std(axis=0))
 
 
-def test_statistics_of_the_training_part_are_kept(artifacts, tmp_path):
+def test_statistics_are_those_of_the_training_split(artifacts, tmp_path):
     run(artifacts, tmp_path, artifacts.changed(input={"normalise": "training"}), stop_after=1)
     spec = load_network(tmp_path / "best.safetensors")[1].spec
     inputs = artifacts.inputs
-    mean, std = pixel_statistics(inputs.store, inputs.split.parts["training"])
+    mean, std = pixel_statistics(inputs.store, inputs.split.ids["train"])
     assert spec.mean == pytest.approx(mean, rel=1e-9)
     assert spec.std == pytest.approx(std, rel=1e-9)
     everything = pixel_statistics(inputs.store, inputs.index.ids)
@@ -221,9 +221,9 @@ def test_statistics_of_the_training_part_are_kept(artifacts, tmp_path):
 def test_statistics_leave_out_what_the_store_dropped(artifacts):
     inputs, recipe = artifacts.inputs, artifacts.changed(input={"normalise": "training"})
     store = type(inputs.store).open(inputs.store.path)
-    gone, *kept = inputs.split.parts["training"]
+    gone, *kept = inputs.split.ids["train"]
     store.dropped = {gone: "damaged"}
-    spec = training_spec(recipe, inputs.index, inputs.split, store)
+    spec = training_spec(recipe, replace(inputs, store=store))
     assert spec.mean == pytest.approx(pixel_statistics(store, kept)[0], rel=1e-9)
 
 

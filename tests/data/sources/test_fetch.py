@@ -176,7 +176,7 @@ def test_waiting_grows_and_obeys_retry_after(server, tmp_path, monkeypatch):
 
 def test_a_server_that_stays_down_is_an_error_that_keeps_the_part(server, tmp_path):
     server.script = [{"break_at": 1000}] + [{"status": 503}] * 9
-    with pytest.raises(DownloadError, match=r"3 times without a new byte \(HTTP 503\); 1000 bytes are kept.*go on"):
+    with pytest.raises(DownloadError, match=r"3 times without a new byte \(HTTP 503\); 1000 bytes are kept.*resume"):
         fetch(server.url, tmp_path / "file", MD5, patience=QUICK)
     assert (tmp_path / "file.part").read_bytes() == CONTENT[:1000]
     assert not (tmp_path / "file").exists()

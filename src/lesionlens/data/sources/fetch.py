@@ -139,7 +139,7 @@ def _fetch_part(url: str, part: Path, size_bytes: int | None, progress: Progress
             if idle >= patience.attempts:
                 raise DownloadError(
                     f"{url} broke off {idle} times without a new byte ({broken}); {_size(part)} bytes are kept. "
-                    "Check the connection and run the same command again to go on"
+                    "Check the connection and run the same command again to resume"
                 ) from broken
             asked = broken.retry_after_s
             wait_s = patience.wait_s * 2 ** max(idle - 1, 0) if asked is None else asked
