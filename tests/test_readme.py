@@ -63,7 +63,7 @@ def test_every_command_exists_with_the_options_that_are_shown(page, words):
     elif program == "make":
         assert re.search(rf"^{words[1]}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
     elif program == "pip":
-        (extras,) = re.findall(r"lesionlens\[([\w,]+)\]", words[-1])
+        (extras,) = re.findall(r"^(?:lesionlens|\.)\[([\w,]+)\]$", words[-1])
         known = re.findall(r"^(\w+) = \[", (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
         assert set(extras.split(",")) <= set(known)
     elif program == "python":

@@ -10,5 +10,6 @@ from .predictions import Predictions as Predictions
 from .predictions import read_predictions as read_predictions
 from .predictions import write_predictions as write_predictions
 from .scores import score as score
+from .weighted_metrics import WeightedMetrics as WeightedMetrics
 
 __all__: list[str]
