@@ -18,6 +18,9 @@ TABLE_EXTENSIONS = (".csv", ".tsv", ".tab", ".txt", "")
 MASK_FOLDERS = ("mask", "masks", "groundtruth")
 MASK_ENDINGS = ("_segmentation", "_mask")
 MAC_FOLDER = "__MACOSX"
+SYNTHETIC_MARK = "synthetic.json"
+"""File that LesionLens writes beside images that it drew; see `synthetic.dataset`."""
+
 IMAGE, MASK, OTHER, HIDDEN, UNREADABLE = "image", "mask", "other", "hidden", "unreadable"
 REASONS = {
     MASK: "lesion masks by their name",
@@ -83,7 +86,7 @@ class ImageFiles:
                 self.masks.setdefault(_mask_id(stem_of(path)), []).append(path)
             elif kind == OTHER and PurePosixPath(path).suffix.lower() in TABLE_EXTENSIONS:
                 self.tables.append(path)
-            else:
+            elif path != SYNTHETIC_MARK:
                 self.left_out.add(kind, path)
 
     @property

@@ -18,8 +18,8 @@ from lesionlens.core.artifact import atomic_folder, read_json, write_json
 from lesionlens.core.errors import DataError, RecipeError
 from lesionlens.core.labels import HAM10000
 from lesionlens.core.seeds import generator
+from lesionlens.data.files import SYNTHETIC_MARK
 from lesionlens.data.parallel import in_threads
-from lesionlens.data.sources.ham10000 import SYNTHETIC_MARK
 from lesionlens.synthetic.photo import Lesion, take_photo
 
 COLUMNS = ("lesion_id", "image_id", "dx", "dx_type", "age", "sex", "localization", "dataset")

@@ -12,15 +12,13 @@ from pathlib import Path
 
 from lesionlens.core.errors import DataError
 from lesionlens.core.labels import HAM10000
-from lesionlens.data.files import ImageFiles, scan
+from lesionlens.data.files import SYNTHETIC_MARK, ImageFiles, scan
 from lesionlens.data.index import Index
 from lesionlens.data.sources.isic import GroundTruth, find_ground_truths, ground_truth_rows, one_file
 from lesionlens.data.sources.listing import STRICT, Row, Rules, make_index
 from lesionlens.data.sources.table import Columns, load_table, table_rows
 
 METADATA = "ham10000_metadata"
-SYNTHETIC_MARK = "synthetic.json"
-"""File beside images that a program drew; see `synthetic.dataset`."""
 NEEDED = ("lesion_id", "image_id", "dx", "age", "sex", "localization")
 COLUMNS = Columns(image="image_id", dx="dx", lesion="lesion_id", age="age", sex="sex", site="localization")
 
