@@ -81,8 +81,9 @@ class Run:
     report: Path
 
     @classmethod
-    def at(cls, folder: Path, **paths: Path | None) -> Run:
+    def at(cls, folder: str | Path, **paths: Path | None) -> Run:
         """The run in `folder`; `paths` name artifacts that lie elsewhere, None takes the usual place."""
+        folder = Path(folder)
         return cls(folder, **{name: paths.get(name) or folder / file for name, file in FILES.items()})
 
     @classmethod
