@@ -61,8 +61,8 @@ def test_types_of_the_public_face_reach_a_users_file(tmp_path):
     (tmp_path / "right.py").write_text(RIGHT)
     (tmp_path / "wrong.py").write_text("\n".join(lines[1:]) + "\n")
     assert strict(tmp_path / "right.py") == ""
-    found = re.findall(r"^wrong\.py:(\d+): error: .*\[([\w-]+)\]$", strict(tmp_path / "wrong.py"), re.MULTILINE)
-    assert [(lines[int(line)], code) for line, code in found] == list(WRONG.items())
+    errors = re.findall(r"^wrong\.py:(\d+): error: .*\[([\w-]+)\]$", strict(tmp_path / "wrong.py"), re.MULTILINE)
+    assert [(lines[int(line)], code) for line, code in errors] == list(WRONG.items())
 
 
 def test_the_marker_of_typed_packages_is_installed_too():

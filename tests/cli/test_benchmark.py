@@ -21,9 +21,9 @@ def call(*arguments: object) -> str:
 
 def test_one_table(small_bundle):
     options = ("--runtime", "onnxruntime", "--batch", "1,2", "--threads", 1, "--rounds", 1)
-    found = json.loads(call(small_bundle, *options, "--json"))
-    assert [row["variant"] for row in found["rows"]] == ["fp32"]
-    assert (found["threads"], found["rounds"], found["left_out"]) == (1, 1, [])
+    result = json.loads(call(small_bundle, *options, "--json"))
+    assert [row["variant"] for row in result["rows"]] == ["fp32"]
+    assert (result["threads"], result["rounds"], result["left_out"]) == (1, 1, [])
     assert "fp32* onnxruntime" in call(small_bundle, *options)
 
 

@@ -59,8 +59,8 @@ def test_a_variant_that_fails_is_told_by_the_exit_code_and_the_rest_is_made(fold
     ],
 )
 def test_mistakes_are_one_line(folder, capsys, options, code, message):
-    found, out, err = run(capsys, "compress", folder / "train" / "best.safetensors", *options)
-    assert (found, out) == (code, "")
+    exit_code, out, err = run(capsys, "compress", folder / "train" / "best.safetensors", *options)
+    assert (exit_code, out) == (code, "")
     assert message in err
     assert err.count("\n") == 1
 

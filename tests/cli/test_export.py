@@ -62,16 +62,18 @@ def test_a_checkpoint_that_is_not_there(tmp_path):
 def test_inspect(small_bundle):
     out, _ = call("inspect", small_bundle)
     assert "passed" in out
-    found = json.loads(call("inspect", small_bundle, "--json")[0])
-    assert found["name"] == "small"
-    assert {check["result"] for check in found["selftest"]} <= {"passed", "not installed"}
+    inspection = json.loads(call("inspect", small_bundle, "--json")[0])
+    assert inspection["name"] == "small"
+    assert {check["result"] for check in inspection["selftest"]} <= {"passed", "not installed"}
 
 
 def test_inspect_fails_with_the_bundle(small_bundle, tmp_path):
     copy = shutil.copytree(small_bundle, tmp_path / "bundle")
     selftest = read_selftest(open_bundle(copy))
-    wanted = selftest.expected["fp32"]
-    write_selftest(SelfTest(selftest.images, {"fp32": Outputs(1 - wanted.probabilities, wanted.features, wanted.maps)}), copy)
+    expected = selftest.expected["fp32"]
+    write_selftest(
+        SelfTest(selftest.images, {"fp32": Outputs(1 - expected.probabilities, expected.features, expected.maps)}), copy
+    )
     facts = json.loads((copy / "bundle.json").read_text())
     write_facts(copy, {key: value for key, value in facts.items() if key not in ("id", "files")})
     with pytest.raises(BundleError, match="fails its self-test: fp32 on ") as raised:

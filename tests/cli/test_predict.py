@@ -1,4 +1,4 @@
-"""The command `predict`: what it prints and writes, what it says of broken images, and how it goes on."""
+"""The command `predict`: what it prints and writes, what it says of broken images, and how it resumes."""
 
 import csv
 import io

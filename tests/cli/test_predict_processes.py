@@ -54,7 +54,7 @@ def run(bundle: Path, *arguments: object, code: str = COMMAND) -> subprocess.Com
 
 @contextmanager
 def started(*arguments: object) -> Iterator[subprocess.Popen[str]]:
-    """One that is fed a list step by step, and so goes on until the list ends."""
+    """A `predict` that reads a list step by step, and so runs until the list ends."""
     pipe = subprocess.PIPE
     with subprocess.Popen(words(*arguments), stdin=pipe, stdout=pipe, stderr=pipe, text=True, bufsize=1) as process:
         try:

@@ -17,6 +17,7 @@ from lesionlens.core.labels import HAM10000
 from lesionlens.core.recipe import SplitRecipe
 from lesionlens.data.index import Index, Record
 from lesionlens.data.split import (
+    PROTOCOLS,
     SPLITS,
     check_leaks,
     groups_of,
@@ -252,6 +253,25 @@ def test_write_then_read_is_equal(tmp_path):
     write_split(split, tmp_path / "split.json")
     assert read_split(tmp_path / "split.json", index) == split
     assert split.pairs == (("image_0_0", "image_2_0"),)
+    assert SplitRecipe(protocol=split.protocol, seed=split.seed, **split.settings) == recipe
+
+
+def test_a_split_of_0_1_0_is_read_under_todays_names(tmp_path):
+    index = index_of([("mel", 2), ("nv", 1)] * 10)
+    split = make_split(index, SplitRecipe())
+    write_split(split, tmp_path / "split.json")
+    value = json.loads((tmp_path / "split.json").read_text())
+    for old, mapping in (("parts", value.pop("ids")), ("groups_by_part", value["leak_rate"].pop("groups_by_split"))):
+        renamed = {"training": mapping["train"], "validation": mapping["validation"], "test": mapping["test"]}
+        (value if old == "parts" else value["leak_rate"])[old] = renamed
+    (tmp_path / "split.json").write_text(json.dumps(value))  # with its hash, which is taken over the old names
+    assert read_split(tmp_path / "split.json", index) == split
+
+
+def test_a_protocol_that_leaks_and_should_not_is_stopped(monkeypatch):
+    monkeypatch.setitem(PROTOCOLS, "lesion", lambda index, groups, recipe: np.arange(len(index)) % 3)
+    with pytest.raises(SplitError, match="stay together under protocol 'lesion'"):
+        make_split(index_of([("mel", 2), ("nv", 2)] * 5), SplitRecipe())
 
 
 def edited(path: Path, forge_hash: bool = False, **changes) -> Path:

@@ -27,8 +27,8 @@ def batches(artifacts, recipe=None, rank=0, world=1):
 
 def epoch_of(made, epoch):
     with made.epoch(epoch) as images:
-        parts = list(images)
-    return torch.cat([part.images for part in parts]), torch.cat([part.labels for part in parts])
+        fed = list(images)
+    return torch.cat([batch.images for batch in fed]), torch.cat([batch.labels for batch in fed])
 
 
 def one_of_each(made):
@@ -74,12 +74,12 @@ def test_originals_are_only_cropped_and_anew_each_epoch(artifacts):
     row = artifacts.inputs.plan.copies.index(0)
     frame = store.images[made.rows.store_rows[row]]
     windows = np.lib.stride_tricks.sliding_window_view(frame, (32, 32, 3)).reshape(-1, 32, 32, 3)
-    found = []
+    places = []
     for epoch in range(1, 6):
         image = made.read(one_of_each(made), epoch)[row].permute(1, 2, 0).numpy()
-        found.append(np.flatnonzero((windows == image).all(axis=(1, 2, 3))).tolist())
-    assert all(found)
-    assert len({place[0] for place in found}) > 1
+        places.append(np.flatnonzero((windows == image).all(axis=(1, 2, 3))).tolist())
+    assert all(places)
+    assert len({each[0] for each in places}) > 1
 
 
 def test_fresh_copies_change_with_the_epoch_and_come_back(artifacts):
@@ -163,7 +163,7 @@ def test_another_seed_gives_other_orders(artifacts):
 
 
 def test_frames_in_device_memory_give_the_same_images(artifacts, monkeypatch):
-    """On a GPU the frames are gathered, cropped and augmented on the device; here that road runs on the CPU."""
+    """On a GPU the frames are gathered, cropped and augmented on the device; here the same code runs on the CPU."""
     made = batches(artifacts)
     expected = made.read(one_of_each(made), 1)
     monkeypatch.setattr("lesionlens.training.batches.FRAMES_AT_ONCE", 50)

@@ -1,4 +1,4 @@
-"""torch.compile: asked for where it can work, refused in one line where it cannot."""
+"""torch.compile: used where it works, refused in one line where it does not."""
 
 import shutil
 

@@ -17,10 +17,10 @@ from lesionlens.training.state import build_state
 
 def test_the_divergence_by_hand():
     """Two classes, T = 2: student (0, 0) is (1/2, 1/2); teacher (2 ln 3, 0) is (3/4, 1/4)."""
-    found = divergence(torch.tensor([[0.0, 0.0]]), torch.tensor([[2 * math.log(3), 0.0]]), 2.0)
-    wanted = 4 * (0.75 * math.log(0.75 / 0.5) + 0.25 * math.log(0.25 / 0.5))
-    assert float(found) == pytest.approx(wanted, rel=1e-6)
-    assert wanted == pytest.approx(0.523, abs=1e-3)
+    measured = divergence(torch.tensor([[0.0, 0.0]]), torch.tensor([[2 * math.log(3), 0.0]]), 2.0)
+    expected = 4 * (0.75 * math.log(0.75 / 0.5) + 0.25 * math.log(0.25 / 0.5))
+    assert float(measured) == pytest.approx(expected, rel=1e-6)
+    assert expected == pytest.approx(0.523, abs=1e-3)
 
 
 @pytest.mark.parametrize("temperature", [1.0, 4.0, 20.0])
@@ -29,8 +29,8 @@ def test_the_gradient_is_that_of_hinton(temperature):
     torch.manual_seed(0)
     z, v = torch.randn(5, 7, dtype=torch.float64, requires_grad=True), torch.randn(5, 7, dtype=torch.float64)
     divergence(z, v, temperature).backward()
-    wanted = temperature * ((z / temperature).softmax(1) - (v / temperature).softmax(1)).detach()
-    torch.testing.assert_close(z.grad, wanted, rtol=1e-4, atol=1e-5)  # computed in float32
+    expected = temperature * ((z / temperature).softmax(1) - (v / temperature).softmax(1)).detach()
+    torch.testing.assert_close(z.grad, expected, rtol=1e-4, atol=1e-5)  # computed in float32
 
 
 def test_who_agrees_has_nothing_to_learn():
@@ -41,9 +41,11 @@ def test_who_agrees_has_nothing_to_learn():
 
 def test_a_blend_by_hand():
     teacher = Teacher(nn.Identity(), temperature=1.0, weight=0.25)
-    logits, wanted = torch.zeros(2, 2), torch.tensor([[math.log(3), 0.0], [0.0, 0.0]])
+    logits, teacher_logits = torch.zeros(2, 2), torch.tensor([[math.log(3), 0.0], [0.0, 0.0]])
     one = 0.75 * math.log(1.5) + 0.25 * math.log(0.5)  # the second image agrees
-    assert float(teacher.blend(torch.tensor(2.0), logits, wanted, 2)) == pytest.approx(0.75 * 2 + 0.25 * one / 2, rel=1e-6)
+    assert float(teacher.blend(torch.tensor(2.0), logits, teacher_logits, 2)) == pytest.approx(
+        0.75 * 2 + 0.25 * one / 2, rel=1e-6
+    )
 
 
 def made(artifacts, teacher, **training):
@@ -111,8 +113,8 @@ def test_the_loss_of_a_step_is_the_weighted_sum(artifacts, weight):
     images, logits = outputs[0]
     with torch.no_grad():
         followed = divergence(logits, listening.linear(images.mean((2, 3))), 3.0) / len(images)
-    wanted = (1 - weight) * float(without.losses[0]) + weight * float(followed)
-    assert float(sums.losses[0]) == pytest.approx(wanted, rel=1e-5)
+    expected = (1 - weight) * float(without.losses[0]) + weight * float(followed)
+    assert float(sums.losses[0]) == pytest.approx(expected, rel=1e-5)
 
 
 def test_the_teacher_stays_as_it_is(artifacts):

@@ -20,12 +20,12 @@ def test_by_hand():
 
 def test_decay_grows_to_its_value():
     averaged = AveragedNetwork(nn.Linear(1, 1), decay=0.9)
-    found = []
+    decays = []
     for _ in range(200):
-        found.append(averaged.decay_now())
+        decays.append(averaged.decay_now())
         averaged.updates += 1
-    assert found == sorted(found)
-    assert found[-1] == 0.9
+    assert decays == sorted(decays)
+    assert decays[-1] == 0.9
 
 
 def test_a_short_run_forgets_its_start():

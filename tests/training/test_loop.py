@@ -195,9 +195,9 @@ def test_other_families_train(artifacts, name):
 
 
 def test_progress_counts_every_image(artifacts):
-    told = []
-    trainer(artifacts).train(1, told.append)
-    assert sum(told) == len(artifacts.inputs.plan)
+    counts = []
+    trainer(artifacts).train(1, counts.append)
+    assert sum(counts) == len(artifacts.inputs.plan)
 
 
 def test_the_mix_seed_is_documented(artifacts, monkeypatch):

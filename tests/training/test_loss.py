@@ -38,11 +38,12 @@ def test_mixed_targets_equal_torch(epsilon):
     torch.testing.assert_close(Loss(recipe(label_smoothing=epsilon), HAM10000)(logits, targets), expected)
 
 
-def test_focal_by_hand():
-    # p = (0.8, 0.2), label 0: -(1 - 0.8)^2 ln 0.8 = 0.04 * 0.2231436 = 0.0089257
+@pytest.mark.parametrize(("gamma", "expected"), [(2.0, 0.0089257), (1.0, 0.0446287), (0.5, 0.0997929)])
+def test_focal_by_hand(gamma, expected):
+    # p = (0.8, 0.2), label 0: -(1 - 0.8)^gamma ln 0.8, and -ln 0.8 = 0.2231436
     logits = torch.log(torch.tensor([[0.8, 0.2]]))
-    loss = Loss(recipe(loss="focal", focal_gamma=2.0), np.array([1, 1]))
-    assert float(loss(logits, torch.tensor([[1.0, 0.0]]))) == pytest.approx(0.0089257, rel=1e-4)
+    loss = Loss(recipe(loss="focal", focal_gamma=gamma), np.array([1, 1]))
+    assert float(loss(logits, torch.tensor([[1.0, 0.0]]))) == pytest.approx(expected, rel=1e-4)
 
 
 def test_focal_without_focus_is_cross_entropy():
@@ -80,6 +81,11 @@ def test_inverse_weights_equal_scikit_learn():
     np.testing.assert_allclose(inverse_weights(HAM10000), expected)
 
 
+def test_inverse_weights_by_hand():
+    # 4 images, 2 classes present: 4 / (2 * 1) and 4 / (2 * 3); one image is enough to count
+    np.testing.assert_allclose(inverse_weights(np.array([1, 0, 3])), [2, 0, 2 / 3])
+
+
 def test_effective_weights_by_hand():
     # b = 0.5: (1 - 0.5) / (1 - 0.5^1) = 1 and 0.5 / (1 - 0.25) = 2/3; scaled to add up to 2: 1.2 and 0.8
     np.testing.assert_allclose(effective_weights(np.array([1, 2]), 0.5), [1.2, 0.8])
@@ -94,6 +100,17 @@ def test_an_absent_class_has_no_weight(weigh):
 
 def test_an_absent_class_does_not_make_the_prior_infinite():
     assert np.isfinite(log_prior(np.array([5, 0]))).all()
+
+
+@given(counts=st.lists(st.integers(0, 5000), min_size=1, max_size=9))
+def test_the_prior_is_a_distribution_in_proportion_to_the_images(counts):
+    prior = np.exp(log_prior(np.array(counts)))
+    assert prior.sum() == pytest.approx(1)
+    np.testing.assert_allclose(prior * np.maximum(counts, 1).sum(), np.maximum(counts, 1))
+
+
+def test_weights_and_prior_are_no_part_of_a_checkpoint():
+    assert Loss(recipe(class_weights="inverse", logit_adjustment=1.0), HAM10000).state_dict() == {}
 
 
 def test_no_image_is_an_error():

@@ -70,16 +70,16 @@ def test_slow_convolutions_alone_compute_in_float32():
     network = nn.Sequential(nn.Conv2d(8, 8, 1), nn.Conv2d(8, 8, 3, stride=2, groups=8), nn.Conv2d(8, 8, 1))
     names = list(network.state_dict())
     avoid_slow_bf16(network, CPU, "bf16")
-    found = []
+    dtypes = []
     copied = copy.deepcopy(network)  # as averaging does
     for module in copied:
-        module.register_forward_hook(lambda module, arguments, result: found.append(result.dtype))
+        module.register_forward_hook(lambda module, arguments, result: dtypes.append(result.dtype))
     with torch.no_grad():
         copied[1].weight.zero_()
         copied[1].bias.zero_()
     with autocast(CPU, "bf16"):
         assert copied(torch.randn(1, 8, 8, 8)).dtype == torch.bfloat16
-    assert found == [torch.bfloat16, torch.float32, torch.bfloat16]
+    assert dtypes == [torch.bfloat16, torch.float32, torch.bfloat16]
     assert list(network.state_dict()) == names
     with autocast(CPU, "bf16"):  # the copy computes with its own weights
         assert not copied[1](torch.randn(1, 8, 8, 8)).any()

@@ -15,9 +15,9 @@ def network():
 
 
 def test_memory_format_is_the_recipes():
-    for wanted in (True, False):
-        state = build_state(network(), TrainingRecipe(channels_last=wanted), 10, CPU)
-        assert state.network[0].weight.is_contiguous(memory_format=torch.channels_last) == wanted
+    for channels_last in (True, False):
+        state = build_state(network(), TrainingRecipe(channels_last=channels_last), 10, CPU)
+        assert state.network[0].weight.is_contiguous(memory_format=torch.channels_last) == channels_last
 
 
 def test_the_network_to_use_is_the_averaged_one_if_there_is_one():
