@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import queue
 import sqlite3
 import threading
 import time
@@ -16,6 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from lesionlens.core.artifact import storage_errors
 from lesionlens.core.errors import ArtifactError, StorageError
+from lesionlens.serving.batches import Batches
 from lesionlens.serving.problems import Problem
 from lesionlens.serving.schema_sql import APPLICATION_ID, TABLES, VERSION
 
@@ -81,7 +81,7 @@ class PredictionLog:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.failure = ""
-        self._jobs: queue.SimpleQueue[tuple[Operation, Future[Any]] | None] = queue.SimpleQueue()
+        self._jobs: Batches[tuple[Operation, Future[Any]]] = Batches()
         create_log(path)
         self._thread = threading.Thread(target=self._work, name="prediction-log", daemon=True)
         self._thread.start()
@@ -107,19 +107,12 @@ class PredictionLog:
 
     def close(self) -> None:
         """Write what was submitted, and close the file."""
-        self._jobs.put(None)
+        self._jobs.close()
         self._thread.join()
 
     def _work(self) -> None:
         with closing(open_log(self.path)) as connection:
-            while (job := self._jobs.get()) is not None:
-                jobs = [job]
-                while len(jobs) < MOST_AT_ONCE and not self._jobs.empty():
-                    following = self._jobs.get()
-                    if following is None:
-                        self._jobs.put(None)
-                        break
-                    jobs.append(following)
+            while jobs := self._jobs.take(MOST_AT_ONCE):
                 self._commit(connection, [job for job in jobs if job[1].set_running_or_notify_cancel()])
 
     def _commit(self, connection: sqlite3.Connection, jobs: list[tuple[Operation, Future[Any]]]) -> None:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import queue
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
 from typing import NamedTuple, TypeVar
 
 from lesionlens.bundle.prediction import Prediction
 from lesionlens.bundle.runtime import Predictor, Prepared
+from lesionlens.serving.batches import Batches
 from lesionlens.serving.decoding import Decoders, Reply, prepared
 from lesionlens.serving.entries import Submission, log_entry
 from lesionlens.serving.prediction_log import LogEntry, PredictionLog, insert_prediction
@@ -33,7 +33,7 @@ class Network:
 
     def __init__(self, predictor: Predictor) -> None:
         self._predictor = predictor
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._jobs: Batches[_Job] = Batches()
         names = [f"network-{number}" for number in range(predictor.limits.streams)]
         self._threads = [threading.Thread(target=self._work, name=name, daemon=True) for name in names]
         for thread in self._threads:
@@ -47,27 +47,14 @@ class Network:
 
     def close(self) -> None:
         """Finish what was submitted."""
-        for _ in self._threads:
-            self._jobs.put(None)
+        self._jobs.close(len(self._threads))
         for thread in self._threads:
             thread.join()
 
     def _work(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            jobs = [job, *self._more(self._predictor.limits.batch_size - 1)]
+        while jobs := self._jobs.take(self._predictor.limits.batch_size):
             self._run(jobs)
-            del job, jobs
-
-    def _more(self, most: int) -> Iterator[_Job]:
-        for _ in range(most):
-            try:
-                job = self._jobs.get_nowait()
-            except queue.Empty:
-                return
-            if job is None:
-                self._jobs.put(None)
-                return
-            yield job
+            jobs.clear()  # keep no image in memory while waiting for the next
 
     def _run(self, jobs: list[_Job]) -> None:
         try:

@@ -248,6 +248,7 @@ def test_frames_of_a_dicom_object_are_read_one_by_one(page, images, tmp_path):
     page.upload(tmp_path / "case.dcm")
     page.find("#detail .outcome")
     assert "frame 1 of 2" in page.text("#detail")
+    assert "Frame 1 of 2 was used." in page.text("#detail")  # what decoding noted
     field = page.find(".frames input")
     field.clear()
     field.send_keys("2\n")

@@ -31,7 +31,7 @@ export function showPrediction(place, prediction, context) {
     report();
     context.reviewed?.(prediction);
   };
-  const record = card(make("h3", {}, "Record"), "", recordOf(prediction), actionsOf(prediction), framesOf(prediction, context));
+  const record = card(make("h3", {}, "Details"), "", recordOf(prediction), actionsOf(prediction), framesOf(prediction, context));
   const evidence = make("div", { class: "stack" }, probabilitiesOf(prediction), checkOf(prediction, context.model?.gate));
   place.replaceChildren(
     outcomeBanner(prediction),
@@ -111,12 +111,13 @@ function checkOf({ gate }, limits) {
 }
 
 /** Where and when the prediction was made; enough to find it again. */
-function recordOf({ id, created, image, timings_ms: { total, ...steps }, bundle, input_sha256, request_id }) {
+function recordOf({ id, created, image, notes, timings_ms: { total, ...steps }, bundle, input_sha256, request_id }) {
   const { width, height, frames, frame } = image;
   const times = Object.entries(steps).map(([name, value]) => `${name} ${milliseconds(value)}`);
   return facts(
     fact("Predicted", make("time", { dateTime: created }, when(created))),
     fact("Image", `${width} \u00d7 ${height} pixels${frames > 1 ? `, frame ${frame + 1} of ${frames}` : ""}`),
+    notes?.length > 0 && fact("Decoding", sentence(notes.join("; "))),
     fact("Time", milliseconds(total), make("span", { class: "sub" }, times.join(", "))),
     fact("Prediction", code(id)),
     fact("Model", `${bundle.name}, ${bundle.variant}`, make("code", { class: "sub" }, bundle.id)),
