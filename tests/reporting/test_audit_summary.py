@@ -12,7 +12,7 @@ from lesionlens.reporting.run_folder import read_run
 
 def an_audit(index_hash: str, n_pairs: int = 2, **changes: str) -> Audit:
     pairs = tuple(
-        SuspectedPair(f"IMG_{n:04d}a", f"IMG_{n:04d}b", "mel", "nv" if n else "mel", "near", 0.9 - n / 100, *(3 * [n == 0]))
+        SuspectedPair(f"IMG_{n:04d}a", f"IMG_{n:04d}b", "mel", "nv" if n else "mel", "near", 90 - n, *(3 * [n == 0]))
         for n in range(n_pairs)
     )
     audit = Audit(
@@ -55,8 +55,8 @@ def test_tables_are_cut_and_empty_ones_left_out(run_folder):
         "Lesions with more than one diagnosis",
     ]
     assert (len(tables[1]["rows"]), tables[1]["more"]) == (LISTED, 15)
-    assert tables[1]["rows"][0] == ("IMG_0000a", "IMG_0000b", "mel", "0.90", "certain, published")
-    assert tables[1]["rows"][1] == ("IMG_0001a", "IMG_0001b", "mel, nv", "0.89", "suspected")
+    assert tables[1]["rows"][0] == ("IMG_0000a", "IMG_0000b", "mel", "90", "certain, published")
+    assert tables[1]["rows"][1] == ("IMG_0001a", "IMG_0001b", "mel, nv", "89", "suspected")
     assert tables[2]["rows"] == [("L1, L2", "mel 1, nv 2")]
 
 
@@ -71,6 +71,16 @@ def test_an_audit_of_the_split_tells_of_crossing_lesions(run_folder):
     split_hash = read_json(run_folder / "split.json")["hash"]
     summary = audit_summary(read_run(with_audit(run_folder, split_hash=split_hash)))
     assert ("Crossing", "0 lesions with images in more than one split") in summary["facts"]
+
+
+def test_an_audit_of_0_1_0_shows_its_correlations(run_folder):
+    with_audit(run_folder)
+    audit = read_json(run_folder / "audit.json")
+    for pair in audit["pairs"]:
+        del pair["keypoints"]
+        pair["correlation"] = 0.5
+    write_json(run_folder / "audit.json", audit)
+    assert audit_summary(read_run(run_folder))["tables"][1]["rows"][0][3] == "0.50"
 
 
 def test_no_audit(run_folder):

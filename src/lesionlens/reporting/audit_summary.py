@@ -10,7 +10,7 @@ from lesionlens.reporting.formats import count, plural
 from lesionlens.reporting.run_folder import RunContents
 
 LISTED = 10
-FIELDS = {"age": "age", "sex": "sex", "site": "site", "lesion_id": "lesion id", "mask": "lesion mask"}
+FIELDS = {"age": "age", "sex": "sex", "site": "site", "lesion_id": "lesion id", "patient_id": "patient id", "mask": "lesion mask"}
 
 
 def audit_summary(run: RunContents) -> dict[str, Any] | None:
@@ -59,7 +59,7 @@ def _tables(audit: dict[str, Any]) -> list[dict[str, Any]]:
             pair["image_id_a"],
             pair["image_id_b"],
             pair["dx_a"] if pair["dx_a"] == pair["dx_b"] else f"{pair['dx_a']}, {pair['dx_b']}",
-            f"{pair['correlation']:.2f}",
+            str(pair["keypoints"]) if "keypoints" in pair else f"{pair['correlation']:.2f}",  # correlation: of 0.1.0
             ", ".join(word for word, holds in (("certain", pair["certain"]), ("published", pair["known"])) if holds)
             or "suspected",
         )
@@ -69,7 +69,7 @@ def _tables(audit: dict[str, Any]) -> list[dict[str, Any]]:
     crossing = [(", ".join(row["lesion_ids"]), _counted(row["splits"])) for row in audit["crossing"]]
     return [
         _table("Unreadable files", ("Image", "Why"), broken),
-        _table("Suspected pairs, most alike first", ("Image", "Image", "Diagnosis", "Agreement", "Verdict"), pairs),
+        _table("Suspected pairs, most alike first", ("Image", "Image", "Diagnosis", "Shared keypoints", "Verdict"), pairs),
         _table("Lesions with more than one diagnosis", ("Lesion", "Images by diagnosis"), labels),
         _table("Lesions in more than one split", ("Lesion", "Images by split"), crossing),
     ]

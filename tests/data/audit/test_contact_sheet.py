@@ -22,8 +22,8 @@ def index(tmp_path) -> Index:
     return Index(tuple(records), HAM10000, Path(tmp_path), "table")
 
 
-def pair(a: str, b: str, correlation: float = 0.7) -> SuspectedPair:
-    return SuspectedPair(a, b, "nv", "mel", "near", correlation, False, True, False)
+def pair(a: str, b: str, keypoints: int = 30) -> SuspectedPair:
+    return SuspectedPair(a, b, "nv", "mel", "near", keypoints, False, True, False)
 
 
 def test_both_images_stand_side_by_side(index):

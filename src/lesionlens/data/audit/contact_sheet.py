@@ -37,8 +37,8 @@ class PairOfImages(Protocol):
         """How they were found."""
 
     @property
-    def correlation(self) -> float:
-        """How far they agree."""
+    def keypoints(self) -> int:
+        """How many keypoints they share."""
 
     @property
     def certain(self) -> bool:
@@ -46,7 +46,7 @@ class PairOfImages(Protocol):
 
 
 def contact_sheet(pairs: Sequence[PairOfImages], index: Index) -> Image.Image:
-    """Draw suspected pairs with id, diagnosis and correlation under each.
+    """Draw suspected pairs with id, diagnosis and number of shared keypoints under each.
 
     Where there are more than 60 pairs, 60 are drawn, spread evenly from the most to the least alike.
 
@@ -73,7 +73,7 @@ def contact_sheet(pairs: Sequence[PairOfImages], index: Index) -> Image.Image:
             x = left + place * (TILE + 2)
             sheet.paste(_tile(index, record), (x, top))
             draw.text((x, top + TILE + 3), f"{_short(image_id)}\n{record.dx}", INK, font, spacing=2)
-        verdict = f"{pair.kind} {pair.correlation:.2f}{' certain' if pair.certain else ''}"
+        verdict = f"{pair.kind} {pair.keypoints}{' certain' if pair.certain else ''}"
         draw.text((left + TILE + 42, top + TILE + 17), verdict, QUIET, font)
     return sheet
 

@@ -1,4 +1,4 @@
-"""What the audit remembers of every image: hashes of its bytes and pixels, and a small grey and a tiny colour copy."""
+"""What the audit remembers of every image: hashes, keypoints, and a small grey and a tiny colour copy."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from lesionlens.core.errors import ImageError
-from lesionlens.data.audit.registration import SIDE
+from lesionlens.data.audit.keypoints import HEIGHT, NO_KEYPOINTS, WIDTH, Keypoints, find_keypoints, require_opencv
 from lesionlens.data.image import open_image
 from lesionlens.data.index import Index
 from lesionlens.data.parallel import Progress, in_threads
@@ -19,14 +19,14 @@ COLOUR_SIDE = 8
 
 @dataclass(frozen=True)
 class Fingerprints:
-    """Fingerprints of N images, in the order of the index; about 17 kB each.
+    """Fingerprints of N images, in the order of the index; about 40 kB each.
 
     Attributes:
         bytes_hashes: hash of each file; empty if it cannot be read.
         pixel_hashes: hash of each image's upright RGB pixels; empty if it cannot be decoded.
-        grey: the central square, uint8, shape (N, 128, 128); 0 if it cannot be decoded.
+        grey: uint8, shape (N, HEIGHT, WIDTH); 0 if it cannot be decoded. See `small_copy`.
         colour: the same, uint8, shape (N, 8, 8, 3).
-        sizes: width and height, pixels, shape (N, 2).
+        keypoints: those of each image; none if it cannot be decoded.
         unreadable: what is wrong with an image, by its number.
     """
 
@@ -34,7 +34,7 @@ class Fingerprints:
     pixel_hashes: list[str]
     grey: np.ndarray
     colour: np.ndarray
-    sizes: np.ndarray
+    keypoints: list[Keypoints]
     unreadable: dict[int, str]
 
 
@@ -45,14 +45,18 @@ def fingerprints(index: Index, workers: int = 0, progress: Progress | None = Non
         index: the images.
         workers: threads; 0 means one for each core.
         progress: called with the number of images done since the last call.
+
+    Raises:
+        DataError: if OpenCV is not installed.
     """
+    require_opencv()
     count = len(index)
     made = Fingerprints(
         [""] * count,
         [""] * count,
-        np.zeros((count, SIDE, SIDE), np.uint8),
+        np.zeros((count, HEIGHT, WIDTH), np.uint8),
         np.zeros((count, COLOUR_SIDE, COLOUR_SIDE, 3), np.uint8),
-        np.zeros((count, 2), np.int64),
+        [NO_KEYPOINTS] * count,
         {},
     )
 
@@ -72,11 +76,27 @@ def fingerprints(index: Index, workers: int = 0, progress: Progress | None = Non
     return made
 
 
+def small_copy(image: Image.Image) -> Image.Image:
+    """The scene in one size and shape, so that images of any format can be compared.
+
+    A portrait is turned by 90 degrees, and the centre is cut out without distortion. A square file may be a square
+    photograph or a frame of 4:3 squashed; the copy is stretched by half as much, which keypoints bear in either case.
+
+    Returns:
+        RGB, WIDTH x HEIGHT.
+    """
+    if image.width == image.height:
+        return image.resize((WIDTH, HEIGHT), Image.Resampling.BILINEAR)
+    if image.width < image.height:
+        image = image.transpose(Image.Transpose.ROTATE_90)
+    return ImageOps.fit(image, (WIDTH, HEIGHT), Image.Resampling.BILINEAR)
+
+
 def _keep(made: Fingerprints, number: int, image: Image.Image) -> None:
     digest = blake2b(repr(image.size).encode(), digest_size=16)
     digest.update(image.tobytes())
     made.pixel_hashes[number] = digest.hexdigest()
-    made.sizes[number] = image.size
-    square = ImageOps.fit(image, (SIDE, SIDE), Image.Resampling.BILINEAR)
-    made.grey[number] = np.asarray(square.convert("L"))
-    made.colour[number] = np.asarray(square.resize((COLOUR_SIDE, COLOUR_SIDE), Image.Resampling.BOX))
+    copy = small_copy(image)
+    made.grey[number] = np.asarray(copy.convert("L"))
+    made.colour[number] = np.asarray(copy.resize((COLOUR_SIDE, COLOUR_SIDE), Image.Resampling.BOX))
+    made.keypoints[number] = find_keypoints(made.grey[number])
