@@ -35,8 +35,8 @@ from lesionlens.core.artifact import write_json
 from lesionlens.core.run import Run
 from lesionlens.core.seeds import generator
 from lesionlens.data.dataset import Dataset
+from lesionlens.data.groups import groups_of
 from lesionlens.data.image import centre_crop
-from lesionlens.data.split import groups_of
 from lesionlens.evaluation.evaluate import PredictionSettings, predict_split
 from lesionlens.evaluation.intervals import bounds, lesion_weights
 from lesionlens.evaluation.predict import predict_logits

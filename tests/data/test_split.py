@@ -20,8 +20,6 @@ from lesionlens.data.split import (
     PROTOCOLS,
     SPLITS,
     check_leaks,
-    groups_of,
-    leak_rate,
     make_split,
     read_split,
     write_split,
@@ -67,16 +65,9 @@ def ham10000_like() -> Index:
 
 
 lesions_of_one_dx = st.lists(st.integers(1, 5), min_size=3, max_size=30)
-some_lesions = st.dictionaries(st.sampled_from(HAM10000.codes), lesions_of_one_dx, min_size=1).map(
+some_lesions = st.dictionaries(st.sampled_from(HAM10000.codes), lesions_of_one_dx, min_size=2).map(
     lambda by_dx: [(dx, images) for dx, sizes in by_dx.items() for images in sizes]
 )
-
-
-def test_groups_are_the_union_find_of_lesions_and_pairs():
-    index = index_of([("mel", 2), ("mel", 1), ("nv", 1), ("nv", 1)])
-    assert groups_of(index).tolist() == [0, 0, 1, 2, 3]
-    chained = [("image_3_0", "image_1_0"), ("image_1_0", "image_0_1"), ("image_2_0", "elsewhere")]
-    assert groups_of(index, chained).tolist() == [0, 0, 0, 1, 0]
 
 
 @given(some_lesions, st.integers(0, 99), st.sampled_from(["lesion", "lesion-kfold"]))
@@ -163,24 +154,6 @@ def test_lesion_split_of_real_lesions_does_not_leak_and_is_within_an_image(ham10
         assert np.abs(np.array(row) - sum(TABLE_2[code]) * np.array([0.7, 0.1, 0.2])).max() <= 1
 
 
-def test_leak_rate_by_hand():
-    index = index_of([("mel", 3), ("nv", 2), ("nv", 1)])
-    splits = {
-        "train": ("image_0_0", "image_1_0"),
-        "validation": ("image_0_1",),
-        "test": ("image_0_2", "image_1_1", "image_2_0"),
-    }
-    rate = leak_rate(index, splits)
-    assert rate["test"] == pytest.approx(2 / 3)
-    assert rate["validation"] == 1
-    assert rate["by_class"]["mel"] == 1
-    assert rate["by_class"]["nv"] == 0.5
-    assert rate["by_class"]["df"] is None
-    assert rate["groups_by_split"] == {"train": 2, "validation": 1, "test": 3}
-    assert rate["left_out"] == 0
-    assert leak_rate(index, splits, [("image_2_0", "image_1_0")])["test"] == 1
-
-
 def test_one_lesion_of_a_diagnosis_is_an_error_that_names_it():
     index = index_of([("mel", 1)] * 5 + [("df", 4)])
     with pytest.raises(SplitError, match="'df' has one lesion.*leave it out"):
@@ -212,7 +185,7 @@ def test_folds_that_leave_nothing_to_train_on():
 
 def official_index() -> Index:
     training = index_of([("mel", 2), ("nv", 1)] * 10, split_name="train").records
-    test = tuple(Record(f"test_{n}", "", "mel", f"test_{n}", split="test") for n in range(4))
+    test = tuple(Record(f"test_{n}", "", "mel", f"lesion_test_{n}", split="test") for n in range(4))
     return Index((*training, *test), HAM10000, Path("images"), "isic")
 
 
@@ -234,7 +207,7 @@ def test_official_leaves_out_training_lesions_that_are_tested():
 
 def test_official_uses_the_validation_part_of_the_source():
     index = official_index()
-    named = replace(index, records=(*index.records, Record("val_0", "", "nv", "val_0", split="validation")))
+    named = replace(index, records=(*index.records, Record("val_0", "", "nv", "lesion_val_0", split="validation")))
     split = make_split(named, SplitRecipe(protocol="official"))
     assert split.ids["validation"] == ("val_0",)
     assert len(split.ids["train"]) == 30
@@ -341,3 +314,59 @@ def test_a_file_that_is_no_split_raises(tmp_path, text):
     (tmp_path / "split.json").write_text(text)
     with pytest.raises(ArtifactError, match="is not a split"):
         read_split(tmp_path / "split.json")
+
+
+def test_patients_stay_together():
+    index = index_of([("mel", 2), ("nv", 1)] * 20)
+    index = replace(index, records=tuple(replace(r, patient_id=f"P{int(r.lesion_id[7:]) // 3}") for r in index.records))
+    split = make_split(index, SplitRecipe(validation=0.2, test=0.3))
+    patient_of = {record.image_id: record.patient_id for record in index.records}
+    patients = [{patient_of[image_id] for image_id in split.ids[name]} for name in SPLITS]
+    assert not patients[0] & patients[1]
+    assert not patients[0] & patients[2]
+    assert (split.leak_rate["test"], split.leak_rate["by_patient"]["test"]) == (0, 0)
+    leaking = make_split(index, SplitRecipe(protocol="paper"))
+    assert leaking.leak_rate["by_patient"]["test"] > 0.5
+    moved = split.ids["train"][0]
+    ids = {**split.ids, "train": split.ids["train"][1:], "test": (*split.ids["test"], moved)}
+    with pytest.raises(SplitError, match=r"of patient P\d+ .*images of one lesion or patient must stay together"):
+        check_leaks(replace(split, ids=ids), index)
+
+
+def test_a_split_without_lesion_ids_keeps_the_hash_of_0_1_0_and_tells_what_is_unknown(tmp_path):
+    index = index_of([("mel", 1), ("nv", 1)] * 20)
+    unknown = replace(index, records=tuple(replace(r, lesion_id=r.image_id) for r in index.records))
+    split = make_split(unknown, SplitRecipe())
+    assert split.leak_rate["test"] is None
+    assert split.leak_rate["unknown"] == {"test": 8, "validation": 4}
+    write_split(split, tmp_path / "split.json")
+    assert read_split(tmp_path / "split.json", unknown) == split
+    old = json.loads((tmp_path / "split.json").read_text())
+    old["leak_rate"] = old.pop("group_leak_rate")  # as 0.1.0 wrote it
+    assert old["leak_rate"]["test"] == 0
+    (tmp_path / "old.json").write_text(json.dumps(old))
+    again = read_split(tmp_path / "old.json", unknown)
+    assert again.hash == split.hash == old["hash"]
+    assert again.leak_rate == split.leak_rate
+
+
+def test_a_diagnosis_that_is_tested_must_be_trained():
+    index = official_index()
+    strange = replace(index, records=(*index.records, Record("x", "", "df", "lesion_x", split="test")))
+    with pytest.raises(SplitError, match="df has 1 test images and no training image.*--map.*--protocol lesion"):
+        make_split(strange, SplitRecipe(protocol="official"))
+
+
+def test_a_diagnosis_that_is_not_tested_is_a_note():
+    split = make_split(official_index(), SplitRecipe(protocol="official"))
+    assert split.notes == ("no test image has the diagnosis nv; it is not scored",)
+
+
+@pytest.mark.parametrize("protocol", ["lesion", "lesion-kfold", "paper", "official"])
+def test_one_single_class_is_refused(protocol):
+    records = [replace(r, split=("train", "train", "test")[n % 3]) for n, r in enumerate(index_of([("nv", 1)] * 30).records)]
+    index = Index(tuple(records), HAM10000, Path("images"), "table")
+    with pytest.raises(
+        SplitError, match="all .* training images have the diagnosis nv; a classifier needs images of two or more"
+    ):
+        make_split(index, SplitRecipe(protocol=protocol))

@@ -46,7 +46,7 @@ def test_facts_say_where_the_network_comes_from(small_bundle, small_run, dataset
     assert (hashes["index"], hashes["split"]) == (dataset.index.hash, dataset.split.hash)
     assert facts["origin"]["source"] == "synthetic"
     assert "no patient" in facts["licences"]["data"]
-    assert facts["origin"]["leak_statement"].endswith("is 0.0%.")
+    assert facts["origin"]["leak_statement"].endswith(": 0.0 % of test images show a lesion that is also in training.")
     assert "not a medical device" in facts["intended_use"]["status"]
     assert set(facts["variants"]["fp32"]["comparison"]["runtimes"]) >= {"onnxruntime"}
 

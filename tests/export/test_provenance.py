@@ -4,12 +4,13 @@ from lesionlens.export.provenance import leak_statement, licences
 
 
 def test_a_leak_is_said_first():
-    assert leak_statement("paper", True, 0.386).startswith("THE METRICS ARE TOO HIGH BECAUSE THIS SPLIT LEAKS")
-    assert "38.6%" in leak_statement("paper", True, 0.386)
-    assert leak_statement("lesion", False, 0.0) == (
-        "Protocol 'lesion' (images of one lesion never split): the share of test images whose lesion is also in training is 0.0%."
+    leak = "38.6 % of test images show a lesion that is also in training"
+    assert leak_statement("paper", True, [leak]).startswith("THE METRICS ARE TOO HIGH BECAUSE THIS SPLIT LEAKS")
+    assert leak in leak_statement("paper", True, [leak])
+    assert leak_statement("lesion", False, ["0.0 % of test images leak", "0.0 % by patient"]) == (
+        "Protocol 'lesion' (images of one lesion or patient never split): 0.0 % of test images leak; 0.0 % by patient."
     )
-    assert leak_statement("official", False, None).endswith("was not measured.")
+    assert leak_statement("official", False, []).endswith("there is no test image.")
 
 
 @pytest.mark.parametrize(

@@ -42,10 +42,12 @@ def _head(facts: dict[str, Any]) -> str:
     rows = [f"| {d['code']} | {d['name']} | {'yes' if d['malignant'] else 'no'} |" for d in facts["labels"]["diagnoses"]]
     table = "\n".join(["| code | diagnosis | malignant |", "|---|---|---|", *rows])
     side = facts["input"]["size"]
+    any_malignant = any(d["malignant"] for d in facts["labels"]["diagnoses"])
+    without = "" if any_malignant else "\n\nNone of these diagnoses is malignant, so predictions have no malignant share."
     return (
         f"# {facts['name']}\n\n**{facts['intended_use']['status']}**\n\n"
         f"A {model} that gives calibrated probabilities of {len(rows)} diagnoses for one dermoscopic image, "
-        f"looked at as {side}x{side} pixels ({facts['input']['resize']}).\n\n{table}"
+        f"looked at as {side}x{side} pixels ({facts['input']['resize']}).\n\n{table}{without}"
     )
 
 
@@ -74,7 +76,9 @@ def _scores(facts: dict[str, Any]) -> str:
     ]
     note = f"Means over the {scores['n_classes_averaged']} diagnoses that occur; intervals resampled by lesion."
     views = "" if scores["views"] == 1 else f" Measured over {scores['views']} views; the bundle looks once."
-    where = f"{scores['n_images']} images of {scores['n_lesions']} lesions, {scores['split']} part."
+    unknown = scores.get("n_unknown_lesion", 0)
+    at_most = "at most " if unknown else ""
+    where = f"{scores['n_images']} images of {at_most}{scores['n_lesions']} lesions, {scores['split']} part."
     return f"## Metrics\n{where} {facts['origin']['leak_statement']}\n\n{table}\n\n{note}{views}\n\n" + "\n".join(
         [*heads, *lines]
     )

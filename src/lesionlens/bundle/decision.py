@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 
 from lesionlens.bundle.bundle import Bundle
+from lesionlens.core.diagnoses import is_melanoma, known_diagnosis
 from lesionlens.core.errors import BundleError
 from lesionlens.core.labels import LabelSet
-
-MELANOMA = "mel"
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,8 @@ class Decision:
     @property
     def name(self) -> str:
         """What is watched, in words."""
-        return "melanoma" if self.watched == (MELANOMA,) else "malignant diagnoses"
+        known = [known_diagnosis(code) for code in self.watched]
+        return "melanoma" if known and all(each and is_melanoma(each) for each in known) else "malignant diagnoses"
 
     def watched_probability(self, probabilities: np.ndarray, labels: LabelSet) -> np.ndarray:
         """Sum of the watched probabilities, (N,), of probabilities (N, K)."""
@@ -100,7 +100,6 @@ class Decision:
 
 
 def watched_codes(labels: LabelSet) -> tuple[str, ...]:
-    """The diagnoses that must not be missed: melanoma, else all malignant ones."""
-    if MELANOMA in labels:
-        return (MELANOMA,)
-    return tuple(d.code for d in labels.diagnoses if d.malignant)
+    """The diagnoses that must not be missed: melanoma and its kinds, else all malignant ones."""
+    melanomas = tuple(d.code for d in labels.diagnoses if is_melanoma(d))
+    return melanomas or tuple(d.code for d in labels.diagnoses if d.malignant)

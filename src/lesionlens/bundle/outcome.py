@@ -9,6 +9,7 @@ from lesionlens.bundle.gate import GateResult
 from lesionlens.core.labels import LabelSet
 
 DIAGNOSIS, NOT_SURE, NOT_USABLE = OUTCOMES = ("diagnosis", "not_sure", "not_usable")
+NONE_MALIGNANT = "none of the diagnoses that it knows is malignant"
 NOT_CHECKED = "This bundle has no gate, so whether the image is usable at all was not checked."
 
 
@@ -47,11 +48,14 @@ def explanation_text(
             f"is {watched:.3f}, not below the threshold {decision.threshold:.4f}.{notes}"
         )
     share = malignant_share(probabilities, labels)
-    return f"Most probable is {first}; malignant diagnoses together {_words(share)}.{_caution(decision)}{notes}"
+    together = NONE_MALIGNANT if share is None else f"malignant diagnoses together {_words(share)}"
+    return f"Most probable is {first}; {together}.{_caution(decision)}{notes}"
 
 
-def malignant_share(probabilities: np.ndarray, labels: LabelSet) -> float:
-    """Sum of the probabilities (K,) of the malignant diagnoses, in [0, 1]."""
+def malignant_share(probabilities: np.ndarray, labels: LabelSet) -> float | None:
+    """Sum of the probabilities (K,) of the malignant diagnoses, in [0, 1]; None if no diagnosis is malignant."""
+    if not labels.has_malignant:
+        return None
     return float(min(1.0, probabilities[np.array(labels.malignant)].sum()))
 
 

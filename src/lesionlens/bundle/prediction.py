@@ -10,8 +10,9 @@ import numpy as np
 from lesionlens.bundle.decision import Decision
 from lesionlens.bundle.gate import GateResult
 from lesionlens.bundle.outcome import DIAGNOSIS, NOT_USABLE, explanation_text, malignant_share, outcome_of
+from lesionlens.core.diagnoses import Diagnosis
 from lesionlens.core.errors import ImageError
-from lesionlens.core.labels import Diagnosis, LabelSet
+from lesionlens.core.labels import LabelSet
 from lesionlens.data.image import InputSpec
 
 DIGITS = 6  # decimals of a probability in JSON
@@ -89,20 +90,21 @@ class Prediction:
         return {code: float(value) for code, value in zip(self.labels.codes, self.probabilities, strict=True)}
 
     @property
-    def malignant_share(self) -> float:
-        """Sum of the probabilities of the malignant diagnoses, in [0, 1]."""
+    def malignant_share(self) -> float | None:
+        """Sum of the probabilities of the malignant diagnoses, in [0, 1]; None if no diagnosis is malignant."""
         return malignant_share(self.probabilities, self.labels)
 
     def to_json(self, total_ms: float | None = None) -> dict[str, Any]:
         """The JSON that `predict --json` writes and the API sends, each with a few keys of its own around it.
 
         Features and maps are left out. Only the outcome `diagnosis` has a diagnosis; `not_usable` has no probabilities.
+        Where no diagnosis is malignant, there is no malignant share.
         `lesionlens.serving.schemas.PredictionBody` describes it.
 
         Args:
             total_ms: from the request to the response, milliseconds; the sum of the steps if not given.
         """
-        usable = self.outcome != NOT_USABLE
+        usable, share = self.outcome != NOT_USABLE, self.malignant_share
         rows = zip(self.labels.diagnoses, self.probabilities.tolist(), strict=True)
         probabilities = [
             {"code": d.code, "name": d.name, "malignant": d.malignant, "probability": round(p, DIGITS)} for d, p in rows
@@ -112,7 +114,7 @@ class Prediction:
             "outcome": self.outcome,
             "explanation": self.explanation,
             "diagnosis": self.first.code if self.outcome == DIAGNOSIS else None,
-            "malignant_share": round(self.malignant_share, DIGITS) if usable else None,
+            "malignant_share": round(share, DIGITS) if usable and share is not None else None,
             "probabilities": probabilities if usable else [],
             "gate": None if self.gate_result is None else self.gate_result.to_json(),
             "notes": list(self.notes),

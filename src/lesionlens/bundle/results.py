@@ -139,7 +139,7 @@ class Table:
         if row.get("probabilities"):
             best = max(row["probabilities"], key=lambda each: each["probability"])
             first, probability = f"{best['name']} ({best['code']})", f"{best['probability']:.3f}"
-            malignant = f"{row['malignant_share']:.3f}"
+            malignant = "-" if row["malignant_share"] is None else f"{row['malignant_share']:.3f}"
         time_ms = f"{row['timings_ms']['total']:.1f}" if "timings_ms" in row else "-"
         reasons = _reasons(row)
         numbers = f"{probability:>11}  {malignant:>9}  {time_ms:>7}"

@@ -8,27 +8,44 @@ from typing import Annotated
 import typer
 
 from lesionlens.cli.console import REPORTER, emit
-from lesionlens.cli.options import IndexArgument, Json, Layout, Set, column
+from lesionlens.cli.options import (
+    BenignOnly,
+    Encoding,
+    IndexArgument,
+    Json,
+    LabelMap,
+    Layout,
+    Malignant,
+    Set,
+    SkipUnlabelled,
+    column,
+    rules,
+)
 
 
 def index(
-    root: Annotated[Path, typer.Argument(help="Folder of images, or a CSV whose folder holds them.")],
+    root: Annotated[Path, typer.Argument(help="Folder of images, a CSV whose folder holds them, or an .npz of MedMNIST.")],
     out: Annotated[Path, typer.Option(help="Index to write.")] = Path("index.csv"),
     source: Annotated[Layout, typer.Option(help="Layout of the images.")] = Layout.auto,
     image_column: Annotated[str, column("the image's id, file name or path")] = "",
     dx_column: Annotated[str, column("the diagnosis")] = "",
     lesion_column: Annotated[str, column("the lesion's id")] = "",
+    patient_column: Annotated[str, column("the patient's id")] = "",
     age_column: Annotated[str, column("the age in years")] = "",
     sex_column: Annotated[str, column("the sex")] = "",
     site_column: Annotated[str, column("the place on the body")] = "",
     mask_column: Annotated[str, column("the lesion mask")] = "",
     split_column: Annotated[str, column("train, validation or test")] = "",
-    malignant: Annotated[list[str] | None, typer.Option(help="A diagnosis of your own that is malignant. Repeatable.")] = None,
+    malignant: Malignant = None,
+    benign_only: BenignOnly = False,
+    skip_unlabelled: SkipUnlabelled = False,
+    label_map: LabelMap = None,
+    encoding: Encoding = "",
     allow_missing: Annotated[bool, typer.Option("--allow-missing", help="Leave out listed images that are not there.")] = False,
     skip_broken: Annotated[bool, typer.Option("--skip-broken", help="Decode every image and leave out unusable ones.")] = False,
     as_json: Json = False,
 ) -> None:
-    """List the images of a folder with diagnosis, lesion, age, sex, site and mask."""
+    """List the images of a folder with diagnosis, lesion, patient, age, sex, site and mask."""
     from lesionlens.core.run import Run
     from lesionlens.pipeline.data_stages import index as make_index
     from lesionlens.pipeline.job import ImageSource
@@ -37,13 +54,15 @@ def index(
         "image": image_column,
         "dx": dx_column,
         "lesion": lesion_column,
+        "patient": patient_column,
         "age": age_column,
         "sex": sex_column,
         "site": site_column,
         "mask": mask_column,
         "split": split_column,
     }
-    images = ImageSource(root, source, columns, tuple(malignant or ()), allow_missing, skip_broken)
+    stated = rules(malignant, benign_only, skip_unlabelled, label_map, encoding, allow_missing)
+    images = ImageSource(root, source, columns, stated, skip_broken)
     emit(make_index(Run.at(out.parent, index=out), images, reporter=REPORTER), as_json)
 
 

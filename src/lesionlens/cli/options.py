@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from lesionlens.data.sources.rules import Rules
 
 
 class SplitName(StrEnum):
@@ -23,8 +26,14 @@ class Layout(StrEnum):
     auto = "auto"
     ham10000 = "ham10000"
     isic = "isic"
+    isic2020 = "isic2020"
+    isic_archive = "isic-archive"
+    ph2 = "ph2"
+    derm7pt = "derm7pt"
     folder = "folder"
     table = "table"
+    medmnist = "medmnist"
+    made_index = "index"
 
 
 class Device(StrEnum):
@@ -58,6 +67,45 @@ SplitOption = Annotated[SplitName, typer.Option("--split", help="Images to proce
 DeviceOption = Annotated[Device, typer.Option(help="Where the network runs.")]
 IndexArgument = Annotated[Path, typer.Argument(help="index.csv written by `lesionlens index`.")]
 Pairs = Annotated[list[Path] | None, typer.Option(help="audit.json or CSV with images of one lesion under two ids. Repeatable.")]
+
+
+LABELS_PANEL = "Labels"
+Malignant = Annotated[
+    list[str] | None,
+    typer.Option(help="Malignant labels of your own (A,B); the others are benign. Repeatable.", rich_help_panel=LABELS_PANEL),
+]
+BenignOnly = Annotated[
+    bool, typer.Option("--benign-only", help="State that no label of your own is malignant.", rich_help_panel=LABELS_PANEL)
+]
+SkipUnlabelled = Annotated[
+    bool, typer.Option("--skip-unlabelled", help="Leave out images without a diagnosis.", rich_help_panel=LABELS_PANEL)
+]
+LabelMap = Annotated[
+    Path | None,
+    typer.Option("--map", help="CSV (from, to) or TOML that renames labels.", rich_help_panel=LABELS_PANEL),
+]
+Encoding = Annotated[str, typer.Option(help="Encoding of the tables, such as latin-1; UTF-8 if not given.")]
+
+
+def rules(
+    malignant: list[str] | None = None,
+    benign_only: bool = False,
+    skip_unlabelled: bool = False,
+    label_map: Path | None = None,
+    encoding: str = "",
+    allow_missing: bool = False,
+) -> Rules:
+    """What the options say about missing images and labels."""
+    from lesionlens.data.sources.rules import Rules, read_label_map
+
+    return Rules(
+        missing="drop" if allow_missing else "error",
+        malignant=tuple(name.strip() for names in malignant or () for name in names.split(",") if name.strip()),
+        benign_only=benign_only,
+        skip_unlabelled=skip_unlabelled,
+        label_map=read_label_map(label_map) if label_map else {},
+        encoding=encoding,
+    )
 
 
 def column(what: str) -> typer.models.OptionInfo:

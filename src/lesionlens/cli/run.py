@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lesionlens.cli.console import REPORTER, emit_text
-from lesionlens.cli.options import Json, Layout, Set, column
+from lesionlens.cli.options import BenignOnly, Encoding, Json, LabelMap, Layout, Malignant, Set, SkipUnlabelled, column, rules
 
 if TYPE_CHECKING:
     from lesionlens.pipeline.job import Job
@@ -26,7 +26,12 @@ def run(
     image_column: Annotated[str, column("the image's id, file name or path")] = "",
     dx_column: Annotated[str, column("the diagnosis")] = "",
     lesion_column: Annotated[str, column("the lesion's id")] = "",
-    malignant: Annotated[list[str] | None, typer.Option(help="A diagnosis of your own that is malignant. Repeatable.")] = None,
+    patient_column: Annotated[str, column("the patient's id")] = "",
+    malignant: Malignant = None,
+    benign_only: BenignOnly = False,
+    skip_unlabelled: SkipUnlabelled = False,
+    label_map: LabelMap = None,
+    encoding: Encoding = "",
     overrides: Set = None,
     start: Annotated[str, typer.Option("--from", metavar="STAGE", help="Run this stage and all after it again.")] = "",
     until: Annotated[str, typer.Option("--until", metavar="STAGE", help="Stop after this stage.")] = "",
@@ -47,9 +52,10 @@ def run(
     from lesionlens.pipeline.stages import STAGES
 
     resolved = load_recipe(recipe, overrides or ())
-    columns = {"image": image_column, "dx": dx_column, "lesion": lesion_column}
+    columns = {"image": image_column, "dx": dx_column, "lesion": lesion_column, "patient": patient_column}
     given = {name: value for name, value in columns.items() if value}
-    images = ImageSource(None if data == SYNTHETIC else Path(data).expanduser(), source, given, tuple(malignant or ()))
+    stated = rules(malignant, benign_only, skip_unlabelled, label_map, encoding)
+    images = ImageSource(None if data == SYNTHETIC else Path(data).expanduser(), source, given, stated)
     names = [stage.name for stage in STAGES]
     from_scratch = restart or start in names[: names.index("train") + 1]
     job = Job(Run.at(folder), resolved, images, REPORTER, from_scratch)

@@ -27,14 +27,17 @@ def split(
     folds: Annotated[int, typer.Option(help="Number of folds (lesion-kfold).")] = 5,
     fold: Annotated[int, typer.Option(help="Which fold is the test split, from 0 (lesion-kfold).")] = 0,
     pairs: Pairs = None,
+    unite_all: Annotated[
+        bool, typer.Option("--unite-all", help="Unite every certain pair, even where a data set's groups are fixed (HAM10000).")
+    ] = False,
     out: Annotated[Path, typer.Option(help="Split to write.")] = Path("split.json"),
     as_json: Json = False,
 ) -> None:
-    """Split an index into train, validation and test, keeping images of one lesion together."""
+    """Split an index into train, validation and test, keeping images of one lesion or patient together."""
     from lesionlens.core.recipe_file import recipe_from
     from lesionlens.core.run import Run
     from lesionlens.pipeline.data_stages import split as split_images
 
     settings = {"protocol": protocol, "seed": seed, "validation": validation, "test": test, "folds": folds, "fold": fold}
     recipe = recipe_from({"split": settings}, where="options").split
-    emit(split_images(Run.at(out.parent, index=index, split=out), recipe, tuple(pairs or ()), REPORTER), as_json)
+    emit(split_images(Run.at(out.parent, index=index, split=out), recipe, tuple(pairs or ()), REPORTER, unite_all), as_json)

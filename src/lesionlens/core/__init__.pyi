@@ -1,7 +1,7 @@
+from .diagnoses import Diagnosis as Diagnosis
 from .errors import LesionLensError as LesionLensError
 from .labels import HAM10000 as HAM10000
 from .labels import ISIC2019 as ISIC2019
-from .labels import Diagnosis as Diagnosis
 from .labels import LabelSet as LabelSet
 from .progress import Reporter as Reporter
 from .recipe import Recipe as Recipe

@@ -2,25 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
+from lesionlens.core.diagnoses import Diagnosis, known_diagnosis, label_key
 from lesionlens.core.errors import DataError
-
-
-@dataclass(frozen=True)
-class Diagnosis:
-    """One diagnosis.
-
-    Attributes:
-        code: short code as in the metadata, such as `mel`.
-        name: full name.
-        malignant: whether its probability counts towards the malignant share.
-    """
-
-    code: str
-    name: str
-    malignant: bool
 
 
 @dataclass(frozen=True)
@@ -63,6 +50,11 @@ class LabelSet:
     def malignant(self) -> tuple[bool, ...]:
         """Whether each diagnosis is malignant, in the order of the outputs."""
         return tuple(diagnosis.malignant for diagnosis in self.diagnoses)
+
+    @property
+    def has_malignant(self) -> bool:
+        """Whether any diagnosis is malignant; without one there is no malignant share."""
+        return any(self.malignant)
 
     def __len__(self) -> int:
         return len(self.diagnoses)
@@ -111,29 +103,74 @@ SCC = Diagnosis("scc", "Squamous cell carcinoma", True)
 
 HAM10000 = LabelSet("ham10000", (AKIEC, BCC, BKL, DF, MEL, NV, VASC))
 ISIC2019 = LabelSet("isic2019", (AKIEC, BCC, BKL, DF, MEL, NV, SCC, VASC))
+ISIC2016 = LabelSet("isic2016", (Diagnosis("benign", "Benign", False), Diagnosis("malignant", "Malignant", True)))
+ISIC2017 = LabelSet("isic2017", (MEL, NV, Diagnosis("sk", "Seborrheic keratosis", False)))
+PH2 = LabelSet(
+    "ph2", (Diagnosis("atypical_nevus", "Atypical nevus", False), Diagnosis("common_nevus", "Common nevus", False), MEL)
+)
 LABEL_SETS = {"ham10000": HAM10000, "isic2019": ISIC2019}
 
 
-def label_set_of(codes: list[str], malignant: list[str] | None = None, name: str = "custom") -> LabelSet:
-    """The label set for the codes in a user's own data: a known set if the codes are the same, else a new one.
+def label_set_of(
+    codes: Iterable[str],
+    malignant: Iterable[str] = (),
+    benign_only: bool = False,
+    name: str = "custom",
+    stated: Mapping[str, bool] | None = None,
+) -> LabelSet:
+    """A label set for the codes of a user's own data.
 
-    Known codes keep their name and malignancy; others are named by their code
-    and count as malignant only if listed in `malignant`.
-
-    >>> label_set_of(["nv", "wart", "mel"]).names
-    ('Melanoma', 'Melanocytic nevus', 'wart')
+    Known codes keep their name and malignancy. Of the others, the user must say which are malignant: either by naming
+    the malignant ones, and then the rest is benign, or by stating that none is.
 
     Args:
-        codes: in any order, with repeats.
-        malignant: codes that are malignant besides the known ones.
+        codes: codes, any order, repeats allowed.
+        malignant: codes that are malignant; they also overrule the table of known diagnoses.
+        benign_only: states that no unknown code is malignant.
         name: name of the new set.
+        stated: malignancy of codes as the data state it, for those that the table does not know.
 
     Raises:
-        DataError: if there are fewer than two different codes.
+        DataError: if it is not known whether a code is malignant, a code in `malignant` does not occur, or
+            `benign_only` is stated although a known code is malignant.
+
+    Example:
+        >>> label_set_of(["nevus", "melanoma", "porocarcinoma", "nevoma"], malignant=["porocarcinoma"]).malignant
+        (True, False, False, True)
     """
-    distinct = sorted(set(codes))
-    for label_set in LABEL_SETS.values():
-        if set(distinct) == set(label_set.codes):
-            return label_set
-    known = {diagnosis.code: diagnosis for diagnosis in ISIC2019.diagnoses}
-    return LabelSet(name, tuple(known.get(code, Diagnosis(code, code, code in (malignant or ()))) for code in distinct))
+    present, stated = sorted(set(codes)), stated or {}
+    keys = {label_key(label): label for label in malignant}
+    absent = [label for key, label in keys.items() if key not in {label_key(code) for code in present}]
+    if absent:
+        raise DataError(f"--malignant names {', '.join(absent)}, but the labels are {', '.join(present)}; correct the name")
+    diagnoses = tuple(_diagnosis(code, label_key(code) in keys, stated.get(code, False)) for code in present)
+    if not keys:
+        _check_malignancy_known(diagnoses, benign_only, stated)
+    for known in LABEL_SETS.values():
+        if diagnoses == known.diagnoses:
+            return known
+    return LabelSet(name, diagnoses)
+
+
+def _diagnosis(code: str, malignant: bool, stated: bool) -> Diagnosis:
+    known = known_diagnosis(code)
+    if known is None:
+        return Diagnosis(code, code, malignant or stated)
+    return replace(known, code=code, malignant=known.malignant or malignant)
+
+
+def _check_malignancy_known(diagnoses: tuple[Diagnosis, ...], benign_only: bool, stated: Mapping[str, bool]) -> None:
+    codes = ", ".join(diagnosis.code for diagnosis in diagnoses)
+    malignant = [diagnosis.code for diagnosis in diagnoses if diagnosis.malignant]
+    if benign_only and malignant:
+        raise DataError(
+            f"--benign-only is stated, but {', '.join(malignant)} is malignant; name all malignant labels of {codes} instead, "
+            "such as with --malignant " + ",".join(malignant)
+        )
+    codes_known = {d.code for d in diagnoses if known_diagnosis(d.code) is not None or d.code in stated}
+    unknown = [diagnosis.code for diagnosis in diagnoses if diagnosis.code not in codes_known]
+    if unknown and not benign_only:
+        raise DataError(
+            f"it is not known whether {', '.join(unknown)} is malignant; name the malignant ones among the labels {codes} with "
+            "--malignant A,B, or state that none of these is with --benign-only"
+        )

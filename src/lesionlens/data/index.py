@@ -38,6 +38,7 @@ class Record:
         site: place on the body, lower case; empty if unknown.
         mask: path of the lesion mask, like `path`; empty if there is none.
         split: `train`, `validation` or `test` where the source itself says so, else empty.
+        patient_id: the patient; empty if unknown.
     """
 
     image_id: str
@@ -49,9 +50,16 @@ class Record:
     site: str = ""
     mask: str = ""
     split: str = ""
+    patient_id: str = ""
+
+    @property
+    def has_lesion_id(self) -> bool:
+        """Whether the source says which lesion it is."""
+        return self.lesion_id != self.image_id
 
 
-COLUMNS = tuple(field.name for field in dataclasses.fields(Record))
+PATIENT = "patient_id"  # a column only where a patient is known, so that indexes of 0.1.0 keep their bytes and hash
+COLUMNS = tuple(field.name for field in dataclasses.fields(Record) if field.name != PATIENT)
 OLD_SPLIT = {"train": "training"}  # what 0.1.0 called it, and hashed
 
 
@@ -118,28 +126,39 @@ class Index:
         return self.root / record.mask if record.mask else None
 
     def summary(self) -> dict[str, Any]:
-        """Counts for people and JSON: images, lesions, masks, images by diagnosis and by part."""
+        """Counts for people and JSON: images, lesions, patients, masks, images by diagnosis and by split."""
         by_dx = Counter(record.dx for record in self.records)
         return {
             "source": self.source,
             "root": str(self.root),
             "images": len(self),
             "lesions": len({record.lesion_id for record in self.records}),
+            "patients": len({record.patient_id for record in self.records} - {""}),
+            "without_lesion_id": sum(not record.has_lesion_id for record in self.records),
+            "without_patient_id": sum(not record.patient_id for record in self.records),
             "masks": sum(bool(record.mask) for record in self.records),
             "by_dx": {code: by_dx[code] for code in self.labels.codes},
+            "malignant": [diagnosis.code for diagnosis in self.labels.diagnoses if diagnosis.malignant],
             "by_split": dict(Counter(record.split for record in self.records if record.split)),
             "notes": list(self.notes),
             "hash": self.hash,
         }
 
     @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """Columns of its CSV: the fields of a record, `patient_id` only if a patient is known."""
+        return (*COLUMNS, PATIENT) if any(record.patient_id for record in self.records) else COLUMNS
+
+    @cached_property
     def hash(self) -> str:
         """SHA-256 over records and labels, under the names of 0.1.0; the root does not count, so a moved folder keeps it."""
-        rows = [
-            [*(getattr(record, name) for name in COLUMNS[:-1]), OLD_SPLIT.get(record.split, record.split)]
-            for record in self.records
-        ]
-        return hash_value({"columns": (*COLUMNS[:-1], "part"), "records": rows, "labels": self.labels.to_json()})
+        names = ["part" if name == "split" else name for name in self.columns]
+        rows = [self._hashed(record) for record in self.records]
+        return hash_value({"columns": names, "records": rows, "labels": self.labels.to_json()})
+
+    def _hashed(self, record: Record) -> list[Any]:
+        values = {**vars(record), "split": OLD_SPLIT.get(record.split, record.split)}
+        return [values[name] for name in self.columns]
 
 
 def unknown_dx(dx: str, labels: LabelSet) -> str:
@@ -158,8 +177,8 @@ def write_index(index: Index, path: Path) -> None:
     with atomic_file(path) as temporary:
         with temporary.open("w", encoding="utf-8", newline="") as stream:
             writer = csv.writer(stream, lineterminator="\r\n")  # RFC 4180; both are then quoted in fields
-            writer.writerow(COLUMNS)
-            writer.writerows([_text(getattr(record, name)) for name in COLUMNS] for record in index.records)
+            writer.writerow(index.columns)
+            writer.writerows([_text(getattr(record, name)) for name in index.columns] for record in index.records)
         stamp_path(path).unlink(missing_ok=True)
     facts = {
         "labels": index.labels.to_json(),
@@ -208,9 +227,10 @@ def _read_records(path: Path) -> tuple[Record, ...]:
 def _record(row: dict[str, Any]) -> Record:
     if "part" in row:  # what 0.1.0 called it
         row["split"] = legacy.current_split(row.pop("part"))
-    values = {name: row[name] for name in COLUMNS}
-    if None in values.values() or len(row) != len(COLUMNS):
-        raise ValueError(f"row of {row['image_id']} does not have {len(COLUMNS)} fields")
+    columns = (*COLUMNS, PATIENT) if PATIENT in row else COLUMNS
+    values = {name: row[name] for name in columns}
+    if None in values.values() or len(row) != len(columns):
+        raise ValueError(f"row of {row['image_id']} does not have {len(columns)} fields")
     return Record(**{**values, "age": float(values["age"]) if values["age"] else None})
 
 

@@ -216,7 +216,8 @@ def _demand_groups(index: Index, groups: np.ndarray, needed: int, reason: str) -
         found.setdefault(record.dx, set()).add(int(group))
     for code, members in found.items():
         if len(members) < needed:
-            lesions = "one lesion" if len(members) == 1 else f"{len(members)} lesions"
+            kind = "patient" if any(record.patient_id for record in index.records) else "lesion"
+            lesions = f"one {kind}" if len(members) == 1 else f"{len(members)} {kind}s"
             raise SplitError(f"diagnosis {code!r} has {lesions}; this protocol needs {needed}: {reason}. {_ADD_OR_LEAVE_OUT}")
 
 

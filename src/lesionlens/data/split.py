@@ -1,8 +1,9 @@
-"""A split: which image trains, validates and tests, and how much of a lesion leaks between splits."""
+"""A split: which image trains, validates and tests, so that no lesion and no patient is in two splits."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,25 +15,29 @@ from lesionlens.core import legacy
 from lesionlens.core.artifact import hash_value, read_json, write_json
 from lesionlens.core.errors import ArtifactError, SplitError
 from lesionlens.core.recipe import SplitRecipe
-from lesionlens.data.index import Index
+from lesionlens.data.groups import Pair, groups_of, pairs_in
+from lesionlens.data.index import Index, Record
+from lesionlens.data.leaks import group_leak_rate, has_unknown, leak_rate
 from lesionlens.data.protocols import LEAKING, PROTOCOLS, SPLITS
 
-Pair = tuple[str, str]
+OPTIONAL = ("group_leak_rate", "notes")  # written only if there is something to say, so that files of 0.1.0 stay as they are
 
 
 @dataclass(frozen=True)
 class Split:
-    """Image ids by part.
+    """Image ids by split name.
 
     Attributes:
         protocol: name of the protocol that made it, a key of `PROTOCOLS`.
         seed: seed of the split.
         ids: image ids by split name, sorted; an image in no split is left out.
         leaks: whether the protocol is known to leak lesions between splits.
-        leak_rate: see `leak_rate`.
+        leak_rate: see `leaks.leak_rate`.
         index_hash: hash of the index it was made from.
         pairs: images known to show one lesion beyond the lesion ids, sorted.
         settings: the other fields of the SplitRecipe.
+        group_leak_rate: see `leaks.group_leak_rate`; empty if `leak_rate` says the same.
+        notes: what people should know about it; not hashed.
     """
 
     protocol: str
@@ -43,49 +48,18 @@ class Split:
     index_hash: str
     pairs: tuple[Pair, ...] = ()
     settings: dict[str, Any] = field(default_factory=dict)
+    group_leak_rate: dict[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def hash(self) -> str:
-        """SHA-256 over all fields, under the names of 0.1.0: checkpoints carry it."""
+        """SHA-256 over all fields but the notes, under the names and with the leak rate of 0.1.0: checkpoints carry it."""
         value = dataclasses.asdict(self)
-        ids, rate = value.pop("ids"), dict(value.pop("leak_rate"))
+        del value["notes"]
+        ids, rate = value.pop("ids"), value.pop("leak_rate")
+        rate = dict(value.pop("group_leak_rate") or rate)
         rate["groups_by_part"] = legacy.by_old_split(rate.pop("groups_by_split", {}))
         return hash_value({**value, "parts": legacy.by_old_split(ids), "leak_rate": rate})
-
-
-def groups_of(index: Index, pairs: Iterable[Pair] = ()) -> np.ndarray:
-    """Number the groups of images that show one lesion: the union-find of lesion ids and `pairs`.
-
-    Args:
-        index: the images.
-        pairs: pairs of image ids known to show one lesion; pairs of images not in the index are ignored.
-
-    Returns:
-        Group number of each image, shape (N,), from 0, in the order of each group's smallest image
-        id: the numbers do not depend on the order of records.
-    """
-    parent = {image_id: image_id for image_id in index.ids}
-
-    def find(image_id: str) -> str:
-        while parent[image_id] != image_id:
-            parent[image_id] = parent[parent[image_id]]
-            image_id = parent[image_id]
-        return image_id
-
-    first_of_lesion: dict[str, str] = {}
-    lesions = [(first_of_lesion.setdefault(r.lesion_id, r.image_id), r.image_id) for r in index.records]
-    for a, b in (*lesions, *_known(index, pairs)):
-        low, high = sorted((find(a), find(b)))
-        parent[high] = low
-    roots = [find(image_id) for image_id in index.ids]
-    number = {root: n for n, root in enumerate(sorted(set(roots)))}
-    return np.array([number[root] for root in roots], dtype=np.int64)
-
-
-def _known(index: Index, pairs: Iterable[Pair]) -> tuple[Pair, ...]:
-    """The pairs whose images are both in the index, each in order, sorted, once."""
-    ids = set(index.ids)
-    return tuple(sorted({(min(a, b), max(a, b)) for a, b in pairs if a in ids and b in ids and a != b}))
 
 
 def make_split(index: Index, recipe: SplitRecipe, pairs: Sequence[Pair] = ()) -> Split:
@@ -99,8 +73,8 @@ def make_split(index: Index, recipe: SplitRecipe, pairs: Sequence[Pair] = ()) ->
         pairs: pairs of image ids known to show one lesion; they stay together.
 
     Raises:
-        SplitError: if a diagnosis has too few lesions for the protocol, the source lacks the splits
-            that `official` needs, or the result leaks under a protocol that must not.
+        SplitError: if a diagnosis has too few lesions for the protocol or no training image, the source lacks
+            the splits that `official` needs, or the result leaks under a protocol that must not.
         RecipeError: if the shares leave nothing to train on.
     """
     groups = groups_of(index, pairs)
@@ -108,56 +82,55 @@ def make_split(index: Index, recipe: SplitRecipe, pairs: Sequence[Pair] = ()) ->
     ids = np.array(index.ids)
     splits = {split_name: tuple(sorted(ids[numbers == n].tolist())) for n, split_name in enumerate(SPLITS)}
     settings = {key: value for key, value in dataclasses.asdict(recipe).items() if key not in ("protocol", "seed")}
+    rate, of_groups = leak_rate(index, splits, pairs), group_leak_rate(index, splits, pairs)
     split = Split(
         protocol=recipe.protocol,
         seed=recipe.seed,
         ids=splits,
         leaks=recipe.protocol in LEAKING,
-        leak_rate=leak_rate(index, splits, pairs),
+        leak_rate=rate,
         index_hash=index.hash,
-        pairs=_known(index, pairs),
+        pairs=pairs_in(index, pairs),
         settings=settings,
+        group_leak_rate={} if of_groups == rate else of_groups,
+        notes=_check_diagnoses(index, splits),
     )
     check_leaks(split, index)
     return split
 
 
-def leak_rate(index: Index, splits: dict[str, tuple[str, ...]], pairs: Iterable[Pair] = ()) -> dict[str, Any]:
-    """How many test and validation images show a lesion that is also in training.
-
-    Args:
-        index: the images.
-        splits: image ids by split name.
-        pairs: pairs of image ids known to show one lesion.
+def _check_diagnoses(index: Index, splits: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
+    """Make sure that the network can learn what it is tested on.
 
     Returns:
-        `test` and `validation`: shares of images in [0, 1], None for an empty split; `by_class` and
-        `validation_by_class`: the same by diagnosis; `n_groups`: groups in all splits;
-        `groups_by_split`: groups in each; `left_out`: images of the index in no split.
+        Notes about diagnoses that are not tested.
+
+    Raises:
+        SplitError: if the training split lacks a diagnosis that another split has, or has fewer than two.
     """
-    group_of = dict(zip(index.ids, groups_of(index, pairs).tolist(), strict=True))
     dx_of = {record.image_id: record.dx for record in index.records}
-    groups = {split_name: {group_of[image_id] for image_id in splits[split_name]} for split_name in SPLITS}
-    result: dict[str, Any] = {}
-    for split_name, by_class in (("test", "by_class"), ("validation", "validation_by_class")):
-        leaked = {image_id: group_of[image_id] in groups["train"] for image_id in splits[split_name]}
-        result[split_name] = _share(leaked.values())
-        result[by_class] = {
-            code: _share(hit for image_id, hit in leaked.items() if dx_of[image_id] == code) for code in index.labels.codes
-        }
-    result["n_groups"] = len(set().union(*groups.values()))
-    result["groups_by_split"] = {split_name: len(groups[split_name]) for split_name in SPLITS}
-    result["left_out"] = len(index.ids) - sum(len(splits[split_name]) for split_name in SPLITS)
-    return result
-
-
-def _share(hits: Iterable[bool]) -> float | None:
-    hits = list(hits)
-    return sum(hits) / len(hits) if hits else None
+    present = {name: Counter(dx_of[image_id] for image_id in ids) for name, ids in splits.items()}
+    trained = present["train"]
+    for name in ("validation", "test"):
+        unlearnt = sorted(present[name].keys() - trained.keys())
+        if unlearnt:
+            count = sum(present[name][code] for code in unlearnt)
+            raise SplitError(
+                f"{', '.join(unlearnt)} has {count} {name} images and no training image, so no network can learn it; add "
+                "training images, leave it out of the index (map it to nothing with --map, and --skip-unlabelled), or split "
+                "with --protocol lesion"
+            )
+    if len(trained) < 2:
+        raise SplitError(
+            f"all {sum(trained.values())} training images have the diagnosis {', '.join(trained) or 'none'}; a classifier needs "
+            "images of two or more. Add images with another diagnosis"
+        )
+    untested = sorted(trained.keys() - present["test"].keys())
+    return (f"no test image has the diagnosis {', '.join(untested)}; it is not scored",) if untested and splits["test"] else ()
 
 
 def check_leaks(split: Split, index: Index, pairs: Iterable[Pair] = ()) -> None:
-    """Make sure that no lesion is in two splits, unless the split's protocol is known to leak.
+    """Make sure that no lesion and no patient is in two splits, unless the split's protocol is known to leak.
 
     Args:
         split: the split; its own pairs count too.
@@ -165,7 +138,7 @@ def check_leaks(split: Split, index: Index, pairs: Iterable[Pair] = ()) -> None:
         pairs: further pairs of image ids known to show one lesion.
 
     Raises:
-        SplitError: if an image or a lesion is in two splits.
+        SplitError: if an image, a lesion or a patient is in two splits.
     """
     split_of_image = _split_of_image(split.ids)
     if split.protocol in LEAKING:
@@ -179,9 +152,13 @@ def check_leaks(split: Split, index: Index, pairs: Iterable[Pair] = ()) -> None:
         other = split_of_group.setdefault(group, split_name)
         if other != split_name:
             raise SplitError(
-                f"lesion {record.lesion_id} (image {record.image_id}) is in {other} and {split_name}; images of one lesion must "
-                f"stay together under protocol {split.protocol!r}. Make a new split with: lesionlens split index.csv"
+                f"{_shown(record)} (image {record.image_id}) is in {other} and {split_name}; images of one lesion or patient "
+                f"must stay together under protocol {split.protocol!r}. Make a new split with: lesionlens split index.csv"
             )
+
+
+def _shown(record: Record) -> str:
+    return f"lesion {record.lesion_id}" + (f" of patient {record.patient_id}" if record.patient_id else "")
 
 
 def _split_of_image(splits: dict[str, tuple[str, ...]]) -> dict[str, str]:
@@ -199,7 +176,11 @@ def _split_of_image(splits: dict[str, tuple[str, ...]]) -> dict[str, str]:
 
 def write_split(split: Split, path: Path) -> None:
     """Write `split` as JSON with its own hash."""
-    write_json(path, {**dataclasses.asdict(split), "hash": split.hash})
+    value = dataclasses.asdict(split)
+    for name in OPTIONAL:
+        if not value[name]:
+            del value[name]
+    write_json(path, {**value, "hash": split.hash})
 
 
 def read_split(path: Path, index: Index | None = None) -> Split:
@@ -223,7 +204,7 @@ def read_split(path: Path, index: Index | None = None) -> Split:
         pairs = tuple((a, b) for a, b in value["pairs"])
         if value["protocol"] not in PROTOCOLS:
             raise ValueError(f"protocol {value['protocol']!r}")
-        split = Split(**{**value, "ids": ids, "pairs": pairs})
+        split = Split(**{**value, "ids": ids, "pairs": pairs, "notes": tuple(value.get("notes", ()))})
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ArtifactError(f"{path} is not a split ({error!s}); make one with: lesionlens split index.csv") from error
     _split_of_image(split.ids)
@@ -233,7 +214,15 @@ def read_split(path: Path, index: Index | None = None) -> Split:
         raise ArtifactError(
             f"{path} was changed after it was made (its hash does not match); make it again with: lesionlens split"
         )
-    return split
+    return split if index is None else _with_unknown_leaks(split, index)
+
+
+def _with_unknown_leaks(split: Split, index: Index) -> Split:
+    """The split with today's leak rate: 0.1.0 took an image without lesion id for a lesion of its own."""
+    if split.group_leak_rate or not has_unknown(index):
+        return split
+    rate = leak_rate(index, split.ids, split.pairs)
+    return split if rate == split.leak_rate else dataclasses.replace(split, leak_rate=rate, group_leak_rate=split.leak_rate)
 
 
 def _current(value: dict[str, Any]) -> dict[str, Any]:

@@ -15,8 +15,8 @@ from lesionlens.core.artifact import hash_file, write_json
 from lesionlens.core.errors import CheckpointError, RecipeError
 from lesionlens.core.recipe import EvaluationRecipe
 from lesionlens.data.dataset import Dataset
+from lesionlens.data.groups import groups_of
 from lesionlens.data.protocols import SPLITS
-from lesionlens.data.split import groups_of
 from lesionlens.evaluation.predict import predict_logits
 from lesionlens.evaluation.predictions import Origin, Predictions, write_predictions
 from lesionlens.evaluation.scores import score
@@ -150,6 +150,8 @@ def _predict(
         precision=precision,
         n_dropped=dataset.n_dropped(settings.split),
         hashes={"checkpoint": hash_file(trained.checkpoint), **dataset.hashes},
+        n_unknown_lesion=split.leak_rate.get("unknown", {}).get(settings.split, 0),
+        patient_leak_rate=split.leak_rate.get("by_patient", {}).get(settings.split),
     )
     return with_truth(logits, ids, dataset, origin)
 

@@ -30,12 +30,15 @@ class Origin:
         seed: seed of the recipe.
         protocol: of the split.
         leaks: whether the protocol is known to leak lesions from training into the other splits.
-        leak_rate: share of images whose lesion is also in training; None if not measured.
+        leak_rate: share of images whose lesion is also in training, among those whose lesion is known; None if there are
+            none or it was not measured.
         split: `train`, `validation` or `test`.
         views: test-time views averaged, 1 or 8.
         precision: number format of the forward pass.
         n_dropped: unreadable images of the split that the store leaves out on request.
         hashes: of their inputs, by name: `checkpoint split store index`.
+        n_unknown_lesion: images of which it is not known whether their lesion is also in training.
+        patient_leak_rate: share of images whose patient is also in training, among those whose patient is known.
     """
 
     name: str
@@ -48,6 +51,8 @@ class Origin:
     precision: str = "fp32"
     n_dropped: int = 0
     hashes: dict[str, str] = field(default_factory=dict)
+    n_unknown_lesion: int = 0
+    patient_leak_rate: float | None = None
 
 
 @dataclass(frozen=True, eq=False)

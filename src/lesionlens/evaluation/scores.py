@@ -41,6 +41,8 @@ def score(predictions: Predictions, resamples: int = 2000, confidence: float = 0
         "protocol": origin.protocol,
         "leaks": origin.leaks,
         "leak_rate": origin.leak_rate,
+        "n_unknown_lesion": origin.n_unknown_lesion,
+        "patient_leak_rate": origin.patient_leak_rate,
         "split": origin.split,
         "n_images": len(predictions),
         "n_lesions": len(np.unique(predictions.lesion_ids)),

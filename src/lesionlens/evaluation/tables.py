@@ -34,6 +34,13 @@ def warnings(scores: dict[str, Any]) -> list[str]:
         lines.append(
             f"LEAKING SPLIT (protocol {scores['protocol']}){share}. These metrics are too good; do not report them alone."
         )
+    if scores.get("patient_leak_rate"):
+        lines.append(f"{100 * scores['patient_leak_rate']:.1f} % of these images are of a patient who is also in training.")
+    if scores.get("n_unknown_lesion"):
+        lines.append(
+            f"{scores['n_unknown_lesion']} of {scores['n_images']} images have no lesion id: whether their lesion was trained on "
+            "is unknown, and each counts as a lesion of its own in the intervals."
+        )
     if scores["n_dropped"]:
         lines.append(f"{scores['n_dropped']} images of this split could not be read and are not counted.")
     if scores["split"] == "train":

@@ -14,8 +14,8 @@ import torch
 from lesionlens.core.artifact import atomic_file, hash_file, write_json
 from lesionlens.core.seeds import generator
 from lesionlens.data.dataset import Dataset
+from lesionlens.data.groups import groups_of
 from lesionlens.data.index import select
-from lesionlens.data.split import groups_of
 from lesionlens.evaluation.evaluate import check_belongs
 from lesionlens.explanation.attribution import Explainer, build_explainer
 from lesionlens.explanation.control import random_network

@@ -33,6 +33,7 @@ from lesionlens.core.artifact import atomic_folder, hash_file
 from lesionlens.core.errors import CheckpointError, ModelError, RecipeError
 from lesionlens.data.dataset import Dataset
 from lesionlens.data.image import InputSpec, centre_crop
+from lesionlens.data.leaks import leak_sentences
 from lesionlens.data.split import Split
 from lesionlens.data.store import Store
 from lesionlens.evaluation.calibration import expected_calibration_error, softmax
@@ -291,7 +292,7 @@ def _facts(trained: _TrainedNetwork, dataset: Dataset, data_licence: str) -> dic
 
 def _origin(trained: _TrainedNetwork, dataset: Dataset, source: str) -> dict[str, Any]:
     info, split, index = trained.info, dataset.split, dataset.index
-    rate = split.leak_rate.get("test")
+    tested = {"test": len(split.ids["test"]), "validation": 0}
     recipe = info.recipe.to_json()
     recipe["model"]["weights"] = Path(recipe["model"]["weights"]).name  # a bundle must not reveal a user's folders
     return {
@@ -302,8 +303,10 @@ def _origin(trained: _TrainedNetwork, dataset: Dataset, source: str) -> dict[str
         "images": {split_name: len(ids) for split_name, ids in split.ids.items()},
         "protocol": split.protocol,
         "leaks": split.leaks,
-        "leak_rate": rate,
-        "leak_statement": leak_statement(split.protocol, split.leaks, rate),
+        "leak_rate": split.leak_rate.get("test"),
+        "patient_leak_rate": split.leak_rate.get("by_patient", {}).get("test"),
+        "n_unknown_lesion": split.leak_rate.get("unknown", {}).get("test", 0),
+        "leak_statement": leak_statement(split.protocol, split.leaks, leak_sentences(split.leak_rate, tested)),
         "hashes": {"checkpoint": trained.hash, "index": index.hash, "split": split.hash, "store": dataset.store.hash},
     }
 

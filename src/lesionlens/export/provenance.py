@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 INTENDED_USE = {
     "for": "Research on, and decision support in, the reading of single dermoscopic images of skin lesions, "
     "by people trained to read them.",
@@ -20,8 +22,8 @@ PRETRAINED = {
     "none": "random weights",
 }
 PROTOCOL_TEXTS = {
-    "lesion": "images of one lesion never split",
-    "lesion-kfold": "images of one lesion never split; one of several folds",
+    "lesion": "images of one lesion or patient never split",
+    "lesion-kfold": "images of one lesion or patient never split; one of several folds",
     "paper": "images split without regard to lesions, as in the paper",
     "official": "the splits that the publisher of the images made",
 }
@@ -46,10 +48,15 @@ def licences(source: str, network: str, weights: str, data_licence: str = "") ->
     }
 
 
-def leak_statement(protocol: str, leaks: bool, leak_rate: float | None) -> str:
-    """One sentence on whether the metrics can be trusted."""
+def leak_statement(protocol: str, leaks: bool, sentences: Sequence[str]) -> str:
+    """Whether the metrics can be trusted, in words.
+
+    Args:
+        protocol: of the split.
+        leaks: whether the protocol is known to leak.
+        sentences: how much leaks, without full stops; see `data.leaks.leak_sentences`.
+    """
     about = PROTOCOL_TEXTS.get(protocol, "")
-    share = "was not measured" if leak_rate is None else f"is {leak_rate:.1%}"
-    statement = f"the share of test images whose lesion is also in training {share}"
+    statement = "; ".join(sentences) or "there is no test image"
     warning = "THE METRICS ARE TOO HIGH BECAUSE THIS SPLIT LEAKS; do not quote them. " if leaks else ""
     return f"{warning}Protocol {protocol!r}{f' ({about})' if about else ''}: {statement}."

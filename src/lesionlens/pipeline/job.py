@@ -10,6 +10,7 @@ from typing import Any
 from lesionlens.core.progress import SILENT, Reporter
 from lesionlens.core.recipe import Recipe
 from lesionlens.core.run import Run
+from lesionlens.data.sources.rules import STRICT, Rules
 
 
 @dataclass(frozen=True)
@@ -20,16 +21,14 @@ class ImageSource:
         root: folder of images, or a CSV that lists them; None draws the embedded synthetic data set.
         layout: a key of `data.sources.source.SOURCES`, or `auto` to recognise it.
         columns: names of columns in a user's own table, by kind.
-        malignant: diagnoses of a user's own labels that are malignant.
-        allow_missing: leave out listed images that are not there.
+        rules: what to do with missing images and labels, and which labels are malignant.
         skip_broken: decode every image and leave out those that cannot be used.
     """
 
     root: Path | None
     layout: str = "auto"
     columns: Mapping[str, str] = field(default_factory=dict)
-    malignant: tuple[str, ...] = ()
-    allow_missing: bool = False
+    rules: Rules = STRICT
     skip_broken: bool = False
 
 

@@ -88,7 +88,7 @@ def _source(job: Job) -> Any:
     source = job.source
     if source.root is None:
         return [SYNTHETIC_VERSION, SYNTHETIC_IMAGES, job.recipe.seed]
-    options = [dict(source.columns), list(source.malignant), source.allow_missing, source.skip_broken]
+    options = [dict(source.columns), source.rules.to_json(), source.skip_broken]
     stated = [] if source == ImageSource(source.root, source.layout) else options
     return [source.layout, str(source.root.resolve()), _listing(source.root), *stated]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lesionlens.core.labels import Diagnosis
+from lesionlens.core.diagnoses import Diagnosis
 from lesionlens.reporting.formats import percent
 from lesionlens.reporting.palette import class_names
 from lesionlens.reporting.pictures import Picture, case_picture

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Any
 
 from lesionlens.augment.offline import count_by_class
+from lesionlens.data.leaks import leak_sentences
 from lesionlens.data.protocols import SPLITS
 from lesionlens.reporting import plots
 from lesionlens.reporting.formats import HEADLINE, OVERALL, PROTOCOLS, duration_text, metric_row, percent, plural
@@ -25,14 +26,22 @@ def title(run: RunContents) -> dict[str, Any]:
         "protocol": PROTOCOLS.get(scores["protocol"], scores["protocol"]),
         "split": scores["split"],
         "images": plural(scores["n_images"], "image"),
-        "lesions": plural(scores["n_lesions"], "lesion"),
+        "lesions": ("at most " if scores.get("n_unknown_lesion") else "") + plural(scores["n_lesions"], "lesion"),
         "views": scores["views"],
         "leaks": bool(scores["leaks"] or rate),
         "leak_rate": percent(rate),
-        "rate_known": rate is not None,
+        "rate_known": rate is not None and not scores.get("n_unknown_lesion"),
+        "leak": _leak_text(run, scores["split"]),
         "synthetic": run.synthetic,
         "seed": scores["seed"],
     }
+
+
+def _leak_text(run: RunContents, *splits: str) -> str:
+    """How much leaks into the splits, by lesion and by patient; empty where no rate is known for them."""
+    rate = run.split.leak_rate
+    counts = {name: len(ids) if name in splits else 0 for name, ids in run.split.ids.items()}
+    return "; ".join(leak_sentences(rate, counts))
 
 
 def headline(run: RunContents) -> list[dict[str, Any]]:
@@ -53,7 +62,7 @@ def data(run: RunContents) -> dict[str, Any]:
     """Images, lesions and leaks per diagnosis and split."""
     dx_of = {record.image_id: record.dx for record in run.index.records}
     counts = {split_name: Counter(dx_of[image_id] for image_id in run.split.ids[split_name]) for split_name in SPLITS}
-    css, rate = class_names(run.labels), run.split.leak_rate
+    css, rate, summary = class_names(run.labels), run.split.leak_rate, run.index.summary()
     largest = max(sum(counts[split_name][code] for split_name in SPLITS) for code in run.labels.codes)
     rows = []
     for diagnosis in run.labels.diagnoses:
@@ -75,12 +84,15 @@ def data(run: RunContents) -> dict[str, Any]:
         "groups": [rate.get("groups_by_split", {}).get(split_name) for split_name in SPLITS],
         "left_out": rate.get("left_out", 0),
         "images": len(run.index),
-        "lesions": len({record.lesion_id for record in run.index.records}),
+        "lesions": len({record.lesion_id for record in run.index.records}) - summary["without_lesion_id"],
         "source": run.index.source,
         "notes": run.index.notes,
         "pairs": len(run.split.pairs),
         "leak_rate": percent(rate.get("test")),
-        "validation_leak_rate": percent(rate.get("validation")),
+        "leak": _leak_text(run, "test", "validation"),
+        "unknown": summary["without_lesion_id"],
+        "patients": summary["patients"],
+        "split_notes": run.split.notes,
     }
 
 

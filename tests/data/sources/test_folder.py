@@ -8,7 +8,7 @@ from PIL import Image
 from lesionlens.core.errors import DataError
 from lesionlens.core.labels import HAM10000
 from lesionlens.data.sources.folder import read_folder
-from lesionlens.data.sources.listing import Rules
+from lesionlens.data.sources.rules import Rules
 
 
 def add(root: Path, *paths: str, shade: int = 0) -> None:
@@ -70,15 +70,15 @@ def test_copies_within_a_diagnosis_are_dropped_with_a_note(tmp_path: Path) -> No
     add(tmp_path, "nv/002.jpg")
     index = read_folder(tmp_path)
     assert sorted(index.ids) == ["001", "002"]
-    assert "1 images lie there more than once" in index.notes[0]
+    assert "1 images are there more than once" in index.notes[0]
 
 
 def test_images_outside_any_diagnosis(tmp_path: Path) -> None:
     add(tmp_path, "a.jpg", "mel/b.jpg", "nv/c.jpg")
-    with pytest.raises(DataError, match="1 images lie in .* itself, the first is a.jpg"):
+    with pytest.raises(DataError, match="1 images are in .* itself, the first is a.jpg"):
         read_folder(tmp_path)
     add(tmp_path / "parts", "train/a.jpg", "test/mel/b.jpg")
-    with pytest.raises(DataError, match="lies in no folder of a diagnosis"):
+    with pytest.raises(DataError, match="is in no folder of a diagnosis"):
         read_folder(tmp_path / "parts")
 
 

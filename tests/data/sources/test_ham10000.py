@@ -11,7 +11,7 @@ from lesionlens.core.errors import DataError
 from lesionlens.core.labels import HAM10000
 from lesionlens.data.index import Record
 from lesionlens.data.sources.ham10000 import read_ham10000
-from lesionlens.data.sources.listing import Rules
+from lesionlens.data.sources.rules import Rules
 
 HEADER = "lesion_id,image_id,dx,dx_type,age,sex,localization,dataset\n"
 ROWS = (
@@ -50,7 +50,11 @@ def test_as_dataverse_ships_it(dataverse: Path) -> None:
     )
     assert index.records[3].age == 0.0
     assert (index.labels, index.source) == (HAM10000, "ham10000")
-    assert index.notes == ("left out 1 file, hidden: __MACOSX",)
+    assert index.notes == (
+        "columns of HAM10000_metadata.csv that are not used: dx_type, dataset",
+        "left out 1 file, hidden: __MACOSX",
+        "no image has the diagnosis akiec, bcc, df, vasc",
+    )
 
 
 def facts(root: Path) -> list[tuple[object, ...]]:
@@ -91,7 +95,7 @@ def test_kaggles_seven_columns_and_images_present_twice(dataverse: Path, tmp_pat
     assert facts(root) == facts(dataverse)
     index = read_ham10000(root)
     assert all(record.path.startswith("HAM10000") for record in index.records)
-    assert index.notes == ("4 images lie there more than once; the first of each was taken",)
+    assert "4 images are there more than once; the first of each was taken" in index.notes
 
 
 def test_two_copies_of_the_metadata_must_be_equal(dataverse: Path) -> None:
@@ -169,4 +173,4 @@ def test_the_real_data(ham10000_root: Path) -> None:
     summary = index.summary()
     assert (summary["images"], summary["lesions"], summary["masks"], summary["by_dx"]) == (10_015, 7_470, 10_015, counts)
     assert sum(record.age is None for record in index.records) == 57
-    assert index.notes == ()
+    assert index.notes == ("columns of HAM10000_metadata.csv that are not used: dx_type, dataset",)

@@ -9,7 +9,9 @@ from lesionlens.core.errors import DataError
 from lesionlens.core.labels import HAM10000, ISIC2019
 from lesionlens.data.index import Record
 from lesionlens.data.sources.isic import CODES, read_isic
+from lesionlens.data.sources.rules import Rules
 
+SKIP = Rules(skip_unlabelled=True)
 CODES_2018 = ("MEL", "NV", "BCC", "AKIEC", "BKL", "DF", "VASC")
 CODES_2019 = ("MEL", "NV", "BCC", "AK", "BKL", "DF", "VASC", "SCC", "UNK")
 
@@ -62,20 +64,22 @@ def isic2019(tmp_path: Path) -> Path:
 
 
 def test_2019(isic2019: Path) -> None:
-    index = read_isic(isic2019)
+    with pytest.raises(DataError, match="image A3 has no diagnosis .'UNK' 1.*--skip-unlabelled"):
+        read_isic(isic2019)
+    index = read_isic(isic2019, SKIP)
     assert index.records == (
         Record("A1", "ISIC_2019_Training_Input/A1.jpg", "akiec", "A1", 55.0, "female", "anterior torso", split="train"),
         Record("A2_downsampled", "ISIC_2019_Training_Input/A2_downsampled.jpg", "scc", "MSK4_1", split="train"),
     )
     assert (index.labels, index.source) == (ISIC2019, "isic2019")
-    assert index.notes[0].startswith("1 images of diagnosis UNK were left out")
+    assert index.notes[0] == "1 of 3 images have no diagnosis ('UNK' 1); they were left out"
 
 
 def test_2019_test_labels_have_weights_that_are_no_diagnoses(isic2019: Path) -> None:
     add(isic2019, "ISIC_2019_Test_Input", "T1")
     header, row, _ = one_hot(CODES_2019, T1="NV").split("\n")
     (isic2019 / "ISIC_2019_Test_GroundTruth.csv").write_text(f"{header},score_weight,validation_weight\n{row},1.0,0.0\n")
-    assert next(record for record in read_isic(isic2019).records if record.split == "test").dx == "nv"
+    assert next(record for record in read_isic(isic2019, SKIP).records if record.split == "test").dx == "nv"
 
 
 @pytest.mark.parametrize(
@@ -106,7 +110,7 @@ def test_wrong_columns(isic2018: Path, text: str, words: str) -> None:
 
 def test_both_years_or_none(isic2018: Path, tmp_path: Path) -> None:
     (isic2018 / "ISIC_2019_Training_GroundTruth.csv").write_text(one_hot(CODES_2019, A1="NV"))
-    with pytest.raises(DataError, match="both ISIC 2018 and ISIC 2019"):
+    with pytest.raises(DataError, match="the challenges ISIC 2018 and ISIC 2019, which share images"):
         read_isic(isic2018)
     add(tmp_path / "other", ".", "x")
     with pytest.raises(DataError, match="no ISIC ground truth"):
@@ -114,5 +118,5 @@ def test_both_years_or_none(isic2018: Path, tmp_path: Path) -> None:
 
 
 def test_every_code_is_known_to_a_label_set() -> None:
-    assert {code for code in CODES.values() if code} == set(ISIC2019.codes)
+    assert set(CODES.values()) - {"UNK"} == set(ISIC2019.codes)
     assert {CODES[code] for code in CODES_2018} == set(HAM10000.codes)

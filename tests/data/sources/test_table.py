@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from lesionlens.core.errors import DataError
+from lesionlens.core.errors import DataError, RecipeError
 from lesionlens.data.index import Record
-from lesionlens.data.sources.listing import Rules
+from lesionlens.data.sources.rules import Rules
 from lesionlens.data.sources.table import Columns, load_table, read_table
 
 PLAIN = "image_id,dx,age\na,mel,45\nb,nv,\n"
@@ -43,6 +43,10 @@ class TestLoadTable:
             "\n \n" + PLAIN + ",,\n\n",
             PLAIN.replace("\n", ",,\n"),
             PLAIN.rstrip("\n"),
+            "sep=;\r\n" + PLAIN.replace(",", ";"),
+            "sep=\t\n" + PLAIN.replace(",", "\t"),
+            PLAIN.replace("mel", "m\u200bel").replace("dx", "\u2060dx"),
+            PLAIN.replace("age", "\ufeffage"),
         ],
         ids=[
             "plain",
@@ -57,6 +61,10 @@ class TestLoadTable:
             "empty rows",
             "empty trailing columns",
             "no last line end",
+            "a line sep=; of Excel",
+            "a line sep= and tabs of Excel",
+            "invisible characters",
+            "a byte-order mark amid",
         ],
     )
     def test_all_forms_are_one_table(self, tmp_path: Path, text: str | bytes) -> None:
@@ -73,7 +81,7 @@ class TestLoadTable:
         [
             ("", "is empty"),
             ("\n\n", "is empty"),
-            (b"image,dx\nM\xfcller,mel\n", "is not UTF-8 .byte 10.*CSV UTF-8"),
+            (b"image,dx\nM\xfcller,mel\n", "is not UTF-8 .byte 10.*CSV UTF-8.*--encoding latin-1"),
             ("image,dx\na\n", "line 2 has 1 fields, the header has 2"),
             ("image,dx\na,mel,x\n", "line 2 has 3 fields"),
             ('image,dx\na,"mel\n', "is not CSV"),
@@ -112,6 +120,7 @@ class TestReadTable:
             "p/two.png, nv ,,unknown,Male,unknown,,\n",
         )
         index = read_table(path, Columns("Foto", "Befund", "Herd", "Alter", "Geschlecht", "Ort", "Maske", "Teil"))
+        assert "1 image: sex f is read as female (one)" in index.notes
         assert index.records == (
             Record("one", "p/one.png", "mel", "h1", 45.0, "female", "back", "masks/one_mask.png", "test"),
             Record("two", "p/two.png", "nv", "two", None, "male", "", "", ""),
@@ -165,11 +174,8 @@ class TestReadTable:
     @pytest.mark.parametrize(
         ("rows", "words"),
         [
-            ("a,mel,old\nb,nv,1", r"line 2: image a has age 'old'; it must be years from 0 to 120"),
-            ("a,mel,1\nb,nv,-5", "line 3: image b has age '-5'"),
-            ("a,mel,inf\nb,nv,1", "age 'inf'"),
-            ("a,mel,121\nb,nv,1", "age '121'"),
-            ("a,,1\nb,nv,1", "line 2: image a has no diagnosis"),
+            ("a,,1\nb,nv,1", "line 2: image a has no diagnosis .'empty' 1.; fill it in.*--skip-unlabelled"),
+            ("a,UNK,1\nb,unknown,1\nc,nv,1", "line 2: image a has no diagnosis, nor have 1 of the other 2 .'UNK' 1, 'unknown' 1"),
             (",mel,1\nb,nv,1", "line 2: no image id"),
             ("a,mel,1\nb,mel,1", "has 1 diagnosis; a classifier needs two"),
             ("a,mel,1\nb,nv,1\na,nv,1", "line 4: image a is listed twice, with dx 'mel' .*line 2. and 'nv'"),
@@ -178,9 +184,57 @@ class TestReadTable:
         ],
     )
     def test_wrong_values(self, tmp_path: Path, rows: str, words: str) -> None:
-        add_images(tmp_path, "a.png", "b.png")
+        add_images(tmp_path, "a.png", "b.png", "c.png")
         with pytest.raises(DataError, match=words):
             read_table(write(tmp_path, f"image,dx,age\n{rows}\n"), Columns())
+
+    @pytest.mark.parametrize("age", ["old", "-5", "inf", "121", "1,2,3", "1e99"])
+    def test_a_wrong_age_is_a_note(self, tmp_path: Path, age: str) -> None:
+        add_images(tmp_path, "a.png", "b.png")
+        index = read_table(write(tmp_path, f"image;dx;age\na;mel;{age}\nb;nv;1\n"), Columns())
+        assert [record.age for record in index.records] == [None, 1.0]
+        assert index.notes == (f"1 image: age that is no number of years from 0 to 120 is left empty (a: {age!r})",)
+
+    def test_ages_as_people_write_them(self, tmp_path: Path) -> None:
+        add_images(tmp_path, "a.png", "b.png", "c.png")
+        index = read_table(write(tmp_path, "image;dx;age\na;mel;65,0\nb;nv;85+\nc;nv;0\n"), Columns())
+        assert [record.age for record in index.records] == [65.0, 85.0, 0.0]
+        assert index.notes == (
+            "1 image: age with a decimal comma (a: '65,0')",
+            "1 image: open age such as 85+ is read as 85 (b: '85+')",
+        )
+
+    def test_latin_1_with_its_name(self, tmp_path: Path) -> None:
+        add_images(tmp_path, "a.png", "b.png")
+        path = write(tmp_path, "image,dx,site\na,mel,R\xfccken\nb,nv,\n".encode("latin-1"))
+        with pytest.raises(DataError, match="--encoding latin-1"):
+            read_table(path, Columns())
+        assert read_table(path, Columns(), Rules(encoding="latin-1")).records[0].site == "rücken"
+        with pytest.raises(RecipeError, match="unknown encoding 'latin1000'"):
+            read_table(path, Columns(), Rules(encoding="latin1000"))
+
+    def test_patients_are_read_and_a_like_column_is_named(self, tmp_path: Path) -> None:
+        add_images(tmp_path, "a.png", "b.png")
+        path = write(tmp_path, "image,dx,Patient-ID,case_num,device\na,mel,P1,7,x\nb,nv,unknown,8,y\n")
+        index = read_table(path, Columns())
+        assert [record.patient_id for record in index.records] == ["P1", ""]
+        assert index.notes == (
+            "patients are told apart by column 'Patient-ID'; their images stay together",
+            "column 'case_num' looks like the id of a patient, case or group and is not used; if its images must stay together, "
+            "name it with --patient-column case_num",
+            "columns of list.csv that are not used: case_num, device",
+        )
+        named = read_table(path, Columns(patient="case_num"))
+        assert [record.patient_id for record in named.records] == ["7", "8"]
+        assert any("'Patient-ID' looks like the id" in note for note in named.notes)
+
+    def test_every_column_is_used_or_named(self, tmp_path: Path) -> None:
+        add_images(tmp_path, "a.png", "b.png")
+        columns = "image,dx,lesion,age,sex,site,split,patient,benign_malignant,one,two"
+        index = read_table(
+            write(tmp_path, f"{columns}\na,mel,L,1,f,x,,P,malignant,1,2\nb,nv,M,1,male,x,,P,benign,1,2\n"), Columns()
+        )
+        assert index.notes[1:] == ("columns of list.csv that are not used: one, two", "1 image: sex f is read as female (a)")
 
     def test_equal_rows_are_dropped_with_a_note(self, tmp_path: Path) -> None:
         add_images(tmp_path, "a.png", "b.png")

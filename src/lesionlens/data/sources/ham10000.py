@@ -1,9 +1,9 @@
 """HAM10000 as Harvard Dataverse and Kaggle ship it.
 
-Tschandl, Rosendahl & Kittler, Sci. Data 5:180161 (2018), doi:10.7910/DVN/DBW86T. The images may lie
+Tschandl, Rosendahl & Kittler, Sci. Data 5:180161 (2018), doi:10.7910/DVN/DBW86T. The images may be
 in two folders, in one, or anywhere below the root; Kaggle's archive holds them twice and lacks the
 column `dataset`. The test images of ISIC 2018 task 3, whose training split is HAM10000, are read
-along where they lie below the same root.
+along where they are below the same root.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from lesionlens.core.labels import HAM10000
 from lesionlens.data.files import SYNTHETIC_MARK, ImageFiles, scan
 from lesionlens.data.index import Index
 from lesionlens.data.sources.isic import GroundTruth, find_ground_truths, ground_truth_rows, one_file
-from lesionlens.data.sources.listing import STRICT, Row, Rules, make_index
-from lesionlens.data.sources.table import Columns, load_table, table_rows
+from lesionlens.data.sources.listing import make_index
+from lesionlens.data.sources.row import Row
+from lesionlens.data.sources.rules import STRICT, Rules
+from lesionlens.data.sources.table import Columns, column_notes, load_table, table_rows
 
 METADATA = "ham10000_metadata"
 NEEDED = ("lesion_id", "image_id", "dx", "age", "sex", "localization")
@@ -38,8 +40,8 @@ def read_ham10000(root: Path, rules: Rules = STRICT, files: ImageFiles | None = 
 
     Args:
         root: folder that holds `HAM10000_metadata.csv` and the images, at any depth.
-        rules: what to do with missing images.
-        files: what lies below `root`, if it was searched already.
+        rules: what to do with missing images and labels.
+        files: what is below `root`, if it was searched already.
 
     Raises:
         DataError: if the metadata are missing or lack a column, a diagnosis is unknown, or images
@@ -49,13 +51,13 @@ def read_ham10000(root: Path, rules: Rules = STRICT, files: ImageFiles | None = 
     metadata = find_metadata(files)
     if metadata is None:
         raise DataError(f"no HAM10000_metadata.csv below {root}; fetch it with: lesionlens download ham10000")
-    table = load_table(metadata)
+    table = load_table(metadata, rules.encoding)
     for name in NEEDED:
         table.need(name)
     others = [truth for truth in find_ground_truths(files) if truth.year == "2018" and truth.split != "train"]
     rows = list(table_rows(table, COLUMNS, split_name="train" if others else ""))
     rows += _other_rows(others, files, {row.image for row in rows})
-    return make_index(rows, files, _source(files.root, bool(others)), HAM10000, rules)
+    return make_index(rows, files, _source(files.root, bool(others)), HAM10000, rules, column_notes(table, COLUMNS))
 
 
 def _source(root: Path, with_test: bool) -> str:
@@ -67,11 +69,11 @@ def _source(root: Path, with_test: bool) -> str:
 def _other_rows(truths: list[GroundTruth], files: ImageFiles, training: set[str]) -> list[Row]:
     rows = []
     for truth in truths:
-        found, _ = ground_truth_rows(truth, files)
-        shared = [row.image for row in found if row.image in training]
+        truth_rows = ground_truth_rows(truth, files)
+        shared = [row.image for row in truth_rows if row.image in training]
         if shared:
             raise DataError(
                 f"{truth.path}: {len(shared)} images are in HAM10000 too, the first is {shared[0]}; use the official file"
             )
-        rows += found
+        rows += truth_rows
     return rows

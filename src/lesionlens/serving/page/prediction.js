@@ -85,7 +85,7 @@ function probabilitiesOf(prediction) {
     { "aria-labelledby": id },
     make("thead", { class: "unseen" }, head(["Diagnosis", "Probability"], (name, at) => at > 0)),
     make("tbody", {}, ...rows.map(line)),
-    make("tfoot", {}, row({}, rowHeader("Malignant share ", sum, bar(share ?? 0, true)), number(percent(share)))),
+    share !== null && make("tfoot", {}, row({}, rowHeader("Malignant share ", sum, bar(share, true)), number(percent(share)))),
   );
   return card(make("h3", { id }, "Calibrated probabilities"), "probabilities", table);
 }

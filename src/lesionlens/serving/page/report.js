@@ -77,7 +77,8 @@ function probabilities(prediction) {
     { class: "report-probabilities" },
     make("caption", {}, "Calibrated probabilities (* malignant)"),
     make("tbody", {}, ...lines),
-    make("tfoot", {}, line("Malignant share", prediction.malignant_share ?? 0, true, true)),
+    prediction.malignant_share !== null &&
+      make("tfoot", {}, line("Malignant share", prediction.malignant_share, true, true)),
   );
 }
 
