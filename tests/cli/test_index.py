@@ -37,7 +37,7 @@ def photos(tmp_path: Path) -> Path:
 
 def test_index_then_pack(photos: Path, tmp_path: Path) -> None:
     out, _ = call("index", photos, "--out", tmp_path / "index.csv")
-    assert "3 images of 3 lesions (folder); mel 2, nv 1; 0 masks" in out
+    assert "3 images of unknown lesions (folder); mel 2, nv 1; malignant: mel; 0 masks" in out
     out, _ = call("pack", tmp_path / "index.csv", "--out", tmp_path / "store", "--set", "input.size=48")
     assert "3 images of 48x48 pixels" in out
     assert Store.open(tmp_path / "store").ids == read_index(tmp_path / "index.csv").ids

@@ -68,6 +68,18 @@ def test_scores_are_of_what_the_bundle_answers(small_bundle, small_run):
     assert facts["scores"]["metrics"]["nll"] != plain["metrics"]["nll"]
 
 
+def test_scores_over_several_views_are_measured_again_with_one(small_bundle, small_run, dataset, tmp_path, monkeypatch):
+    monkeypatch.setattr(export_module, "write_graph", lambda graph, path: shutil.copyfile(small_bundle / "model.onnx", path))
+    checkpoint, told = small_run / "train" / "best.safetensors", []
+    views = {count: predict_split(checkpoint, dataset, PredictionSettings(split="test", views=count)) for count in (1, 8)}
+    assert not np.allclose(views[1].logits, views[8].logits)
+    settings = ExportSettings(gate_images=0, compared_images=1, selftest_images=1)
+    made = export(checkpoint, dataset, tmp_path / "out", views[8], settings, told.append)
+    assert made.facts["scores"]["views"] == 1
+    assert made.facts["scores"]["metrics"]["nll"] == open_bundle(small_bundle).facts["scores"]["metrics"]["nll"]
+    assert sum(told) == images_to_process(dataset.split, settings, views[8])
+
+
 def test_weights_are_the_checkpoint(small_bundle, small_run):
     network, info = load_network(small_bundle / "weights.safetensors")
     expected, _ = load_network(small_run / "train" / "best.safetensors")

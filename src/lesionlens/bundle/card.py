@@ -75,7 +75,7 @@ def _scores(facts: dict[str, Any]) -> str:
         for code, row in scores["per_class"].items()
     ]
     note = f"Means over the {scores['n_classes_averaged']} diagnoses that occur; intervals resampled by lesion."
-    views = "" if scores["views"] == 1 else f" Measured over {scores['views']} views; the bundle looks once."
+    views = "" if scores["views"] == 1 else f" Measured over {scores['views']} views; the bundle looks once."  # bundles of 0.1.0
     unknown = scores.get("n_unknown_lesion", 0)
     at_most = "at most " if unknown else ""
     where = f"{scores['n_images']} images of {at_most}{scores['n_lesions']} lesions, {scores['split']} part."

@@ -149,4 +149,5 @@ def _metrics(scores: dict[str, Any] | None) -> str:
         value, low, high = (scores["metrics"][name][key] for key in ("value", "low", "high"))
         interval = "" if low is None or high is None else f" [{low:.3f}, {high:.3f}]"
         texts.append(f"{name} {'-' if value is None else f'{value:.3f}'}{interval}")
-    return f"{'; '.join(texts)} ({scores['n_images']} {scores['split']} images)"
+    views = f", {scores['views']} views averaged; the bundle looks once" if scores["views"] > 1 else ""  # bundles of 0.1.0
+    return f"{'; '.join(texts)} (fp32, {scores['n_images']} {scores['split']} images{views})"

@@ -107,7 +107,7 @@ def export(
         dataset: index, split and store of that run.
         out: folder to write; a bundle in its place is replaced.
         predictions: of the test split by this checkpoint, for the metrics in the card; None omits
-            them, and the card says so.
+            them, and the card says so. Those over several views are made again with one, as the bundle predicts.
         settings: how the bundle is written.
         progress: called with the number of images of each batch, `images_to_process` in all.
 
@@ -130,6 +130,9 @@ def export(
     reference = run_graph(graph, images)
     facts = _facts(trained, dataset, settings.data_licence)
     facts |= {"outputs": shapes(reference), "temperature": temperature}
+    if predictions is not None and predictions.origin.views > 1:
+        once = dataclasses.replace(prediction, split=predictions.split)
+        predictions = predict_split(checkpoint, dataset, once, progress)
     facts["scores"] = _scores(predictions, temperature["value"], trained.info)
     facts["decision"] = _decision(validation, temperature["value"], settings.sensitivity)
     with atomic_folder(out, mark=FACTS_FILE) as folder:
@@ -146,10 +149,11 @@ def export(
     return open_bundle(out)
 
 
-def images_to_process(split: Split, settings: ExportSettings) -> int:
+def images_to_process(split: Split, settings: ExportSettings, predictions: Predictions | None = None) -> int:
     """Number of images that `export` processes, including those that are missing from the store."""
     sizes = {split_name: len(split.ids[split_name]) for split_name in ("train", SPLIT)}
-    return sizes[SPLIT] + sum(min(size, settings.gate_images) for size in sizes.values())
+    again = len(predictions) if predictions is not None and predictions.origin.views > 1 else 0
+    return sizes[SPLIT] + again + sum(min(size, settings.gate_images) for size in sizes.values())
 
 
 @dataclass(frozen=True)

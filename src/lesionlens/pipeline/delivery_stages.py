@@ -46,7 +46,7 @@ def export(
     predictions = read_predictions(run.predictions) if with_scores else None
     if predictions is None:
         reporter.note("the bundle holds no metrics of the test split; make them with: lesionlens evaluate CHECKPOINT")
-    with reporter.bar("Exporting", images_to_process(dataset.split, settings)) as advance:
+    with reporter.bar("Exporting", images_to_process(dataset.split, settings, predictions)) as advance:
         bundle = export_checkpoint(checkpoint or run.best, dataset, run.bundle, predictions, settings, advance)
     return StageResult(f"{bundle.path}, id {bundle.id[:12]}", export_text(bundle), bundle.facts)
 
