@@ -60,11 +60,14 @@ def run(
     """
     from lesionlens.pipeline.execution import execute, plan
     from lesionlens.pipeline.job import ImageSource, Job
+    from lesionlens.pipeline.preflight import check_stages
     from lesionlens.pipeline.stages import STAGES
 
     source = ImageSource(None if data is None else Path(data))
     job = Job(Run.at(Path(folder)), _resolved(recipe, overrides), source, reporter)
-    for step in execute(STAGES, job, plan(STAGES, job, until=until, skip=skip)):
+    todo = plan(STAGES, job, until=until, skip=skip)
+    check_stages(job.recipe, todo)
+    for step in execute(STAGES, job, todo):
         reporter.note(f"{step.name}: {step.text}")
     return job.run
 

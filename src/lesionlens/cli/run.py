@@ -49,6 +49,7 @@ def run(
     from lesionlens.core.run import Run
     from lesionlens.pipeline.execution import execute, plan
     from lesionlens.pipeline.job import ImageSource, Job
+    from lesionlens.pipeline.preflight import check_images, check_stages
     from lesionlens.pipeline.stages import STAGES
 
     resolved = load_recipe(recipe, overrides or ())
@@ -63,6 +64,9 @@ def run(
     states = {name: "to do" if stale else "up to date" for name, stale in todo.items()}
     REPORTER.note(f"{resolved.name} in {folder}: " + ", ".join(f"{name} {state}" for name, state in states.items()))
     result: dict[str, Any] = {"run": str(folder), "stages": states}
+    check_stages(resolved, todo)
+    if dry and todo.get("index"):
+        check_images(images, resolved)
     if not dry:
         for step in execute(STAGES, job, todo):
             REPORTER.note(f"{step.name}: {step.text}" + (f" ({step.seconds:.1f} s)" if step.made else ""))

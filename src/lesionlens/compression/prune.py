@@ -102,7 +102,7 @@ def prune_structured(network: nn.Module, size: int, share: float, multiple_of: i
     CompressionRecipe.check(channels_removed=share)
     if multiple_of < 1:
         raise RecipeError(f"multiple_of = {multiple_of}; it must be at least 1")
-    library = _torch_pruning()
+    library = require_torch_pruning()
     cut = copy.deepcopy(network).eval().requires_grad_(True)
     try:
         with torch.enable_grad():
@@ -118,7 +118,12 @@ def prune_structured(network: nn.Module, size: int, share: float, multiple_of: i
     return cut.train(network.training)
 
 
-def _torch_pruning() -> Any:
+def require_torch_pruning() -> Any:
+    """The library that removes channels.
+
+    Raises:
+        ModelError: if it is not installed.
+    """
     try:
         import torch_pruning
     except ImportError as error:

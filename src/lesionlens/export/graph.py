@@ -108,11 +108,7 @@ def write_graph(graph: GraphNetwork, path: Path) -> None:
     Raises:
         ModelError: if the exporter is not installed, or cannot express the network.
     """
-    try:
-        import onnx
-        import onnxscript  # noqa: F401  torch's exporter needs it
-    except ImportError as error:
-        raise ModelError(f"{error.name} is not installed; install the exporter with: pip install 'lesionlens[export]'") from error
+    onnx = require_exporter()
     images = torch.zeros((2, graph.size, graph.size, 3), dtype=torch.uint8)
     weights_bytes = sum(value.nbytes for value in graph.state_dict().values())
     with warnings.catch_warnings(), torch.no_grad():
@@ -135,6 +131,20 @@ def write_graph(graph: GraphNetwork, path: Path) -> None:
     model = program.model_proto
     _strip(model)
     onnx.save(model, str(path), save_as_external_data=weights_bytes > LARGEST_FILE_BYTES, location=f"{path.name}.data")
+
+
+def require_exporter() -> Any:
+    """ONNX, after making sure that torch's exporter finds what it needs.
+
+    Raises:
+        ModelError: if it is not installed.
+    """
+    try:
+        import onnx
+        import onnxscript  # noqa: F401  torch's exporter needs it
+    except ImportError as error:
+        raise ModelError(f"{error.name} is not installed; install the exporter with: pip install 'lesionlens[export]'") from error
+    return onnx
 
 
 def _strip(model: Any) -> None:

@@ -10,6 +10,7 @@ from lesionlens.compression.source import CompressionSettings
 from lesionlens.core.artifact import hash_value
 from lesionlens.data.dataset import Dataset
 from lesionlens.data.image import frame_spec
+from lesionlens.data.index import read_index
 from lesionlens.evaluation.evaluate import PredictionSettings
 from lesionlens.explanation.masks import has_masks
 from lesionlens.explanation.settings import ExplainSettings
@@ -18,12 +19,15 @@ from lesionlens.pipeline import data_stages, delivery_stages, model_stages
 from lesionlens.pipeline.data_stages import SYNTHETIC_IMAGES
 from lesionlens.pipeline.execution import Stage
 from lesionlens.pipeline.job import ImageSource, Job, StageResult
+from lesionlens.pipeline.preflight import check_split
 from lesionlens.synthetic.dataset import VERSION as SYNTHETIC_VERSION
 from lesionlens.training.distributed import join_world
 
 
 def _index(job: Job) -> StageResult:
-    return data_stages.index(job.run, job.source, job.recipe.seed, job.reporter)
+    result = data_stages.index(job.run, job.source, job.recipe.seed, job.reporter)
+    check_split(read_index(job.run.index), job.recipe)
+    return result
 
 
 def _audit(job: Job) -> StageResult:

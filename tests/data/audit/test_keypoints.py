@@ -17,7 +17,9 @@ from lesionlens.data.audit.keypoints import (
     find_keypoints,
     mirrored,
     require_opencv,
+    screen,
     shared_keypoints,
+    strongest,
 )
 
 
@@ -107,3 +109,17 @@ def test_without_opencv(monkeypatch):
     monkeypatch.setitem(sys.modules, "cv2", None)
     with pytest.raises(DataError, match=r"pip install 'lesionlens\[train\]'"):
         require_opencv()
+
+
+def test_a_first_look_finds_the_same_skin_and_few_others():
+    pictures = [find_keypoints(skin(seed)) for seed in range(12)]
+    again = [find_keypoints(np.ascontiguousarray(CHANGES[name](skin(0)))) for name in CHANGES]
+    others = np.stack([strongest(each) for each in (*again, *pictures[1:])])
+    passed = screen(strongest(pictures[0]), others)
+    assert passed[: len(again)].all()
+    assert passed[len(again) :].mean() < 0.5
+
+
+def test_a_first_look_at_pictures_that_show_nothing():
+    nothing = strongest(NO_KEYPOINTS)
+    assert not screen(nothing, np.stack([nothing, strongest(find_keypoints(skin(0)))])).any()

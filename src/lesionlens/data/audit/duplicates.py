@@ -8,7 +8,7 @@ import numpy as np
 
 from lesionlens.data.audit.candidates import candidates
 from lesionlens.data.audit.fingerprint import Fingerprints
-from lesionlens.data.audit.keypoints import mirrored, shared_keypoints
+from lesionlens.data.audit.keypoints import Keypoints, mirrored, screen, shared_keypoints, strongest
 from lesionlens.data.parallel import in_threads
 
 SUSPECT = 7
@@ -68,17 +68,37 @@ def near_duplicates(prints: Fingerprints, lesions: np.ndarray, workers: int = 0)
     usable = np.flatnonzero([bool(digest) for digest in prints.pixel_hashes])
     if len(usable) < 2:
         return []
-    rows = candidates(prints.grey[usable], prints.colour[usable], lesions[usable])
+    keypoints = [prints.keypoints[number] for number in usable.tolist()]
+    rows = _screened(candidates(prints.grey[usable], prints.colour[usable], lesions[usable]), keypoints, workers)
     shared = np.zeros(len(rows), np.int64)
 
     def compare(number: int) -> None:
         first, second, flipped = rows[number].tolist()
-        one, other = prints.keypoints[usable[first]], prints.keypoints[usable[second]]
-        shared[number] = shared_keypoints(mirrored(one) if flipped else one, other)
+        one = keypoints[first]
+        shared[number] = shared_keypoints(mirrored(one) if flipped else one, keypoints[second])
 
     in_threads(compare, len(rows), workers)
     best: dict[tuple[int, int], int] = {}
-    for (first, second), keypoints in zip(usable[rows[:, :2]].tolist(), shared.tolist(), strict=True):
-        best[first, second] = max(keypoints, best.get((first, second), 0))
-    near = [Duplicate(first, second, "near", keypoints) for (first, second), keypoints in best.items() if keypoints >= SUSPECT]
+    for (first, second), count in zip(usable[rows[:, :2]].tolist(), shared.tolist(), strict=True):
+        best[first, second] = max(count, best.get((first, second), 0))
+    near = [Duplicate(first, second, "near", count) for (first, second), count in best.items() if count >= SUSPECT]
     return sorted(near, key=lambda pair: (-pair.keypoints, pair.first, pair.second))
+
+
+def _screened(rows: np.ndarray, keypoints: list[Keypoints], workers: int) -> np.ndarray:
+    """The candidates, shape (P, 3), whose strongest keypoints match; an image is compared with all of its own at once."""
+    descriptors = np.stack([strongest(each) for each in keypoints])
+    _, starts = np.unique(rows[:, 0], return_index=True)
+    groups = np.split(np.arange(len(rows)), starts[1:])
+    kept = np.zeros(len(rows), bool)
+
+    def look(number: int) -> None:
+        group = groups[number]
+        first = keypoints[rows[group[0], 0]]
+        for flipped in (0, 1):
+            some = group[rows[group, 2] == flipped]
+            if len(some):
+                kept[some] = screen(strongest(mirrored(first) if flipped else first), descriptors[rows[some, 1]])
+
+    in_threads(look, len(groups) if len(rows) else 0, workers)
+    return rows[kept]
