@@ -47,8 +47,10 @@ $(VENV)/.torch: constraints.txt
 	$(BIN)/pip install --quiet --constraint constraints.txt torch
 	touch $@
 
-$(VENV)/.train: $(VENV)/.torch pyproject.toml
+# PyPI's torchvision is built for a torch with CUDA; the hook lets plain `import torchvision` work beside one without.
+$(VENV)/.train: $(VENV)/.torch pyproject.toml tools/torchvision_hook.py
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[train,export,compress]'
+	$(BIN)/python tools/torchvision_hook.py >/dev/null
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.train
