@@ -1,5 +1,7 @@
 from .build import Normalise as Normalise
+from .build import build_initial_network as build_initial_network
 from .build import build_network as build_network
+from .weights import InitialWeights as InitialWeights
 from .weights import load_weights as load_weights
 
 __all__: list[str]

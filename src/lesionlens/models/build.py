@@ -10,11 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from lesionlens.core.errors import ModelError, WeightsError
+from lesionlens.core.labels import LabelSet
 from lesionlens.core.recipe import ModelRecipe
 from lesionlens.models.operators import timm
-from lesionlens.models.weights import load_weights
+from lesionlens.models.weights import InitialWeights, load_weights
 
 HEAD_STD = 0.01
+WEIGHTS_WITHOUT_FILE = ("imagenet", "none")
 
 
 class Normalise(nn.Module):
@@ -63,9 +65,29 @@ def build_network(recipe: ModelRecipe, n_classes: int, size: int = 224, pretrain
     nn.init.normal_(head.weight, std=HEAD_STD)
     if head.bias is not None:
         nn.init.zeros_(head.bias)
-    if pretrained and recipe.weights not in ("imagenet", "none"):
+    if pretrained and recipe.weights not in WEIGHTS_WITHOUT_FILE:
         load_weights(network, Path(recipe.weights).expanduser(), recipe.name)
     return network
+
+
+def build_initial_network(recipe: ModelRecipe, labels: LabelSet, size: int = 224) -> tuple[nn.Module, InitialWeights | None]:
+    """A network to start training from, and what became of the file of its weights, if there is one.
+
+    Unlike `build_network`, it compares the diagnoses of a checkpoint with `labels`, not only their number.
+
+    Args:
+        recipe: name, weights and drop rates.
+        labels: the diagnoses of the training, in the order of the outputs.
+        size: side of the input, pixels.
+
+    Raises:
+        ModelError: if timm does not know the name.
+        WeightsError: if the weights are not available or do not fit.
+    """
+    if recipe.weights in WEIGHTS_WITHOUT_FILE:
+        return build_network(recipe, len(labels), size), None
+    network = build_network(recipe, len(labels), size, pretrained=False)
+    return network, load_weights(network, Path(recipe.weights).expanduser(), recipe.name, labels.codes)
 
 
 def _create(recipe: ModelRecipe, n_classes: int, size: int, download: bool) -> nn.Module:
