@@ -13,6 +13,7 @@ from lesionlens.cli.augment import augment
 from lesionlens.cli.benchmark import benchmark
 from lesionlens.cli.compress import compress
 from lesionlens.cli.console import note
+from lesionlens.cli.convert import convert
 from lesionlens.cli.download import download
 from lesionlens.cli.evaluate import compare, evaluate
 from lesionlens.cli.explain import explain
@@ -33,7 +34,7 @@ from lesionlens.core.errors import LesionLensError
 
 PANELS = {
     "Data": (download, synthetic, index, audit, split, augment, pack),
-    "Train": (run, train, recipes),
+    "Train": (run, train, recipes, convert),
     "Evaluate": (evaluate, compare, explain, report),
     "Deploy": (export, compress, predict, inspect, benchmark),
     "Serve": (serve,),

@@ -88,7 +88,7 @@ def load_weights(network: torch.nn.Module, path: Path, name: str, labels: Sequen
     """
     file = _read(path)
     trained_labels = _check_checkpoint(file, name) if file.checkpoint is not None else ()
-    head, expected = _head_names(network), network.state_dict()
+    head, expected = head_names(network), network.state_dict()
     classifier, reason = _classifier(file.tensors, expected, head, trained_labels, labels)
     state = file.tensors if classifier == KEPT else {key: value for key, value in file.tensors.items() if key not in head}
     _check_names(state, expected, head, path, name)
@@ -188,7 +188,8 @@ def _check_names(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], he
         )
 
 
-def _head_names(network: torch.nn.Module) -> set[str]:
+def head_names(network: torch.nn.Module) -> set[str]:
+    """Names of the parameters of a network's classifier."""
     head = network.get_classifier()  # type: ignore[operator]
     owner = next(name for name, module in network.named_modules() if module is head)
     return {f"{owner}.{name}" for name, _ in head.named_parameters()}
