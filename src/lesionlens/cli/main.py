@@ -20,6 +20,7 @@ from lesionlens.cli.explain import explain
 from lesionlens.cli.export import export
 from lesionlens.cli.index import index, pack
 from lesionlens.cli.inspect_bundle import inspect
+from lesionlens.cli.networks import networks
 from lesionlens.cli.predict import predict
 from lesionlens.cli.recipes import recipes
 from lesionlens.cli.record import record
@@ -34,7 +35,7 @@ from lesionlens.core.errors import LesionLensError
 
 PANELS = {
     "Data": (download, synthetic, index, audit, split, augment, pack),
-    "Train": (run, train, recipes, convert),
+    "Train": (run, train, recipes, networks, convert),
     "Evaluate": (evaluate, compare, explain, report),
     "Deploy": (export, compress, predict, inspect, benchmark),
     "Serve": (serve,),

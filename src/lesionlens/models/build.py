@@ -95,7 +95,8 @@ def _create(recipe: ModelRecipe, n_classes: int, size: int, download: bool) -> n
     if not library.is_model(recipe.name):
         similar = difflib.get_close_matches(recipe.name, library.list_models(), n=3)
         raise ModelError(
-            f"timm knows no network {recipe.name!r}; near are {', '.join(similar) or 'none'}. See timm.list_models()"
+            f"timm knows no network {recipe.name!r}; near are {', '.join(similar) or 'none'}. "
+            "List networks with: lesionlens networks PATTERN"
         )
     options: dict[str, Any] = {"num_classes": n_classes, "drop_rate": recipe.drop_rate}
     if recipe.drop_path_rate:
