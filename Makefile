@@ -7,7 +7,7 @@ OPTIONS ?=
 PROCESSES ?= 2
 RECIPE ?= $(if $(filter synthetic,$(DATA)),demo,light)
 
-.PHONY: demo test slow docs lint types check mutants clean
+.PHONY: demo test slow docs lint types check wheel mutants clean
 
 demo: $(VENV)/.train  ## run the main job; DATA=folder for real images; RECIPE, RUN, OPTIONS to choose
 	$(BIN)/lesionlens run $(RECIPE) --data "$(DATA)" --run "$(RUN)" $(OPTIONS)
@@ -33,6 +33,9 @@ types: $(VENV)/.dev
 	$(BIN)/mypy
 
 check: lint types test
+
+wheel: $(VENV)/.dev  ## build a wheel and use it in an empty folder
+	$(BIN)/python tools/check_wheel.py
 
 mutants: $(VENV)/.dev  ## break one expression at a time and count the changes that the tests notice
 	$(BIN)/python tools/mutants.py --processes $(PROCESSES) $(OPTIONS)
