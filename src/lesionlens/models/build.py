@@ -13,9 +13,10 @@ from lesionlens.core.errors import ModelError, WeightsError
 from lesionlens.core.labels import LabelSet
 from lesionlens.core.recipe import ModelRecipe
 from lesionlens.models.operators import timm
-from lesionlens.models.weights import InitialWeights, load_weights
+from lesionlens.models.weights import InitialWeights, check_weights, load_weights
 
 HEAD_STD = 0.01
+N_CLASSES_CHECKED = 2  # of a network that is only built to see whether it can be
 WEIGHTS_WITHOUT_FILE = ("imagenet", "none")
 
 
@@ -88,6 +89,18 @@ def build_initial_network(recipe: ModelRecipe, labels: LabelSet, size: int = 224
         return build_network(recipe, len(labels), size), None
     network = build_network(recipe, len(labels), size, pretrained=False)
     return network, load_weights(network, Path(recipe.weights).expanduser(), recipe.name, labels.codes)
+
+
+def check_network(recipe: ModelRecipe, size: int = 224) -> None:
+    """Make sure that a network can be built and its weights be read, before the diagnoses are known.
+
+    Raises:
+        ModelError, WeightsError: as `build_initial_network`.
+    """
+    with_file = recipe.weights not in WEIGHTS_WITHOUT_FILE
+    network = build_network(recipe, N_CLASSES_CHECKED, size, pretrained=not with_file)
+    if with_file:
+        check_weights(network, Path(recipe.weights).expanduser(), recipe.name)
 
 
 def _create(recipe: ModelRecipe, n_classes: int, size: int, download: bool) -> nn.Module:

@@ -90,13 +90,27 @@ def load_weights(network: torch.nn.Module, path: Path, name: str, labels: Sequen
     trained_labels = _check_checkpoint(file, name) if file.checkpoint is not None else ()
     head, expected = head_names(network), network.state_dict()
     classifier, reason = _classifier(file.tensors, expected, head, trained_labels, labels)
-    state = file.tensors if classifier == KEPT else {key: value for key, value in file.tensors.items() if key not in head}
-    _check_names(state, expected, head, path, name)
-    for key, value in state.items():
-        if value.shape != expected[key].shape:
-            raise WeightsError(_shape_message(path, name, key, value, expected[key], head))
+    state = file.tensors if classifier == KEPT else _without(head, file.tensors)
+    _check_tensors(state, expected, head, path, name)
     network.load_state_dict(state, strict=False)
     return InitialWeights(path.name, hash_file(path), trained_labels, classifier, reason)
+
+
+def check_weights(network: torch.nn.Module, path: Path, name: str) -> None:
+    """Make sure that `load_weights` could read a file, its classifier aside, before the diagnoses are known.
+
+    Raises:
+        WeightsError: as `load_weights`.
+    """
+    file = _read(path)
+    if file.checkpoint is not None:
+        _check_checkpoint(file, name)
+    head = head_names(network)
+    _check_tensors(_without(head, file.tensors), network.state_dict(), head, path, name)
+
+
+def _without(head: set[str], tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {key: value for key, value in tensors.items() if key not in head}
 
 
 def _read(path: Path) -> _File:
@@ -177,7 +191,7 @@ def _listed(labels: Sequence[str]) -> str:
     return ", ".join(labels[:SHOWN_LABELS]) + (f" and {rest} more" if rest > 0 else "")
 
 
-def _check_names(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], head: set[str], path: Path, name: str) -> None:
+def _check_tensors(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], head: set[str], path: Path, name: str) -> None:
     missing = [key for key in expected if key not in state and key not in head and not key.endswith("num_batches_tracked")]
     unknown = [key for key in state if key not in expected]
     if missing or unknown:
@@ -186,6 +200,9 @@ def _check_names(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], he
             f"{path} does not fit {name}: {len(missing)} parameters are missing and {len(unknown)} are unknown "
             f"(for example {example}); choose the network that the file was made for with --set model.name=..."
         )
+    for key, value in state.items():
+        if value.shape != expected[key].shape:
+            raise WeightsError(_shape_message(path, name, key, value, expected[key], head))
 
 
 def head_names(network: torch.nn.Module) -> set[str]:
