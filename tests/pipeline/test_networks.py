@@ -80,8 +80,19 @@ def test_without_a_pattern_the_recipes_networks_come_first():
 def test_patterns():
     assert "resnet50d" in network_names("resnet50")
     assert all("lite" in name for name in network_names("*lite*"))
-    assert network_names("convnext_tin?") == ["convnext_tiny"]
+    assert network_names("convnext_tin?") == network_names("ConvNeXt_Tin?") == ["convnext_tiny"]
+    with pytest.raises(ModelError, match="near are convnext_tiny.fb_in1k"):
+        network_names("convnext_tiny.fb_im1k")
     with pytest.raises(ModelError, match="no network of timm fits 'convnxt_tiny'; near are convnext_tiny"):
         network_names("convnxt_tiny")
     with pytest.raises(ModelError, match="near are none"):
         network_names("####")
+
+
+def test_a_dot_asks_for_the_sets_of_weights_of_a_network():
+    names = network_names("convnext_tiny.")
+    assert "convnext_tiny.fb_in22k_ft_in1k_384" in names
+    (plain,), _ = describe_networks(["convnext_tiny"])
+    (tagged,), _ = describe_networks(["convnext_tiny.fb_in22k_ft_in1k_384"])
+    assert plain.weights == len(names)
+    assert (tagged.input_size, tagged.weights, tagged.parameters) == (384, 1, plain.parameters)

@@ -25,7 +25,8 @@ def networks(
     """List networks that can be trained, with size, input and kind of heat map.
 
     Any name can be given as `--set model.name=NAME`. Parameters are counted with seven diagnoses. The input is the size of
-    the pretrained images; "any" networks take every `input.size`, "fixed" ones are built for one.
+    the pretrained images; "any" networks take every `input.size`, "fixed" ones are built for one. Weights are the sets of
+    pretrained weights in timm's hub; `lesionlens networks convnext_tiny.` lists those of one network.
     """
     from lesionlens.pipeline.networks import describe_networks, network_names
 

@@ -129,7 +129,8 @@ class ModelRecipe(Section):
     name: str = key("convnext_tiny", "A network of timm, by timm's name.", rule=NETWORK, paper="convnext_tiny")
     weights: str = key(
         "imagenet",
-        "Initial weights: `imagenet` (timm's hub), `none` (random), or the path of a safetensors file.",
+        "Initial weights: `imagenet` (timm's hub), `none` (random), or the path of a safetensors file, such as a checkpoint of "
+        "another run.",
         rule=WEIGHTS,
         paper="imagenet",
     )

@@ -65,7 +65,8 @@ def network_names(pattern: str = "") -> list[str]:
     """Names of timm's networks.
 
     Args:
-        pattern: a shell pattern such as `resnet*`, or how names start; if empty, the networks of the recipes, then the
+        pattern: a shell pattern such as `resnet*`, or how names start, in any case; with a dot, the names of sets of
+            pretrained weights (`convnext_tiny.`); if empty, the networks of the recipes, then the
             first network with pretrained weights of each of `FAMILIES`.
 
     Raises:
@@ -75,9 +76,10 @@ def network_names(pattern: str = "") -> list[str]:
     if not pattern:
         first = [name for family in FAMILIES for name in _architectures(family)[:1]]
         return list(dict.fromkeys([*(load_recipe(name).model.name for name in recipe_names()), *first]))
-    names: list[str] = library.list_models(pattern if set(pattern) & set("*?[") else f"{pattern}*")
+    pattern, tagged = pattern.lower(), "." in pattern
+    names: list[str] = library.list_models(pattern if set(pattern) & set("*?[") else f"{pattern}*", pretrained=tagged)
     if not names:
-        known = library.list_models()
+        known = library.list_models(pretrained=tagged)
         near = (
             difflib.get_close_matches(pattern.strip("*"), known, n=3)
             or [name for name in known if pattern.strip("*") in name][:3]
@@ -144,7 +146,7 @@ def _outline(name: str) -> _Outline:
         input_size=height,
         any_size=not config.fixed_input_size,
         normalise=NORMALISATIONS.get((tuple(config.mean), tuple(config.std)), "other"),
-        weights=len(timm().list_models(f"{name}.*", pretrained=True)),
+        weights=1 if "." in name else len(timm().list_models(f"{name}.*", pretrained=True)),
         heat_map=NOT_TRIED,
     )
     return _Outline(network, _head_structure(shapes))
