@@ -165,6 +165,11 @@ def test_our_checkpoint_of_another_network(tmp_path):
         start(tmp_path / "best.safetensors", name="test_resnet")
 
 
+def test_the_name_of_pretrained_weights_is_no_other_network(tmp_path):
+    checkpoint(tmp_path / "best.safetensors", name="test_convnext.r160_in1k")
+    assert start(tmp_path / "best.safetensors")[1].classifier == "kept"
+
+
 def test_our_channel_pruned_checkpoint(tmp_path):
     checkpoint(tmp_path / "best.safetensors", channel_pruned=True)
     with pytest.raises(WeightsError, match="channel-pruned.*pruned from"):

@@ -155,7 +155,7 @@ def _check_checkpoint(file: _File, name: str) -> tuple[str, ...]:
         raise WeightsError(f"{file.path} is a checkpoint whose metadata are not readable ({error!r}); copy it again") from error
     if kind != "best":
         raise WeightsError(f"{file.path} is the state of a training run; give the best.safetensors beside it")
-    if network != name:
+    if network.partition(".")[0] != name.partition(".")[0]:  # behind the dot, timm names pretrained weights
         raise WeightsError(f"{file.path} is a checkpoint of {network}, not of {name}; train it with --set model.name={network}")
     if file.checkpoint.get("channel_pruned", False):
         raise WeightsError(
