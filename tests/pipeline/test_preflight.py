@@ -10,8 +10,10 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from lesionlens.cli.main import main
-from lesionlens.core.errors import DataError, ModelError
+from lesionlens.core.errors import DataError, ModelError, WeightsError
+from lesionlens.core.recipe import ModelRecipe
 from lesionlens.core.recipe_file import load_recipe
+from lesionlens.models.build import build_network
 from lesionlens.pipeline.preflight import check_stages
 
 
@@ -55,6 +57,30 @@ def test_foreign_weights(images, tmp_path, capsys):
     code, line = refusal(capsys, *given)
     assert (code, "does not fit" in line) == (4, True)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("n_classes", [7, 3], ids=["seven", "three"])
+def test_a_classifier_of_any_size_is_no_reason_to_stop_before_the_diagnoses_are_known(tmp_path, n_classes):
+    weights = tmp_path / "w.safetensors"
+    network = build_network(ModelRecipe("test_convnext", weights="none"), n_classes)
+    save_file(network.state_dict(), weights)
+    check_stages(load_recipe("tiny", ["model.name=test_convnext", f"model.weights={weights}"]), {"train": True})
+    with pytest.raises(WeightsError, match="does not fit test_resnet"):
+        check_stages(load_recipe("tiny", ["model.name=test_resnet", f"model.weights={weights}"]), {"train": True})
+
+
+def test_a_checkpoint_of_a_run_can_be_fine_tuned(small_run):
+    best = small_run / "train" / "best.safetensors"
+    check_stages(load_recipe("tiny", ["model.name=test_convnext", f"model.weights={best}"]), {"train": True})
+    with pytest.raises(WeightsError, match="a checkpoint of test_convnext, not of test_resnet"):
+        check_stages(load_recipe("tiny", ["model.name=test_resnet", f"model.weights={best}"]), {"train": True})
+
+
+def test_a_training_that_resumes_needs_its_initial_weights_no_more(tmp_path):
+    recipe = load_recipe("tiny", ["model.name=test_convnext", f"model.weights={tmp_path / 'gone.safetensors'}"])
+    check_stages(recipe, {"train": True}, resume=True)
+    with pytest.raises(WeightsError, match="gone.safetensors is neither"):
+        check_stages(recipe, {"train": True})
 
 
 @pytest.mark.parametrize("data", ["nowhere", "empty"])

@@ -13,12 +13,14 @@ from lesionlens.cli.augment import augment
 from lesionlens.cli.benchmark import benchmark
 from lesionlens.cli.compress import compress
 from lesionlens.cli.console import note
+from lesionlens.cli.convert import convert
 from lesionlens.cli.download import download
 from lesionlens.cli.evaluate import compare, evaluate
 from lesionlens.cli.explain import explain
 from lesionlens.cli.export import export
 from lesionlens.cli.index import index, pack
 from lesionlens.cli.inspect_bundle import inspect
+from lesionlens.cli.networks import networks
 from lesionlens.cli.predict import predict
 from lesionlens.cli.recipes import recipes
 from lesionlens.cli.record import record
@@ -33,7 +35,7 @@ from lesionlens.core.errors import LesionLensError
 
 PANELS = {
     "Data": (download, synthetic, index, audit, split, augment, pack),
-    "Train": (run, train, recipes),
+    "Train": (run, train, recipes, networks, convert),
     "Evaluate": (evaluate, compare, explain, report),
     "Deploy": (export, compress, predict, inspect, benchmark),
     "Serve": (serve,),

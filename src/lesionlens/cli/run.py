@@ -64,7 +64,7 @@ def run(
     states = {name: "to do" if stale else "up to date" for name, stale in todo.items()}
     REPORTER.note(f"{resolved.name} in {folder}: " + ", ".join(f"{name} {state}" for name, state in states.items()))
     result: dict[str, Any] = {"run": str(folder), "stages": states}
-    check_stages(resolved, todo)
+    check_stages(resolved, todo, resume=job.run.last.exists() and not from_scratch)
     if dry and todo.get("index"):
         check_images(images, resolved)
     if not dry:

@@ -14,7 +14,8 @@ from lesionlens.compression.source import Source
 from lesionlens.core.artifact import hash_file, hash_value, is_current, stamp_path, write_stamp, write_text
 from lesionlens.evaluation.evaluate import PredictionSettings, predict_split
 from lesionlens.export.export import ExportSettings, export
-from lesionlens.training.checkpoint import load_network
+from lesionlens.models.weights import InitialWeights
+from lesionlens.training.checkpoint import load_info, load_network
 from lesionlens.training.run import BEST_FILE, HISTORY_FILE, LAST_FILE, TrainingData
 
 BUNDLE = "bundle"
@@ -101,7 +102,9 @@ def _train(source: Source, name: str, folder: Path) -> None:
     train, epochs = (channel_pruned, recipe.fine_tune_epochs) if name == "channel-pruned" else (distill, recipe.student_epochs)
     source.reporter.note(f"{name}: training for {epochs} epochs")
     with source.reporter.bar(f"Training {name}", epochs * len(plan)) as advance:
-        train(source.checkpoint, data, recipe, folder, advance)
+        path = train(source.checkpoint, data, recipe, folder, advance)
+    if start := load_info(path).initial_weights:
+        source.reporter.note(f"{name}: {InitialWeights.from_json(start).note()}")
 
 
 def _checkpoint_inputs(source: Source, name: str) -> dict[str, str]:

@@ -12,6 +12,8 @@ from pydantic import Field, field_validator
 from pydantic.dataclasses import dataclass
 
 from lesionlens.core.artifact import hash_value
+from lesionlens.core.errors import RecipeError
+from lesionlens.core.pickles import is_pickle_name, pickle_remedy
 from lesionlens.core.recipe_section import Section, broken_rule, key, nearest
 
 VARIANTS = (
@@ -21,6 +23,11 @@ VARIANTS = (
 
 NETWORK = "a network that timm knows"
 WEIGHTS = "imagenet, none, or the path of a safetensors file"
+
+
+def _refuse_pickle(name: str, weights: str) -> None:
+    if is_pickle_name(weights):
+        raise RecipeError(f"{broken_rule(name, weights, WEIGHTS)}, not of a pickle; {pickle_remedy(weights)}")
 
 
 @dataclass(frozen=True)
@@ -122,12 +129,16 @@ class ModelRecipe(Section):
     name: str = key("convnext_tiny", "A network of timm, by timm's name.", rule=NETWORK, paper="convnext_tiny")
     weights: str = key(
         "imagenet",
-        "Initial weights: `imagenet` (timm's hub), `none` (random), or the path of a safetensors file.",
+        "Initial weights: `imagenet` (timm's hub), `none` (random), or the path of a safetensors file, such as a checkpoint of "
+        "another run.",
         rule=WEIGHTS,
         paper="imagenet",
     )
     drop_rate: float = key(0.0, "Dropout before the linear layer.", ge=0, lt=1)
     drop_path_rate: float = key(0.0, "Stochastic depth.", ge=0, lt=1)
+
+    def __post_init__(self) -> None:
+        _refuse_pickle("model.weights", self.weights)
 
 
 @dataclass(frozen=True)
@@ -263,6 +274,7 @@ class CompressionRecipe(Section):
         return tuple(value) if isinstance(value, list) else value
 
     def __post_init__(self) -> None:
+        _refuse_pickle("compression.student_weights", self.student_weights)
         for name in self.variants:
             if name not in VARIANTS:
                 raise broken_rule("compression.variants", name, f"of {', '.join(VARIANTS)}{nearest(name, VARIANTS)}")

@@ -10,11 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from lesionlens.core.errors import ModelError, WeightsError
+from lesionlens.core.labels import LabelSet
 from lesionlens.core.recipe import ModelRecipe
 from lesionlens.models.operators import timm
-from lesionlens.models.weights import load_weights
+from lesionlens.models.weights import InitialWeights, check_weights, load_weights
 
 HEAD_STD = 0.01
+N_CLASSES_CHECKED = 2  # of a network that is only built to see whether it can be
+WEIGHTS_WITHOUT_FILE = ("imagenet", "none")
 
 
 class Normalise(nn.Module):
@@ -63,9 +66,41 @@ def build_network(recipe: ModelRecipe, n_classes: int, size: int = 224, pretrain
     nn.init.normal_(head.weight, std=HEAD_STD)
     if head.bias is not None:
         nn.init.zeros_(head.bias)
-    if pretrained and recipe.weights not in ("imagenet", "none"):
+    if pretrained and recipe.weights not in WEIGHTS_WITHOUT_FILE:
         load_weights(network, Path(recipe.weights).expanduser(), recipe.name)
     return network
+
+
+def build_initial_network(recipe: ModelRecipe, labels: LabelSet, size: int = 224) -> tuple[nn.Module, InitialWeights | None]:
+    """A network to start training from, and what became of the file of its weights, if there is one.
+
+    Unlike `build_network`, it compares the diagnoses of a checkpoint with `labels`, not only their number.
+
+    Args:
+        recipe: name, weights and drop rates.
+        labels: the diagnoses of the training, in the order of the outputs.
+        size: side of the input, pixels.
+
+    Raises:
+        ModelError: if timm does not know the name.
+        WeightsError: if the weights are not available or do not fit.
+    """
+    if recipe.weights in WEIGHTS_WITHOUT_FILE:
+        return build_network(recipe, len(labels), size), None
+    network = build_network(recipe, len(labels), size, pretrained=False)
+    return network, load_weights(network, Path(recipe.weights).expanduser(), recipe.name, labels.codes)
+
+
+def check_network(recipe: ModelRecipe, size: int = 224) -> None:
+    """Make sure that a network can be built and its weights be read, before the diagnoses are known.
+
+    Raises:
+        ModelError, WeightsError: as `build_initial_network`.
+    """
+    with_file = recipe.weights not in WEIGHTS_WITHOUT_FILE
+    network = build_network(recipe, N_CLASSES_CHECKED, size, pretrained=not with_file)
+    if with_file:
+        check_weights(network, Path(recipe.weights).expanduser(), recipe.name)
 
 
 def _create(recipe: ModelRecipe, n_classes: int, size: int, download: bool) -> nn.Module:
@@ -73,7 +108,8 @@ def _create(recipe: ModelRecipe, n_classes: int, size: int, download: bool) -> n
     if not library.is_model(recipe.name):
         similar = difflib.get_close_matches(recipe.name, library.list_models(), n=3)
         raise ModelError(
-            f"timm knows no network {recipe.name!r}; near are {', '.join(similar) or 'none'}. See timm.list_models()"
+            f"timm knows no network {recipe.name!r}; near are {', '.join(similar) or 'none'}. "
+            "List networks with: lesionlens networks PATTERN"
         )
     options: dict[str, Any] = {"num_classes": n_classes, "drop_rate": recipe.drop_rate}
     if recipe.drop_path_rate:

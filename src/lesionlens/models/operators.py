@@ -4,7 +4,8 @@ torchvision registers fake versions of two operators when it is imported. If its
 cannot be loaded (a CUDA build with a CPU torch, or another torch version), the operators do not
 exist and the import fails with `operator torchvision::nms does not exist`, see
 https://github.com/pytorch/pytorch/issues/157648. Declaring them first is enough, because timm needs
-only torchvision's transforms. No other module depends on this.
+only torchvision's transforms. No other module depends on this. The virtual environment of `make`
+declares them in every Python process, see `tools/torchvision_hook.py`.
 """
 
 from __future__ import annotations
@@ -25,14 +26,20 @@ DECLARATIONS = (
 @cache
 def timm() -> ModuleType:
     """Import timm, whatever torchvision is installed."""
+    declare_operators()
+    import timm as module
+
+    return module
+
+
+@cache
+def declare_operators() -> None:
+    """Declare the operators that `import torchvision` needs, unless its extension provides them."""
     if not _extension_loads():
         library = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
         for declaration in DECLARATIONS:
             library.define(declaration)  # type: ignore[no-untyped-call]
         _libraries.append(library)
-    import timm as module
-
-    return module
 
 
 _libraries: list[torch.library.Library] = []  # a library withdraws its operators when it is collected

@@ -1,36 +1,197 @@
-"""Weights from a local safetensors file, checked name by name and shape by shape."""
+"""Initial weights from a local safetensors file, checked name by name and shape by shape."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
 
-from lesionlens.core.errors import WeightsError
+from lesionlens.core import legacy
+from lesionlens.core.artifact import hash_file
+from lesionlens.core.errors import DataError, WeightsError
+from lesionlens.core.labels import LabelSet
+from lesionlens.core.pickles import is_pickle_name, pickle_remedy
 
 IMAGENET_CLASSES = (1000, 11821, 12000, 21841, 21843)
 """Classifier sizes of ImageNet weights; these classifiers are replaced, others are refused."""
+METADATA_KEY = "lesionlens"
+"""Where a checkpoint of LesionLens keeps its JSON in the header of the file."""
+PICKLE_STARTS = (b"PK\x03\x04", b"\x80")
+SHOWN_LABELS = 8
+
+KEPT, REPLACED, ABSENT = "kept", "replaced", "absent"
 
 
-def load_weights(network: torch.nn.Module, path: Path, name: str) -> None:
+@dataclass(frozen=True)
+class InitialWeights:
+    """Where the initial weights of a training came from, and what became of their classifier.
+
+    Attributes:
+        file: name of the file, without its folder.
+        sha256: of the file.
+        labels: codes of the diagnoses of a checkpoint of LesionLens, in the order of its outputs; empty for other files.
+        classifier: `kept`, `replaced` by a new one, or `absent` from the file.
+        reason: why, in words.
+    """
+
+    file: str
+    sha256: str
+    labels: tuple[str, ...]
+    classifier: str
+    reason: str
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON-ready form, for checkpoints."""
+        return {**vars(self), "labels": list(self.labels)}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> InitialWeights:
+        """Read what `to_json` wrote."""
+        return cls(**{**value, "labels": tuple(value["labels"])})
+
+    def note(self) -> str:
+        """One line for people."""
+        what = {
+            KEPT: "its classifier is kept",
+            REPLACED: "its classifier is replaced by a new one",
+            ABSENT: "it has no classifier, so training starts with a new one",
+        }
+        return f"initial weights from {self.file}: {what[self.classifier]}" + (f" ({self.reason})" if self.reason else "")
+
+
+class _File(NamedTuple):
+    path: Path
+    tensors: dict[str, Tensor]
+    checkpoint: Mapping[str, Any] | None  # the metadata of a checkpoint of LesionLens
+
+
+def load_weights(network: torch.nn.Module, path: Path, name: str, labels: Sequence[str] | None = None) -> InitialWeights:
     """Fill `network` from a safetensors file whose parameter names are timm's.
 
-    The classifier is unchanged if the file has none, or one of ImageNet.
+    The network's own new classifier stays if the file has none, or one of ImageNet, or is a checkpoint of
+    LesionLens with other diagnoses or another order of them.
 
     Args:
         network: a timm network, changed in place.
         path: the file.
         name: the network's name, for messages.
+        labels: codes of the diagnoses in the order of the network's outputs. If None, only their number is compared.
 
     Raises:
         WeightsError: if the file is missing, damaged, a pickle, or does not fit the network.
     """
-    state = _read(path)
-    expected = network.state_dict()
-    head = _head_names(network)
-    state = {key: value for key, value in state.items() if not _is_imagenet_head(key, value, head, expected)}
+    file = _read(path)
+    trained_labels = _check_checkpoint(file, name) if file.checkpoint is not None else ()
+    head, expected = head_names(network), network.state_dict()
+    classifier, reason = _classifier(file.tensors, expected, head, trained_labels, labels)
+    state = file.tensors if classifier == KEPT else _without(head, file.tensors)
+    _check_tensors(state, expected, head, path, name)
+    network.load_state_dict(state, strict=False)
+    return InitialWeights(path.name, hash_file(path), trained_labels, classifier, reason)
+
+
+def check_weights(network: torch.nn.Module, path: Path, name: str) -> None:
+    """Make sure that `load_weights` could read a file, its classifier aside, before the diagnoses are known.
+
+    Raises:
+        WeightsError: as `load_weights`.
+    """
+    file = _read(path)
+    if file.checkpoint is not None:
+        _check_checkpoint(file, name)
+    head = head_names(network)
+    _check_tensors(_without(head, file.tensors), network.state_dict(), head, path, name)
+
+
+def _without(head: set[str], tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {key: value for key, value in tensors.items() if key not in head}
+
+
+def _read(path: Path) -> _File:
+    if is_pickle_name(str(path)):
+        raise WeightsError(f"{path} is a pickle, which can run code when it is loaded; {pickle_remedy(str(path))}")
+    if not path.is_file():
+        raise WeightsError(f"weights {path!s} is neither imagenet, none, nor an existing safetensors file; check model.weights")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  not a dict
+    except (SafetensorError, OSError) as error:
+        if looks_like_pickle(path):
+            raise WeightsError(f"{path} is a pickle in spite of its name; {pickle_remedy(str(path))}") from error
+        raise WeightsError(f"{path} is not a readable safetensors file ({error}); fetch or copy it again") from error
+    return _File(path, tensors, _checkpoint(metadata, path))
+
+
+def looks_like_pickle(path: Path) -> bool:
+    """Whether a file starts as torch's zip archives and pickles do."""
+    with path.open("rb") as stream:
+        return stream.read(4).startswith(PICKLE_STARTS)
+
+
+def _checkpoint(metadata: Mapping[str, str], path: Path) -> Mapping[str, Any] | None:
+    if METADATA_KEY not in metadata:
+        return None
+    try:
+        value = json.loads(metadata[METADATA_KEY])
+        return {"kind": str(value["kind"]), **legacy.current(value["info"])}
+    except (KeyError, TypeError, ValueError) as error:
+        raise WeightsError(f"{path} is a checkpoint whose metadata are not readable ({error!r}); copy it again") from error
+
+
+def _check_checkpoint(file: _File, name: str) -> tuple[str, ...]:
+    """The codes of the checkpoint's diagnoses; it must be a network, of this name, with all its channels."""
+    assert file.checkpoint is not None
+    try:
+        kind, network = file.checkpoint["kind"], file.checkpoint["recipe"]["model"]["name"]
+        codes = LabelSet.from_json(file.checkpoint["labels"]).codes
+    except (KeyError, TypeError, DataError) as error:
+        raise WeightsError(f"{file.path} is a checkpoint whose metadata are not readable ({error!r}); copy it again") from error
+    if kind != "best":
+        raise WeightsError(f"{file.path} is the state of a training run; give the best.safetensors beside it")
+    if network.partition(".")[0] != name.partition(".")[0]:  # behind the dot, timm names pretrained weights
+        raise WeightsError(f"{file.path} is a checkpoint of {network}, not of {name}; train it with --set model.name={network}")
+    if file.checkpoint.get("channel_pruned", False):
+        raise WeightsError(
+            f"{file.path} is a channel-pruned {name}, which has other shapes; give the checkpoint that it was pruned from"
+        )
+    return codes
+
+
+def _classifier(
+    tensors: Mapping[str, Tensor],
+    expected: Mapping[str, Tensor],
+    head: set[str],
+    trained_labels: tuple[str, ...],
+    labels: Sequence[str] | None,
+) -> tuple[str, str]:
+    """What becomes of the file's classifier, and why."""
+    present = sorted(head & tensors.keys())
+    if not present:
+        return ABSENT, ""
+    n_classes = len(tensors[present[0]])
+    if trained_labels and labels is not None:
+        if trained_labels == tuple(labels):
+            return KEPT, "the same diagnoses"
+        what = "another order of diagnoses" if set(trained_labels) == set(labels) else "other diagnoses"
+        return REPLACED, f"{what}: {_listed(trained_labels)} there, {_listed(labels)} here"
+    if n_classes != len(expected[present[0]]) and n_classes in IMAGENET_CLASSES:
+        return REPLACED, f"{n_classes} classes of ImageNet"
+    return KEPT, f"{n_classes} classes; the file does not say which" if not trained_labels else f"{n_classes} classes"
+
+
+def _listed(labels: Sequence[str]) -> str:
+    rest = len(labels) - SHOWN_LABELS
+    return ", ".join(labels[:SHOWN_LABELS]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _check_tensors(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], head: set[str], path: Path, name: str) -> None:
     missing = [key for key in expected if key not in state and key not in head and not key.endswith("num_batches_tracked")]
     unknown = [key for key in state if key not in expected]
     if missing or unknown:
@@ -42,31 +203,16 @@ def load_weights(network: torch.nn.Module, path: Path, name: str) -> None:
     for key, value in state.items():
         if value.shape != expected[key].shape:
             raise WeightsError(_shape_message(path, name, key, value, expected[key], head))
-    network.load_state_dict(state, strict=False)
 
 
-def _read(path: Path) -> dict[str, torch.Tensor]:
-    if path.suffix in {".pth", ".pt", ".bin", ".pkl", ".ckpt"}:
-        raise WeightsError(f"{path} is a pickle, which can run code when it is loaded; convert it to .safetensors first")
-    if not path.is_file():
-        raise WeightsError(f"weights {path!s} is neither imagenet, none, nor an existing safetensors file; check model.weights")
-    try:
-        return load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise WeightsError(f"{path} is not a readable safetensors file ({error}); fetch or copy it again") from error
-
-
-def _head_names(network: torch.nn.Module) -> set[str]:
+def head_names(network: torch.nn.Module) -> set[str]:
+    """Names of the parameters of a network's classifier."""
     head = network.get_classifier()  # type: ignore[operator]
     owner = next(name for name, module in network.named_modules() if module is head)
     return {f"{owner}.{name}" for name, _ in head.named_parameters()}
 
 
-def _is_imagenet_head(key: str, value: torch.Tensor, head: set[str], expected: dict[str, torch.Tensor]) -> bool:
-    return key in head and value.shape != expected[key].shape and value.shape[0] in IMAGENET_CLASSES
-
-
-def _shape_message(path: Path, name: str, key: str, value: torch.Tensor, expected: torch.Tensor, head: set[str]) -> str:
+def _shape_message(path: Path, name: str, key: str, value: Tensor, expected: Tensor, head: set[str]) -> str:
     if key in head and value.shape[1:] == expected.shape[1:]:
         return (
             f"{path} holds a classifier of {value.shape[0]} classes for {expected.shape[0]} labels; the numbers must match. "

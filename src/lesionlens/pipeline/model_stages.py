@@ -70,7 +70,8 @@ def train(run: Run, recipe: Recipe, world: World, restart: bool = False, reporte
         reporter.note(f"resuming after epoch {finished} of {run.last}")
     total = (recipe.training.epochs - finished) * len(data.plan)
     with reporter.bar("Training", total) if world.writes else nullcontext() as advance:
-        epochs = train_run(data, recipe, run.training, validator(data), world=world, restart=restart, progress=advance)
+        validate, note = validator(data), reporter.note
+        epochs = train_run(data, recipe, run.training, validate, world=world, restart=restart, progress=advance, note=note)
         for epoch in epochs:
             if world.writes:
                 if run.training == run.folder / FILES["training"]:  # elsewhere, the folder around it is not ours

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import torch
 
@@ -17,22 +18,23 @@ from lesionlens.data.sources.source import read_source
 from lesionlens.data.sources.table import Columns
 from lesionlens.data.split import make_split
 from lesionlens.export.graph import require_exporter
-from lesionlens.models.build import build_network
+from lesionlens.models.build import check_network
 from lesionlens.pipeline.job import ImageSource
 
-N_CLASSES = 2  # of a network that is only built to see whether it can be
 
-
-def check_stages(recipe: Recipe, todo: Mapping[str, bool]) -> None:
+def check_stages(recipe: Recipe, todo: Mapping[str, bool], resume: bool = False) -> None:
     """Make sure that the stages to run find their libraries, and `train` its network and weights.
 
     Args:
         recipe: of the run.
         todo: whether each stage will run; see `execution.plan`.
+        resume: whether a training resumes, and so does not read its initial weights again.
 
     Raises:
         DataError, ModelError, WeightsError: what the stage would raise itself, later.
     """
+    if resume:
+        recipe = replace(recipe, model=replace(recipe.model, weights="none"))
     for name, needed in todo.items():
         if needed and name in CHECKS:
             CHECKS[name](recipe)
@@ -62,7 +64,7 @@ def check_split(index: Index, recipe: Recipe) -> None:
 
 def _check_network(recipe: Recipe) -> None:
     with torch.random.fork_rng(devices=[]):
-        build_network(recipe.model, N_CLASSES, recipe.input.size)
+        check_network(recipe.model, recipe.input.size)
 
 
 def _check_compression(recipe: Recipe) -> None:

@@ -27,10 +27,10 @@ from lesionlens.core.recipe_file import recipe_from
 from lesionlens.data.image import InputSpec
 from lesionlens.models.build import build_network
 from lesionlens.models.channel_pruned import reshape_to
+from lesionlens.models.weights import METADATA_KEY
 from lesionlens.training.history import Epoch
 from lesionlens.training.state import TrainingState
 
-METADATA_KEY = "lesionlens"
 FORMAT = 1
 BEST, LAST = "best", "last"
 TRAINED_WITH = ("torch", "timm", "numpy", "safetensors")
@@ -56,6 +56,7 @@ class CheckpointInfo:
         channel_pruned: whether it has fewer channels than its recipe's network; the tensors give the numbers.
         derived: how it was made from another checkpoint, {} if it was not: `by` (pruned, channel-pruned or
             distilled), `parent` (SHA-256 of that checkpoint), and the settings.
+        initial_weights: the file that training started from, see `models.weights.InitialWeights`; {} if there was none.
     """
 
     labels: LabelSet
@@ -72,6 +73,7 @@ class CheckpointInfo:
     versions: dict[str, str] = field(default_factory=dict)
     channel_pruned: bool = False
     derived: dict[str, Any] = field(default_factory=dict)
+    initial_weights: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready dict that `from_json` reads back."""
@@ -155,8 +157,8 @@ def save_state(state: TrainingState, info: CheckpointInfo, path: Path) -> None:
     _write(path, LAST, tensors, facts)
 
 
-def load_state(state: TrainingState, info: CheckpointInfo, path: Path) -> None:
-    """Restore a freshly built state from `path`.
+def load_state(state: TrainingState, info: CheckpointInfo, path: Path) -> CheckpointInfo:
+    """Restore a freshly built state from `path`; returns the metadata there.
 
     Args:
         state: as `build_state` makes it; changed in place.
@@ -168,7 +170,8 @@ def load_state(state: TrainingState, info: CheckpointInfo, path: Path) -> None:
             plan, network or label set. The state is then unusable.
     """
     tensors, value = _read(path, LAST)
-    check_same_run(_info(value, path), info, path)
+    saved = _info(value, path)
+    check_same_run(saved, info, path)
     _load(state.network, _under(tensors, "network."), path)
     try:
         if state.averaged is not None:
@@ -183,6 +186,7 @@ def load_state(state: TrainingState, info: CheckpointInfo, path: Path) -> None:
         state.history[:] = [Epoch(**epoch) for epoch in value["history"]]
     except (KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:
         raise CheckpointError(f"{path} does not fit this run ({_short(error)}); train from scratch with --restart") from error
+    return saved
 
 
 def check_same_run(saved: CheckpointInfo, current: CheckpointInfo, path: Path) -> None:

@@ -18,7 +18,8 @@ from lesionlens.core.seeds import derive_seed
 from lesionlens.data.dataset import Dataset
 from lesionlens.data.image import InputSpec, input_spec
 from lesionlens.data.statistics import channel_statistics
-from lesionlens.models.build import build_network
+from lesionlens.models.build import build_initial_network, build_network
+from lesionlens.models.weights import InitialWeights
 from lesionlens.training.batches import Batches, plan_rows
 from lesionlens.training.checkpoint import CheckpointInfo, load_state, save_network, save_state, versions
 from lesionlens.training.distill import Teacher
@@ -119,6 +120,7 @@ def train_run(
     restart: bool = False,
     progress: Progress | None = None,
     derivation: Derivation | None = None,
+    note: Callable[[str], None] | None = None,
 ) -> Iterator[Epoch]:
     """Train a network with a recipe, or resume where an earlier call stopped.
 
@@ -135,6 +137,7 @@ def train_run(
         restart: train from scratch even if `out` holds a checkpoint.
         progress: called with the number of images of each batch.
         derivation: how the run derives from another checkpoint; None if it does not.
+        note: told what became of the classifier of the file in `model.weights`.
 
     Raises:
         ArtifactError: if the artifacts were not made from each other.
@@ -150,7 +153,9 @@ def train_run(
         info = replace(describe(inputs, recipe, spec), derived=derivation.derived, channel_pruned=derivation.channel_pruned)
         rows = plan_rows(inputs.plan, inputs.store, inputs.index)
         batches = Batches(rows, inputs.store.images, spec, recipe, world)
-        state = _start(info, batches, out, world, restart, derivation.network)
+        state, info = _start(info, batches, out, world, restart, derivation.network)
+        if note is not None and world.writes and info.initial_weights and not state.history:
+            note(InitialWeights.from_json(info.initial_weights).note())
         trainer = Trainer(state, batches, recipe, spec, len(info.labels), world, derivation.teacher)
         writer = open_events(out / EVENTS_FOLDER) if recipe.training.tensorboard and world.writes else None
         if writer is not None:
@@ -165,20 +170,24 @@ def train_run(
 
 def _start(
     info: CheckpointInfo, batches: Batches, out: Path, world: World, restart: bool, network: nn.Module | None
-) -> TrainingState:
+) -> tuple[TrainingState, CheckpointInfo]:
+    """The state to train from, and the metadata of the run with its initial weights."""
     recipe, last = info.recipe, out / LAST_FILE
     resume = last.exists() and not restart
     if world.device.type == "cpu":
         keep_memory()
     torch.manual_seed(derive_seed(recipe.seed, "weights"))
-    if network is None:
-        network = build_network(recipe.model, len(info.labels), info.spec.size, pretrained=not resume)
+    if network is None and resume:
+        network = build_network(recipe.model, len(info.labels), info.spec.size, pretrained=False)
+    elif network is None:
+        network, weights = build_initial_network(recipe.model, info.labels, info.spec.size)
+        info = replace(info, initial_weights=weights.to_json() if weights else {})
     state = build_state(network, recipe.training, steps_per_epoch(batches, recipe.training.accumulate), world.device)
     if resume:
-        load_state(state, info, last)
+        info = replace(info, initial_weights=load_state(state, info, last).initial_weights)
         if world.writes and not (out / BEST_FILE).exists():
             raise CheckpointError(f"{out / BEST_FILE} is gone, but {last} resumes after it; train from scratch with --restart")
-    return state
+    return state, info
 
 
 def _save(state: TrainingState, epoch: Epoch, info: CheckpointInfo, out: Path) -> None:
