@@ -104,8 +104,8 @@ def screen(first: np.ndarray, others: np.ndarray) -> np.ndarray:
         bool, shape (M,): whether `FEWEST_SCREENED` keypoints are each other's nearest, and clearly so.
     """
     count, width = others.shape[:2]
-    likeness = others.reshape(-1, 128).astype(np.float32) @ first.T.astype(np.float32)
-    likeness = likeness.reshape(count, width, len(first)) / 255**2
+    likeness = (others.reshape(-1, 128).astype(np.float32) @ first.T.astype(np.float32)).reshape(count, width, len(first))
+    likeness /= 255**2
     nearest = likeness.argmax(axis=1)
     best = np.take_along_axis(likeness, nearest[:, None], axis=1)[:, 0]
     is_mutual = np.take_along_axis(likeness.argmax(axis=2), nearest, axis=1) == np.arange(len(first))
