@@ -7,8 +7,9 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any, Protocol, TextIO
 
+from lesionlens.core.errors import StorageError
 from lesionlens.core.progress import Reporter
 
 BROKEN_PIPE = 141  # what a shell makes of SIGPIPE
@@ -38,26 +39,38 @@ def emit_text(content: dict[str, Any], as_json: bool, text: str) -> None:
 
 def put(text: str) -> None:
     """Print a result, or a line of it; a file name in it may hold bytes that are no text."""
-    with _reader_gone():
+    with _writing():
         print(text.encode("utf-8", "backslashreplace").decode("utf-8"), flush=True)
 
 
 def note(text: str) -> None:
     """Print a message that is not a result."""
-    with _reader_gone():
+    with _writing():
         print(text, file=sys.stderr, flush=True)
 
 
 @contextmanager
-def _reader_gone() -> Iterator[None]:
-    """End quietly, as other tools do, when whoever read our output (`| head`) has seen enough."""
+def _writing() -> Iterator[None]:
+    """End quietly, as other tools do, when whoever read our output (`| head`) has seen enough.
+
+    Raises:
+        StorageError: if the output cannot be written for another reason, such as a full disk.
+    """
     try:
         yield
     except BrokenPipeError:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        for stream in (sys.stdout, sys.stderr):  # what is still in them is flushed at the end, and must not fail again
-            os.dup2(nowhere, stream.fileno())
+        _discard(sys.stdout, sys.stderr)
         sys.exit(BROKEN_PIPE)
+    except OSError as error:
+        _discard(sys.stdout)
+        raise StorageError(f"the output cannot be written ({error.strerror}); send it elsewhere") from error
+
+
+def _discard(*streams: TextIO) -> None:
+    """Send what is still in the streams nowhere: it is flushed at the end, and must not fail again."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in streams:
+        os.dup2(nowhere, stream.fileno())
 
 
 @contextmanager

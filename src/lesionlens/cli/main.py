@@ -87,6 +87,14 @@ def main(arguments: list[str] | None = None) -> None:
             raise
         note(f"lesionlens: {error}")
         sys.exit(error.exit_code)
+    except OSError as error:
+        if debug:
+            raise
+        place = error.filename or "a file"
+        note(
+            f"lesionlens: {place} cannot be read or written ({error.strerror or error}); choose another place, such as with --out"
+        )
+        sys.exit(LesionLensError.exit_code)
     except SystemExit as stop:
         if stop.code == INTERRUPTED:
             note("lesionlens: interrupted; what was finished is kept; run the same command again to resume")

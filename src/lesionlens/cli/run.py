@@ -45,6 +45,7 @@ def run(
     Stages: index, audit, split, augment, pack, train, evaluate, explain, export, compress, predict, report.
     Stages whose inputs did not change are skipped; stopped at any moment, the same command resumes.
     """
+    from lesionlens.core.errors import DataError
     from lesionlens.core.recipe_file import load_recipe
     from lesionlens.core.run import Run
     from lesionlens.pipeline.execution import execute, plan
@@ -52,6 +53,8 @@ def run(
     from lesionlens.pipeline.preflight import check_images, check_stages
     from lesionlens.pipeline.stages import STAGES
 
+    if not data.strip():
+        raise DataError("--data is empty; give a folder of images, a CSV that lists them, or: --data synthetic")
     resolved = load_recipe(recipe, overrides or ())
     columns = {"image": image_column, "dx": dx_column, "lesion": lesion_column, "patient": patient_column}
     given = {name: value for name, value in columns.items() if value}
