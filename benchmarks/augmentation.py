@@ -33,7 +33,7 @@ import torch
 from lesionlens.augment.policy import table_3
 from lesionlens.augment.transform import augment
 from lesionlens.core.artifact import write_json
-from lesionlens.core.machine import processor
+from lesionlens.core.machine import cores, processor
 from lesionlens.training.memory import keep_memory
 from source_version import commit
 
@@ -169,7 +169,7 @@ def facts(options: argparse.Namespace, device: str) -> dict[str, Any]:
         f"--rounds {options.rounds} --batch {options.batch}",
         "machine": {
             "cpu": processor(),
-            "cores": os.cpu_count(),
+            "cores": cores(),
             "load": round(os.getloadavg()[0], 2),
             "gpu": torch.cuda.get_device_name() if device != "cpu" else None,
         },
@@ -207,7 +207,7 @@ def available_device(device: str) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--threads", type=int, default=cores())
     parser.add_argument("--rounds", type=int, default=40)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--out", type=Path)

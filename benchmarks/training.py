@@ -28,7 +28,7 @@ import torch
 from torch.nn import functional
 
 from lesionlens.core.artifact import write_json
-from lesionlens.core.machine import processor
+from lesionlens.core.machine import cores, processor
 from lesionlens.core.recipe import AugmentationRecipe, InputRecipe, ModelRecipe, Recipe, TrainingRecipe
 from lesionlens.data.image import InputSpec, input_spec
 from lesionlens.models.build import build_network
@@ -173,7 +173,7 @@ def facts(options: argparse.Namespace, device: torch.device) -> dict[str, Any]:
         "command": f"python {Path(__file__).parent.name}/{Path(__file__).name} {given}",
         "machine": {
             "cpu": processor(),
-            "cores": os.cpu_count(),
+            "cores": cores(),
             "load": round(os.getloadavg()[0], 2),
             "gpu": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
         },
@@ -189,7 +189,7 @@ def facts(options: argparse.Namespace, device: torch.device) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--threads", type=int, default=cores())
     parser.add_argument("--rounds", type=int, default=12)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--size", type=int, default=224)

@@ -151,5 +151,33 @@ def test_int8_instructions(tmp_path, text, expected):
     assert fast_int8(tmp_path / "cpuinfo") is expected
 
 
+@pytest.mark.parametrize(
+    ("limits", "expected"), [(Limits(), 3), (Limits(streams=2), 1), (Limits(5), 5), (Limits(4, streams=2), 2)]
+)
+def test_the_quota_of_the_container_bounds_the_threads_of_onnxruntime(limits, expected, monkeypatch):
+    monkeypatch.setattr(engines, "library_threads", lambda: 3)
+    monkeypatch.setattr(engines, "cores", lambda: 3)
+    assert engines._onnx_threads(limits) == expected
+
+
+@pytest.mark.parametrize(("quota", "limits", "expected"), [(1, Limits(), 1), (1, Limits(2), 2)])
+def test_the_quota_of_the_container_bounds_the_threads_of_openvino(quota, limits, expected, tmp_path, monkeypatch):
+    openvino = pytest.importorskip("openvino")
+    configs: list[dict[str, object]] = []
+    compile_model = openvino.Core.compile_model
+
+    def spy(core, model, device, config):
+        configs.append(config)
+        return compile_model(core, model, device, config)
+
+    monkeypatch.setattr(openvino.Core, "compile_model", spy)
+    monkeypatch.setattr(engines, "library_threads", lambda: quota)
+    load_engine("openvino", write_toy(tmp_path / "toy.onnx"), 4, "fp32", limits)
+    monkeypatch.setattr(engines, "library_threads", lambda: 0)
+    load_engine("openvino", write_toy(tmp_path / "toy.onnx"), 4, "fp32", Limits())
+    assert configs[0]["INFERENCE_NUM_THREADS"] == expected
+    assert "INFERENCE_NUM_THREADS" not in configs[1]
+
+
 def test_int8_instructions_are_unknown_without_cpuinfo(tmp_path):
     assert fast_int8(tmp_path / "none") is None

@@ -48,6 +48,18 @@ def test_table_5_is_the_papers(shared_root: Path):
     assert printed == [27_825_511, *TABLE_5.values()]
 
 
+@pytest.mark.parametrize(("quota", "expected"), [(0, 2), (1, 1), (8, 2)])
+def test_the_quota_of_the_container_bounds_the_threads_of_torch(quota, expected, monkeypatch):
+    monkeypatch.setattr("lesionlens.models.build.library_threads", lambda: quota)
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        build_network(ModelRecipe("test_resnet", weights="none"), n_classes=2)
+        assert torch.get_num_threads() == expected
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_stages_have_the_papers_shapes():
     network = build_network(ModelRecipe("convnext_tiny", weights="none"), n_classes=7)
     with torch.inference_mode():

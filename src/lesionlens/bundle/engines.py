@@ -14,7 +14,7 @@ import numpy as np
 from lesionlens.bundle import telemetry
 from lesionlens.bundle.outputs import INPUT, MAPS, Outputs
 from lesionlens.core.errors import BundleError
-from lesionlens.core.machine import cores
+from lesionlens.core.machine import cores, library_threads
 
 CPUINFO = Path("/proc/cpuinfo")
 EITHER = "bf16-or-fp32"  # bf16 where runtime and processor have it, else fp32
@@ -27,7 +27,8 @@ class Limits(NamedTuple):
     """What an engine may use.
 
     Attributes:
-        threads: of computation; 0 leaves it to the runtime (one for each core).
+        threads: of computation; 0 leaves it to the runtime (one for each core), but never more than the CPU
+            quota of the container.
         batch_size: most images in one call.
         streams: calls that are computed at the same time, from as many threads of the caller's; they share
             `threads`. More than one gives more images per second of a small network, each a little later.
@@ -124,7 +125,7 @@ class OnnxRuntimeEngine:
         if precision != "fp32":
             raise BundleError(f"onnxruntime has no {precision} on a CPU; choose --runtime openvino, or another --variant")
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = limits.threads if limits.streams == 1 else max(1, _threads(limits) // limits.streams)
+        options.intra_op_num_threads = _onnx_threads(limits)
         options.log_severity_level = 3
         problems = (state.Fail, state.InvalidGraph, state.InvalidProtobuf, state.NotImplemented, state.RuntimeException)
         self._problems = (*problems, state.InvalidArgument, state.NoSuchFile, state.EPFail)
@@ -154,8 +155,9 @@ class OpenVinoEngine:
         if not computes_in("openvino", precision):
             raise BundleError("this processor has no bf16 arithmetic (AVX512_BF16 or AMX); choose --variant fp32 or int8")
         config: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": OPENVINO_PRECISIONS[precision]}
-        if limits.threads:
-            config["INFERENCE_NUM_THREADS"] = limits.threads
+        threads = limits.threads or library_threads()
+        if threads:
+            config["INFERENCE_NUM_THREADS"] = threads
         if limits.streams > 1:
             config["NUM_STREAMS"] = limits.streams
         core = openvino.Core()
@@ -210,8 +212,11 @@ def version_of(runtime: str) -> str:
     return version(runtime)
 
 
-def _threads(limits: Limits) -> int:
-    return limits.threads or cores()
+def _onnx_threads(limits: Limits) -> int:
+    """Threads of one of several calls at a time; 0 leaves the number to ONNX Runtime."""
+    if limits.streams == 1:
+        return limits.threads or library_threads()
+    return max(1, (limits.threads or cores()) // limits.streams)
 
 
 def _outputs(found: dict[str, np.ndarray]) -> Outputs:

@@ -20,6 +20,7 @@ from lesionlens.bundle import telemetry
 from lesionlens.bundle.outputs import FEATURES, INPUT, PROBABILITIES
 from lesionlens.core.artifact import atomic_file
 from lesionlens.core.errors import ModelError, RecipeError
+from lesionlens.core.machine import library_threads
 from lesionlens.evaluation.metrics import balanced_accuracy
 
 LEAST_PROBABILITY = 1e-30
@@ -199,6 +200,7 @@ def _validate(model: Any, items: Iterable[tuple[np.ndarray, int]]) -> tuple[floa
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
+    options.intra_op_num_threads = library_threads()
     session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     labels, outputs = [], []
     for image, label in items:

@@ -1,19 +1,88 @@
-"""What this process runs on: its processor and cores, and its peak memory."""
+"""What this process runs on: its processor, its cores and its container's share of them, and its peak memory."""
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 CPUINFO = Path("/proc/cpuinfo")
 STATUS = Path("/proc/self/status")
+SYSTEM = Path("/")
 
 
-def cores() -> int:
-    """Number of cores that this process may use."""
+def cores(system: Path = SYSTEM) -> int:
+    """Number of cores that this process may keep busy: the default of every number of threads.
+
+    It is the number of cores that the process may run on, but at most the CPU quota of its container,
+    rounded up and at least 1. More threads than that would be stopped by the kernel in every period.
+
+    Args:
+        system: root of the files of the kernel; another one in tests.
+    """
+    quota = cpu_quota(system)
+    return schedulable_cores() if quota is None else max(1, min(schedulable_cores(), math.ceil(quota)))
+
+
+def library_threads(system: Path = SYSTEM) -> int:
+    """Number of threads to request from a library that knows nothing of CPU quotas; 0 leaves it its own default.
+
+    It is `cores()` where a quota allows fewer cores than the process may run on, else 0.
+    """
+    available = cores(system)
+    return available if available < schedulable_cores() else 0
+
+
+def schedulable_cores() -> int:
+    """Number of cores that the scheduler may put this process on, whatever its quota."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def cpu_quota(system: Path = SYSTEM) -> float | None:
+    """CPU quota of this process in cores, for example 1.5; None without one.
+
+    Reads `cpu.max` (cgroup v2) and `cpu.cfs_quota_us` (v1) of the process's control group and of every group
+    above it; the smallest counts. A file that is missing, unreadable or damaged sets no limit.
+    """
+    quotas = [quota for group in _control_groups(system) if (quota := _group_quota(group)) is not None]
+    return min(quotas, default=None)
+
+
+def _control_groups(system: Path) -> Iterator[Path]:
+    """Folders of the CPU controller that may limit this process. In a container they may all be the root."""
+    mounts = system / "sys" / "fs" / "cgroup"
+    for line in _text(system / "proc" / "self" / "cgroup").splitlines():
+        controllers, _, group = line.partition(":")[2].partition(":")
+        if line.startswith("0::"):
+            roots = [mounts, mounts / "unified"]
+        elif "cpu" in controllers.split(","):
+            roots = [mounts / "cpu", mounts / "cpu,cpuacct", mounts / "cpuacct,cpu"]
+        else:
+            continue
+        inside = Path(group.lstrip("/"))
+        parts = [] if ".." in inside.parts else [inside, *inside.parents]
+        yield from (root / part for root in roots for part in parts or [Path()])
+
+
+def _group_quota(group: Path) -> float | None:
+    limit = _text(group / "cpu.max").split() or [
+        _text(group / name).strip() for name in ("cpu.cfs_quota_us", "cpu.cfs_period_us")
+    ]
+    try:
+        quota_us, period_us = (int(value) for value in limit)
+    except ValueError:  # `max`, no such file, or damaged
+        return None
+    return quota_us / period_us if quota_us > 0 and period_us > 0 else None  # v1 writes -1 for no limit
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
 
 
 def processor() -> str:

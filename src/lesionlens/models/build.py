@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from lesionlens.core.errors import ModelError, WeightsError
 from lesionlens.core.labels import LabelSet
+from lesionlens.core.machine import library_threads
 from lesionlens.core.recipe import ModelRecipe
 from lesionlens.models.operators import timm
 from lesionlens.models.weights import InitialWeights, check_weights, load_weights
@@ -57,6 +58,7 @@ def build_network(recipe: ModelRecipe, n_classes: int, size: int = 224, pretrain
         ModelError: if timm does not know the name.
         WeightsError: if the weights are not available or do not fit.
     """
+    bound_threads()
     network = _create(recipe, n_classes, size, pretrained and recipe.weights == "imagenet")
     head = network.get_classifier()  # type: ignore[operator]
     if not isinstance(head, nn.Linear):
@@ -101,6 +103,11 @@ def check_network(recipe: ModelRecipe, size: int = 224) -> None:
     network = build_network(recipe, N_CLASSES_CHECKED, size, pretrained=not with_file)
     if with_file:
         check_weights(network, Path(recipe.weights).expanduser(), recipe.name)
+def bound_threads() -> None:
+    """Lower the number of torch's threads to the CPU quota of the container, which torch does not know of."""
+    threads = library_threads()
+    if 0 < threads < torch.get_num_threads():
+        torch.set_num_threads(threads)
 
 
 def _create(recipe: ModelRecipe, n_classes: int, size: int, download: bool) -> nn.Module:
