@@ -50,6 +50,20 @@ def test_maps_and_features_are_those_of_the_explained_network(images):
     np.testing.assert_allclose(found.maps, maps.numpy(), atol=1e-5)
 
 
+def test_averaged_tokens_have_maps_in_the_exported_graph(tmp_path):
+    network = network_of("test_vit2")
+    spec = InputSpec(size=160, frame=160, resize="squash", mean=SPEC.mean, std=SPEC.std)
+    images = np.random.default_rng(0).integers(0, 256, (3, 160, 160, 3), dtype=np.uint8)
+    graph = GraphNetwork(network, spec)
+    write_graph(graph, tmp_path / "model.onnx")
+    wanted = run_graph(graph, images)
+    assert wanted.maps is not None
+    assert wanted.maps.shape == (3, 5, 10, 10)
+    found = run_batches(load_engine("onnxruntime", tmp_path / "model.onnx", 160, "fp32", Limits(1, 2)), images, 2)
+    for difference in differences(found, wanted).values():
+        assert difference < 1e-3
+
+
 def test_a_network_without_closed_form_gives_no_maps(images):
     network = network_of("mobilenetv3_small_050")
     graph = GraphNetwork(network, SPEC)

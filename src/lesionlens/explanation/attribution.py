@@ -1,7 +1,7 @@
 """Methods of explanation behind one signature: Grad-CAM, integrated gradients and occlusion.
 
-Grad-CAM uses the closed form where the network has one; everything else is computed by captum. With
-every method, at most `images_per_pass` images are in the network at once, and the value of a map is
+Grad-CAM uses the closed form where the network has one and autograd for the tokens of transformers; everything else
+is computed by captum. With every method, at most `images_per_pass` images are in the network at once, and the value of a map is
 the positive part of what its cell adds to the logit.
 """
 
@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from lesionlens.core.errors import ModelError, RecipeError
-from lesionlens.explanation.cam import ExplainedNetwork, find_head, heads_agree
+from lesionlens.explanation.cam import ExplainedNetwork, find_head, heads_agree, probe_images
+from lesionlens.explanation.token_grid import TokenLayer, find_token_layer
 
 GRID = 28
 """Side of the maps of the methods that work on pixels; a whole test split of them fits in memory."""
@@ -56,12 +57,12 @@ def build_explainer(network: nn.Module, size: int, method: str = "grad-cam", ima
         network: a network of timm; put into evaluation mode.
         size: side of its input, pixels.
         method: `grad-cam`, `integrated-gradients`, `occlusion`, or `auto`: Grad-CAM where the network has a
-            spatial layer before its head, else occlusion.
+            layer of cells or patch tokens before its head, else occlusion.
         images_per_pass: most images in the network at once; it affects memory and speed, not the maps.
 
     Raises:
         RecipeError: if the method is unknown or the bound is not positive.
-        ModelError: if the method is Grad-CAM and the network has no spatial layer before its head.
+        ModelError: if the method is Grad-CAM and the network has no such layer.
     """
     if method not in METHODS:
         raise RecipeError(f"method = {method!r}; it must be one of {', '.join(METHODS)}")
@@ -72,7 +73,8 @@ def build_explainer(network: nn.Module, size: int, method: str = "grad-cam", ima
 
 def _grad_cam(network: nn.Module, size: int, images_per_pass: int) -> Explainer:
     if find_head(network, size) is None:
-        return _captum_grad_cam(network, size, images_per_pass)
+        layer = find_token_layer(network, probe_images(network, size))
+        return _captum_grad_cam(network, size, images_per_pass) if layer is None else _token_grad_cam(layer, images_per_pass)
     explained = ExplainedNetwork(network, size)
 
     @torch.no_grad()
@@ -83,6 +85,11 @@ def _grad_cam(network: nn.Module, size: int, images_per_pass: int) -> Explainer:
         return BatchMaps(logits, classes, maps)
 
     return Explainer("grad-cam (closed form)", explain)
+
+
+def _token_grad_cam(layer: TokenLayer, images_per_pass: int) -> Explainer:
+    maps_of = _by_chunks(layer.network, layer.maps, images_per_pass, images_per_pass)
+    return Explainer(f"grad-cam (tokens of {layer.name})", maps_of)
 
 
 def _captum_grad_cam(network: nn.Module, size: int, images_per_pass: int) -> Explainer:
@@ -122,7 +129,7 @@ class SpatialThenHead(nn.Module):
         network = self.stages.network
         if not hasattr(network, "forward_head") or not heads_agree(network, self, size):
             raise ModelError(
-                f"{type(network).__name__} has no spatial layer before its head, so Grad-CAM is not defined; "
+                f"{type(network).__name__} has no layer of cells or patch tokens before its head, so Grad-CAM is not defined; "
                 "explain it with --method occlusion or --method integrated-gradients"
             )
 

@@ -1,8 +1,9 @@
 """Grad-CAM in closed form: the maps of all classes from one forward pass and one small matrix product.
 
-In most convolutional networks, the last stage is followed only by global average pooling, sometimes a
-LayerNorm, and a linear layer. The gradient in Grad-CAM (Selvaraju 2017, equation 1) then has a closed
-form, so it needs no autograd and the maps can be outputs of an exported graph.
+In most convolutional networks, and in transformers that average their patch tokens, the last stage is
+followed only by global average pooling, sometimes a LayerNorm, and a linear layer. The gradient in
+Grad-CAM (Selvaraju 2017, equation 1) then has a closed form, so it needs no autograd and the maps can
+be outputs of an exported graph.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from lesionlens.core.errors import ModelError
+from lesionlens.explanation.token_grid import TokenGrid, token_grid
 
 PROBE_SIZE = 96
 RELATIVE_TOLERANCE = 1e-3  # of the largest value: allows float32 sums in another order, but no other head
@@ -26,25 +28,35 @@ class CamHead(nn.Module):
         classifier: the network's own linear layer; shared, not copied.
         norm: the network's own LayerNorm between pooling and classifier, or None.
         channels_last: whether the features are (N, h, w, C), as in Swin, not (N, C, h, w).
+        grid: where the patch tokens are if the features are tokens (N, T, C), as in ViT; else None.
     """
 
-    def __init__(self, classifier: nn.Linear, norm: nn.LayerNorm | None = None, channels_last: bool = False) -> None:
+    def __init__(
+        self,
+        classifier: nn.Linear,
+        norm: nn.LayerNorm | None = None,
+        channels_last: bool = False,
+        grid: TokenGrid | None = None,
+    ) -> None:
         super().__init__()
         self.classifier = classifier
         self.norm = norm
         self.channels_last = channels_last
+        self.grid = grid
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Compute logits and maps from the output of the last stage.
 
         Args:
-            features: (N, C, h, w), or (N, h, w, C) if `channels_last`.
+            features: (N, C, h, w), or (N, h, w, C) if `channels_last`, or tokens (N, T, C) if there is a `grid`.
 
         Returns:
             Logits (N, K), pooled features before the norm (N, C), and raw Grad-CAM maps (N, K, h, w),
             all at least 0. The value of a map is the contribution of its cell to the logit, to first order.
         """
-        if self.channels_last:
+        if self.grid is not None:
+            features = self.grid.cells(features)
+        elif self.channels_last:
             features = features.permute(0, 3, 1, 2)
         pooled = features.mean((2, 3))  # (N, C)
         logits, gradients = self._logits_and_gradients(pooled)
@@ -93,7 +105,7 @@ class ExplainedNetwork(nn.Module):
         if head is None:
             raise ModelError(
                 f"{type(network).__name__} has no head of average pooling (and LayerNorm) and one linear layer, so its maps "
-                "have no closed form; explain it with: lesionlens explain, which falls back on captum"
+                "have no closed form; explain it with: lesionlens explain, which falls back on autograd"
             )
         self.network = network
         self.head = head
@@ -133,21 +145,22 @@ def find_head(network: nn.Module, size: int | None = None) -> CamHead | None:
     was_training = network.training
     network.eval()
     try:
-        return _verified_head(network, classifier, _probe(network, size))
+        return _verified_head(network, classifier, probe_images(network, size))
     finally:
         network.train(was_training)
 
 
 def _verified_head(network: Any, classifier: nn.Linear, probe: Tensor) -> CamHead | None:
     features = network.forward_features(probe)
-    if not isinstance(features, Tensor) or features.ndim != 4:
+    grid = token_grid(network, features)
+    if not isinstance(features, Tensor) or (features.ndim != 4 and grid is None):
         return None
     norms, head_input = _after_stages(network, classifier, features.clone())
-    channels_last = getattr(network, "output_fmt", "NCHW") == "NHWC"
-    width = features.shape[3 if channels_last else 1]
+    channels_last = grid is None and getattr(network, "output_fmt", "NCHW") == "NHWC"
+    width = features.shape[1 if grid is None and not channels_last else -1]
     if len(norms) > 1 or head_input is None or head_input.shape != (len(probe), width):
         return None
-    head = CamHead(classifier, norms[0] if norms else None, channels_last)
+    head = CamHead(classifier, norms[0] if norms else None, channels_last, grid)
     logits, pooled, _ = head(features)
     normed = pooled if head.norm is None else _layer_norm(pooled, head.norm)
     return head if _close(normed, head_input) and _close(logits, network(probe)) else None
@@ -180,7 +193,7 @@ def heads_agree(network: nn.Module, parts: Any, size: int | None = None) -> bool
         parts: the same network in two parts, see `attribution.SpatialThenHead`.
         size: side of the probe, pixels.
     """
-    probe = _probe(network, size)
+    probe = probe_images(network, size)
     features = parts.stages(probe)
     if not isinstance(features, Tensor) or features.ndim != 4 or features.shape[2] * features.shape[3] < 2:
         return False
@@ -199,7 +212,7 @@ def _close(actual: Tensor, expected: Tensor) -> bool:
     return bool((actual - expected).abs().max() <= allowed)
 
 
-def _probe(network: nn.Module, size: int | None) -> Tensor:
+def probe_images(network: nn.Module, size: int | None) -> Tensor:
     """Two random images (2, 3, size, size), the same each time."""
     parameter = next(network.parameters())
     size = size or _fixed_size(network) or PROBE_SIZE
