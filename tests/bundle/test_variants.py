@@ -5,11 +5,11 @@ import numpy as np
 import onnx
 import pytest
 
-from lesionlens.bundle.bundle import open_bundle
+from lesionlens.bundle.bundle import open_bundle, write_facts
 from lesionlens.bundle.engines import fast_int8, installed
 from lesionlens.bundle.outputs import Tolerance
 from lesionlens.bundle.runtime import Predictor, choose
-from lesionlens.bundle.selftest import read_selftest
+from lesionlens.bundle.selftest import SelfTest, read_selftest, write_selftest
 from lesionlens.bundle.telemetry import switch_off
 from lesionlens.bundle.variants import NewVariant, add_variant
 from lesionlens.core.errors import BundleError
@@ -118,3 +118,40 @@ def test_a_processor_without_vnni_is_told(copy, rough, monkeypatch):
     monkeypatch.setattr("lesionlens.bundle.runtime.fast_int8", lambda: None)
     assert choose(bundle, variant="int8")[2] == ()
     assert fast_int8() in (True, False, None)
+
+
+def int8_with(copy: Path, rough: Path, moved: float, **options: object) -> Path:
+    """A bundle with an int8 whose recorded probabilities are `moved` from fp32's towards its own."""
+    bundle = add_variant(copy, NewVariant("int8", [rough], BOTH, tolerance=Tolerance(1.0, 1.0, 1.0), **options))
+    selftest = read_selftest(bundle)
+    fp32, int8 = selftest.expected["fp32"], selftest.expected["int8"]
+    recorded = int8._replace(probabilities=fp32.probabilities + moved * (int8.probabilities - fp32.probabilities))
+    write_selftest(SelfTest(selftest.images, {"fp32": fp32, "int8": recorded}), copy)
+    write_facts(copy, {key: value for key, value in bundle.facts.items() if key not in ("format", "id", "files")})
+    return copy
+
+
+def test_int8_is_compared_with_fp32_without_vnni(copy, rough, monkeypatch):
+    int8_with(copy, rough, moved=1)
+    assert not any("compared with fp32:" in note for note in Predictor(copy, variant="fp32").notes)
+    monkeypatch.setattr("lesionlens.bundle.runtime.fast_int8", lambda: True)
+    assert Predictor(copy, variant="int8").notes == ()
+    monkeypatch.setattr("lesionlens.bundle.runtime.fast_int8", lambda: False)
+    notes = Predictor(copy, variant="int8").notes
+    assert "variant 'int8' was compared with fp32: on 3 images its probabilities differ from fp32 by up to 0." in notes[-1]
+    assert "may saturate at 16 bits" in (copy / "card.md").read_text()
+
+
+def test_int8_that_saturates_is_refused_or_gives_way(copy, rough, monkeypatch):
+    int8_with(copy, rough, moved=0, default=True)
+    monkeypatch.setattr("lesionlens.bundle.selftest.SATURATION", 1e-4)
+    monkeypatch.setattr("lesionlens.bundle.runtime.fast_int8", lambda: True)
+    assert Predictor(copy).variant.name == "int8"
+    monkeypatch.setattr("lesionlens.bundle.runtime.fast_int8", lambda: False)
+    with pytest.raises(
+        BundleError, match=r"'int8' saturates on \w+.*no int8 products \(VNNI\).*differ from fp32 by up to 0\.\d+"
+    ):
+        Predictor(copy, variant="int8")
+    predictor = Predictor(copy)
+    assert predictor.variant.name == "fp32"
+    assert "running fp32 instead" in predictor.notes[-1]

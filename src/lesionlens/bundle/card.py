@@ -6,6 +6,7 @@ from typing import Any
 
 from lesionlens.bundle.gate import CHECKS, DISTANCE
 from lesionlens.bundle.quality import BRIGHTNESS, CLIPPED, SHARPNESS, SIDE
+from lesionlens.bundle.selftest import SATURATION
 
 OVERALL = {
     "accuracy": "Accuracy",
@@ -24,6 +25,11 @@ MEASURES = {
     CLIPPED: "share of pixels at 255 in one colour",
     DISTANCE: "distance from the training images",
 }
+INT8_NOTE = (
+    "int8 uses all 8 bits of the weights. On an x86 processor without int8 products (VNNI; only AVX2 or older AVX-512) its sums "
+    "may saturate at 16 bits. Loading it there compares its probabilities with those of fp32 on the images of the self-test, "
+    f"says the difference, and refuses int8 if it exceeds the one recorded when int8 was made by more than {SATURATION}."
+)
 NOT_MEASURED = "Not measured: no predictions of the test split by this checkpoint were given to the export."
 
 
@@ -147,6 +153,8 @@ def _variants(facts: dict[str, Any]) -> str:
         lines.append(
             f"| {name}{default} | {', '.join(graphs)} | {value['precision']} | {', '.join(sorted(set(graphs.values())))} |"
         )
+    if any("int8" in name for name in facts["variants"]):
+        lines += ["", INT8_NOTE]
     return "\n".join(lines)
 
 

@@ -19,7 +19,7 @@ from lesionlens.bundle.engines import Limits, computes_in, fast_int8, import_run
 from lesionlens.bundle.gate import Gate
 from lesionlens.bundle.outputs import Outputs
 from lesionlens.bundle.prediction import BundleVariant, Failure, ImageInfo, Prediction
-from lesionlens.bundle.selftest import load_variant, run_selftest
+from lesionlens.bundle.selftest import check_saturation, load_variant, run_selftest
 from lesionlens.core.errors import BundleError, ImageError, RecipeError
 from lesionlens.data.image import InputSpec, centre_crop, decode_image, prepare
 
@@ -89,6 +89,7 @@ class Predictor:
                 raise RecipeError(f"{name} = {value}; it must be from {least} to 4096")
         self.bundle = read_bundle(Path(path))
         self.variant, self.runtime, self.notes = choose(self.bundle, runtime, variant)
+        may_replace = variant == "auto"
         self.workers = workers
         self.limits = Limits(threads, batch_size, streams)
         graphs = graph_files(self.variant.graphs[self.runtime], self.bundle.files)
@@ -99,7 +100,27 @@ class Predictor:
             checks.wait()  # the rest was hashed while the graph was compiled
         self.gate = Gate.from_bundle(self.bundle)
         self.decision = Decision.from_bundle(self.bundle)
+        self._check_int8(runtime, may_replace)
         self.selftest = run_selftest(self.bundle, self.variant, self.runtime, self._engine, self.limits)
+
+    def _check_int8(self, runtime: str, may_replace: bool) -> None:
+        """Compare int8 with fp32 where it may saturate; a default that does gives way to fp32, with a note.
+
+        Raises:
+            BundleError: if a variant that was requested by name saturates.
+        """
+        if "int8" not in self.variant.name or fast_int8() is not False or "fp32" not in self.bundle.variants:
+            return
+        try:
+            about = check_saturation(self.bundle, self.variant, self.runtime, self._engine, self.limits)
+        except BundleError as error:
+            if not may_replace:
+                raise
+            self.notes = (*self.notes, f"{error}; running fp32 instead")
+            self.variant, self.runtime, _ = choose(self.bundle, runtime, "fp32")
+            self._engine = load_variant(self.bundle, self.variant, self.runtime, self.limits)
+        else:
+            self.notes = (*self.notes, f"variant {self.variant.name!r} was compared with fp32: {about}")
 
     @property
     def bundle_variant(self) -> BundleVariant:
@@ -222,7 +243,8 @@ def choose(bundle: Bundle, runtime: str = "auto", variant: str = "auto") -> tupl
         )
     if "int8" in chosen.name and fast_int8() is False:
         notes.append(
-            "this processor has no int8 products (VNNI); the int8 variant is right here but perhaps not faster than fp32"
+            "this processor has no int8 products (VNNI); int8 may saturate, so it is compared with fp32 while loading, "
+            "and it may not be faster than fp32"
         )
     return chosen, found, tuple(notes)
 

@@ -16,6 +16,7 @@ from lesionlens.bundle.outputs import INPUT, MAPS, Outputs, differences, join, s
 from lesionlens.core.errors import BundleError
 
 ON_OPENING = 2  # images checked whenever a bundle is opened; `inspect` checks all of them
+SATURATION = 0.05  # most that int8 may move further from fp32 here than where it was made; a probability
 IMAGES_KEY = "images"
 
 
@@ -136,6 +137,31 @@ def check_outputs(bundle: Bundle, variant: Variant, runtime: str, found: Outputs
             f"allowed {summary(variant.tolerance.to_json())}. Do not use it here; try another --runtime or --variant"
         )
     return summary(measured)
+
+
+def check_saturation(bundle: Bundle, variant: Variant, runtime: str, engine: Engine, limits: Limits) -> str:
+    """Compare an int8 variant with fp32 on all images of the self-test, for a processor without VNNI.
+
+    There, runtimes add pairs of 8-bit products in 16 bits, which saturate when activations and weights are large.
+    The self-test's own tolerance covers the rounding of int8 and is too wide to notice it.
+
+    Returns:
+        The largest difference between the probabilities of int8 and fp32, for people.
+
+    Raises:
+        BundleError: if it exceeds the one recorded where int8 was made by more than `SATURATION`, or is NaN.
+    """
+    selftest = read_selftest(bundle)
+    reference = selftest.expected["fp32"].probabilities
+    found = run_batches(engine, selftest.images, limits.batch_size).probabilities
+    here, recorded = (float(np.abs(each - reference).max()) for each in (found, selftest.expected[variant.name].probabilities))
+    about = f"on {len(reference)} images its probabilities differ from fp32 by up to {here:.3f}, {recorded:.3f} where it was made"
+    if not here <= recorded + SATURATION:
+        raise BundleError(
+            f"bundle {bundle.path}: variant {variant.name!r} saturates on {runtime}, because this processor has no int8 products "
+            f"(VNNI): {about}; allowed is {SATURATION} more. Use --variant fp32 on this machine"
+        )
+    return about
 
 
 def run_batches(engine: Engine, images: np.ndarray, batch_size: int) -> Outputs:

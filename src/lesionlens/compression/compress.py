@@ -200,5 +200,7 @@ def _notes(source: Source, rows: list[Row]) -> list[str]:
     if source.dataset.split.leaks:
         notes.append("LEAKING SPLIT: these metrics are too good; do not report them alone.")
     if fast_int8() is False and any("int8" in name for name in variants):
-        notes.append("This processor lacks fast int8 products (VNNI); int8 is correct here but perhaps not faster than fp32.")
+        notes.append(
+            "This processor lacks int8 products (VNNI): int8 may saturate, which these metrics include, and may not be faster."
+        )
     return notes

@@ -39,7 +39,8 @@ class TokenGrid:
         >>> TokenGrid(1, 2, 3).cells(torch.arange(7.0).view(1, 7, 1)).tolist()
         [[[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]]]
         """
-        return tokens[:, self.prefix :].transpose(1, 2).unflatten(2, (self.height, self.width))
+        patches = tokens[:, self.prefix :].transpose(1, 2)  # (N, C, h w)
+        return patches.reshape(-1, patches.shape[1], self.height, self.width)
 
 
 def token_grid(network: Any, tokens: object) -> TokenGrid | None:
