@@ -10,9 +10,13 @@ from typer.testing import CliRunner
 from lesionlens.cli.explain import explain as command
 from lesionlens.core.artifact import hash_file
 from lesionlens.core.errors import CheckpointError, DataError, RecipeError
+from lesionlens.core.progress import Reporter
+from lesionlens.core.recipe import ExplanationRecipe
 from lesionlens.data.dataset import Dataset
 from lesionlens.data.index import Index
-from lesionlens.explanation.explain import explain, images_to_explain
+from lesionlens.explanation.attribution import Explainer
+from lesionlens.explanation.explain import explain, faithfulness_table, images_to_explain
+from lesionlens.explanation.limit import limited
 from lesionlens.explanation.localisation import METRICS
 from lesionlens.explanation.settings import ExplainSettings
 
@@ -74,6 +78,41 @@ def test_networks_without_closed_form_are_explained_by_captum(method, trained_ru
         assert (maps["classes"][:, 1] == maps["labels"]).all()
 
 
+def test_occlusion_keeps_a_stated_limit_unless_told_otherwise(trained_run, tmp_path):
+    notes: list[str] = []
+    settings = dataclasses.replace(
+        QUICK, limit=0, method="occlusion", random_networks=0, curve_images=0, occlusion_images=2, masks=False
+    )
+    report = explain(*inputs(trained_run), tmp_path, settings, Reporter(note=notes.append))
+    n_test = len(trained_run.split.ids["test"])
+    limit = report["occlusion_limit"]
+    assert (report["n_images"], report["n_left_out"]) == (2, n_test - 2)
+    assert (limit["n_images"], limit["n_split"], limit["passes_per_image"]) == (2, n_test, 2 * 226)  # 15 x 15 windows and none
+    assert 0 < limit["estimated_s"] < limit["estimated_s_all"]
+    assert f"occlusion explains 2 of {n_test} images" in notes[0]
+    assert "explanation.occlusion_images=N" in notes[0]
+    assert f"({n_test} images in the split)" in faithfulness_table(report)
+
+
+@pytest.mark.parametrize(
+    ("given", "passes", "expected"),
+    [
+        ({}, 197, 32),
+        ({"occlusion_images": 0}, 197, 0),
+        ({"occlusion_images": 5}, 197, 5),
+        ({"limit": 100}, 197, 100),
+        ({}, 0, 0),
+    ],
+)
+def test_which_limit_counts(given, passes, expected):
+    explainer = Explainer("any", lambda images, labels: None, passes)
+    assert limited(ExplainSettings(**given), ExplanationRecipe(), explainer).limit == expected
+
+
+def test_methods_without_occlusion_have_no_limit(written):
+    assert "occlusion_limit" not in written[1]
+
+
 def without_masks(index: Index) -> Index:
     return dataclasses.replace(index, records=tuple(dataclasses.replace(record, mask="") for record in index.records))
 
@@ -127,7 +166,15 @@ def test_another_split_is_refused(trained_run, tmp_path):
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"split": "exam"}, {"images_per_pass": 0}, {"curve_steps": 0}, {"limit": -1}, {"resamples": 7}, {"random_networks": -1}],
+    [
+        {"split": "exam"},
+        {"images_per_pass": 0},
+        {"curve_steps": 0},
+        {"limit": -1},
+        {"resamples": 7},
+        {"random_networks": -1},
+        {"occlusion_images": -1},
+    ],
 )
 def test_wrong_settings(wrong):
     with pytest.raises(RecipeError, match=r"must be"):

@@ -38,7 +38,7 @@ def explain(
     store: StoreOfRun = None,
     split: SplitOption = SplitName.test,
     method: Annotated[Method, typer.Option(help="How heat maps are made.")] = Method.auto,
-    limit: Annotated[int, typer.Option(help="Images to explain, drawn by seed; 0 explains all.", min=0)] = 0,
+    limit: Annotated[int, typer.Option(help="Images to explain, drawn by seed; 0: all (occlusion: recipe).", min=0)] = 0,
     masks: Annotated[bool, typer.Option("--masks/--no-masks", help="Compare the maps with lesion masks.")] = True,
     random_networks: Annotated[int, typer.Option(help="Networks with random weights to compare with.", min=0)] = 3,
     curve_images: Annotated[int, typer.Option(help="Images with deletion and insertion curves.", min=0)] = 200,

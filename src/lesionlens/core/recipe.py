@@ -228,6 +228,20 @@ class EvaluationRecipe(Section):
 
 
 @dataclass(frozen=True)
+class ExplanationRecipe(Section):
+    """How thoroughly a network is explained."""
+
+    SECTION: ClassVar[str] = "explanation"
+
+    occlusion_images: int = key(
+        32,
+        "Most images that are explained by occlusion, which takes hundreds of passes for each; 0 explains all.",
+        ge=0,
+        le=1_000_000,
+    )
+
+
+@dataclass(frozen=True)
 class CompressionRecipe(Section):
     """Smaller and faster variants of the network; each is a row of one table."""
 
@@ -295,6 +309,7 @@ class Recipe(Section):
     training: TrainingRecipe = Field(default_factory=TrainingRecipe)
     evaluation: EvaluationRecipe = Field(default_factory=EvaluationRecipe)
     compression: CompressionRecipe = Field(default_factory=CompressionRecipe)
+    explanation: ExplanationRecipe = Field(default_factory=ExplanationRecipe)
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready form with every key, defaults included."""
@@ -307,4 +322,6 @@ class Recipe(Section):
         True
         """
         value = self.to_json()
-        return hash_value({key: value[key] for key in sections} if sections else value)
+        if self.explanation == ExplanationRecipe():  # younger than the first hashes, which do not change
+            del value["explanation"]
+        return hash_value({key: value[key] for key in sections if key in value} if sections else value)

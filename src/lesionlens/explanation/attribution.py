@@ -7,6 +7,7 @@ the positive part of what its cell adds to the logit.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -44,10 +45,12 @@ class Explainer:
     Attributes:
         name: name of the method, with the engine, for example `grad-cam (closed form)`.
         explain: a function from normalised images (N, 3, H, W) and labels (N,) to `BatchMaps`.
+        occlusion_passes: passes of the network for one map if the method is occlusion, else 0.
     """
 
     name: str
     explain: Callable[[Tensor, Tensor], BatchMaps]
+    occlusion_passes: int = 0
 
 
 def build_explainer(network: nn.Module, size: int, method: str = "grad-cam", images_per_pass: int = 32) -> Explainer:
@@ -182,12 +185,15 @@ def integrated_gradients(
 
 
 def _occlusion(network: nn.Module, size: int, images_per_pass: int) -> Explainer:
+    window = max(2, size // 7)
+    stride = max(1, window // 2)
+    passes = (math.ceil((size - window) / stride) + 1) ** 2 + 1
+
     def attribute(images: Tensor, classes: Tensor) -> Tensor:
-        window = max(2, size // 7)
-        drops = occlusion(network, images, classes, window, max(1, window // 2), images_per_pass)
+        drops = occlusion(network, images, classes, window, stride, images_per_pass)
         return nn.functional.adaptive_avg_pool2d(drops[:, None], min(GRID, size))[:, 0].relu()
 
-    return Explainer("occlusion (captum)", _by_chunks(network, attribute, 1, images_per_pass))
+    return Explainer("occlusion (captum)", _by_chunks(network, attribute, 1, images_per_pass), passes)
 
 
 def occlusion(network: nn.Module, images: Tensor, classes: Tensor, window: int, stride: int, images_per_pass: int = 32) -> Tensor:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 import torch
 
 from lesionlens.core.artifact import atomic_file, hash_file, write_json
+from lesionlens.core.progress import SILENT, Reporter
 from lesionlens.core.seeds import generator
 from lesionlens.data.dataset import Dataset
 from lesionlens.data.groups import groups_of
@@ -23,6 +23,7 @@ from lesionlens.explanation.explain_images import explain_images, load_images, r
 from lesionlens.explanation.explanations import ExplainedImages, ExplainedModel, Explanations
 from lesionlens.explanation.faithfulness import Summary
 from lesionlens.explanation.gallery import GalleryData, gallery
+from lesionlens.explanation.limit import limited, occlusion_limit
 from lesionlens.explanation.localisation import METRICS
 from lesionlens.explanation.masks import check_any_mask, check_any_used
 from lesionlens.explanation.settings import ExplainSettings
@@ -37,7 +38,7 @@ def explain(
     dataset: Dataset,
     out: Path,
     settings: ExplainSettings | None = None,
-    progress: Callable[[int], None] | None = None,
+    reporter: Reporter = SILENT,
 ) -> dict[str, Any]:
     """Explain one split and write `maps.npz`, `faithfulness.json` and `gallery.png` into `out`.
 
@@ -46,7 +47,7 @@ def explain(
         dataset: the data set that the checkpoint was trained on.
         out: output folder.
         settings: what to explain and to measure.
-        progress: called with the number of images of each batch.
+        reporter: told of progress, and of the limit of occlusion.
 
     Returns:
         The content of faithfulness.json.
@@ -59,14 +60,25 @@ def explain(
     settings = settings or ExplainSettings()
     network, info = load_network(checkpoint)
     check_belongs(checkpoint, info, dataset)
+    explainer = build_explainer(
+        network.to(choose_device(settings.device)), info.spec.size, settings.method, settings.images_per_pass
+    )
+    settings = limited(settings, info.recipe.explanation, explainer)
     images = images_to_explain(dataset, settings)
     if settings.masks:
         check_any_mask(dataset.index, images.records)
-    model = build_model(network.to(choose_device(settings.device)), info, images, settings)
-    explanations = explain_images(model, images, settings, progress)
+    n_split = len(dataset.ids(settings.split))
+    limit = occlusion_limit(network, explainer, settings, info.spec.size, len(images), n_split)
+    if limit is not None:
+        reporter.note(str(limit))
+    model = build_model(network, info, images, settings)
+    with reporter.bar(f"Explaining {settings.split}", len(images)) as advance:
+        explanations = explain_images(model, images, settings, advance)
     if settings.masks:
         check_any_used(explanations.masks)
     report = _report(explanations, images, model, info, dataset, settings)
+    if limit is not None:
+        report["occlusion_limit"] = limit.to_json()
     report["made_from"] = {"checkpoint": hash_file(checkpoint), **dataset.hashes}
     _write_maps(explanations, images, out / MAPS_FILE)
     picture = gallery(GalleryData(explanations, images, info.spec, info.labels), settings.cases, settings.seed)
@@ -162,6 +174,8 @@ def _write_maps(explanations: Explanations, images: ExplainedImages, path: Path)
 def faithfulness_table(report: dict[str, Any]) -> str:
     """The main metrics of faithfulness.json as text."""
     lines = [f"{report['method']}: {report['n_images']} images of the {report['split']} split, {report['n_lesions']} lesions"]
+    if "occlusion_limit" in report:
+        lines[0] += f" ({report['occlusion_limit']['n_split']} images in the split)"
     localisation = report["localisation"]
     if localisation is not None:
         lines.append(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 
 from lesionlens.augment.gallery import save_gallery
 from lesionlens.augment.offline import count_by_class, plan_training, read_plan, write_plan
@@ -126,7 +125,5 @@ def explain(run: Run, settings: ExplainSettings, checkpoint: Path | None = None,
         reporter: told of progress.
     """
     dataset = Dataset.of_run(run)
-    n_images = len(dataset.split.ids[settings.split])
-    with reporter.bar(f"Explaining {settings.split}", min(settings.limit or n_images, n_images)) as advance:
-        report: dict[str, Any] = explain_checkpoint(checkpoint or run.best, dataset, run.explanation, settings, advance)
+    report = explain_checkpoint(checkpoint or run.best, dataset, run.explanation, settings, reporter)
     return StageResult(f"{report['n_images']} images by {report['method']}", faithfulness_table(report), report)

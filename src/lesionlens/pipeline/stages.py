@@ -63,7 +63,9 @@ def _evaluate(job: Job) -> StageResult:
 def _explain(job: Job) -> StageResult:
     dataset = Dataset.of_run(job.run)
     masks = has_masks(dataset.index, dataset.records("test"))
-    settings = ExplainSettings(method="auto", masks=masks, seed=job.recipe.seed)
+    settings = ExplainSettings(
+        method="auto", masks=masks, occlusion_images=job.recipe.explanation.occlusion_images, seed=job.recipe.seed
+    )
     result = model_stages.explain(job.run, settings, reporter=job.reporter)
     job.reporter.note(result.text)
     return result
@@ -129,7 +131,9 @@ STAGES = (
         _train,
     ),
     Stage("evaluate", "scores", ("split", "pack", "train"), _sections("evaluation"), _evaluate),
-    Stage("explain", "faithfulness", ("index", "split", "pack", "train"), _sections("seed", "evaluation"), _explain),
+    Stage(
+        "explain", "faithfulness", ("index", "split", "pack", "train"), _sections("seed", "evaluation", "explanation"), _explain
+    ),
     Stage("export", "bundle/model.onnx", ("index", "split", "pack", "train", "evaluate"), _nothing, _export),
     Stage(
         "compress", "comparison", ("index", "split", "augment", "pack", "train", "export"), _sections("compression"), _compress
