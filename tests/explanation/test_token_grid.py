@@ -67,7 +67,7 @@ def test_maps_of_class_tokens_are_the_reference(name):
     network = network_of(name)
     images = torch.randn(3, 3, size_of(network), size_of(network))
     explainer = build_explainer(network, size_of(network), "auto", images_per_pass=2)
-    assert explainer.name == "grad-cam (tokens of blocks.1.norm1)"
+    assert explainer.name == "grad-cam (tokens of norm1 of the last block)"
     explained = explainer.explain(images, torch.tensor([0, 1, 2]))
     with torch.no_grad():
         torch.testing.assert_close(explained.logits, network(images))

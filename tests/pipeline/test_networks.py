@@ -23,7 +23,7 @@ def test_the_papers_network_by_hand():
     [
         ("test_resnet", 160, True, "half", True, "grad-cam (closed form)"),
         ("mobilenetv3_small_050", 224, True, "imagenet", True, "grad-cam (captum)"),
-        ("vit_tiny_patch16_224", 224, False, "half", True, "occlusion (captum)"),
+        ("vit_tiny_patch16_224", 224, False, "half", True, "grad-cam (tokens of norm1 of the last block)"),
         ("mobilenetv2_035", 224, True, "imagenet", False, "grad-cam (closed form)"),
     ],
 )

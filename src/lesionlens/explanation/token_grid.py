@@ -147,12 +147,12 @@ def _places(network: Any) -> Iterator[tuple[str, nn.Module | None, bool]]:
     blocks = getattr(network, "blocks", None)
     if not isinstance(blocks, nn.Sequential | nn.ModuleList) or not len(blocks):
         return
-    last, number = blocks[-1], len(blocks) - 1
-    yield f"blocks.{number}", last, False
+    last = blocks[-1]
+    yield "the last block", last, False
     norm = getattr(last, "norm1", None)
     if isinstance(norm, nn.Module):
-        yield f"blocks.{number}.norm1", norm, False
-    yield f"the input of blocks.{number}", last, True
+        yield "norm1 of the last block", norm, False
+    yield "the input of the last block", last, True
 
 
 @contextmanager

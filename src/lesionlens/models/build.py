@@ -103,6 +103,8 @@ def check_network(recipe: ModelRecipe, size: int = 224) -> None:
     network = build_network(recipe, N_CLASSES_CHECKED, size, pretrained=not with_file)
     if with_file:
         check_weights(network, Path(recipe.weights).expanduser(), recipe.name)
+
+
 def bound_threads() -> None:
     """Lower the number of torch's threads to the CPU quota of the container, which torch does not know of."""
     threads = library_threads()

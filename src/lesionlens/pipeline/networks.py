@@ -158,7 +158,8 @@ def _head_structure(network: nn.Module) -> tuple[Any, ...]:
     parts = list(network.named_children())
     head = [part for _, part in parts if any(module is classifier for module in part.modules())]
     inner = [type(module) for part in head for module in part.modules()]
-    return type(network), tuple((name, type(part)) for name, part in parts), tuple(inner)
+    pooling = str(getattr(network, "global_pool", ""))  # ViTs with averaged tokens have the modules of those with a class token
+    return type(network), tuple((name, type(part)) for name, part in parts), tuple(inner), pooling
 
 
 def _heat_map(network: Network) -> str:
