@@ -61,7 +61,7 @@ class Audit:
         pairs: suspected pairs of different lesion ids, most alike first.
         exact_within_lesion: images equal to another of the same lesion id.
         known: `listed` pairs known before, `found` and `certain` among them, and those `missed`.
-        missing: images without age, sex, site, lesion id or mask.
+        missing: images without age, sex, site, lesion id, patient id or mask.
         disagreeing: lesions, with certain and known pairs united, that carry several diagnoses.
         crossing: lesions whose images are in several splits.
     """
@@ -86,7 +86,8 @@ class Audit:
         """One line for people."""
         certain = sum(pair.certain for pair in self.pairs)
         exact = sum(pair.kind == "exact" for pair in self.pairs)
-        missing = ", ".join(f"{count} without {name}" for name, count in self.missing.items() if count) or "no field missing"
+        counts = {name.replace("_", " "): count for name, count in self.missing.items() if count}
+        missing = ", ".join(f"{count} without {name}" for name, count in counts.items()) or "no field missing"
         text = (
             f"{self.n_images} images of {self.n_lesions} lesions; {len(self.unreadable)} unreadable; "
             f"{len(self.pairs)} suspected pairs under two lesion ids ({certain} certain, {exact} exact)"
