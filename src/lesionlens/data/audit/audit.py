@@ -88,9 +88,10 @@ class Audit:
         exact = sum(pair.kind == "exact" for pair in self.pairs)
         counts = {name.replace("_", " "): count for name, count in self.missing.items() if count}
         missing = ", ".join(f"{count} without {name}" for name, count in counts.items()) or "no field missing"
+        suspected = f"{len(self.pairs)} suspected pair{'' if len(self.pairs) == 1 else 's'}"
         text = (
             f"{self.n_images} images of {self.n_lesions} lesions; {len(self.unreadable)} unreadable; "
-            f"{len(self.pairs)} suspected pairs under two lesion ids ({certain} certain, {exact} exact)"
+            f"{suspected} under two lesion ids ({certain} certain, {exact} exact)"
         )
         if self.known["listed"]:
             text += f", {self.known['found']} of {self.known['listed']} known pairs among them"
