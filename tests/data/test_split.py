@@ -370,3 +370,10 @@ def test_one_single_class_is_refused(protocol):
         SplitError, match="all .* training images have the diagnosis nv; a classifier needs images of two or more"
     ):
         make_split(index, SplitRecipe(protocol=protocol))
+
+
+def test_notes_do_not_make_another_split():
+    split = make_split(index_of([("mel", 2), ("nv", 1)] * 20), SplitRecipe())
+    other = replace(split, notes=("something to know",))
+    assert other == split
+    assert other.hash == split.hash
