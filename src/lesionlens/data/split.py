@@ -219,7 +219,7 @@ def read_split(path: Path, index: Index | None = None) -> Split:
 
 def _with_unknown_leaks(split: Split, index: Index) -> Split:
     """The split with today's leak rate: 0.1.0 took an image without lesion id for a lesion of its own."""
-    if split.group_leak_rate or not has_unknown(index):
+    if not has_unknown(index):
         return split
     rate = leak_rate(index, split.ids, split.pairs)
     return split if rate == split.leak_rate else dataclasses.replace(split, leak_rate=rate, group_leak_rate=split.leak_rate)
