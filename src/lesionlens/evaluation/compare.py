@@ -8,13 +8,16 @@ from typing import Any
 import numpy as np
 
 from lesionlens.core.errors import DataError
-from lesionlens.evaluation.intervals import bounds, resample_metrics
+from lesionlens.evaluation.differences import differences, p_of
+from lesionlens.evaluation.intervals import Interval, resample_metrics
+from lesionlens.evaluation.metric_intervals import METHODS, metric_intervals
+from lesionlens.evaluation.multiplicity import Hypotheses, holm
 from lesionlens.evaluation.predictions import Predictions
 from lesionlens.evaluation.weighted_metrics import OVERALL, PER_CLASS, WeightedMetrics
 
 CAUTION = (
     "McNemar's test takes images as independent; images of one lesion are not, so its p is too small where lesions "
-    "have several images. Report the bootstrap p, which draws lesions."
+    "have several images. Report the p of accuracy, whose interval is by lesion."
 )
 
 
@@ -48,31 +51,43 @@ def align(first: Predictions, second: Predictions) -> Predictions:
 
 
 def compare(
-    first: Predictions, second: Predictions, resamples: int = 2000, confidence: float = 0.95, seed: int = 0
+    first: Predictions,
+    second: Predictions,
+    resamples: int = 2000,
+    confidence: float = 0.95,
+    seed: int = 0,
+    hypotheses: Hypotheses | None = None,
 ) -> dict[str, Any]:
-    """Differences (first minus second) of every metric, from the same resamples of lesions.
+    """Differences (first minus second) of every metric, paired by lesion.
 
     Args:
         first: predictions of one split.
         second: of the same images, in any order.
-        resamples: bootstrap resamples over lesions.
+        resamples: bootstrap resamples over lesions, which tell how the errors of the two are correlated.
         confidence: level of the intervals, in (0, 1).
         seed: of the resamples.
+        hypotheses: the primary metric and the family of secondary ones.
 
     Returns:
         JSON-ready: `first` and `second` (name, protocol, leaks), `split n_images n_lesions resamples
         confidence resample_seed`, `metrics` and `per_class` (by code) with `first second difference
-        low high p` for each, `mcnemar`, and `notes` for the reader. p is two-sided; for `ece`, `brier`
-        and `nll` less is better. Undefined metrics are None.
+        low high p`, and the `method` of the interval or the `reason` why there is none; `hypotheses`: `primary`, `family`,
+        and Holm's adjusted p by metric of the family (`holm`); `mcnemar`, and `notes` for the reader. p is two-sided; for
+        `ece` (debiased), `brier` and `nll` less is better. p outside the hypotheses is exploratory. Undefined metrics are
+        None.
 
     Raises:
         DataError: see `align`.
     """
-    second = align(first, second)
+    second, hypotheses = align(first, second), hypotheses or Hypotheses()
     cases = [WeightedMetrics.of(each.logits, each.labels) for each in (first, second)]
-    resampled = resample_metrics(cases, first.lesion_ids, resamples, seed)
-    points = [each.metrics() for each in cases]
-    rows = {name: _differences(name, points, resampled, confidence) for name in (*OVERALL, *PER_CLASS)}
+    one, other = resample_metrics(cases, first.lesion_ids, resamples, seed)
+    sides = [metric_intervals(each, first.lesion_ids, resamples, confidence, seed) for each in cases]
+    if np.array_equal(first.logits, second.logits):
+        gaps = {name: tuple(Interval(0.0, 0.0, 0.0, "identical") for _ in of_classes) for name, of_classes in sides[0].items()}
+    else:
+        gaps = {name: differences((sides[0], sides[1]), (one, other), name) for name in sides[0]}
+    rows = {name: _rows(sides, gaps[name], name, confidence) for name in (*OVERALL, *PER_CLASS)}
     correct = [each.predicted == each.labels for each in (first, second)]
     return {
         **{key: _side(each) for key, each in (("first", first), ("second", second))},
@@ -84,8 +99,20 @@ def compare(
         "resample_seed": seed,
         "metrics": {name: rows[name][0] for name in OVERALL},
         "per_class": {code: {name: rows[name][c] for name in PER_CLASS} for c, code in enumerate(first.codes)},
+        "hypotheses": tested(hypotheses, {name: rows[name][0]["p"] for name in OVERALL}),
+        "methods": {name: METHODS[name] for name in sorted({each.method for row in gaps.values() for each in row} - {""})},
         "mcnemar": {**mcnemar(*correct), "caution": CAUTION},
         "notes": notes(first, second),
+    }
+
+
+def tested(hypotheses: Hypotheses, p_values: dict[str, float | None]) -> dict[str, Any]:
+    """The declared hypotheses with the adjusted p of the family, JSON-ready."""
+    adjusted = holm([p_values[name] for name in hypotheses.family])
+    return {
+        "primary": hypotheses.primary,
+        "family": list(hypotheses.family),
+        "holm": dict(zip(hypotheses.family, adjusted, strict=True)),
     }
 
 
@@ -94,29 +121,27 @@ def _side(predictions: Predictions) -> dict[str, Any]:
     return {"name": origin.name, "seed": origin.seed, "protocol": origin.protocol, "leaks": origin.leaks, "views": origin.views}
 
 
-def _differences(
-    name: str, points: list[dict[str, np.ndarray]], resampled: list[dict[str, np.ndarray]], confidence: float
-) -> list[dict[str, float | None]]:
-    one, other = (each[name].reshape(-1) for each in points)  # (1,) or (K,)
-    gaps = (resampled[0][name] - resampled[1][name]).reshape(-1, len(one))  # (B, 1) or (B, K)
-    low, high = bounds(gaps, confidence)
-    columns = (one, other, one - other, low, high, bootstrap_p(gaps))
-    keys = ("first", "second", "difference", "low", "high", "p")
-    return [
-        {key: None if math.isnan(number) else float(number) for key, number in zip(keys, row, strict=True)}
-        for row in zip(*columns, strict=True)
-    ]
-
-
-def bootstrap_p(gaps: np.ndarray) -> np.ndarray:
-    """Two-sided p of each column of resampled differences (B, K), shape (K,).
-
-    Twice the smaller share of resamples on one side of zero, with one added to the counts
-    (Davison & Hinkley 1997, section 4.4), so p is never 0. NaN where no resample is defined.
-    """
-    defined = np.isfinite(gaps).sum(0)
-    smaller = np.minimum((gaps <= 0).sum(0), (gaps >= 0).sum(0))
-    return np.where(defined > 0, np.minimum(1.0, 2 * (smaller + 1) / (defined + 1)), np.nan)
+def _rows(
+    sides: list[dict[str, tuple[Interval, ...]]], gaps: tuple[Interval, ...], name: str, confidence: float
+) -> list[dict[str, Any]]:
+    rows = []
+    for first, second, gap in zip(sides[0][name], sides[1][name], gaps, strict=True):
+        numbers = {
+            "first": first.value,
+            "second": second.value,
+            "difference": gap.value,
+            "low": gap.low,
+            "high": gap.high,
+            "p": p_of(gap, confidence),
+        }
+        texts = {"method": gap.method, "reason": gap.reason}
+        rows.append(
+            {
+                **{key: None if math.isnan(number) else float(number) for key, number in numbers.items()},
+                **{key: text for key, text in texts.items() if text},
+            }
+        )
+    return rows
 
 
 def mcnemar(first_right: np.ndarray, second_right: np.ndarray) -> dict[str, Any]:

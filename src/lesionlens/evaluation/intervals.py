@@ -1,21 +1,24 @@
 """Confidence intervals from a bootstrap over lesions, not images.
 
 Images of one lesion resemble each other, so a bootstrap over images would make intervals too
-narrow. The method is the cluster bootstrap (Davison & Hinkley 1997, section 3.8) with percentile
-intervals. It has two inherent limits: a metric that is the same in every resample (recall of a class
-without errors) gets an interval of zero width, and the calibration error of a resample is biased
-upwards.
+narrow. The method is the cluster bootstrap (Davison & Hinkley 1997, section 3.8). Its percentile
+intervals have inherent limits: a metric that is the same in every resample (recall of a class
+without errors) gets an interval of zero width, the calibration error of a resample is biased
+upwards, and intervals of rare diagnoses are too narrow. They serve differences and means over images; the metrics
+themselves have the intervals of `metric_intervals`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from lesionlens.core.errors import DataError
 from lesionlens.core.seeds import generator
+from lesionlens.evaluation.proportions import Lesions
 from lesionlens.evaluation.weighted_metrics import WeightedMetrics
 
 CHUNK_ELEMENTS = 1 << 19
@@ -27,19 +30,28 @@ class Interval:
 
     Attributes:
         value: the metric over all cases.
-        low: lower bound; NaN if there are fewer than two lesions to draw.
+        low: lower bound; NaN if there is no interval.
         high: upper bound, likewise.
+        method: a key of `metric_intervals.METHODS`; empty if there is no interval.
+        reason: why there is none.
+        details: further numbers by name: `count` and `of` of a proportion, `plain` and `p` of the calibration error.
     """
 
     value: float
     low: float
     high: float
+    method: str = ""
+    reason: str = ""
+    details: Mapping[str, float | None] = field(default_factory=dict)
 
-    def to_json(self) -> dict[str, float | None]:
-        """Keys `value`, `low`, `high`; None in place of NaN."""
+    def to_json(self) -> dict[str, Any]:
+        """Keys `value`, `low`, `high`, None in place of NaN; `method` or `reason`, and the details, where there are any."""
+        numbers = (("value", self.value), ("low", self.low), ("high", self.high))
+        texts = (("method", self.method), ("reason", self.reason))
         return {
-            name: None if np.isnan(number) else float(number)
-            for name, number in (("value", self.value), ("low", self.low), ("high", self.high))
+            **{name: None if np.isnan(number) else float(number) for name, number in numbers},
+            **{name: text for name, text in texts if text},
+            **self.details,
         }
 
 
@@ -147,3 +159,46 @@ def lesion_bootstrap(
     if len(np.unique(lesion_ids)) < 2:
         resampled = {name: np.full_like(array, np.nan) for name, array in resampled.items()}
     return intervals_of(cases.metrics(), resampled, confidence)
+
+
+def bootstrap_t(
+    values: np.ndarray, lesions: Lesions, resamples: int = 2000, confidence: float = 0.95, seed: int = 0
+) -> tuple[float, float]:
+    """Interval of the mean over images of positive values, by a studentised bootstrap on the log scale.
+
+    Davison & Hinkley 1997, section 5.2: the resampled means are divided by their own standard errors, so that a skewed
+    sample (a few images with a large loss) does not make the upper bound too low.
+
+    Args:
+        values: one for each image, at least 0, (N,).
+        lesions: lesions of the images.
+        resamples: number of resamples.
+        confidence: level, in (0, 1).
+        seed: of the draws.
+
+    Returns:
+        Lower and upper bound; NaN with fewer than two lesions, or if the values do not differ between lesions.
+    """
+    totals, sizes = lesions.totals(values), lesions.totals(np.ones(len(values)))
+    (log_mean,), (error,) = _log_means(np.ones((1, len(lesions))), totals, sizes)
+    if not np.isfinite(log_mean) or not error > 0:
+        return np.nan, np.nan
+    chunk_rows = max(1, CHUNK_ELEMENTS // len(lesions))
+    ratios = []
+    for weights in lesion_weights(np.arange(len(lesions)), resamples, seed, chunk_rows):
+        log_means, errors = _log_means(weights, totals, sizes)
+        defined = np.isfinite(log_means) & (errors > 0)
+        ratios.append((log_means[defined] - log_mean) / errors[defined])
+    tail = (1 - confidence) / 2
+    smallest, largest = np.quantile(np.concatenate(ratios), (tail, 1 - tail))
+    return float(np.exp(log_mean - largest * error)), float(np.exp(log_mean - smallest * error))
+
+
+def _log_means(weights: np.ndarray, totals: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Logarithm of the weighted mean, (B,), and its standard error by lesion, for weights (B, L)."""
+    images = weights @ sizes
+    means = weights @ totals / images
+    squares = weights @ totals**2 - 2 * means * (weights @ (totals * sizes)) + means**2 * (weights @ sizes**2)
+    errors = np.sqrt(np.maximum(squares, 0)) / images
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.log(means), errors / means

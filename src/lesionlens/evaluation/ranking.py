@@ -47,6 +47,22 @@ class Ranking:
         pairs = own.sum(1) * cumulated[:, -1]
         return np.asarray(np.divide(beaten, pairs, out=np.full(len(weights), np.nan), where=pairs > 0))
 
+    def components(self) -> tuple[float, np.ndarray, np.ndarray]:
+        """AUC and the structural components of DeLong (1988, equation 4), ties counting half.
+
+        Returns:
+            AUC; for each positive the share of negatives that it outranks, (P,); for each negative, in the order of
+            `negatives`, the share of positives that outrank it, (M,). NaN and empty arrays if all cases are on one side.
+        """
+        n_positive, n_negative = len(self.positives), len(self.negatives)
+        if not n_positive or not n_negative:
+            return np.nan, np.zeros(0), np.zeros(0)
+        positive = (self.below + self.through) / (2 * n_negative)
+        places = np.arange(n_negative)
+        above = n_positive - np.searchsorted(np.sort(self.below), places, side="right")  # positives with below > place
+        through = n_positive - np.searchsorted(np.sort(self.through), places, side="right")
+        return float(positive.mean()), positive, (above + through) / (2 * n_positive)
+
 
 def auc(truth: np.ndarray, scores: np.ndarray) -> float:
     """Area under the ROC curve, in [0, 1]; NaN if all cases are on one side.

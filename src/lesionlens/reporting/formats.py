@@ -50,19 +50,20 @@ def metric_unit(name: str) -> str:
 
 
 def metric_row(name: str, label: str, metric: Mapping[str, Any]) -> dict[str, str]:
-    """A metric as a row of a table: `label`, `value`, `unit` (empty where it is undefined) and `interval`."""
+    """A metric as a row of a table: `label`, `value`, `unit` (empty where it is undefined), `interval` and its `method`."""
     return {
         "label": label,
         "value": metric_text(name, metric["value"]),
         "unit": metric_unit(name) if defined(metric["value"]) else "",
         "interval": interval_text(name, metric),
+        "method": metric.get("method", ""),
     }
 
 
 def interval_text(name: str, metric: Mapping[str, Any]) -> str:
-    """Both ends of a metric's interval, for example `81.9–85.6`; a dash where it is undefined."""
+    """Both ends of a metric's interval, for example `81.9–85.6`; without one a count, `7 of 12`, or a dash."""
     if not defined(metric["low"]) or not defined(metric["high"]):
-        return ABSENT
+        return f"{metric['count']} of {metric['of']}" if metric.get("of") else ABSENT
     return f"{metric_text(name, metric['low'])}–{metric_text(name, metric['high'])}"
 
 

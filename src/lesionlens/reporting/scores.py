@@ -10,6 +10,7 @@ from markupsafe import Markup
 from lesionlens.core.labels import HAM10000
 from lesionlens.evaluation.calibration import reliability_bins
 from lesionlens.evaluation.ranking import average_precision, precision_recall_curve, roc_curve
+from lesionlens.evaluation.tables import calibration_note, few_lesions
 from lesionlens.reporting import paper, plots
 from lesionlens.reporting.formats import (
     OVERALL,
@@ -48,11 +49,20 @@ def overall(run: RunContents) -> dict[str, Any]:
         "compare": compare,
         "classes": scores["n_classes_averaged"],
         "known": len(run.labels),
-        "resamples": f"{scores['resamples']:,}",
+        "method": interval_method(scores),
+        "methods": list(scores.get("methods", {}).items()),
+        "few": few_lesions(scores),
         "confidence": percent(scores["confidence"], 0),
         "paper_leak": percent(paper.LEAK_RATE),
         "paper_images": f"{paper.TEST_IMAGES:,}",
     }
+
+
+def interval_method(scores: dict[str, Any]) -> str:
+    """How the intervals were made, in a few words."""
+    if "methods" in scores:
+        return "by lesion, not image; the method of each is named"
+    return f"from {scores['resamples']:,} resamples of lesions, not images (percentiles, as lesionlens 0.1 computed them)"
 
 
 def per_class(run: RunContents) -> dict[str, Any]:
@@ -105,7 +115,9 @@ def _interval_plot(run: RunContents, name: str, label: str, compare: bool) -> Ma
         metric = run.scores["per_class"][code][name]
         if not defined(metric["value"]):
             continue
-        low, high = (metric[end] if defined(metric[end]) else metric["value"] for end in ("low", "high"))
+        if not defined(metric["low"]):
+            continue  # a point without an interval would look exact; the table has its count
+        low, high = metric["low"], metric["high"]
         printed = paper.per_class(code, name) if compare else None
         rows.append(IntervalRow(code, css[code], metric["value"], low, high, None if printed is None else printed.value))
     return plots.interval_plot(rows, label, "paper" if compare else "")
@@ -218,4 +230,5 @@ def calibration(run: RunContents) -> dict[str, Any]:
         "gap": f"{abs(100 * gap):.1f}",
         "leaning": "over-confident" if gap > 0 else "under-confident",
         "bins": len(bins),
+        "test": "".join(calibration_note(run.scores)),
     }
