@@ -73,14 +73,17 @@ def _scores(facts: dict[str, Any]) -> str:
     if scores is None:
         return f"## Metrics\n{NOT_MEASURED}"
     level = f"{scores['confidence']:.0%}"
-    rows = [f"| {title} | {_interval(scores['metrics'][name])} |" for name, title in OVERALL.items()]
-    table = "\n".join([f"| metric | value [{level} interval] |", "|---|---|", *rows])
+    metrics = scores["metrics"]
+    rows = [f"| {title} | {_interval(metrics[name])} | {metrics[name].get('method', '')} |" for name, title in OVERALL.items()]
+    table = "\n".join([f"| metric | value [{level} interval] | method of the interval |", "|---|---|---|", *rows])
     heads = ["| code | images | " + " | ".join(PER_CLASS) + " |", "|---|---|" + "---|" * len(PER_CLASS)]
     lines = [
         f"| {code} | {row['n']} | " + " | ".join(_interval(row[name]) for name in PER_CLASS) + " |"
         for code, row in scores["per_class"].items()
     ]
-    note = f"Means over the {scores['n_classes_averaged']} diagnoses that occur; intervals resampled by lesion."
+    methods = "; ".join(f"{name}: {text}" for name, text in scores.get("methods", {}).items())
+    note = f"Means over the {scores['n_classes_averaged']} diagnoses that occur; intervals by lesion{_few(scores)}."
+    note += f" Methods: {methods}." if methods else ""
     views = "" if scores["views"] == 1 else f" Measured over {scores['views']} views; the bundle looks once."  # bundles of 0.1.0
     unknown = scores.get("n_unknown_lesion", 0)
     at_most = "at most " if unknown else ""
@@ -180,8 +183,17 @@ def _made_from(facts: dict[str, Any]) -> str:
     return "\n".join(["## Made from", *hashes, f"- trained with: {trained or 'not recorded'}", f"- exported with: {versions}"])
 
 
-def _interval(metric: dict[str, float | None]) -> str:
+def _few(scores: dict[str, Any]) -> str:
+    """Which diagnoses have counts and no intervals."""
+    least = scores.get("least_lesions", 0)
+    few = [f"{code} ({row['n_lesions']})" for code, row in scores["per_class"].items() if 0 < row.get("n_lesions", 0) < least]
+    return f"; counts and no interval below {least} lesions: {', '.join(few)}" if few else ""
+
+
+def _interval(metric: dict[str, Any]) -> str:
     value, low, high = (metric[name] for name in ("value", "low", "high"))
     if value is None:
         return "-"
-    return f"{value:.3f}" if low is None or high is None else f"{value:.3f} [{low:.3f}, {high:.3f}]"
+    if low is None or high is None:
+        return f"{value:.3f} ({metric['count']} of {metric['of']})" if metric.get("of") else f"{value:.3f}"
+    return f"{value:.3f} [{low:.3f}, {high:.3f}]"

@@ -72,21 +72,41 @@ def evaluate(
 def compare(
     first: Annotated[Path, typer.Argument(help="predictions.npz of one model.")],
     second: Annotated[Path, typer.Argument(help="predictions.npz of another, on the same images.")],
+    primary: Annotated[str, typer.Option(help="The primary metric, declared before the comparison.")] = "balanced_accuracy",
+    family: Annotated[
+        str, typer.Option(help="Secondary metrics, separated by commas; Holm's correction is over them.")
+    ] = "accuracy,macro_f1,macro_auc,brier,nll",
+    more: Annotated[
+        list[Path] | None,
+        typer.Option("--pool", help="A further run of the same recipe (seed or fold): pool all files instead of comparing two."),
+    ] = None,
     resamples: Annotated[int, typer.Option(help="Bootstrap resamples over lesions.")] = 2000,
     confidence: Annotated[float, typer.Option(help="Level of the intervals.")] = 0.95,
     out: Annotated[Path | None, typer.Option(help="JSON file to write as well.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Compare two models case by case: paired differences with intervals and p, resampled by lesion."""
+    """Compare two models case by case: paired differences with intervals by lesion and p.
+
+    With --pool, the files are runs of one recipe, and become one estimate with the variance that training adds.
+    """
     from lesionlens.core.artifact import write_json
     from lesionlens.core.recipe import EvaluationRecipe
     from lesionlens.evaluation.compare import compare as compare_predictions
+    from lesionlens.evaluation.multiplicity import Hypotheses
+    from lesionlens.evaluation.pooling import pool
     from lesionlens.evaluation.predictions import read_predictions
-    from lesionlens.evaluation.tables import comparison_table
+    from lesionlens.evaluation.tables import comparison_table, pooled_table
 
     EvaluationRecipe.check(resamples=resamples, confidence=confidence)
-    comparison = compare_predictions(read_predictions(first), read_predictions(second), resamples, confidence)
+    hypotheses = Hypotheses(primary, tuple(name.strip() for name in family.split(",") if name.strip()))
+    runs = [read_predictions(path) for path in (first, second, *(more or ()))]
+    if more:
+        content = pool(runs, confidence, resamples)
+        text = pooled_table(content)
+    else:
+        content = compare_predictions(runs[0], runs[1], resamples, confidence, hypotheses=hypotheses)
+        text = comparison_table(content)
     if out is not None:
-        write_json(out, comparison)
+        write_json(out, content)
         REPORTER.note(f"wrote {out}")
-    emit_text(comparison, as_json, comparison_table(comparison))
+    emit_text(content, as_json, text)

@@ -103,8 +103,10 @@ def _summary(result: dict[str, Any], dry: bool) -> str:
     return f"test split, 95 % intervals by lesion{marks}\n{shown}\n{made}"
 
 
-def _metric(name: str, metric: dict[str, float | None]) -> str:
+def _metric(name: str, metric: dict[str, Any]) -> str:
     value, low, high = (metric[key] for key in ("value", "low", "high"))
-    if value is None or low is None or high is None:
+    if value is None:
         return f"  {name:18} undefined"
+    if low is None or high is None:
+        return f"  {name:18} {value:.3f}  (no interval: {metric.get('reason', 'not defined')})"
     return f"  {name:18} {value:.3f}  ({low:.3f} to {high:.3f})"

@@ -85,11 +85,14 @@ def _rows(
     confidence, expected = source.info.recipe.evaluation.confidence, predictions[reference.name]
     for runnable in built.runnables:
         ours = predictions[runnable.name]
+        metrics = evaluation.metrics(ours, expected, source.resamples, confidence)
+        judged = None if name == "fp32" else evaluation.verdict(runnable.name, metrics, source.recipe.default_drop)
         yield {
             "variant": name,
             "runtime": runnable.runtime,
             "available": True,
-            "metrics": evaluation.metrics(ours, expected, source.resamples, confidence),
+            "metrics": metrics,
+            "non_inferiority": judged,
             "agreement": evaluation.agreement(ours, expected),
             "maps": None,
             "comparison": built.comparison,

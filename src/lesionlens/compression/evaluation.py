@@ -17,8 +17,9 @@ from lesionlens.data.dataset import Dataset
 from lesionlens.data.image import InputSpec, centre_crop
 from lesionlens.evaluation.compare import compare
 from lesionlens.evaluation.evaluate import with_truth
-from lesionlens.evaluation.intervals import lesion_bootstrap
+from lesionlens.evaluation.metric_intervals import metric_intervals
 from lesionlens.evaluation.metrics import balanced_accuracy
+from lesionlens.evaluation.multiplicity import non_inferiority
 from lesionlens.evaluation.predictions import Origin, Predictions
 from lesionlens.evaluation.weighted_metrics import WeightedMetrics
 from lesionlens.export.gate_images import evenly_spaced
@@ -87,7 +88,7 @@ def predict(
 
 def metrics(
     predictions: Predictions, reference: Predictions, resamples: int, confidence: float
-) -> dict[str, dict[str, float | None]]:
+) -> dict[str, dict[str, Any]]:
     """The columns of the table.
 
     Args:
@@ -98,10 +99,10 @@ def metrics(
 
     Returns:
         For each of `COLUMNS`: `value low high` of the variant alone, and `difference difference_low
-        difference_high p` of the variant minus fp32, from the same resamples of lesions.
+        difference_high p` of the variant minus fp32, paired by lesion.
     """
     compared = compare(predictions, reference, resamples, confidence)["metrics"]
-    alone = lesion_bootstrap(
+    alone = metric_intervals(
         WeightedMetrics.of(predictions.logits, predictions.labels), predictions.lesion_ids, resamples, confidence
     )
     return {
@@ -114,6 +115,19 @@ def metrics(
         }
         for name in COLUMNS
     }
+
+
+def verdict(name: str, row: dict[str, dict[str, Any]], margin: float) -> dict[str, Any]:
+    """Non-inferiority of a variant to fp32 in balanced accuracy, JSON-ready.
+
+    Args:
+        name: of the variant and its runtime.
+        row: its `metrics`.
+        margin: the largest loss that is acceptable: the recipe's `compression.default_drop`.
+    """
+    gap = row["balanced_accuracy"]
+    judged = non_inferiority(name, gap["difference_low"], gap["difference_high"], margin, "balanced accuracy")
+    return {"metric": "balanced_accuracy", **judged.to_json()}
 
 
 def balanced_accuracy_of(predictions: Predictions) -> float:

@@ -26,16 +26,18 @@ def text(content: dict[str, Any]) -> str:
     level = f"{100 * content['confidence']:g} %"
     head = (
         f"{content['name']}: {content['split']} split, {content['n_images']} images of {content['n_lesions']} lesions, "
-        f"protocol {content['protocol']}\nin brackets: difference to fp32 with its {level} interval, "
-        f"{content['resamples']} resamples of lesions, paired"
+        f"protocol {content['protocol']}\nin brackets: difference to fp32 with its {level} interval "
+        "by lesion, paired"
     )
     metrics = [("variant", "runs with", *(TITLES[name] for name in COLUMNS)), *(_metrics(row) for row in rows)]
     costs = [_cost_head(content), *(_costs(row) for row in rows)]
     missing = [f"{row['variant']} on {row['runtime']}: {row['reason']}" for row in content["rows"] if not row["available"]]
+    verdicts = dict.fromkeys(row["non_inferiority"]["text"] for row in rows if row.get("non_inferiority"))
     return "\n\n".join(
         [
             head,
             _aligned(metrics),
+            *verdicts,
             _aligned(costs),
             *missing,
             _default(content),
@@ -71,7 +73,7 @@ def _with_difference(metric: dict[str, float | None], is_reference: bool) -> str
     if is_reference:
         return value
     gap, low, high = (_number(metric[key], "+.4f") for key in ("difference", "difference_low", "difference_high"))
-    return f"{value} ({gap}: {low} to {high})"
+    return f"{value} ({gap})" if metric["difference_low"] is None else f"{value} ({gap}: {low} to {high})"
 
 
 def _cost_head(content: dict[str, Any]) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from lesionlens.bundle.decision import Decision, watched_codes
 from lesionlens.core.errors import RecipeError
 from lesionlens.core.labels import LabelSet
 from lesionlens.evaluation.intervals import bounds, lesion_weights
+from lesionlens.evaluation.proportions import Lesions, Ratio
 
 SENSITIVITY = 0.95
 SENSITIVITIES = (0.5, 0.999)
@@ -123,9 +124,22 @@ def decision_metrics(
 
     points = shares(np.ones((1, len(truth))))
     resampled = [shares(weights) for weights in lesion_weights(lesion_ids, RESAMPLES, 0, 100)]
+    of = {
+        "sensitivity": (is_watched & (called | unsure), is_watched),
+        "called": (is_watched & called, is_watched),
+        "not_sure": (unsure, np.ones(len(truth), dtype=bool)),
+        "accuracy_answered": (right & answered, answered),
+    }
+    lesions = Lesions.of(lesion_ids)
+    exact = {
+        name: Ratio.of(lesions.totals(hits[:, None]), lesions.totals(cases[:, None])).bounds(CONFIDENCE)
+        for name, (hits, cases) in of.items()
+        if cases.any()
+    }
     intervals = {}
     for name, point in points.items():
         low, high = bounds(np.concatenate([chunk[name] for chunk in resampled]), CONFIDENCE)
+        low, high = (end[0] for end in exact[name]) if name in exact else (low, high)
         intervals[name] = {key: _number(value) for key, value in (("value", point[0]), ("low", low), ("high", high))}
     counts = {"n_images": len(truth), "n_watched": int(is_watched.sum()), "n_lesions": len(np.unique(lesion_ids[is_watched]))}
     return {**counts, **intervals}

@@ -22,6 +22,7 @@ def variants(run: RunContents) -> dict[str, Any] | None:
         "batch_sizes": content["batch_sizes"],
         "rows": [_row(row, content["batch_sizes"]) for row in content["rows"] if row["available"]],
         "missing": [f"{row['variant']}: {row['reason']}" for row in content["rows"] if not row["available"]],
+        "verdicts": list(dict.fromkeys(row["non_inferiority"]["text"] for row in content["rows"] if row.get("non_inferiority"))),
         "images": content["n_images"],
         "confidence": percent(content["confidence"], 0),
         "default": content["default"],
@@ -52,9 +53,11 @@ def _cell(name: str, metric: dict[str, float | None], is_baseline: bool) -> dict
 
 def _difference(name: str, metric: dict[str, float | None]) -> str:
     gap, low, high = (metric[key] for key in ("difference", "difference_low", "difference_high"))
-    if gap is None or low is None or high is None:
-        return ABSENT
     scale, digits = (1, 3) if name == "macro_auc" else (100, 1)
+    if gap is None:
+        return ABSENT
+    if low is None or high is None:
+        return f"{scale * gap:+.{digits}f}"
     return f"{scale * gap:+.{digits}f} ({scale * low:+.{digits}f} to {scale * high:+.{digits}f})"
 
 

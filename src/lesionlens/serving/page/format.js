@@ -43,11 +43,12 @@ export function figure(value) {
   return Number.isInteger(value) ? String(value) : String(Number(value.toPrecision(4)));
 }
 
-/** A score with its interval, three decimals. */
+/** A score with its interval, three decimals; with its count where it has no interval. */
 export function interval(score) {
   if (!score || typeof score.value !== "number") return "\u2013";
   const value = score.value.toFixed(3);
-  return typeof score.low === "number" ? `${value} [${score.low.toFixed(3)}, ${score.high.toFixed(3)}]` : value;
+  if (typeof score.low === "number") return `${value} [${score.low.toFixed(3)}, ${score.high.toFixed(3)}]`;
+  return score.of ? `${value} (${score.count} of ${score.of})` : value;
 }
 
 /** `snake_case` as words. */

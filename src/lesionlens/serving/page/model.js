@@ -76,7 +76,7 @@ function scoresOf(scores, labels) {
   const level = figure(100 * (scores.confidence ?? 0.95));
   return section(
     title,
-    p(`${where.filter(Boolean).join(", ")}. In brackets: ${level} % intervals, resampled by lesion.`),
+    p(`${where.filter(Boolean).join(", ")}. In brackets: ${level} % intervals by lesion.`),
     scores.leaks && p(LEAKS, "problem"),
     make("div", { class: "tiles" }, ...known.map(tile)),
     scores.per_class && perDiagnosis(scores.per_class, labels),
