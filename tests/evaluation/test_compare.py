@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from lesionlens.core.errors import DataError
-from lesionlens.evaluation.compare import bootstrap_p, compare, mcnemar
+from lesionlens.evaluation.compare import compare, mcnemar
+from lesionlens.evaluation.multiplicity import Hypotheses
 from lesionlens.evaluation.scores import score
 from lesionlens.evaluation.tables import comparison_table
 
@@ -40,13 +41,15 @@ def test_swapping_turns_the_signs(draw):
     there, back = compare(first, second, resamples=200), compare(second, first, resamples=200)
     for name, row in there["metrics"].items():
         assert row["difference"] == -back["metrics"][name]["difference"]
-        assert row["low"] == pytest.approx(-back["metrics"][name]["high"])
-        assert row["p"] == back["metrics"][name]["p"]
+        if name != "ece":
+            assert row["low"] == pytest.approx(-back["metrics"][name]["high"])
+            assert row["p"] == pytest.approx(back["metrics"][name]["p"])
 
 
 def test_a_model_equals_itself(draw):
     comparison = compare(draw(100), draw(100), resamples=100)
     assert all(row["difference"] == row["low"] == row["high"] == 0 and row["p"] == 1 for row in comparison["metrics"].values())
+    assert {row["method"] for row in comparison["metrics"].values()} == {"identical"}
     assert comparison["mcnemar"]["p"] == 1
 
 
@@ -69,12 +72,34 @@ def test_p_is_uniform_where_models_are_alike(draw):
     assert 0.35 < np.mean(found) < 0.75
 
 
-def test_bootstrap_p_by_hand():
-    gaps = np.array([[1.0, -1.0, np.nan], [2.0, 1.0, np.nan], [3.0, 0.0, np.nan], [4.0, 2.0, np.nan], [np.nan, 3.0, np.nan]])
-    p = bootstrap_p(gaps)
-    assert p[0] == pytest.approx(2 * (0 + 1) / (4 + 1))
-    assert p[1] == 1.0  # two at or below zero: 2 * 3 / 6
-    assert np.isnan(p[2])
+def test_p_and_interval_agree(draw):
+    """0 lies outside the interval exactly where p is below 0.05."""
+    comparison = compare(draw(140, seed=1, skill=2.2), draw(140, seed=2), resamples=100)
+    rows = [*comparison["metrics"].values(), *(row[name] for row in comparison["per_class"].values() for name in row)]
+    for row in rows:
+        if row["low"] is not None:
+            assert (row["p"] < 0.05) == (row["low"] > 0 or row["high"] < 0)
+
+
+def test_the_primary_metric_stands_alone_and_the_family_is_adjusted(draw):
+    first, second = draw(200, seed=1, skill=2.5), draw(200, seed=2)
+    hypotheses = Hypotheses("accuracy", ("macro_auc", "brier"))
+    comparison = compare(first, second, resamples=100, hypotheses=hypotheses)
+    p = {name: comparison["metrics"][name]["p"] for name in ("macro_auc", "brier")}
+    tested = comparison["hypotheses"]
+    assert (tested["primary"], tested["family"]) == ("accuracy", ["macro_auc", "brier"])
+    assert min(tested["holm"].values()) == pytest.approx(2 * min(p.values()))
+    assert max(tested["holm"].values()) == pytest.approx(max(*p.values(), 2 * min(p.values())))
+    lines = comparison_table(comparison).splitlines()
+    assert [line.split()[0] for line in lines if line.endswith("primary")] == ["accuracy"]
+    assert sum("family, Holm" in line for line in lines) == 2
+    assert "exploratory" in comparison_table(comparison)
+
+
+def test_no_interval_for_the_difference_of_calibration_errors(draw):
+    row = compare(draw(200, seed=1), draw(200, seed=2), resamples=100)["metrics"]["ece"]
+    assert (row["low"], row["high"], row["p"]) == (None, None, None)
+    assert "no interval of known coverage" in row["reason"]
 
 
 @settings(deadline=None, max_examples=50)

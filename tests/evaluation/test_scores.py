@@ -16,8 +16,12 @@ def test_every_metric_of_the_schema(draw):
     assert list(scores["metrics"]) == list(OVERALL)
     assert list(scores["per_class"]) == ["akiec", "bcc", "bkl", "df", "mel", "nv", "vasc"]
     for row in scores["per_class"].values():
-        assert row.keys() == {"n", *PER_CLASS}
-        assert row["recall"].keys() == {"value", "low", "high"}
+        assert row.keys() == {"n", "n_lesions", *PER_CLASS}
+        assert row["recall"].keys() == {"value", "low", "high", "method", "count", "of"}
+    used = {row[key]["method"] for row in scores["per_class"].values() for key in PER_CLASS}
+    used |= {metric["method"] for metric in scores["metrics"].values()}
+    assert used == scores["methods"].keys()
+    assert scores["format"] == 2
     assert (scores["n_images"], scores["n_lesions"], scores["n_classes_averaged"]) == (200, 100, 7)
     assert (scores["name"], scores["seed"], scores["protocol"], scores["split"]) == ("drawn", 3, "lesion", "test")
     assert scores["made_from"] == {"split": "s", "checkpoint": "c"}
@@ -51,7 +55,9 @@ def test_absent_class_is_null_and_said(draw):
     scores = score(predictions.take(predictions.labels != 3), resamples=100)
     assert scores["n_classes_averaged"] == 6
     assert scores["per_class"]["df"]["n"] == 0
-    assert scores["per_class"]["df"]["recall"] == {"value": None, "low": None, "high": None}
+    recall = scores["per_class"]["df"]["recall"]
+    assert (recall["value"], recall["low"], recall["high"]) == (None, None, None)
+    assert recall["reason"] == "no images of this diagnosis"
     assert "macro means over 6 of 7 diagnoses" in scores_table(scores)
 
 
@@ -78,5 +84,31 @@ def test_table_holds_values_and_intervals(draw):
         *(f"{number[end]:.4f}" for end in ("value", "low")),
         "to",
         f"{number['high']:.4f}",
+        "mover",
     ]
     assert sum(line.startswith("mel ") for line in lines) == 1
+
+
+def test_few_lesions_give_counts_and_no_interval(draw):
+    predictions = draw(280)
+    few = predictions.take((predictions.labels != 3) | (np.arange(280) < 84))
+    scores = score(few, resamples=100)
+    recall = scores["per_class"]["df"]["recall"]
+    n_lesions, n = scores["per_class"]["df"]["n_lesions"], scores["per_class"]["df"]["n"]
+    assert (n_lesions, n, recall["of"]) == (12, 13, 13)
+    assert recall["value"] == recall["count"] / 13
+    assert (recall["low"], recall["high"]) == (None, None)
+    assert recall["reason"] == "12 lesions of this diagnosis; an interval needs 20"
+    table = scores_table(scores)
+    assert f"{recall['value']:.3f} ({recall['count']} of 13)" in table
+    assert "Fewer than 20 lesions, so counts and no intervals: df (12)" in table
+    assert "ECE is debiased" in table
+
+
+def test_scores_of_the_first_format_are_printed(draw):
+    scores = score(draw(200), resamples=100)
+    old = {key: value for key, value in scores.items() if key not in ("format", "methods", "least_lesions")}
+    bare = {name: {end: metric[end] for end in ("value", "low", "high")} for name, metric in scores["metrics"].items()}
+    table = scores_table({**old, "metrics": bare})
+    assert "macro means over 7 of 7" in table
+    assert "ECE is debiased" not in table

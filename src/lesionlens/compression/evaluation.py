@@ -86,9 +86,7 @@ def predict(
     return with_truth(logits, images.ids, images.dataset, _origin(runnable, images))
 
 
-def metrics(
-    predictions: Predictions, reference: Predictions, resamples: int, confidence: float
-) -> dict[str, dict[str, Any]]:
+def metrics(predictions: Predictions, reference: Predictions, resamples: int, confidence: float) -> dict[str, dict[str, Any]]:
     """The columns of the table.
 
     Args:

@@ -41,9 +41,7 @@ class CalibrationError:
     p: float
 
 
-def calibration_error(
-    cases: WeightedMetrics, lesions: Lesions, confidence: float = 0.95, seed: int = 0
-) -> CalibrationError:
+def calibration_error(cases: WeightedMetrics, lesions: Lesions, confidence: float = 0.95, seed: int = 0) -> CalibrationError:
     """Debiased ECE with interval and test.
 
     Args:

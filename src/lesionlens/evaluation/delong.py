@@ -68,7 +68,7 @@ class ClusteredAuc:
         if np.isnan(self.value):
             return np.nan, np.nan
         if self._is_perfect:
-            low, high = clopper_pearson(np.float64(self.value), np.float64(self.freedom + 1), confidence)
+            low, high = clopper_pearson(np.asarray(self.value), np.asarray(self.freedom + 1.0), confidence)
             return float(low), float(high)
         quantile = stdtrit(self.freedom + PRIOR_LESIONS, (1 + confidence) / 2)
         return logit_bounds(self.value, self.steady_variance, float(quantile))

@@ -11,7 +11,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -173,7 +173,7 @@ def _too_few(n_lesions: int, which: str) -> str:
 
 
 def _interval(
-    value: float, ends: tuple[float, float], method: str, reason: str, details: dict[str, float | None] | None = None
+    value: float, ends: tuple[float, float], method: str, reason: str, details: Mapping[str, float | None] | None = None
 ) -> Interval:
     """An interval; without bounds where there is a reason, or where they are not defined."""
     low, high = (float(end) for end in ends)

@@ -34,7 +34,9 @@ class Hypotheses:
         known = [name for name in OVERALL if name not in NO_TEST]
         for name in names:
             if name not in known:
-                raise DataError(f"metric {name!r} cannot be tested; choose the primary metric and the family from {', '.join(known)}")
+                raise DataError(
+                    f"metric {name!r} cannot be tested; choose the primary metric and the family from {', '.join(known)}"
+                )
         if len(set(names)) < len(names):
             twice = next(name for name in names if names.count(name) > 1)
             raise DataError(f"metric {twice} is declared twice; each is either primary or once in the family")
@@ -92,7 +94,9 @@ def non_inferiority(name: str, low: float | None, high: float | None, margin: fl
     """
     limit = f"the margin is {100 * margin:.1f}"
     if low is None or high is None or math.isnan(low) or math.isnan(high):
-        return NonInferiority(margin, "inconclusive", f"{name}: inconclusive, because the difference in {metric} has no interval.")
+        return NonInferiority(
+            margin, "inconclusive", f"{name}: inconclusive, because the difference in {metric} has no interval."
+        )
     worst, best = (f"{100 * max(0.0, -end):.1f}" for end in (low, high))
     if low >= -margin:
         text = f"{name} is non-inferior: at worst it loses {worst} points of {metric}, and {limit}."

@@ -123,7 +123,9 @@ def folds_of(runs: Sequence[Predictions]) -> list[list[Predictions]]:
 def _joined(folds: Sequence[Predictions]) -> Predictions:
     if len(folds) == 1:
         return folds[0]
-    arrays = {name: np.concatenate([getattr(fold, name) for fold in folds]) for name in (*TEXTS, "labels", "logits", "age")}
+    arrays: dict[str, Any] = {
+        name: np.concatenate([getattr(fold, name) for fold in folds]) for name in (*TEXTS, "labels", "logits", "age")
+    }
     return dataclasses.replace(folds[0], **arrays)
 
 

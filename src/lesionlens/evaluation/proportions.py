@@ -119,7 +119,7 @@ def wilson(value: np.ndarray, n: np.ndarray, confidence: float = 0.95) -> tuple[
         n: number of independent cases, above 0.
         confidence: level, in (0, 1).
 
-    >>> [round(float(end), 3) for end in wilson(np.float64(0.5), np.float64(10))]
+    >>> [round(float(end), 3) for end in wilson(np.array(0.5), np.array(10))]
     [0.237, 0.763]
     """
     z2 = NormalDist().inv_cdf((1 + confidence) / 2) ** 2
@@ -133,7 +133,7 @@ def clopper_pearson(value: np.ndarray, n: np.ndarray, confidence: float = 0.95) 
 
     See `wilson` for the arguments.
 
-    >>> [round(float(end), 3) for end in clopper_pearson(np.float64(1.0), np.float64(12))]
+    >>> [round(float(end), 3) for end in clopper_pearson(np.array(1.0), np.array(12))]
     [0.735, 1.0]
     """
     tail = (1 - confidence) / 2

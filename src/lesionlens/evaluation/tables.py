@@ -22,10 +22,10 @@ def scores_table(scores: dict[str, Any]) -> str:
     )
     header = ("metric", "value", f"{level} interval", "method")
     overall = _aligned([header] + [_row(name, scores["metrics"][name]) for name in OVERALL])
-    header = ("diagnosis", "images", *PER_CLASS)
+    columns = ("diagnosis", "images", *PER_CLASS)
     lines = [(code, str(row["n"]), *(_with_bounds(row[name]) for name in PER_CLASS)) for code, row in scores["per_class"].items()]
     notes = [*few_lesions(scores), *calibration_note(scores)]
-    return "\n\n".join([*warnings(scores), head, overall, _aligned([header, *lines]), *notes])
+    return "\n\n".join([*warnings(scores), head, overall, _aligned([columns, *lines]), *notes])
 
 
 def few_lesions(scores: dict[str, Any]) -> list[str]:
@@ -106,9 +106,10 @@ def comparison_table(comparison: dict[str, Any]) -> str:
 def pooled_table(pooled: dict[str, Any]) -> str:
     """The result of `pooling.pool` as text."""
     level = f"{100 * pooled['confidence']:g} %"
+    folds, repetitions = pooled["n_folds"], pooled["n_repetitions"]
     head = (
-        f"{' and '.join(pooled['names'])}: {pooled['n_runs']} runs, {pooled['n_folds']} fold{'s' if pooled['n_folds'] > 1 else ''}, "
-        f"{pooled['n_repetitions']} repetition{'s' if pooled['n_repetitions'] > 1 else ''}, "
+        f"{' and '.join(pooled['names'])}: {pooled['n_runs']} runs, {folds} fold{'s' if folds > 1 else ''}, "
+        f"{repetitions} repetition{'s' if repetitions > 1 else ''}, "
         f"{pooled['n_images']} images of {pooled['n_lesions']} lesions"
     )
     header = ("metric", "mean", f"{level} interval", "sd of sampling", "sd of training")

@@ -120,6 +120,8 @@ def _interval_plot(run: RunContents, name: str, label: str, compare: bool) -> Ma
         low, high = metric["low"], metric["high"]
         printed = paper.per_class(code, name) if compare else None
         rows.append(IntervalRow(code, css[code], metric["value"], low, high, None if printed is None else printed.value))
+    if not rows:
+        return Markup('<p class="quiet">No diagnosis has enough lesions for an interval.</p>')
     return plots.interval_plot(rows, label, "paper" if compare else "")
 
 
