@@ -109,6 +109,27 @@ def intervals() -> str:
     return table([what, "median"], rows) + "\n\n`python benchmarks/intervals.py`"
 
 
+def coverage() -> str:
+    """Overall metrics one by one; of the metrics of diagnoses the lowest and the highest coverage."""
+    result = read("coverage.json")
+    scenarios = result["scenarios"]
+    names = list(dict.fromkeys(name.split()[0] for rows in scenarios.values() for name in rows))
+    n = result["simulations"]
+    rows = [[name.replace("_", " "), *(covered(name, each, n) for each in scenarios.values())] for name in names]
+    note = (
+        f"Share of {result['simulations']} simulations in which the 95 % interval contains the truth; of the metrics of a diagnosis "
+        "the lowest and highest over the diagnoses that had enough lesions for an interval in at least half of the simulations. "
+        "The last four columns are paired differences; differences of the ECE have no interval."
+    )
+    return "\n\n".join([table(["metric", *scenarios], rows), note, f"`{result['command']}`"])
+
+
+def covered(name: str, rows: dict[str, dict[str, float]], simulations: int) -> str:
+    of_metric = [row for key, row in rows.items() if key.split()[0] == name and row["n"] >= simulations / 2]
+    ends = sorted({f"{each['coverage']:.3f}" for each in of_metric})
+    return " to ".join(dict.fromkeys((ends[0], ends[-1]))) if ends else "-"
+
+
 def augmentation() -> str:
     result = read("augmentation.json")
     sizes = [key for key in result if key.startswith("size ")]
@@ -256,6 +277,7 @@ TABLES = {
     "tried": tried,
     "times": times,
     "intervals": intervals,
+    "coverage": coverage,
     "augmentation": augmentation,
     "training": training,
     "serving": serving,

@@ -129,7 +129,10 @@ def test_every_section_is_there(page):
 def test_scores_stand_with_interval_and_paper(page, finished_run):
     scores = json.loads((finished_run / "scores.json").read_text())
     metric = scores["metrics"]["macro_auc"]
-    assert f"{metric['value']:.3f} {metric['low']:.3f}–{metric['high']:.3f} 0.9898" in page.text
+    assert f"{metric['value']:.3f} {metric['low']:.3f}–{metric['high']:.3f} delong-logit 0.9898" in page.text
+    assert all(f"{name}: {text}" in page.text for name, text in scores["methods"].items())
+    assert "Fewer than 20 lesions, so counts and no intervals" in page.text
+    assert f"plain, in 15 bins, it is {scores['metrics']['ece']['plain']:.4f}" in page.text
     assert "table 7, leaking split" in page.text
     assert "96.55 †" in page.text
     assert "the paper prints 99.90" in page.text
