@@ -117,7 +117,7 @@ def coverage() -> str:
     n = result["simulations"]
     rows = [[name.replace("_", " "), *(covered(name, each, n) for each in scenarios.values())] for name in names]
     note = (
-        f"Share of {result['simulations']} simulations in which the 95 % interval contains the truth; of the metrics of a diagnosis "
+        f"Share of {n} simulations in which the 95 % interval contains the truth; of the metrics of a diagnosis "
         "the lowest and highest over the diagnoses that had enough lesions for an interval in at least half of the simulations. "
         "The last four columns are paired differences; differences of the ECE have no interval."
     )
