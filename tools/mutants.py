@@ -36,9 +36,10 @@ SOURCE = ROOT / "src"
 MODULES = {
     "evaluation/metrics.py": ("evaluation/test_metrics.py",),
     "evaluation/intervals.py": ("evaluation/test_intervals.py",),
+    "evaluation/proportions.py": ("evaluation/test_proportions.py",),
     "data/split.py": ("data/test_split.py",),
     "training/loss.py": ("training/test_loss.py",),
-    "explanation/cam.py": ("explanation/test_cam.py",),
+    "explanation/cam.py": ("explanation/test_cam.py", "explanation/test_token_grid.py", "explanation/test_attribution.py"),
     "bundle/decision.py": ("bundle/test_decision.py",),
 }
 PRELOADED = ("torch.export", "captum.attr", "hypothesis", "sklearn.metrics", "onnxruntime", "pytest")

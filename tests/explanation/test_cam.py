@@ -221,3 +221,49 @@ def test_openvino_converts_it_without_an_exported_file():
         expected = explained(images)
     for found, wanted in zip(compiled(images.numpy()).values(), expected, strict=True):
         torch.testing.assert_close(torch.from_numpy(found), wanted, rtol=1e-4, atol=1e-5 * float(wanted.abs().max()))
+
+
+class ByHand(nn.Module):
+    """One convolution, average pooling, some LayerNorms, and a linear classifier whose logits may be scaled."""
+
+    def __init__(self, n_norms: int = 0, scale: float = 1.0) -> None:
+        super().__init__()
+        self.stage, self.classifier, self.scale = nn.Conv2d(3, 6, 3, stride=8), nn.Linear(6, 4), scale
+        self.norms = nn.ModuleList(nn.LayerNorm(6) for _ in range(n_norms))
+
+    def get_classifier(self) -> nn.Module:
+        return self.classifier
+
+    def forward_features(self, images: torch.Tensor) -> torch.Tensor:
+        return self.stage(images)
+
+    def forward_head(self, features: torch.Tensor) -> torch.Tensor:
+        pooled = features.mean((2, 3))
+        for norm in self.norms:
+            pooled = norm(pooled)
+        return self.scale * self.classifier(pooled)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.forward_head(self.forward_features(images))
+
+
+@pytest.mark.parametrize(
+    ("n_norms", "scale", "is_known"), [(0, 1, True), (1, 1, True), (2, 1, False), (0, 2, False), (1, 2, False)]
+)
+def test_only_pooling_one_norm_and_a_linear_layer_are_known(n_norms, scale, is_known):
+    head = find_head(ByHand(n_norms, scale))
+    assert (head is not None) == is_known
+    assert head is None or (head.norm is not None) == (n_norms == 1)
+
+
+def test_a_linear_classifier_without_stages_has_no_head():
+    class Flat(nn.Module):
+        def get_classifier(self) -> nn.Module:
+            return nn.Linear(6, 4)
+
+    assert find_head(Flat()) is None
+
+
+def test_an_explained_network_is_in_evaluation_mode():
+    network = network_of("test_resnet").train()
+    assert not any(module.training for module in ExplainedNetwork(network).modules())
