@@ -42,10 +42,28 @@ def score(predictions: Predictions, resamples: int = 2000, confidence: float = 0
         }
         for c, code in enumerate(predictions.codes)
     }
-    origin = predictions.origin
     used = {each.method for of_classes in intervals.values() for each in of_classes}
     return {
         "format": FORMAT,
+        **_origin(predictions),
+        "resamples": resamples,
+        "confidence": confidence,
+        "resample_seed": seed,
+        "labels": predictions.label_set.to_json(),
+        "metrics": {name: intervals[name][0].to_json() for name in OVERALL},
+        "per_class": per_class,
+        "methods": {name: text for name, text in METHODS.items() if name in used},
+        "least_lesions": LEAST_LESIONS,
+        "confusion": confusion.tolist(),
+        "n_classes_averaged": int(present(confusion).sum()),
+        "made_from": dict(predictions.origin.hashes),
+    }
+
+
+def _origin(predictions: Predictions) -> dict[str, Any]:
+    """Where the predictions come from."""
+    origin = predictions.origin
+    return {
         "name": origin.name,
         "seed": origin.seed,
         "protocol": origin.protocol,
@@ -59,15 +77,4 @@ def score(predictions: Predictions, resamples: int = 2000, confidence: float = 0
         "n_dropped": origin.n_dropped,
         "views": origin.views,
         "precision": origin.precision,
-        "resamples": resamples,
-        "confidence": confidence,
-        "resample_seed": seed,
-        "labels": predictions.label_set.to_json(),
-        "metrics": {name: intervals[name][0].to_json() for name in OVERALL},
-        "per_class": per_class,
-        "methods": {name: text for name, text in METHODS.items() if name in used},
-        "least_lesions": LEAST_LESIONS,
-        "confusion": confusion.tolist(),
-        "n_classes_averaged": int(present(confusion).sum()),
-        "made_from": dict(origin.hashes),
     }

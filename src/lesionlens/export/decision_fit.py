@@ -111,38 +111,39 @@ def decision_metrics(
     unsure = decision.unsure(probabilities, labels)
     called = np.isin(predicted, indices)
     answered, right = ~unsure, predicted == truth
-
-    def shares(weights: np.ndarray) -> dict[str, np.ndarray]:
-        recalls = np.stack([_share(weights, right & answered & (truth == k), answered & (truth == k)) for k in np.unique(truth)])
-        return {
-            "sensitivity": _share(weights, is_watched & (called | unsure), is_watched),
-            "called": _share(weights, is_watched & called, is_watched),
-            "not_sure": _share(weights, unsure, np.ones(len(truth), dtype=bool)),
-            "accuracy_answered": _share(weights, right & answered, answered),
-            "balanced_accuracy_answered": _mean(recalls),
-        }
-
-    points = shares(np.ones((1, len(truth))))
-    resampled = [shares(weights) for weights in lesion_weights(lesion_ids, RESAMPLES, 0, 100)]
-    of = {
+    shares = {
         "sensitivity": (is_watched & (called | unsure), is_watched),
         "called": (is_watched & called, is_watched),
         "not_sure": (unsure, np.ones(len(truth), dtype=bool)),
         "accuracy_answered": (right & answered, answered),
     }
     lesions = Lesions.of(lesion_ids)
-    exact = {
-        name: Ratio.of(lesions.totals(hits[:, None]), lesions.totals(cases[:, None])).bounds(CONFIDENCE)
-        for name, (hits, cases) in of.items()
-        if cases.any()
-    }
-    intervals = {}
-    for name, point in points.items():
-        low, high = bounds(np.concatenate([chunk[name] for chunk in resampled]), CONFIDENCE)
-        low, high = (end[0] for end in exact[name]) if name in exact else (low, high)
-        intervals[name] = {key: _number(value) for key, value in (("value", point[0]), ("low", low), ("high", high))}
+    intervals = {name: _proportion(hits, cases, lesions) for name, (hits, cases) in shares.items()}
+    intervals["balanced_accuracy_answered"] = _mean_recall(right & answered, answered, truth, lesion_ids)
     counts = {"n_images": len(truth), "n_watched": int(is_watched.sum()), "n_lesions": len(np.unique(lesion_ids[is_watched]))}
     return {**counts, **intervals}
+
+
+def _proportion(hits: np.ndarray, cases: np.ndarray, lesions: Lesions) -> dict[str, float | None]:
+    """Share of `hits` among `cases`, both bool (N,), with its interval; None without cases."""
+    ratio = Ratio.of(lesions.totals(hits[:, None]), lesions.totals(cases[:, None]))
+    ends = [end[0] if cases.any() else np.nan for end in ratio.bounds(CONFIDENCE)]
+    return _interval(ratio.value[0], *ends)
+
+
+def _mean_recall(hits: np.ndarray, cases: np.ndarray, truth: np.ndarray, lesion_ids: np.ndarray) -> dict[str, float | None]:
+    """Mean over diagnoses of the share of `hits` among `cases`, with its interval."""
+
+    def mean(weights: np.ndarray) -> np.ndarray:
+        return _mean(np.stack([_share(weights, hits & (truth == k), cases & (truth == k)) for k in np.unique(truth)]))
+
+    resampled = [mean(weights) for weights in lesion_weights(lesion_ids, RESAMPLES, 0, 100)]
+    low, high = bounds(np.concatenate(resampled), CONFIDENCE)
+    return _interval(mean(np.ones((1, len(truth))))[0], float(low), float(high))
+
+
+def _interval(value: float, low: float, high: float) -> dict[str, float | None]:
+    return {"value": _number(value), "low": _number(low), "high": _number(high)}
 
 
 def _share(weights: np.ndarray, hits: np.ndarray, of: np.ndarray) -> np.ndarray:
