@@ -46,9 +46,13 @@ export function figure(value) {
 /** A score with its interval, three decimals; with its count where it has no interval. */
 export function interval(score) {
   if (!score || typeof score.value !== "number") return "\u2013";
-  const value = score.value.toFixed(3);
-  if (typeof score.low === "number") return `${value} [${score.low.toFixed(3)}, ${score.high.toFixed(3)}]`;
-  return score.of ? `${value} (${score.count} of ${score.of})` : value;
+  return [score.value.toFixed(3), brackets(score)].filter(Boolean).join(" ");
+}
+
+/** The interval of a score in brackets, or its count; empty without either. */
+export function brackets(score) {
+  if (typeof score.low === "number") return `[${score.low.toFixed(3)}, ${score.high.toFixed(3)}]`;
+  return score.of ? `(${score.count} of ${score.of})` : "";
 }
 
 /** `snake_case` as words. */

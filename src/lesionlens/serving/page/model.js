@@ -1,7 +1,7 @@
 // About this model: what it is for and not for, how good it is and where that was measured, its limits.
 
 import { card, code, fact, facts, head, make, number, p, row, rowHeader, scrolling } from "./dom.js";
-import { bytes, figure, interval, percent, sentence } from "./format.js";
+import { brackets, bytes, figure, interval, percent, sentence } from "./format.js";
 import { MEASURES, measureLimit, measureName } from "./measures.js";
 
 const METRICS = {
@@ -69,7 +69,7 @@ function scoresOf(scores, labels) {
   ];
   const tile = ([name, text]) => {
     const metric = scores.metrics[name];
-    const spread = make("span", { class: "sub" }, interval(metric).replace(/^\S+ /, ""));
+    const spread = make("span", { class: "sub" }, brackets(metric) || metric.reason || "");
     return make("div", { class: "tile" }, make("span", {}, text), make("strong", {}, metric.value.toFixed(3)), spread);
   };
   const known = Object.entries(METRICS).filter(([name]) => scores.metrics[name]);
