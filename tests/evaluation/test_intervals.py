@@ -5,7 +5,16 @@ import pytest
 
 from lesionlens.core.errors import DataError
 from lesionlens.evaluation import intervals
-from lesionlens.evaluation.intervals import Interval, bounds, intervals_of, lesion_bootstrap, lesion_weights, resample_metrics
+from lesionlens.evaluation.intervals import (
+    Interval,
+    bootstrap_t,
+    bounds,
+    intervals_of,
+    lesion_bootstrap,
+    lesion_weights,
+    resample_metrics,
+)
+from lesionlens.evaluation.proportions import Lesions
 from lesionlens.evaluation.weighted_metrics import WeightedMetrics
 
 
@@ -128,3 +137,51 @@ def test_two_thousand_resamples_of_a_thousand_cases_take_under_three_seconds(dra
     found = lesion_bootstrap(WeightedMetrics.of(predictions.logits, predictions.labels), predictions.lesion_ids, resamples=2000)
     assert time.process_time() - start < 3  # measured: 0.1 s; see benchmarks/intervals.py
     assert found["macro_auc"][0].low < found["macro_auc"][0].high
+
+
+def bootstrap_t_by_definition(values, lesion_ids, weights, confidence):
+    """The studentised bootstrap on the log scale, one resample after the other."""
+    members = [values[lesion_ids == lesion] for lesion in np.unique(lesion_ids)]
+
+    def log_mean(each):
+        images = sum(w * len(m) for w, m in zip(each, members, strict=True))
+        mean = sum(w * m.sum() for w, m in zip(each, members, strict=True)) / images
+        residuals = [m.sum() - mean * len(m) for m in members]
+        error = np.sqrt(sum(w * r**2 for w, r in zip(each, residuals, strict=True))) / images
+        return np.log(mean), error / mean
+
+    centre, spread = log_mean(np.ones(len(members)))
+    pairs = [log_mean(each) for each in weights]
+    ratios = [(log - centre) / error for log, error in pairs if error > 1e-9]
+    low, high = np.quantile(ratios, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return np.exp(centre - high * spread), np.exp(centre - low * spread)
+
+
+@pytest.mark.parametrize(("n_lesions", "confidence"), [(3, 0.95), (30, 0.9)])
+def test_studentised_bootstrap_by_definition(n_lesions, confidence):
+    random = np.random.default_rng(n_lesions)
+    lesion_ids = np.repeat(np.arange(n_lesions), random.integers(1, 4, n_lesions))
+    values = random.exponential(size=len(lesion_ids))
+    (weights,) = lesion_weights(np.arange(n_lesions), 300, 5, 300)
+    expected = bootstrap_t_by_definition(values, lesion_ids, weights, confidence)
+    assert bootstrap_t(values, Lesions.of(lesion_ids), 300, confidence, 5) == pytest.approx(expected, rel=1e-9)
+
+
+def test_studentised_bootstrap_by_default():
+    values, lesions = np.random.default_rng(0).exponential(size=40), Lesions.of(np.arange(40))
+    given = bootstrap_t(values, lesions)
+    assert given == bootstrap_t(values, lesions, 2000, 0.95, 0)
+    others = [(2001, 0.95, 0), (2000, 0.9, 0), (2000, 0.95, 1)]
+    assert all(given != bootstrap_t(values, lesions, *other) for other in others)
+
+
+def test_studentised_bootstrap_in_chunks(monkeypatch):
+    values, lesions = np.random.default_rng(0).exponential(size=40), Lesions.of(np.arange(40))
+    whole = bootstrap_t(values, lesions, 50)
+    monkeypatch.setattr(intervals, "CHUNK_ELEMENTS", 1)
+    assert bootstrap_t(values, lesions, 50) == pytest.approx(whole, rel=1e-12)
+
+
+@pytest.mark.parametrize("values", [[0.3], [0.5, 0.5, 0.5], [0.0, 0.0, 0.0]])
+def test_studentised_bootstrap_is_undefined_without_spread(values):
+    assert np.isnan(bootstrap_t(np.array(values), Lesions.of(np.arange(len(values))), 50)).all()
