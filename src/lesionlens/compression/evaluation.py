@@ -207,6 +207,6 @@ def _origin(runnable: RunnableVariant, images: SplitImages) -> Origin:
         precision=runnable.precision,
         n_dropped=images.dataset.n_dropped(images.name),
         hashes={"file": hash_file(runnable.file), **images.dataset.hashes},
-        n_unknown_lesion=split.leak_rate.get("unknown", {}).get(images.name, 0),
-        patient_leak_rate=split.leak_rate.get("by_patient", {}).get(images.name),
+        n_unknown_lesion=split.n_unknown_lesion(images.name),
+        patient_leak_rate=split.patient_leak_rate(images.name),
     )

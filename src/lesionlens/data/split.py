@@ -61,6 +61,15 @@ class Split:
         rate["groups_by_part"] = legacy.by_old_split(rate.pop("groups_by_split", {}))
         return hash_value({**value, "parts": legacy.by_old_split(ids), "leak_rate": rate})
 
+    def n_unknown_lesion(self, name: str) -> int:
+        """Images of a split of which it is not known whether their lesion is also in training."""
+        return int(self.leak_rate.get("unknown", {}).get(name, 0))
+
+    def patient_leak_rate(self, name: str) -> float | None:
+        """Share of a split's images whose patient is also in training; None where no patient is known."""
+        rate: float | None = self.leak_rate.get("by_patient", {}).get(name)
+        return rate
+
 
 def make_split(index: Index, recipe: SplitRecipe, pairs: Sequence[Pair] = ()) -> Split:
     """Split the images of `index` by the recipe's protocol.

@@ -81,11 +81,11 @@ def compare(
     """
     second, hypotheses = align(first, second), hypotheses or Hypotheses()
     cases = [WeightedMetrics.of(each.logits, each.labels) for each in (first, second)]
-    one, other = resample_metrics(cases, first.lesion_ids, resamples, seed)
     sides = [metric_intervals(each, first.lesion_ids, resamples, confidence, seed) for each in cases]
     if np.array_equal(first.logits, second.logits):
         gaps = {name: tuple(Interval(0.0, 0.0, 0.0, "identical") for _ in of_classes) for name, of_classes in sides[0].items()}
     else:
+        one, other = resample_metrics(cases, first.lesion_ids, resamples, seed)
         gaps = {name: differences((sides[0], sides[1]), (one, other), name) for name in sides[0]}
     rows = {name: _rows(sides, gaps[name], name, confidence) for name in (*OVERALL, *PER_CLASS)}
     correct = [each.predicted == each.labels for each in (first, second)]

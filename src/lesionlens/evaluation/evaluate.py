@@ -150,8 +150,8 @@ def _predict(
         precision=precision,
         n_dropped=dataset.n_dropped(settings.split),
         hashes={"checkpoint": hash_file(trained.checkpoint), **dataset.hashes},
-        n_unknown_lesion=split.leak_rate.get("unknown", {}).get(settings.split, 0),
-        patient_leak_rate=split.leak_rate.get("by_patient", {}).get(settings.split),
+        n_unknown_lesion=split.n_unknown_lesion(settings.split),
+        patient_leak_rate=split.patient_leak_rate(settings.split),
     )
     return with_truth(logits, ids, dataset, origin)
 

@@ -102,16 +102,8 @@ class _Sample:
 
     def of_classes(self, values: np.ndarray, ratio: Ratio, has_counts: bool) -> tuple[Interval, ...]:
         """Intervals of one ratio, for each class."""
-        low, high = ratio.bounds(self.confidence)
-        intervals = []
-        for c, value in enumerate(values):
-            counts = {"count": int(ratio.hits[c]), "of": int(ratio.cases[c])} if has_counts else {}
-            reason = self._reason(c)
-            if not reason and not ratio.cases[c]:
-                reason = "never predicted"
-            method = "clopper-pearson" if ratio.is_extreme[c] else "wilson"
-            intervals.append(_interval(float(value), (low[c], high[c]), method, reason, counts))
-        return tuple(intervals)
+        reasons = [self._reason(c) or ("" if cases else "never predicted") for c, cases in enumerate(ratio.cases)]
+        return self._of_ratio(values, ratio, reasons, has_counts)
 
     def of_aucs(self, aucs: Sequence[ClusteredAuc]) -> tuple[Interval, ...]:
         """Intervals of the AUC of each class."""
@@ -141,10 +133,18 @@ class _Sample:
         """Interval of the accuracy, with its count."""
         right = self.hit.sum(1, keepdims=True)
         ratio = Ratio.of(self.lesions.totals(right), self.lesions.totals(np.ones_like(right)))
+        return self._of_ratio(ratio.value, ratio, [self._reason_overall()])
+
+    def _of_ratio(
+        self, values: np.ndarray, ratio: Ratio, reasons: Sequence[str], has_counts: bool = True
+    ) -> tuple[Interval, ...]:
         low, high = ratio.bounds(self.confidence)
-        method = "clopper-pearson" if ratio.is_extreme[0] else "wilson"
-        counts = {"count": int(ratio.hits[0]), "of": int(ratio.cases[0])}
-        return (_interval(float(ratio.value[0]), (low[0], high[0]), method, self._reason_overall(), counts),)
+        intervals = []
+        for c, (value, reason) in enumerate(zip(values, reasons, strict=True)):
+            counts = {"count": int(ratio.hits[c]), "of": int(ratio.cases[c])} if has_counts else {}
+            method = "clopper-pearson" if ratio.is_extreme[c] else "wilson"
+            intervals.append(_interval(float(value), (low[c], high[c]), method, reason, counts))
+        return tuple(intervals)
 
     def of_calibration_error(self, seed: int) -> tuple[Interval, ...]:
         """Debiased calibration error, beside the plain one (`plain`) and the p of the test of calibration (`p`)."""

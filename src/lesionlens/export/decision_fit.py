@@ -10,7 +10,7 @@ import numpy as np
 from lesionlens.bundle.decision import Decision, watched_codes
 from lesionlens.core.errors import RecipeError
 from lesionlens.core.labels import LabelSet
-from lesionlens.evaluation.intervals import bounds, lesion_weights
+from lesionlens.evaluation.intervals import Interval, bounds, lesion_weights
 from lesionlens.evaluation.proportions import Lesions, Ratio
 
 SENSITIVITY = 0.95
@@ -127,8 +127,8 @@ def decision_metrics(
 def _proportion(hits: np.ndarray, cases: np.ndarray, lesions: Lesions) -> dict[str, float | None]:
     """Share of `hits` among `cases`, both bool (N,), with its interval; None without cases."""
     ratio = Ratio.of(lesions.totals(hits[:, None]), lesions.totals(cases[:, None]))
-    ends = [end[0] if cases.any() else np.nan for end in ratio.bounds(CONFIDENCE)]
-    return _interval(ratio.value[0], *ends)
+    low, high = (float(end[0]) if cases.any() else np.nan for end in ratio.bounds(CONFIDENCE))
+    return Interval(float(ratio.value[0]), low, high).to_json()
 
 
 def _mean_recall(hits: np.ndarray, cases: np.ndarray, truth: np.ndarray, lesion_ids: np.ndarray) -> dict[str, float | None]:
@@ -139,11 +139,7 @@ def _mean_recall(hits: np.ndarray, cases: np.ndarray, truth: np.ndarray, lesion_
 
     resampled = [mean(weights) for weights in lesion_weights(lesion_ids, RESAMPLES, 0, 100)]
     low, high = bounds(np.concatenate(resampled), CONFIDENCE)
-    return _interval(mean(np.ones((1, len(truth))))[0], float(low), float(high))
-
-
-def _interval(value: float, low: float, high: float) -> dict[str, float | None]:
-    return {"value": _number(value), "low": _number(low), "high": _number(high)}
+    return Interval(float(mean(np.ones((1, len(truth))))[0]), float(low), float(high)).to_json()
 
 
 def _share(weights: np.ndarray, hits: np.ndarray, of: np.ndarray) -> np.ndarray:
@@ -158,7 +154,3 @@ def _mean(recalls: np.ndarray) -> np.ndarray:
 
 def _divided(total: np.ndarray, count: np.ndarray) -> np.ndarray:
     return np.asarray(np.divide(total, count, out=np.full(len(count), np.nan), where=count > 0))
-
-
-def _number(value: Any) -> float | None:
-    return None if np.isnan(value) else float(value)

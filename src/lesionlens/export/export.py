@@ -308,8 +308,8 @@ def _origin(trained: _TrainedNetwork, dataset: Dataset, source: str) -> dict[str
         "protocol": split.protocol,
         "leaks": split.leaks,
         "leak_rate": split.leak_rate.get("test"),
-        "patient_leak_rate": split.leak_rate.get("by_patient", {}).get("test"),
-        "n_unknown_lesion": split.leak_rate.get("unknown", {}).get("test", 0),
+        "patient_leak_rate": split.patient_leak_rate("test"),
+        "n_unknown_lesion": split.n_unknown_lesion("test"),
         "leak_statement": leak_statement(split.protocol, split.leaks, leak_sentences(split.leak_rate, tested)),
         "hashes": {"checkpoint": trained.hash, "index": index.hash, "split": split.hash, "store": dataset.store.hash},
     }
