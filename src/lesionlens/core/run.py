@@ -22,6 +22,12 @@ FILES = {
     "training": "train",
     "predictions": "predictions.npz",
     "scores": "scores.json",
+    "validation_predictions": "validation.npz",
+    "decisions": "assessment/decisions.json",
+    "subgroups": "assessment/subgroups.json",
+    "robustness": "assessment/robustness.json",
+    "external": "external",
+    "documents": "documents",
     "explanation": "explain",
     "bundle": "bundle",
     "compression": "compress",
@@ -49,6 +55,12 @@ class Run:
         training: checkpoints and history, a folder.
         predictions: of one split by the best checkpoint.
         scores: metrics of these predictions.
+        validation_predictions: of the validation split by the best checkpoint.
+        decisions: operating points, calibration and what follows from them, JSON.
+        subgroups: scores by subgroup, JSON.
+        robustness: scores under corruption and agreement between photographs, JSON.
+        external: scores on other data sets, a folder with one folder for each.
+        documents: model card and checklists, a folder.
         explanation: heat maps and their faithfulness, a folder.
         bundle: what a clinic gets, a folder.
         compression: smaller variants and their comparison, a folder.
@@ -74,6 +86,12 @@ class Run:
     training: Path
     predictions: Path
     scores: Path
+    validation_predictions: Path
+    decisions: Path
+    subgroups: Path
+    robustness: Path
+    external: Path
+    documents: Path
     explanation: Path
     bundle: Path
     compression: Path

@@ -8,7 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from lesionlens import __version__
@@ -20,6 +20,7 @@ from lesionlens.reporting.formats import count, percent, plural
 from lesionlens.reporting.heat_maps import heat_maps
 from lesionlens.reporting.palette import class_colours, class_names
 from lesionlens.reporting.run_folder import RunContents, read_run
+from lesionlens.reporting.topics import topics
 from lesionlens.reporting.variants import variants
 
 TEMPLATES = files("lesionlens.reporting") / "templates"
@@ -70,10 +71,10 @@ def write_report(run: Path | Run, out: Path) -> WrittenReport:
 
 def render(run: RunContents) -> str:
     """Render the page of a run."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    loader = PackageLoader("lesionlens.reporting")
+    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters.update(count=count, percent=percent, plural=plural)
-    template = environment.from_string((TEMPLATES / "report.html").read_text(encoding="utf-8"))
-    return template.render(**_content(run))
+    return environment.get_template("report.html").render(**_content(run))
 
 
 def _content(run: RunContents) -> dict[str, Any]:
@@ -96,6 +97,7 @@ def _content(run: RunContents) -> dict[str, Any]:
         "calibration": scores.calibration(run),
         "heat_maps": heat_maps(run),
         "variants": variants(run),
+        "topics": topics(run),
         "mistakes": cases.confident_mistakes(run),
         "right": cases.confident_right(run),
         "trained_with": provenance.trained_with(run),

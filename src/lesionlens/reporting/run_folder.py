@@ -44,6 +44,7 @@ OPTIONAL = {
     "faithfulness": "lesionlens explain CHECKPOINT",
     "comparison": "lesionlens compress CHECKPOINT",
 }
+ASSESSMENTS: tuple[str, ...] = ()  # results of this checkpoint that have a topic in the report
 SCORES_KEYS = {"name", "seed", "protocol", "leaks", "leak_rate", "split", "n_images", "n_lesions", "views", "resamples"}
 SCORES_KEYS |= {"confidence", "labels", "metrics", "per_class", "confusion", "n_classes_averaged", "made_from"}
 TRAINED_SECTIONS = ("seed", "input", "augmentation", "model", "training")
@@ -68,6 +69,7 @@ class RunContents:
         history: epochs of the training; empty if there are none.
         explanation: content of faithfulness.json; None if there is none of this checkpoint.
         compression: content of compression.json; None if there is none of this checkpoint.
+        assessments: content of the JSON results in `ASSESSMENTS`, by name; None if there is none of this checkpoint.
         store: packed images; None if there is none.
         left_out: what is missing and how to make it, by name.
     """
@@ -85,6 +87,7 @@ class RunContents:
     history: tuple[Epoch, ...]
     explanation: dict[str, Any] | None
     compression: dict[str, Any] | None
+    assessments: dict[str, dict[str, Any] | None]
     store: Store | None
     left_out: dict[str, str]
 
@@ -132,7 +135,7 @@ def read_run(run: Path | Run) -> RunContents:
     recipe, index = load_recipe(paths.recipe), read_index(paths.index)
     split = read_split(paths.split, index)
     checkpoint_hash = hash_file(paths.best) if paths.best.is_file() else ""
-    results = {name: _read_result(getattr(paths, name), checkpoint_hash) for name in ("faithfulness", "comparison")}
+    results = {name: _read_result(getattr(paths, name), checkpoint_hash) for name in ("faithfulness", "comparison", *ASSESSMENTS)}
     missing = [name for name in OPTIONAL if not getattr(paths, name).exists() or results.get(name, {}) is None]
     contents = RunContents(
         paths=paths,
@@ -148,6 +151,7 @@ def read_run(run: Path | Run) -> RunContents:
         history=read_history(paths.history) if paths.history.is_file() else (),
         explanation=results["faithfulness"],
         compression=results["comparison"],
+        assessments={name: results[name] for name in ASSESSMENTS},
         store=Store.open(paths.store) if paths.store.is_dir() else None,
         left_out={file_name(name): f"make it with: {OPTIONAL[name]}" for name in missing},
     )

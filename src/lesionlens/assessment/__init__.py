@@ -1,0 +1,1 @@
+"""What the scores alone do not say: decisions, subgroups, robustness, and other data sets."""
