@@ -138,6 +138,15 @@ def test_scores_stand_with_interval_and_paper(page, finished_run):
     assert "the paper prints 99.90" in page.text
 
 
+def test_a_count_is_not_called_an_interval(page, finished_run):
+    melanoma = json.loads((finished_run / "scores.json").read_text())["per_class"]["mel"]["recall"]
+    assert melanoma["low"] is None
+    count = f"{melanoma['count']} of {melanoma['of']}"
+    assert f" {count} " in page.text
+    assert f"CI {count}" not in page.text
+    assert "(–)" not in page.text
+
+
 def test_counts_are_those_of_the_split(page, finished_run):
     split = json.loads((finished_run / "split.json").read_text())
     training, validation, test = (len(split["ids"][split_name]) for split_name in ("train", "validation", "test"))

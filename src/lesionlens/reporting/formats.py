@@ -49,20 +49,29 @@ def metric_unit(name: str) -> str:
     return "" if name in PLAIN else f"{NARROW}%"
 
 
-def metric_row(name: str, label: str, metric: Mapping[str, Any]) -> dict[str, str]:
-    """A metric as a row of a table: `label`, `value`, `unit` (empty where it is undefined), `interval` and its `method`."""
+def metric_row(name: str, label: str, metric: Mapping[str, Any]) -> dict[str, Any]:
+    """A metric as a row of a table: `label`, `value`, `unit` (empty where it is undefined), `interval` and its `method`.
+
+    `has_interval` is false where `interval` is a count or a dash.
+    """
     return {
         "label": label,
         "value": metric_text(name, metric["value"]),
         "unit": metric_unit(name) if defined(metric["value"]) else "",
         "interval": interval_text(name, metric),
+        "has_interval": has_interval(metric),
         "method": metric.get("method", ""),
     }
 
 
+def has_interval(metric: Mapping[str, Any]) -> bool:
+    """Whether both ends of a metric's interval are known."""
+    return defined(metric["low"]) and defined(metric["high"])
+
+
 def interval_text(name: str, metric: Mapping[str, Any]) -> str:
     """Both ends of a metric's interval, for example `81.9–85.6`; without one a count, `7 of 12`, or a dash."""
-    if not defined(metric["low"]) or not defined(metric["high"]):
+    if not has_interval(metric):
         return f"{metric['count']} of {metric['of']}" if metric.get("of") else ABSENT
     return f"{metric_text(name, metric['low'])}–{metric_text(name, metric['high'])}"
 

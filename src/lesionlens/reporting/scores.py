@@ -17,6 +17,7 @@ from lesionlens.reporting.formats import (
     PER_CLASS,
     PLAIN,
     defined,
+    has_interval,
     interval_text,
     metric_row,
     metric_text,
@@ -203,7 +204,7 @@ def curves(run: RunContents) -> Rows:
                 "css": css[diagnosis.code],
                 "n": int(truth.sum()),
                 "auc": metric_text("auc", metric["value"]),
-                "interval": interval_text("auc", metric),
+                "interval": interval_text("auc", metric) if has_interval(metric) else "",
                 "average_precision": f"{average_precision(truth, scores):.3f}",
                 "roc": plots.roc_panel(roc.false_positive_rate, roc.true_positive_rate, css[diagnosis.code], diagnosis.name),
                 "pr": plots.precision_recall_panel(
