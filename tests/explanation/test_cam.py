@@ -264,6 +264,15 @@ def test_a_linear_classifier_without_stages_has_no_head():
     assert find_head(Flat()) is None
 
 
+def test_features_that_are_several_maps_have_no_head():
+    class Pyramid(ByHand):
+        def forward_features(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            features = super().forward_features(images)
+            return features, features[:, :, ::2, ::2]
+
+    assert find_head(Pyramid(0, 1)) is None
+
+
 def test_an_explained_network_is_in_evaluation_mode():
     network = network_of("test_resnet").train()
     assert not any(module.training for module in ExplainedNetwork(network).modules())
