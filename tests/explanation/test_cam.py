@@ -4,7 +4,8 @@ from captum.attr import LayerGradCam
 from torch import nn
 
 from lesionlens.core.errors import ModelError
-from lesionlens.explanation.cam import CamHead, ExplainedNetwork, find_head
+from lesionlens.explanation.attribution import SpatialThenHead
+from lesionlens.explanation.cam import CamHead, ExplainedNetwork, find_head, heads_agree
 from lesionlens.models.operators import timm
 
 PLAIN = ("mobilenetv2_035", "test_resnet", "test_efficientnet", "regnety_002")
@@ -271,6 +272,13 @@ def test_features_that_are_several_maps_have_no_head():
             return features, features[:, :, ::2, ::2]
 
     assert find_head(Pyramid(0, 1)) is None
+
+
+@pytest.mark.parametrize(("cells", "agrees"), [((1, 1), False), ((1, 2), True), ((2, 1), True)])
+def test_a_map_needs_two_cells(cells, agrees):
+    network = ByHand()
+    network.stage = nn.Sequential(nn.Conv2d(3, 6, 3), nn.AdaptiveAvgPool2d(cells))
+    assert heads_agree(network, SpatialThenHead(network)) == agrees
 
 
 def test_an_explained_network_is_in_evaluation_mode():
