@@ -17,7 +17,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from lesionlens.cli.predict import predict
-from lesionlens.core.errors import ArtifactError, BundleError, DataError, RecipeError
+from lesionlens.core.errors import ArtifactError, DataError, RecipeError
 from lesionlens.data.index import read_index
 from lesionlens.serving.schemas import PredictionLine
 
@@ -172,8 +172,8 @@ def test_bad_arguments(small_bundle, photos, tmp_path):
         call(small_bundle, photos, "--format", "table", "--out", tmp_path / "x")
     with pytest.raises(DataError, match="unknown diagnosis 'xyz'"):
         call(small_bundle, photos, "--overlays", tmp_path / "maps", "--overlay-class", "xyz")
-    with pytest.raises(BundleError, match="is not a bundle"):
-        call(photos, photos)
+    with pytest.raises(DataError, match="no image is named after the bundle"):
+        call(small_bundle)
     (tmp_path / "thesis.jsonl").write_text("years of work")
     with pytest.raises(ArtifactError, match="holds no results"):
         call(small_bundle, photos, "--out", tmp_path / "thesis.jsonl", "--format", "csv")

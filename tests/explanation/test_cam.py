@@ -5,7 +5,7 @@ from torch import nn
 
 from lesionlens.core.errors import ModelError
 from lesionlens.explanation.attribution import SpatialThenHead
-from lesionlens.explanation.cam import CamHead, ExplainedNetwork, find_head, heads_agree
+from lesionlens.explanation.cam import RELATIVE_TOLERANCE, CamHead, ExplainedNetwork, find_head, heads_agree, probe_images
 from lesionlens.models.operators import timm
 
 PLAIN = ("mobilenetv2_035", "test_resnet", "test_efficientnet", "regnety_002")
@@ -278,7 +278,49 @@ def test_features_that_are_several_maps_have_no_head():
 def test_a_map_needs_two_cells(cells, agrees):
     network = ByHand()
     network.stage = nn.Sequential(nn.Conv2d(3, 6, 3), nn.AdaptiveAvgPool2d(cells))
-    assert heads_agree(network, SpatialThenHead(network)) == agrees
+    assert heads_agree(network, SpatialThenHead(network)) is agrees
+
+
+def test_logits_of_another_shape_do_not_agree():
+    class WithAxis(ByHand):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return super().forward(images)[..., None]
+
+    network = WithAxis()
+    assert find_head(network) is None
+    assert heads_agree(network, SpatialThenHead(network)) is False
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+@pytest.mark.parametrize(("share", "agrees"), [(0.5, True), (2.0, False)])
+def test_the_tolerance_is_relative_to_the_largest_logit(scale, share, agrees):
+    class Shifted(ByHand):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            logits = super().forward(images)
+            return logits + share * RELATIVE_TOLERANCE * logits.abs().max()
+
+    network = Shifted(0, scale).double()
+    assert heads_agree(network, SpatialThenHead(network)) is agrees
+
+
+def test_a_head_of_zeros_agrees_with_itself():
+    network = ByHand()
+    nn.init.zeros_(network.classifier.weight)
+    nn.init.zeros_(network.classifier.bias)
+    assert heads_agree(network, SpatialThenHead(network))
+
+
+def test_the_probe_has_the_size_that_a_network_is_fixed_to():
+    network = ByHand()
+    assert probe_images(network, 40).shape == (2, 3, 40, 40)
+    assert probe_images(network, None).shape == (2, 3, 96, 96)
+    network.pretrained_cfg = {"input_size": (3, 32, 48), "fixed_input_size": False}
+    assert probe_images(network, None).shape == (2, 3, 96, 96)
+    network.pretrained_cfg = {"input_size": (3, 32, 48), "fixed_input_size": True}
+    assert probe_images(network, None).shape == (2, 3, 48, 48)
+    network.patch_embed = nn.Module()
+    network.patch_embed.img_size = (24, 56)
+    assert probe_images(network, None).shape == (2, 3, 24, 24)
 
 
 def test_an_explained_network_is_in_evaluation_mode():

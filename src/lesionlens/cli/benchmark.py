@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from lesionlens.cli.bundles import INSTALLED, bundle_or_installed
 from lesionlens.cli.console import emit_text, note, progress_bar
 from lesionlens.cli.options import Json
 
@@ -21,7 +22,10 @@ class Runtimes(StrEnum):
 
 
 def benchmark(
-    bundles: Annotated[list[Path], typer.Argument(help="Bundles written by `lesionlens export` and `compress`.")],
+    bundles: Annotated[
+        list[Path] | None,
+        typer.Argument(help=f"Bundles written by `lesionlens export` and `compress`; {INSTALLED}.", show_default=False),
+    ] = None,
     runtime: Annotated[Runtimes, typer.Option(help="What runs the bundles.")] = Runtimes.all,
     variant: Annotated[str, typer.Option(help="Name of one variant, or `all`.")] = "all",
     batch: Annotated[str, typer.Option(help="Batch sizes, separated by commas.")] = "1,64",
@@ -39,7 +43,7 @@ def benchmark(
     except ValueError as error:
         raise RecipeError(f"--batch {batch!r}; it must be whole numbers separated by commas, for example 1,64") from error
     settings = Settings(sizes, threads, rounds)
-    contenders, left_out = find_contenders(bundles, runtime, variant)
+    contenders, left_out = find_contenders(bundles or [bundle_or_installed(None)], runtime, variant)
     for text in left_out:
         note(f"left out: {text}")
     with progress_bar("Measuring", settings.rounds_in_all) as advance:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lesionlens.cli.bundles import INSTALLED, bundle_or_installed
 from lesionlens.cli.console import note, put
 
 if TYPE_CHECKING:
@@ -23,8 +24,13 @@ NOTE_EVERY = 1000
 
 
 def predict(
-    bundle: Annotated[Path, typer.Argument(help="Bundle that `lesionlens export` wrote.")],
-    images: Annotated[list[str], typer.Argument(help="Files, folders, patterns, or - for a list on standard input.")],
+    arguments: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[BUNDLE] IMAGES...",
+            help=f"A bundle ({INSTALLED}), then files, folders, patterns, or - for a list on standard input.",
+        ),
+    ],
     out: Annotated[Path | None, typer.Option(help="File of results; goes on with one that was interrupted.")] = None,
     form: Annotated[str, typer.Option("--format", help="jsonl, csv, table, or auto: by --out, else a table.")] = "auto",
     overlays: Annotated[Path | None, typer.Option(help="Folder for heat maps over the images.")] = None,
@@ -38,6 +44,7 @@ def predict(
 ) -> None:
     """Predict images: probabilities, malignant share, heat maps. Broken images are named and give exit code 3."""
     from lesionlens.bundle.archive import Overlays
+    from lesionlens.bundle.installed import split_arguments
     from lesionlens.bundle.results import LINES
     from lesionlens.bundle.runtime import Predictor
     from lesionlens.bundle.sources import image_paths
@@ -45,6 +52,10 @@ def predict(
     from lesionlens.data.files import LeftOut
 
     form = _format("jsonl" if as_json else form, out)
+    named, images = split_arguments(arguments)
+    if not images:
+        raise DataError(f"no image is named after the bundle {named}; give files, folders, patterns, or -")
+    bundle = bundle_or_installed(named, f"{images[0]} is not a bundle")
     predictor = Predictor(bundle, runtime=runtime, variant=variant, threads=threads, batch_size=batch_size, workers=workers)
     for text in predictor.notes:
         note(text)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from lesionlens.cli.bundles import BundleArgument, bundle_or_installed
 from lesionlens.cli.console import note
 from lesionlens.serving.settings import MIB, ServingSettings, state_folder
 
@@ -14,7 +15,7 @@ DEFAULT = ServingSettings  # its class attributes are the defaults
 
 
 def serve(
-    bundle: Annotated[Path, typer.Argument(help="Bundle that `lesionlens export` wrote.")],
+    bundle: BundleArgument = None,
     host: Annotated[str, typer.Option(help="Address to listen on; any but loopback needs tokens.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 picks a free one.")] = 8000,
     record: Annotated[Path | None, typer.Option(help="SQLite file of the prediction log; created if missing.")] = None,
@@ -48,7 +49,7 @@ def serve(
     from lesionlens.serving import server
 
     settings = ServingSettings(
-        bundle=bundle,
+        bundle=bundle_or_installed(bundle),
         record=record or state_folder() / "record.sqlite",
         tokens=tokens,
         hosts=tuple(allow_host or ()),
