@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from lesionlens import __version__
+from lesionlens.cli.assess import assess
 from lesionlens.cli.audit import audit
 from lesionlens.cli.augment import augment
 from lesionlens.cli.benchmark import benchmark
@@ -36,7 +37,7 @@ from lesionlens.core.errors import LesionLensError
 PANELS = {
     "Data": (download, synthetic, index, audit, split, augment, pack),
     "Train": (run, train, recipes, networks, convert),
-    "Evaluate": (evaluate, compare, explain, report),
+    "Evaluate": (evaluate, assess, compare, explain, report),
     "Deploy": (export, compress, predict, inspect, benchmark),
     "Serve": (serve,),
 }

@@ -42,7 +42,7 @@ def run(
 ) -> None:
     """Run the whole pipeline, from images to a report.
 
-    Stages: index, audit, split, augment, pack, train, evaluate, explain, export, compress, predict, report.
+    Stages: index, audit, split, augment, pack, train, evaluate, assess, explain, export, compress, predict, report.
     Stages whose inputs did not change are skipped; stopped at any moment, the same command resumes.
     """
     from lesionlens.core.errors import DataError

@@ -117,7 +117,8 @@ class Run:
 
     def with_scores_in(self, folder: Path) -> Run:
         """The same run with predictions and scores in another folder."""
-        return replace(self, predictions=folder / FILES["predictions"], scores=folder / FILES["scores"])
+        names = ("predictions", "scores", "validation_predictions")
+        return replace(self, **{name: folder / FILES[name] for name in names})
 
     @property
     def contact_sheet(self) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from torch import nn
 from lesionlens.core.artifact import hash_file, write_json
 from lesionlens.core.errors import CheckpointError, RecipeError
 from lesionlens.core.recipe import EvaluationRecipe
+from lesionlens.core.run import FILES
 from lesionlens.data.dataset import Dataset
 from lesionlens.data.groups import groups_of
 from lesionlens.data.protocols import SPLITS
@@ -23,6 +24,8 @@ from lesionlens.evaluation.scores import score
 from lesionlens.training.checkpoint import CheckpointInfo, load_network
 from lesionlens.training.distributed import choose_device
 from lesionlens.training.precision import resolve_precision
+
+TEST, VALIDATION = "test", "validation"
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,10 @@ def evaluate(
 ) -> dict[str, Any]:
     """Predict one split, score it, and write `predictions.npz` and `scores.json` into `out`.
 
+    Where the test split is scored, the validation split is predicted too, in the same way, and written as `validation.npz`:
+    what is chosen (temperature, thresholds, conformal sets) is chosen there and reported on the test split. A data set without
+    validation images gets no such file.
+
     See `predict_split` for the arguments and errors.
 
     Returns:
@@ -75,12 +82,22 @@ def evaluate(
     """
     settings = settings or PredictionSettings()
     trained = _Trained(checkpoint, *load_network(checkpoint))
-    predictions = _predict(trained, dataset, settings, progress)
+    predicted = {
+        name: _predict(trained, dataset, replace(settings, split=name), progress) for name in splits_to_predict(dataset, settings)
+    }
     recipe = settings.resolved(trained.info.recipe.evaluation)
-    scores = score(predictions, recipe.resamples, recipe.confidence)
-    write_predictions(predictions, out / "predictions.npz")
-    write_json(out / "scores.json", scores)
+    scores = score(predicted[settings.split], recipe.resamples, recipe.confidence)
+    write_predictions(predicted[settings.split], out / FILES["predictions"])
+    if settings.split == TEST and VALIDATION in predicted:
+        write_predictions(predicted[VALIDATION], out / FILES["validation_predictions"])
+    write_json(out / FILES["scores"], scores)
     return scores
+
+
+def splits_to_predict(dataset: Dataset, settings: PredictionSettings) -> tuple[str, ...]:
+    """The scored split, and the validation split beside the test split if it has images."""
+    beside = (VALIDATION,) if settings.split == TEST and dataset.split.ids[VALIDATION] else ()
+    return (settings.split, *beside)
 
 
 def predict_split(

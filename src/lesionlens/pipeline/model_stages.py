@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 from lesionlens.augment.gallery import save_gallery
 from lesionlens.augment.offline import count_by_class, plan_training, read_plan, write_plan
+from lesionlens.core.artifact import hash_file
 from lesionlens.core.progress import SILENT, Reporter
 from lesionlens.core.recipe import Recipe
 from lesionlens.core.run import FILES, Run
 from lesionlens.data.dataset import Dataset
 from lesionlens.data.index import read_index
 from lesionlens.data.split import read_split
-from lesionlens.evaluation.evaluate import PredictionSettings
+from lesionlens.evaluation.evaluate import PredictionSettings, predict_split, splits_to_predict
 from lesionlens.evaluation.evaluate import evaluate as evaluate_checkpoint
+from lesionlens.evaluation.predictions import read_predictions, write_predictions
 from lesionlens.evaluation.tables import scores_table
 from lesionlens.evaluation.validate import validator
 from lesionlens.explanation.explain import explain as explain_checkpoint
@@ -97,7 +100,7 @@ def _training_result(run: Run, recipe: Recipe) -> StageResult:
 
 
 def evaluate(run: Run, settings: PredictionSettings, checkpoint: Path | None = None, reporter: Reporter = SILENT) -> StageResult:
-    """Predict one split and score it, with intervals by lesion.
+    """Predict one split and score it, with intervals by lesion; beside the test split, predict the validation split.
 
     Args:
         run: its data set is read, its predictions and scores are written.
@@ -107,12 +110,33 @@ def evaluate(run: Run, settings: PredictionSettings, checkpoint: Path | None = N
     """
     checkpoint = checkpoint or run.best
     dataset = Dataset.of_run(run)
-    with reporter.bar(f"Predicting {settings.split}", len(dataset.split.ids[settings.split])) as advance:
+    splits = splits_to_predict(dataset, settings)
+    with reporter.bar(f"Predicting {' and '.join(splits)}", sum(len(dataset.split.ids[name]) for name in splits)) as advance:
         scores = evaluate_checkpoint(checkpoint, dataset, run.scores.parent, settings, advance)
     if not run.recipe.exists():
         run.write_recipe(load_info(checkpoint).recipe)
     line = f"{scores['n_images']} {scores['split']} images of {scores['n_lesions']} lesions"
     return StageResult(line, scores_table(scores), scores)
+
+
+def predict_validation(run: Run, settings: PredictionSettings, reporter: Reporter = SILENT) -> None:
+    """Predict the validation split with the run's best checkpoint, unless its predictions are there.
+
+    Runs that were evaluated by LesionLens 0.1 have none.
+
+    Args:
+        run: its data set is read, its validation predictions are written.
+        settings: views, precision, device, as the test split was predicted.
+        reporter: told of progress.
+    """
+    checkpoint = hash_file(run.best)
+    if run.validation_predictions.is_file():
+        if read_predictions(run.validation_predictions).origin.hashes.get("checkpoint") == checkpoint:
+            return
+    dataset = Dataset.of_run(run)
+    with reporter.bar("Predicting validation", len(dataset.split.ids["validation"])) as advance:
+        predictions = predict_split(run.best, dataset, replace(settings, split="validation"), advance)
+    write_predictions(predictions, run.validation_predictions)
 
 
 def explain(run: Run, settings: ExplainSettings, checkpoint: Path | None = None, reporter: Reporter = SILENT) -> StageResult:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from lesionlens.assessment.assess import AssessmentSettings
 from lesionlens.compression.source import CompressionSettings
 from lesionlens.core.artifact import hash_value
 from lesionlens.data.dataset import Dataset
@@ -15,7 +16,7 @@ from lesionlens.evaluation.evaluate import PredictionSettings
 from lesionlens.explanation.masks import has_masks
 from lesionlens.explanation.settings import ExplainSettings
 from lesionlens.export.export import ExportSettings
-from lesionlens.pipeline import data_stages, delivery_stages, model_stages
+from lesionlens.pipeline import assessment_stages, data_stages, delivery_stages, model_stages
 from lesionlens.pipeline.data_stages import SYNTHETIC_IMAGES
 from lesionlens.pipeline.execution import Stage
 from lesionlens.pipeline.job import ImageSource, Job, StageResult
@@ -52,12 +53,21 @@ def _train(job: Job) -> StageResult:
 
 
 def _evaluate(job: Job) -> StageResult:
-    recipe = job.recipe.evaluation
-    settings = PredictionSettings(views=recipe.views, resamples=recipe.resamples, confidence=recipe.confidence)
-    result = model_stages.evaluate(job.run, settings, reporter=job.reporter)
+    result = model_stages.evaluate(job.run, _prediction_settings(job), reporter=job.reporter)
     job.run.write_recipe(job.recipe)
     job.reporter.note(result.text)
     return result
+
+
+def _prediction_settings(job: Job) -> PredictionSettings:
+    recipe = job.recipe.evaluation
+    return PredictionSettings(views=recipe.views, resamples=recipe.resamples, confidence=recipe.confidence)
+
+
+def _assess(job: Job) -> StageResult:
+    model_stages.predict_validation(job.run, _prediction_settings(job), job.reporter)
+    recipe = job.recipe.evaluation
+    return assessment_stages.assess(job.run, AssessmentSettings(recipe.resamples, recipe.confidence))
 
 
 def _explain(job: Job) -> StageResult:
@@ -131,6 +141,7 @@ STAGES = (
         _train,
     ),
     Stage("evaluate", "scores", ("split", "pack", "train"), _sections("evaluation"), _evaluate),
+    Stage("assess", "decisions", ("split", "pack", "train", "evaluate"), _sections("evaluation"), _assess),
     Stage(
         "explain", "faithfulness", ("index", "split", "pack", "train"), _sections("seed", "evaluation", "explanation"), _explain
     ),
@@ -142,7 +153,7 @@ STAGES = (
     Stage(
         "report",
         "report",
-        ("index", "audit", "split", "augment", "train", "evaluate", "explain", "compress", "predict"),
+        ("index", "audit", "split", "augment", "train", "evaluate", "assess", "explain", "compress", "predict"),
         _sections("name"),
         _report,
     ),
