@@ -51,6 +51,7 @@ def copied(finished: Path, tmp_path: Path) -> Path:
 
 def test_every_artifact_is_there(finished):
     names = "index.csv audit.json audit.jpg split.json plan.csv gallery.png recipe.toml predictions.npz scores.json report.html"
+    names += " validation.npz assessment/decisions.json"
     names += " store/images.npy train/best.safetensors train/last.safetensors train/history.jsonl explain/faithfulness.json"
     names += " explain/gallery.png bundle/bundle.json bundle/model.onnx compress/compression.json"
     names += " example/prediction.json example/overlay.png"
@@ -80,7 +81,7 @@ def test_the_same_run_elsewhere_gives_the_same_scores(finished, synthetic_root, 
     assert first["metrics"] == second["metrics"]
 
 
-BEHIND_TRAIN = ["evaluate", "explain", "export", "compress", "predict", "report"]
+BEHIND_TRAIN = ["evaluate", "assess", "explain", "export", "compress", "predict", "report"]
 
 
 @pytest.mark.parametrize(

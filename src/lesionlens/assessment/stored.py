@@ -64,7 +64,7 @@ def _check_together(test: Predictions, validation: Predictions, run: Run) -> Non
     for name, first, second in zip(("checkpoints", "views", "diagnoses"), *stated, strict=True):
         if first != second:
             raise ArtifactError(
-                f"{run.predictions} and {run.validation_predictions.name} are of different {name} ({first} and {second}); {REMEDY}"
+                f"{run.predictions} and {run.validation_predictions.name} are of different {name} ({first}, {second}); {REMEDY}"
             )
     if run.best.is_file() and stated[0][0] not in (None, hash_file(run.best)):
         raise ArtifactError(f"{run.predictions} was made by another checkpoint than {run.best}; {REMEDY}")
@@ -72,5 +72,5 @@ def _check_together(test: Predictions, validation: Predictions, run: Run) -> Non
     if shared and not test.origin.leaks:
         raise ArtifactError(
             f"lesion {min(shared)} is in {run.predictions.name} and in {run.validation_predictions.name}; thresholds would be "
-            f"tested on the lesions that they were chosen on. Make a new split with: lesionlens split INDEX"
+            "tested on the lesions that they were chosen on. Make a new split with: lesionlens split INDEX"
         )

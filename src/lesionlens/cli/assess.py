@@ -69,17 +69,18 @@ def assess(
 
     Everything is chosen on validation.npz and reported on predictions.npz, which `lesionlens evaluate` writes.
     """
-    from dataclasses import replace
-
     from lesionlens.assessment.assess import AssessmentSettings
     from lesionlens.assessment.decisions.prevalence import read_prevalence
     from lesionlens.assessment.decisions.settings import DecisionSettings
     from lesionlens.assessment.stored import run_of
     from lesionlens.pipeline.assessment_stages import assess as assess_run
 
-    repeated = {"target_prevalences": target_prevalence, "specificities": specificity, "sensitivities": sensitivity}
+    usual = DecisionSettings()
     decisions = DecisionSettings(
         prevalence=read_prevalence(prevalence) if prevalence else {},
+        target_prevalences=tuple(target_prevalence or usual.target_prevalences),
+        specificities=tuple(specificity or usual.specificities),
+        sensitivities=tuple(sensitivity or usual.sensitivities),
         guaranteed_sensitivity=guaranteed_sensitivity,
         guarantee=guarantee,
         delta=delta,
@@ -87,7 +88,6 @@ def assess(
         cost_referral=cost_referral,
         coverage=coverage,
     )
-    decisions = replace(decisions, **{name: tuple(values) for name, values in repeated.items() if values})
     paths = run_of(run)
     result = assess_run(paths, AssessmentSettings(resamples, confidence, seed, decisions))
     REPORTER.note(f"wrote {paths.decisions}")

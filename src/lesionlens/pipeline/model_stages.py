@@ -129,14 +129,13 @@ def predict_validation(run: Run, settings: PredictionSettings, reporter: Reporte
         settings: views, precision, device, as the test split was predicted.
         reporter: told of progress.
     """
-    checkpoint = hash_file(run.best)
-    if run.validation_predictions.is_file():
-        if read_predictions(run.validation_predictions).origin.hashes.get("checkpoint") == checkpoint:
-            return
+    path = run.validation_predictions
+    if path.is_file() and read_predictions(path).origin.hashes.get("checkpoint") == hash_file(run.best):
+        return
     dataset = Dataset.of_run(run)
     with reporter.bar("Predicting validation", len(dataset.split.ids["validation"])) as advance:
         predictions = predict_split(run.best, dataset, replace(settings, split="validation"), advance)
-    write_predictions(predictions, run.validation_predictions)
+    write_predictions(predictions, path)
 
 
 def explain(run: Run, settings: ExplainSettings, checkpoint: Path | None = None, reporter: Reporter = SILENT) -> StageResult:
