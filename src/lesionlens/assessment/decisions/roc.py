@@ -1,0 +1,132 @@
+"""Points and areas of ROC curves for thousands of resamples at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from lesionlens.evaluation.intervals import CHUNK_ELEMENTS, Interval, bounds, lesion_weights
+
+Statistic = Callable[[np.ndarray, np.ndarray], np.ndarray]  # of false and true positive rates, (B, T), gives (B,)
+SLACK = 1e-9  # rates are sums of weights; a rate of exactly the stated value counts as reached
+PERCENTILE = "bootstrap-percentile"
+
+
+@dataclass(frozen=True, eq=False)
+class RocCurves:
+    """The images of one question, sorted by descending score.
+
+    Attributes:
+        order: rows of the images, (N,).
+        positive: whether each is positive, in that order, (N,).
+        last: places of the last image of each run of equal scores, (T - 1,).
+        thresholds: the scores at these places; an image at or above one is called positive, (T - 1,).
+    """
+
+    order: np.ndarray
+    positive: np.ndarray
+    last: np.ndarray
+    thresholds: np.ndarray
+
+    @classmethod
+    def of(cls, truth: np.ndarray, scores: np.ndarray) -> RocCurves:
+        """Sort images with `truth` bool (N,) and `scores` (N,)."""
+        order = np.argsort(-scores, kind="stable")
+        last = np.append(np.flatnonzero(np.diff(scores[order])), len(order) - 1)
+        return cls(order, truth[order], last, scores[order][last])
+
+    def rates(self, weights: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """False and true positive rates, (B, T), both from 0 to 1, for weights (B, N); NaN where a side has no weight."""
+        weights = np.ones((1, len(self.order))) if weights is None else weights
+        sorted_weights = weights[:, self.order]
+        return self._rate(sorted_weights * ~self.positive), self._rate(sorted_weights * self.positive)
+
+    def _rate(self, weights: np.ndarray) -> np.ndarray:
+        rates = np.zeros((len(weights), len(self.last) + 1))
+        np.cumsum(weights, axis=1, out=weights)
+        total = weights[:, -1:].copy()
+        with np.errstate(invalid="ignore"):
+            rates[:, 1:] = weights[:, self.last] / total
+        return rates
+
+    def intervals(
+        self, statistics: Mapping[str, Statistic], lesion_ids: np.ndarray, resamples: int, confidence: float, seed: int
+    ) -> dict[str, Interval]:
+        """Statistics of the curve with percentile intervals over resamples of lesions.
+
+        Args:
+            statistics: by name.
+            lesion_ids: of the images in their first order, (N,).
+            resamples: number of resamples.
+            confidence: level, in (0, 1).
+            seed: of the resamples.
+        """
+        chunk_rows = max(1, CHUNK_ELEMENTS // len(self.order))
+        chunks = []
+        for weights in lesion_weights(lesion_ids, resamples, seed, chunk_rows):
+            rates = self.rates(weights)
+            chunks.append([statistic(*rates) for statistic in statistics.values()])
+        resampled = [np.concatenate(column) for column in zip(*chunks, strict=True)]
+        rates, intervals = self.rates(), {}
+        for (name, statistic), column in zip(statistics.items(), resampled, strict=True):
+            low, high = bounds(column, confidence)
+            intervals[name] = Interval(float(statistic(*rates)[0]), float(low), float(high), PERCENTILE)
+        return intervals
+
+
+def sensitivity_at(specificity: float) -> Statistic:
+    """The highest sensitivity of a threshold that reaches a specificity, without interpolation."""
+
+    def statistic(false_positive: np.ndarray, true_positive: np.ndarray) -> np.ndarray:
+        place = (false_positive <= 1 - specificity + SLACK).sum(axis=1) - 1
+        return _at(true_positive, place)
+
+    return statistic
+
+
+def specificity_at(sensitivity: float) -> Statistic:
+    """The highest specificity of a threshold that reaches a sensitivity, without interpolation."""
+
+    def statistic(false_positive: np.ndarray, true_positive: np.ndarray) -> np.ndarray:
+        place = (true_positive < sensitivity - SLACK).sum(axis=1)
+        return 1 - _at(false_positive, np.minimum(place, false_positive.shape[1] - 1))
+
+    return statistic
+
+
+def _at(rates: np.ndarray, place: np.ndarray) -> np.ndarray:
+    found = np.take_along_axis(rates, np.maximum(place, 0)[:, None], axis=1)[:, 0]
+    return np.where(np.isnan(rates[:, -1]), np.nan, found)
+
+
+def partial_auc(least_specificity: float) -> Statistic:
+    """Area under the curve at or above a specificity, standardised to 0.5 for chance and 1 for a perfect ranking.
+
+    McClish (1989); scikit-learn's `roc_auc_score(max_fpr=1 - least_specificity)`.
+    """
+    most = 1 - least_specificity
+
+    def statistic(false_positive: np.ndarray, true_positive: np.ndarray) -> np.ndarray:
+        least = most**2 / 2
+        return np.asarray((1 + (_area(false_positive, true_positive, most) - least) / (most - least)) / 2)
+
+    return statistic
+
+
+def partial_auc_above(least_sensitivity: float) -> Statistic:
+    """Area under the curve and above a sensitivity, in [0, 1 - least_sensitivity]; ISIC 2024 scored with 0.8."""
+
+    def statistic(false_positive: np.ndarray, true_positive: np.ndarray) -> np.ndarray:
+        return _area(1 - true_positive[:, ::-1], 1 - false_positive[:, ::-1], 1 - least_sensitivity)
+
+    return statistic
+
+
+def _area(x: np.ndarray, y: np.ndarray, most: float) -> np.ndarray:
+    """Area under the polygon of ascending x and y, (B, T), from 0 to `most`, (B,)."""
+    width, rise = np.diff(x, axis=1), np.diff(y, axis=1)
+    inside = np.clip(most - x[:, :-1], 0, width)
+    slope = np.divide(rise, width, out=np.zeros_like(rise), where=width > 0)
+    return np.asarray((inside * (y[:, :-1] + slope * inside / 2)).sum(axis=1))
