@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from lesionlens.bundle.decision import promise
 from lesionlens.bundle.gate import CHECKS, DISTANCE
 from lesionlens.bundle.quality import BRIGHTNESS, CLIPPED, SHARPNESS, SIDE
 from lesionlens.bundle.selftest import SATURATION
@@ -141,7 +142,7 @@ def _decision(facts: dict[str, Any]) -> str:
     return (
         f"{title}\nAn image whose first choice is not {watched}, but whose probability of {watched} is "
         f'{decision["threshold"]:.4f} or more, is "not sure". The threshold was chosen on the {found["split"]} split '
-        f"for a sensitivity of at least {decision['sensitivity']:.0%}. There, of {found['n_watched']} images of "
+        f"for a sensitivity of {promise(decision['sensitivity'], decision.get('delta'))}. There, of {found['n_watched']} images of "
         f'{found["n_lesions"]} lesions with {watched}, {shares["sensitivity"]} were called {watched} or "not sure", '
         f"{shares['called']} called {watched}; of all {found['n_images']} images {shares['not_sure']} were "
         f'"not sure"; accuracy of the rest {shares["accuracy_answered"]}. It holds for images like those.'

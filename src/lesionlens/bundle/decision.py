@@ -13,6 +13,8 @@ from lesionlens.core.diagnoses import is_melanoma, known_diagnosis
 from lesionlens.core.errors import BundleError
 from lesionlens.core.labels import LabelSet
 
+GUARANTEES = ("expectation", "pac")
+
 
 @dataclass(frozen=True)
 class Decision:
@@ -28,6 +30,9 @@ class Decision:
         threshold: in [0, 1]; None if it could not be chosen, then nothing is ever "not sure".
         reason: why there is no threshold, in words; empty if there is one.
         validation: what the threshold does to the images that it was chosen on; see `decision_fit`.
+        guarantee: what the sensitivity means: `expectation`: on average over validation splits; `pac`: in all but a share
+            `delta` of them.
+        delta: in (0, 1) for `pac`, else None.
     """
 
     watched: tuple[str, ...]
@@ -35,16 +40,28 @@ class Decision:
     threshold: float | None
     reason: str = ""
     validation: dict[str, Any] = field(default_factory=dict)
+    guarantee: str = "expectation"
+    delta: float | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.sensitivity < 1:
             raise BundleError(f"sensitivity {self.sensitivity} of the third answer; it must be between 0 and 1")
+        if self.guarantee not in GUARANTEES or (self.guarantee == "pac") != (self.delta is not None):
+            raise BundleError(
+                f"guarantee {self.guarantee!r} with delta {self.delta}; it must be expectation, or pac with a delta. "
+                "Export the bundle again"
+            )
         if self.threshold is None and not self.reason:
             raise BundleError("a third answer without a threshold must say why; export the bundle again")
         if self.threshold is not None and not (self.watched and 0 <= self.threshold <= 1):
             raise BundleError(
                 f"threshold {self.threshold} for {self.watched}; it must be from 0 to 1, for at least one diagnosis"
             )
+
+    @property
+    def promise(self) -> str:
+        """The sensitivity and what it means, in words."""
+        return promise(self.sensitivity, self.delta)
 
     @property
     def name(self) -> str:
@@ -97,6 +114,16 @@ class Decision:
                 f"bundle {bundle.path} watches {', '.join(sorted(unknown))}, which it does not know; export it again"
             )
         return decision
+
+
+def promise(sensitivity: float, delta: float | None = None) -> str:
+    """A sensitivity and what it means, in words.
+
+    >>> promise(0.95), promise(0.95, 0.05)
+    ('at least 95 % on average over validation splits', 'at least 95 % in all but 5 % of validation splits')
+    """
+    when = "on average over validation splits" if delta is None else f"in all but {100 * delta:g} % of validation splits"
+    return f"at least {100 * sensitivity:g} % {when}"
 
 
 def watched_codes(labels: LabelSet) -> tuple[str, ...]:

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from lesionlens.cli.console import REPORTER, emit
-from lesionlens.cli.options import Json
+from lesionlens.cli.options import DeltaOption, GuaranteeName, GuaranteeOption, Json
 
 CLINIC = "Your clinic"
 DECISIONS = "Decisions"
-
-
-class Guarantee(StrEnum):
-    """What a threshold promises."""
-
-    expectation = "expectation"
-    pac = "pac"
 
 
 def assess(
@@ -49,13 +41,8 @@ def assess(
     guaranteed_sensitivity: Annotated[
         float, typer.Option(help="Sensitivity that a threshold must reach.", rich_help_panel=DECISIONS)
     ] = 0.95,
-    guarantee: Annotated[
-        Guarantee,
-        typer.Option(help="On average over validation splits, or in all but a share --delta of them.", rich_help_panel=DECISIONS),
-    ] = Guarantee.expectation,
-    delta: Annotated[
-        float, typer.Option(help="Share of validation splits in which the guarantee `pac` may fail.", rich_help_panel=DECISIONS)
-    ] = 0.05,
+    guarantee: GuaranteeOption = GuaranteeName.expectation,
+    delta: DeltaOption = 0.05,
     coverage: Annotated[
         float,
         typer.Option(help="Share of lesions whose conformal set holds the true diagnosis.", rich_help_panel=DECISIONS),
@@ -73,6 +60,7 @@ def assess(
     from lesionlens.assessment.decisions.prevalence import read_prevalence
     from lesionlens.assessment.decisions.settings import DecisionSettings
     from lesionlens.assessment.stored import run_of
+    from lesionlens.export.decision_fit import Guarantee
     from lesionlens.pipeline.assessment_stages import assess as assess_run
 
     usual = DecisionSettings()
@@ -82,8 +70,7 @@ def assess(
         specificities=tuple(specificity or usual.specificities),
         sensitivities=tuple(sensitivity or usual.sensitivities),
         guaranteed_sensitivity=guaranteed_sensitivity,
-        guarantee=guarantee,
-        delta=delta,
+        guarantee=Guarantee(guarantee, delta),
         cost_missed=cost_missed,
         cost_referral=cost_referral,
         coverage=coverage,

@@ -8,7 +8,16 @@ from typing import Annotated
 import typer
 
 from lesionlens.cli.console import REPORTER, emit
-from lesionlens.cli.options import Checkpoint, IndexOfRun, Json, SplitOfRun, StoreOfRun
+from lesionlens.cli.options import (
+    Checkpoint,
+    DeltaOption,
+    GuaranteeName,
+    GuaranteeOption,
+    IndexOfRun,
+    Json,
+    SplitOfRun,
+    StoreOfRun,
+)
 
 
 def export(
@@ -26,11 +35,14 @@ def export(
     gate_images: Annotated[int, typer.Option(help="Training images that the gate is fitted on; 0 leaves it out.")] = 2000,
     rejection_rate: Annotated[float, typer.Option(help="Share of good images that the gate may reject.")] = 0.02,
     sensitivity: Annotated[float, typer.Option(help='For melanoma, where "not sure" counts as detected.')] = 0.95,
+    guarantee: GuaranteeOption = GuaranteeName.expectation,
+    delta: DeltaOption = 0.05,
     out: Annotated[Path | None, typer.Option(help="Bundle to write; bundle/ in the run folder if not given.")] = None,
     as_json: Json = False,
 ) -> None:
     """Write a bundle that runs without torch: graph with heat maps, temperature, gate, scores, card, self-test."""
     from lesionlens.core.run import Run
+    from lesionlens.export.decision_fit import Guarantee
     from lesionlens.export.export import ExportSettings
     from lesionlens.pipeline.delivery_stages import export as export_checkpoint
 
@@ -42,6 +54,7 @@ def export(
         gate_images=gate_images,
         rejection_rate=rejection_rate,
         sensitivity=sensitivity,
+        guarantee=Guarantee(guarantee, delta),
     )
     run = Run.of_checkpoint(checkpoint, index=index, split=split_file, store=store, predictions=predictions, bundle=out)
     with_scores = not no_scores and (predictions is not None or run.predictions.is_file())

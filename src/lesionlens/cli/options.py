@@ -52,6 +52,13 @@ class Runtime(StrEnum):
     onnxruntime = "onnxruntime"
 
 
+class GuaranteeName(StrEnum):
+    """What a threshold promises about the sensitivity."""
+
+    expectation = "expectation"
+    pac = "pac"
+
+
 RUN_DEFAULT = "the run folder's if not given"
 ArtifactPath = Path | None
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
@@ -65,6 +72,11 @@ StoreOfRun = Annotated[ArtifactPath, typer.Option("--store", help=f"Packed image
 PlanOfRun = Annotated[ArtifactPath, typer.Option("--plan", help=f"plan.csv; {RUN_DEFAULT}.")]
 SplitOption = Annotated[SplitName, typer.Option("--split", help="Images to process.")]
 DeviceOption = Annotated[Device, typer.Option(help="Where the network runs.")]
+GuaranteeOption = Annotated[
+    GuaranteeName,
+    typer.Option(help="Reach the sensitivity on average over validation splits, or (pac) in all but a share --delta of them."),
+]
+DeltaOption = Annotated[float, typer.Option(help="Share of validation splits in which the guarantee pac may fail.")]
 IndexArgument = Annotated[Path, typer.Argument(help="index.csv written by `lesionlens index`.")]
 Pairs = Annotated[list[Path] | None, typer.Option(help="audit.json or CSV with images of one lesion under two ids. Repeatable.")]
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.special import bdtr
 
-from lesionlens.bundle.decision import Decision, watched_codes
+from lesionlens.bundle.decision import GUARANTEES, Decision, watched_codes
 from lesionlens.core.errors import RecipeError
 from lesionlens.core.labels import LabelSet
 from lesionlens.evaluation.intervals import Interval, bounds, lesion_weights
@@ -17,6 +19,55 @@ SENSITIVITY = 0.95
 SENSITIVITIES = (0.5, 0.999)
 STEP = 1e-4  # thresholds are rounded down to a multiple of it; the runtimes may differ as much
 RESAMPLES, CONFIDENCE = 2000, 0.95
+
+
+@dataclass(frozen=True)
+class Guarantee:
+    """What a threshold promises about the sensitivity.
+
+    Attributes:
+        kind: `expectation`: the sensitivity for a new image is reached on average over validation splits (conformal risk
+            control, Angelopoulos et al. 2024, theorem 1); a single validation split falls below in about 40 % of cases.
+            `pac`: a single validation split falls below with probability `delta` at most. It counts lesions, which are
+            independent, and a lesion as detected if all its images are. The rule is Wilks's (1941) tolerance limit; the
+            exact test of Learn then Test (Angelopoulos et al. 2021) and Clopper and Pearson's bound are the same.
+        delta: of `pac`, in (0, 1).
+
+    Raises:
+        RecipeError: if the kind is unknown or delta out of range.
+
+    >>> [Guarantee(kind).misses(100, 0.95) for kind in ("expectation", "pac")]
+    [4, 1]
+    >>> [Guarantee(kind).fewest_lesions(0.95) for kind in ("expectation", "pac")]
+    [19, 59]
+    """
+
+    kind: str = "expectation"
+    delta: float = 0.05
+
+    def __post_init__(self) -> None:
+        if self.kind not in GUARANTEES:
+            raise RecipeError(f"guarantee {self.kind!r}; it must be one of {', '.join(GUARANTEES)}")
+        if not 0 < self.delta < 1:
+            raise RecipeError(f"delta {self.delta} of the guarantee; it must be between 0 and 1, such as 0.05")
+
+    @property
+    def is_pac(self) -> bool:
+        """Whether it holds for a single validation split, with probability 1 - delta."""
+        return self.kind == "pac"
+
+    def misses(self, count: int, sensitivity: float) -> int:
+        """Most misses among `count` images (`pac`: lesions) of the validation split; -1 if not even none is enough."""
+        return pac_misses(count, sensitivity, self.delta) if self.is_pac else allowed_misses(count, sensitivity)
+
+    def fewest_lesions(self, sensitivity: float) -> int:
+        """Fewest lesions that allow a threshold at all."""
+        if self.is_pac:
+            return math.ceil(math.log(self.delta) / math.log(sensitivity) - 1e-9)
+        return minimum_lesions(sensitivity)
+
+
+EXPECTATION = Guarantee()
 
 
 def check_sensitivity(sensitivity: float) -> None:
@@ -35,14 +86,14 @@ def fit_decision(
     lesion_ids: np.ndarray,
     labels: LabelSet,
     sensitivity: float = SENSITIVITY,
+    guarantee: Guarantee = EXPECTATION,
 ) -> Decision:
     """Choose the largest threshold that reaches a sensitivity for the watched diagnoses (melanoma).
 
-    Of n watched images at most `allowed_misses(n, sensitivity)` may be neither predicted as watched
-    nor "not sure"; the threshold is that order statistic of their watched probability. The expected
-    sensitivity for a new image from the same source is then at least `sensitivity` (conformal risk
-    control, Angelopoulos et al. 2024, theorem 1), up to the dependence of images of one lesion;
-    `validation` contains its interval by lesion.
+    Of n watched images (`pac`: lesions, with the score of their lowest image) at most `guarantee.misses(n, sensitivity)` may
+    be neither predicted as watched nor "not sure"; the threshold is that order statistic of their watched probability. What
+    that says about new images from the same source, see `Guarantee`; of `expectation` it holds up to the dependence of images
+    of one lesion. `validation` contains the sensitivity's interval by lesion.
 
     Args:
         probabilities: calibrated, of the validation split, (N, K).
@@ -50,6 +101,7 @@ def fit_decision(
         lesion_ids: text, (N,).
         labels: the diagnoses.
         sensitivity: the sensitivity to reach.
+        guarantee: what reaching it means.
 
     Raises:
         RecipeError: if the sensitivity is out of range.
@@ -58,29 +110,48 @@ def fit_decision(
     watched = watched_codes(labels)
     if not watched:
         return Decision((), sensitivity, None, "none of its diagnoses is malignant")
+    stated = {"guarantee": guarantee.kind, "delta": guarantee.delta if guarantee.is_pac else None}
     unset = Decision(watched, sensitivity, threshold=0.0)
     indices = [labels.index(code) for code in watched]
     is_watched = np.isin(truth, indices)
     n_images, n_lesions = int(is_watched.sum()), len(np.unique(lesion_ids[is_watched]))
-    if allowed_misses(n_lesions, sensitivity) < 0:
+    if guarantee.misses(n_lesions, sensitivity) < 0:
         reason = (
             f"{n_lesions} lesions with {unset.name} in the validation split are too few for a sensitivity of {sensitivity:g}; "
-            f"it takes {minimum_lesions(sensitivity)}"
+            f"it takes {guarantee.fewest_lesions(sensitivity)}"
         )
-        return Decision(
-            watched, sensitivity, None, reason, {"split": "validation", "n_watched": n_images, "n_lesions": n_lesions}
-        )
+        counts = {"split": "validation", "n_watched": n_images, "n_lesions": n_lesions}
+        return Decision(watched, sensitivity, None, reason, counts, **stated)
     called = np.isin(probabilities.argmax(axis=1), indices)
     scores = np.where(called, 1.0, unset.watched_probability(probabilities, labels))[is_watched]
-    statistic = float(np.sort(scores)[allowed_misses(n_images, sensitivity)])
+    if guarantee.is_pac:
+        scores = lowest_by_lesion(scores, lesion_ids[is_watched])
+    statistic = float(np.sort(scores)[guarantee.misses(len(scores), sensitivity)])
     decision = Decision(watched, sensitivity, round(math.floor(statistic / STEP + 1e-9) * STEP, 4))
     metrics = decision_metrics(decision, probabilities, truth, lesion_ids, labels)
-    return Decision(watched, sensitivity, decision.threshold, validation={"split": "validation", **metrics})
+    return Decision(watched, sensitivity, decision.threshold, "", {"split": "validation", **metrics}, **stated)
+
+
+def lowest_by_lesion(scores: np.ndarray, lesion_ids: np.ndarray) -> np.ndarray:
+    """Lowest of the scores (N,) of each lesion, (L,)."""
+    names, member = np.unique(lesion_ids, return_inverse=True)
+    lowest = np.full(len(names), np.inf)
+    np.minimum.at(lowest, member, scores)
+    return lowest
 
 
 def allowed_misses(count: int, sensitivity: float) -> int:
     """Most misses among `count` images such that (misses + 1) / (count + 1) is at most 1 - sensitivity; -1 if there is none."""
     return math.floor((1 - sensitivity) * (count + 1) + 1e-9) - 1
+
+
+def pac_misses(count: int, sensitivity: float, delta: float) -> int:
+    """Most misses among `count` lesions such that a true sensitivity below `sensitivity` shows as few with probability `delta`.
+
+    The largest k with P(Binomial(count, 1 - sensitivity) <= k) at most `delta`; -1 if there is none.
+    """
+    misses = np.arange(count)
+    return int((bdtr(misses, count, 1 - sensitivity) <= delta + 1e-12).sum()) - 1
 
 
 def minimum_lesions(sensitivity: float) -> int:

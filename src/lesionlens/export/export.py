@@ -41,7 +41,7 @@ from lesionlens.evaluation.evaluate import PredictionSettings, predict_split
 from lesionlens.evaluation.predictions import Predictions
 from lesionlens.evaluation.scores import score
 from lesionlens.evaluation.temperature import fit_temperature, scaled_loss
-from lesionlens.export.decision_fit import SENSITIVITY, check_sensitivity, fit_decision
+from lesionlens.export.decision_fit import EXPECTATION, SENSITIVITY, Guarantee, check_sensitivity, fit_decision
 from lesionlens.export.gate_fit import REJECTION_RATE, check_rate, write_gate
 from lesionlens.export.gate_images import BATCH as GATE_BATCH
 from lesionlens.export.gate_images import evenly_spaced, fit_gate_on_dataset
@@ -67,6 +67,7 @@ class ExportSettings:
         gate_images: images of the training split, and of the validation split, that the gate is fitted on; 0 omits the gate.
         rejection_rate: share of good images that the gate may reject.
         sensitivity: sensitivity for melanoma, where "not sure" counts as detected.
+        guarantee: whether that sensitivity is reached on average over validation splits or in nearly each of them.
     """
 
     compared_images: int = 32
@@ -77,6 +78,7 @@ class ExportSettings:
     gate_images: int = 2000
     rejection_rate: float = REJECTION_RATE
     sensitivity: float = SENSITIVITY
+    guarantee: Guarantee = EXPECTATION
 
     def __post_init__(self) -> None:
         check_rate(self.rejection_rate)
@@ -134,7 +136,7 @@ def export(
         once = dataclasses.replace(prediction, split=predictions.split)
         predictions = predict_split(checkpoint, dataset, once, progress)
     facts["scores"] = _scores(predictions, temperature["value"], trained.info)
-    facts["decision"] = _decision(validation, temperature["value"], settings.sensitivity)
+    facts["decision"] = _decision(validation, temperature["value"], settings)
     with atomic_folder(out, mark=FACTS_FILE) as folder:
         write_graph(graph, folder / GRAPH_FILE)
         comparison = compare(folder / GRAPH_FILE, images, reference, settings.tolerance)
@@ -239,11 +241,11 @@ def _fit_temperature(validation: Predictions) -> dict[str, Any]:
     }
 
 
-def _decision(validation: Predictions, temperature: float, sensitivity: float) -> dict[str, Any]:
+def _decision(validation: Predictions, temperature: float, settings: ExportSettings) -> dict[str, Any]:
     """The threshold of the response "not sure", fitted on the bundle's calibrated validation probabilities."""
     probabilities = softmax(validation.logits / temperature)
-    labels = validation.label_set
-    return fit_decision(probabilities, validation.labels, validation.lesion_ids, labels, sensitivity).to_json()
+    cases = (probabilities, validation.labels, validation.lesion_ids, validation.label_set)
+    return fit_decision(*cases, settings.sensitivity, settings.guarantee).to_json()
 
 
 def _write_gate(

@@ -96,9 +96,8 @@ def calibration_line(truth: np.ndarray, scores: np.ndarray, lesions: Lesions, co
     ones = np.ones((len(x), 1))
     lines = {"intercept": (ones, x), "slope": (np.hstack([ones, x[:, None]]), np.zeros(len(x)))}
     reason = too_few(n_lesions, "of the rarer side")
-    return {
-        name: _last_coefficient(design, offset, truth, lesions, confidence, reason) for name, (design, offset) in lines.items()
-    }
+    fitted = {name: logistic(design, offset, truth, lesions) for name, (design, offset) in lines.items()}
+    return {name: _last_coefficient(each, len(lesions), confidence, reason) for name, each in fitted.items()}
 
 
 def _last_coefficient(fitted: tuple[np.ndarray, np.ndarray] | None, n_lesions: int, confidence: float, reason: str) -> Interval:

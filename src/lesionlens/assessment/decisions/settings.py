@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from lesionlens.core.errors import RecipeError
+from lesionlens.export.decision_fit import EXPECTATION, Guarantee, check_sensitivity
 
 READERS_SPECIFICITY = 0.713  # of 58 dermatologists, see `operating_points.READERS`
-GUARANTEES = ("expectation", "pac")
 
 
 @dataclass(frozen=True)
@@ -22,9 +22,8 @@ class DecisionSettings:
         target_prevalences: shares of melanoma (or of malignant lesions) for which predictive values are given, each in (0, 1).
         specificities: for which the sensitivity is given, each in (0, 1).
         sensitivities: for which the specificity is given, each in (0, 1).
-        guaranteed_sensitivity: sensitivity for melanoma that a threshold must reach, in (0, 1).
-        guarantee: `expectation`: on average over validation splits; `pac`: in all but a share `delta` of them.
-        delta: share of validation splits for which the guarantee `pac` may fail, in (0, 1).
+        guaranteed_sensitivity: sensitivity for melanoma that the threshold of "not sure" must reach, in [0.5, 0.999].
+        guarantee: whether it is reached on average over validation splits or in nearly each of them.
         cost_missed: cost of a missed melanoma (or malignant lesion), above 0, in any unit; None if not stated.
         cost_referral: cost of a needless referral, above 0, in the same unit; None if not stated.
         coverage: share of new lesions whose conformal set must contain the true diagnosis, in (0, 1).
@@ -38,8 +37,7 @@ class DecisionSettings:
     specificities: tuple[float, ...] = (READERS_SPECIFICITY, 0.8, 0.9, 0.95)
     sensitivities: tuple[float, ...] = (0.8, 0.9, 0.95)
     guaranteed_sensitivity: float = 0.95
-    guarantee: str = "expectation"
-    delta: float = 0.05
+    guarantee: Guarantee = EXPECTATION
     cost_missed: float | None = None
     cost_referral: float | None = None
     coverage: float = 0.9
@@ -48,10 +46,8 @@ class DecisionSettings:
         for name in ("target_prevalences", "specificities", "sensitivities"):
             for value in getattr(self, name):
                 _check_share(name.replace("_", " "), value)
-        for name in ("guaranteed_sensitivity", "delta", "coverage"):
-            _check_share(name.replace("_", " "), getattr(self, name))
-        if self.guarantee not in GUARANTEES:
-            raise RecipeError(f"guarantee {self.guarantee!r}; it must be one of {', '.join(GUARANTEES)}")
+        _check_share("coverage", self.coverage)
+        check_sensitivity(self.guaranteed_sensitivity)
         self._check_costs()
 
     def _check_costs(self) -> None:
