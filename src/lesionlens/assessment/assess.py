@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lesionlens.assessment.decisions.decisions import assess_decisions
+from lesionlens.assessment.decisions.operating_points import Resampling
 from lesionlens.assessment.decisions.settings import DecisionSettings
 from lesionlens.assessment.decisions.table import decisions_text
 from lesionlens.assessment.stored import StoredPredictions, read_stored
@@ -60,9 +61,8 @@ class Assessment:
 
 
 def _decisions(stored: StoredPredictions, settings: AssessmentSettings) -> dict[str, Any]:
-    return assess_decisions(
-        stored.validation, stored.test, settings.decisions, settings.resamples, settings.confidence, settings.seed
-    )
+    resampling = Resampling(settings.resamples, settings.confidence, settings.seed)
+    return assess_decisions(stored.validation, stored.test, settings.decisions, resampling)
 
 
 ASSESSMENTS = (Assessment("decisions", _decisions, decisions_text),)

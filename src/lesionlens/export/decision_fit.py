@@ -110,7 +110,7 @@ def fit_decision(
     watched = watched_codes(labels)
     if not watched:
         return Decision((), sensitivity, None, "none of its diagnoses is malignant")
-    stated = {"guarantee": guarantee.kind, "delta": guarantee.delta if guarantee.is_pac else None}
+    stated = (guarantee.kind, guarantee.delta if guarantee.is_pac else None)
     unset = Decision(watched, sensitivity, threshold=0.0)
     indices = [labels.index(code) for code in watched]
     is_watched = np.isin(truth, indices)
@@ -121,7 +121,7 @@ def fit_decision(
             f"it takes {guarantee.fewest_lesions(sensitivity)}"
         )
         counts = {"split": "validation", "n_watched": n_images, "n_lesions": n_lesions}
-        return Decision(watched, sensitivity, None, reason, counts, **stated)
+        return Decision(watched, sensitivity, None, reason, counts, *stated)
     called = np.isin(probabilities.argmax(axis=1), indices)
     scores = np.where(called, 1.0, unset.watched_probability(probabilities, labels))[is_watched]
     if guarantee.is_pac:
@@ -129,7 +129,7 @@ def fit_decision(
     statistic = float(np.sort(scores)[guarantee.misses(len(scores), sensitivity)])
     decision = Decision(watched, sensitivity, round(math.floor(statistic / STEP + 1e-9) * STEP, 4))
     metrics = decision_metrics(decision, probabilities, truth, lesion_ids, labels)
-    return Decision(watched, sensitivity, decision.threshold, "", {"split": "validation", **metrics}, **stated)
+    return Decision(watched, sensitivity, decision.threshold, "", {"split": "validation", **metrics}, *stated)
 
 
 def lowest_by_lesion(scores: np.ndarray, lesion_ids: np.ndarray) -> np.ndarray:

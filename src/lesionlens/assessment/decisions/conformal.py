@@ -8,6 +8,7 @@ probability. This uses every photograph, where picking one for each lesion would
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,12 +39,12 @@ def aps_scores(probabilities: np.ndarray) -> np.ndarray:
     ordered = np.take_along_axis(probabilities, order, axis=1)
     before = np.cumsum(ordered, axis=1) - ordered
     before[:, 0] = 0.0
-    scores = np.empty_like(before)
+    scores: np.ndarray = np.empty_like(before)
     np.put_along_axis(scores, order, before, axis=1)
     return scores
 
 
-SCORE_FUNCTIONS = {"lac": lac_scores, "aps": aps_scores}
+SCORE_FUNCTIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {"lac": lac_scores, "aps": aps_scores}
 
 
 @dataclass(frozen=True)

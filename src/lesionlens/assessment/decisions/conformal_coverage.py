@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from lesionlens.assessment.decisions.cases import proportions
+from lesionlens.assessment.decisions.cases import proportions, too_few
 from lesionlens.assessment.decisions.conformal import ConformalSets
 from lesionlens.core.errors import DataError
 from lesionlens.evaluation.intervals import Interval
@@ -78,8 +78,6 @@ def lesion_coverage(covered: np.ndarray, lesion_ids: np.ndarray, confidence: flo
 
 
 def _with_reason(ratio: Ratio, n_lesions: int, confidence: float) -> Interval:
-    from lesionlens.assessment.decisions.cases import too_few
-
     reason, value = too_few(n_lesions), float(ratio.value[0])
     if reason:
         return Interval(value, np.nan, np.nan, "", reason)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ RULES = {
     "all": "refer everybody",
     "none": "refer nobody",
 }
+SHARES = ("referred", "missed", "needless")
 
 
 def bayes_threshold(cost_missed: float, cost_referral: float) -> float:
@@ -30,10 +32,24 @@ def bayes_threshold(cost_missed: float, cost_referral: float) -> float:
     return cost_referral / (cost_referral + cost_missed)
 
 
+def bundle_referrals(target: Target, cases: Cases, decision: Decision) -> dict[str, np.ndarray]:
+    """Whom the rules that state no costs refer, bool (N,) each.
+
+    Args:
+        target: what must not be missed.
+        cases: calibrated by the temperature, as the bundle is.
+        decision: the bundle's rule for "not sure".
+    """
+    first = np.isin(cases.probabilities.argmax(axis=1), [cases.label_set.index(code) for code in target.codes])
+    everybody = np.ones(len(cases), dtype=bool)
+    unsure = decision.unsure(cases.probabilities, cases.label_set)
+    return {CURRENT: first | unsure, FIRST: first, "all": everybody, "none": ~everybody}
+
+
 def referral_costs(
     target: Target,
     cases: Cases,
-    decision: Decision,
+    others: Mapping[str, np.ndarray],
     costs: tuple[float, float],
     weights: np.ndarray,
     resampling: Resampling,
@@ -43,7 +59,7 @@ def referral_costs(
     Args:
         target: what must not be missed; a referral of another lesion is needless.
         cases: calibrated (for the clinic, if `weights` are its), of the test split.
-        decision: the bundle's rule for "not sure", on probabilities that are calibrated for the split.
+        others: whom the other rules refer, from `bundle_referrals`.
         costs: of a miss and of a needless referral.
         weights: of the images, (N,): ones, or those of a clinic's prevalence.
         resampling: of the intervals.
@@ -56,7 +72,8 @@ def referral_costs(
     if truth.all() or not truth.any():
         return missing(f"all images of the test split are of one side for {target.name}")
     threshold = bayes_threshold(*costs)
-    referred = _referred(target, cases, decision, threshold)
+    columns = {BAYES: target.scores(cases) >= threshold, **others}
+    referred = np.stack([columns[name] for name in RULES], axis=1)
     missed, needless = truth[:, None] & ~referred, ~truth[:, None] & referred
     cost = costs[0] * missed + costs[1] * needless
     names = list(RULES)
@@ -66,26 +83,7 @@ def referral_costs(
     *of_rules, of_saving = (without_bounds(each, reason).to_json() for each in means)
     shares = np.average(np.stack([referred, missed, needless]), axis=1, weights=weights)
     rules = {
-        name: {
-            "rule": RULES[name],
-            "cost": of_rules[k],
-            **dict(zip(("referred", "missed", "needless"), shares[:, k].tolist(), strict=True)),
-        }
-        for k, name in enumerate(names)
+        name: {"rule": RULES[name], "cost": of_rules[k], **dict(zip(SHARES, shares[:, k].tolist(), strict=True))}
+        for k, name in enumerate(RULES)
     }
     return {"threshold": threshold, "cost_missed": costs[0], "cost_referral": costs[1], "rules": rules, "saving": of_saving}
-
-
-def _referred(target: Target, cases: Cases, decision: Decision, threshold: float) -> np.ndarray:
-    """Whom each rule refers, bool (N, R)."""
-    first = np.isin(cases.probabilities.argmax(axis=1), [cases.label_set.index(code) for code in target.codes])
-    unsure = decision.unsure(cases.probabilities, cases.label_set)
-    everybody = np.ones(len(cases), dtype=bool)
-    columns = {
-        BAYES: target.scores(cases) >= threshold,
-        CURRENT: first | unsure,
-        FIRST: first,
-        "all": everybody,
-        "none": ~everybody,
-    }
-    return np.stack([columns[name] for name in RULES], axis=1)

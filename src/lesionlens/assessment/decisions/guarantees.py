@@ -9,6 +9,7 @@ import numpy as np
 from lesionlens.assessment.decisions.cases import Cases, proportions
 from lesionlens.assessment.decisions.settings import DecisionSettings
 from lesionlens.bundle.decision import GUARANTEES, Decision
+from lesionlens.evaluation.proportions import Lesions
 from lesionlens.export.decision_fit import Guarantee, decision_metrics, fit_decision, lowest_by_lesion
 
 
@@ -51,7 +52,7 @@ def _row(decision: Decision, test: Cases, confidence: float) -> dict[str, Any]:
         }
     detected = np.isin(test.probabilities.argmax(axis=1), indices) | decision.unsure(test.probabilities, test.label_set)
     by_lesion = lowest_by_lesion(detected[is_watched].astype(float), test.lesion_ids[is_watched]) > 0
-    one_each = Cases.of(by_lesion, by_lesion, np.arange(len(by_lesion)), test.label_set).lesions
+    one_each = Lesions.of(np.arange(len(by_lesion)))
     of_lesions = proportions(by_lesion[:, None], np.ones_like(by_lesion)[:, None], one_each, confidence)[0]
     metrics = decision_metrics(decision, test.probabilities, test.labels, test.lesion_ids, test.label_set)
     return {**row, "validation": decision.validation, "test": {**metrics, "lesion_sensitivity": of_lesions.to_json()}}
