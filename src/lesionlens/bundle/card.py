@@ -138,11 +138,12 @@ def _decision(facts: dict[str, Any]) -> str:
             f"{title}\nThis bundle has no calibrated third answer ({why}): every usable image gets a diagnosis, however doubtful."
         )
     found, watched = decision["validation"], " + ".join(decision["watched"])
+    promised = promise(decision["sensitivity"], decision.get("delta"))
     shares = {name: _interval(found[name]) for name in ("sensitivity", "called", "not_sure", "accuracy_answered")}
     return (
         f"{title}\nAn image whose first choice is not {watched}, but whose probability of {watched} is "
         f'{decision["threshold"]:.4f} or more, is "not sure". The threshold was chosen on the {found["split"]} split '
-        f"for a sensitivity of {promise(decision['sensitivity'], decision.get('delta'))}. There, of {found['n_watched']} images of "
+        f"for a sensitivity of {promised}. There, of {found['n_watched']} images of "
         f'{found["n_lesions"]} lesions with {watched}, {shares["sensitivity"]} were called {watched} or "not sure", '
         f"{shares['called']} called {watched}; of all {found['n_images']} images {shares['not_sure']} were "
         f'"not sure"; accuracy of the rest {shares["accuracy_answered"]}. It holds for images like those.'

@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from lesionlens.assessment.decisions.cases import Cases, Target, missing, too_few
+from lesionlens.assessment.decisions.cases import Cases, Target, missing
+from lesionlens.assessment.decisions.error_rates import ErrorRates
 from lesionlens.assessment.decisions.operating_points import Resampling, without_bounds
 from lesionlens.assessment.decisions.prior import weighted_means
 from lesionlens.bundle.decision import Decision
+from lesionlens.evaluation.intervals import Interval
 
 BAYES, CURRENT, FIRST = "bayes", "bundle", "first choice"
 RULES = {
@@ -62,28 +64,39 @@ def referral_costs(
         others: whom the other rules refer, from `bundle_referrals`.
         costs: of a miss and of a needless referral.
         weights: of the images, (N,): ones, or those of a clinic's prevalence.
-        resampling: of the intervals.
+        resampling: of the interval of the saving; the others come from the rates of misses and false alarms.
 
     Returns:
-        `threshold` of the Bayes rule; by rule of `RULES` its `cost` per image with an interval, and the shares of images that are
-        `referred`, `missed` and `needless`; `saving`: cost of the bundle's rule minus that of the Bayes rule, with an interval.
+        `threshold` of the Bayes rule; the `prevalence` at which all is meant; by rule of `RULES` its `cost` per image with an
+        interval, and the shares of images that are `referred`, `missed` and `needless`; `saving`: cost of the bundle's rule
+        minus that of the Bayes rule, with an interval.
     """
     truth = target.truth(cases)
     if truth.all() or not truth.any():
         return missing(f"all images of the test split are of one side for {target.name}")
     threshold = bayes_threshold(*costs)
     columns = {BAYES: target.scores(cases) >= threshold, **others}
-    referred = np.stack([columns[name] for name in RULES], axis=1)
-    missed, needless = truth[:, None] & ~referred, ~truth[:, None] & referred
-    cost = costs[0] * missed + costs[1] * needless
-    names = list(RULES)
-    saving = cost[:, [names.index(CURRENT)]] - cost[:, [names.index(BAYES)]]
-    means = weighted_means(np.hstack([cost, saving]), weights, cases, resampling)
-    reason = too_few(min(len(np.unique(cases.lesion_ids[side])) for side in (truth, ~truth)), "of the rarer side")
-    *of_rules, of_saving = (without_bounds(each, reason).to_json() for each in means)
-    shares = np.average(np.stack([referred, missed, needless]), axis=1, weights=weights)
+    called = np.stack([columns[name] for name in RULES], axis=1)
+    rates = ErrorRates.of(truth, called, weights, cases, resampling.confidence)
+    ones, prevalence = np.ones(len(RULES)), rates.prevalence
+    cost = rates.combined(0 * ones, costs[0] * prevalence * ones, costs[1] * (1 - prevalence) * ones)
+    shares = np.stack(
+        [np.average(called, axis=0, weights=weights), prevalence * rates.missed[0], (1 - prevalence) * rates.false_alarms[0]]
+    )
     rules = {
-        name: {"rule": RULES[name], "cost": of_rules[k], **dict(zip(SHARES, shares[:, k].tolist(), strict=True))}
+        name: {
+            "rule": RULES[name],
+            "cost": _exact(name, cost[k]).to_json(),
+            **dict(zip(SHARES, shares[:, k].tolist(), strict=True)),
+        }
         for k, name in enumerate(RULES)
     }
-    return {"threshold": threshold, "cost_missed": costs[0], "cost_referral": costs[1], "rules": rules, "saving": of_saving}
+    paid = [np.where(truth, costs[0] * ~columns[name], costs[1] * columns[name]) for name in (CURRENT, BAYES)]
+    (saving,) = weighted_means((paid[0] - paid[1])[:, None], weights, cases, resampling)
+    stated = {"threshold": threshold, "prevalence": prevalence, "cost_missed": costs[0], "cost_referral": costs[1]}
+    return {**stated, "rules": rules, "saving": without_bounds(saving, rates.reason).to_json()}
+
+
+def _exact(rule: str, cost: Interval) -> Interval:
+    """The cost; referring everybody or nobody has no error to estimate."""
+    return without_bounds(cost, "exact at this prevalence") if rule in ("all", "none") else cost

@@ -47,9 +47,9 @@ def assess_decisions(
         resampling: how intervals are made.
 
     Returns:
-        The content of decisions.json: `recalibration`, `reliability`, `questions` (operating points, decision curve and costs for
-        melanoma and for malignant against benign), `guarantees`, `conformal`, and `clinic` where a prevalence is stated. A number is
-        `value low high` with the `method` of its interval; what cannot be computed has a `reason` in its place.
+        The content of decisions.json: `recalibration`, `reliability`, `questions` (operating points, decision curve and costs
+        for melanoma and for malignant against benign), `guarantees`, `conformal`, and `clinic` where a prevalence is stated. A
+        number is `value low high` with the `method` of its interval; what cannot be computed has a `reason` in its place.
 
     Raises:
         RecipeError: if the stated prevalences do not fit the diagnoses.
@@ -139,8 +139,8 @@ class _Assessed:
     def notes(self) -> list[str]:
         """What a reader must know beside the numbers."""
         notes = [
-            "The epoch was chosen on the validation split too, so what is promised for new lesions holds as far as the test split "
-            "confirms it."
+            "The epoch was chosen on the validation split too, so what is promised for new lesions holds as far as the test "
+            "split confirms it."
         ]
         for split in (self.validation, self.test):
             counts = lesions_per_class(split.labels, split.lesion_ids, len(split.codes))
@@ -154,7 +154,7 @@ class _Assessed:
     def calibration(self) -> dict[str, Any]:
         """The recalibration, with its figures on test beside those of the others."""
         chosen, test = self.recalibration, self.test
-        metrics = recalibrated_metrics(self.logs["test"], test.labels, test.lesion_ids, chosen.maps, self.how)
+        metrics = recalibrated_metrics(self.logs["test"], test.labels, test.lesion_ids, chosen.representatives, self.how)
         return {**chosen.to_json(), "test": metrics}
 
     def of_questions(self) -> dict[str, Any]:
@@ -170,7 +170,7 @@ class _Assessed:
 
     def _decided(self, question: Target, cases: Cases, weights: np.ndarray) -> dict[str, Any]:
         return {
-            "decision_curve": decision_curve(question, cases, weights, self.how),
+            "decision_curve": decision_curve(question, cases, weights, self.how.confidence),
             "costs": self._costs(question, cases, weights),
         }
 

@@ -6,62 +6,60 @@ from typing import Any
 
 import numpy as np
 
-from lesionlens.assessment.decisions.cases import Cases, Target, missing, too_few
-from lesionlens.assessment.decisions.operating_points import Resampling, without_bounds
-from lesionlens.assessment.decisions.prior import weighted_means
+from lesionlens.assessment.decisions.cases import Cases, Target, missing
+from lesionlens.assessment.decisions.error_rates import ErrorRates
 
 THRESHOLDS = np.round(np.concatenate([np.arange(0.01, 0.1, 0.01), np.arange(0.1, 0.525, 0.025)]), 3)
 
 
-def net_benefit(truth: np.ndarray, called: np.ndarray, threshold: np.ndarray | float) -> np.ndarray:
-    """Net benefit of each image: 1 for a true positive, minus the odds of the threshold for a false positive.
+def net_benefit(sensitivity: float, false_alarms: float, prevalence: float, threshold: float) -> float:
+    """Net benefit per image: true positives minus false positives times the odds of the threshold.
 
-    Its mean is equation 1 of Vickers & Elkin (2006).
+    Vickers & Elkin 2006, equation 1.
 
     Args:
-        truth: bool (N, 1).
-        called: bool (N, T).
-        threshold: probability at which one refers, (T,) or a number, in (0, 1).
+        sensitivity: in [0, 1].
+        false_alarms: 1 - specificity, in [0, 1].
+        prevalence: share of positives, in (0, 1).
+        threshold: probability at which one refers, in (0, 1).
 
-    >>> net_benefit(np.array([[True], [False]]), np.array([[True], [True]]), 0.2).ravel().tolist()
-    [1.0, -0.25]
+    >>> round(net_benefit(0.9, 0.2, 0.1, 0.1), 3)
+    0.07
     """
-    odds = np.asarray(threshold) / (1 - np.asarray(threshold))
-    return np.asarray(np.where(called, np.where(truth, 1.0, -odds), 0.0))
+    return prevalence * sensitivity - (1 - prevalence) * false_alarms * threshold / (1 - threshold)
 
 
-def decision_curve(target: Target, cases: Cases, weights: np.ndarray, resampling: Resampling) -> dict[str, Any]:
+def decision_curve(target: Target, cases: Cases, weights: np.ndarray, confidence: float = 0.95) -> dict[str, Any]:
     """Net benefit of one question, JSON-ready.
 
     Args:
         target: the question.
         cases: calibrated (for the clinic, if `weights` are its), of the test split.
         weights: of the images, (N,): ones, or those of a clinic's prevalence.
-        resampling: of the intervals.
+        confidence: level of the intervals, in (0, 1).
 
     Returns:
-        `thresholds`; at each of them `network` and `all` (refer everybody; nobody has 0) as net benefit per image with
-        intervals, and `gain`: the network over the better of everybody and nobody, with an interval; `useful`: the ranges of
-        thresholds where the interval of the gain lies above 0.
+        `prevalence`, at which all is meant; `thresholds`; at each of them `network` with an interval and `all` (refer everybody;
+        nobody has 0), as net benefit per image; `gain`: the network over the better of everybody and nobody, with an interval;
+        `useful`: the ranges of thresholds where the interval of the gain lies above 0.
     """
     truth, scores = target.truth(cases), target.scores(cases)
-    n_lesions = min(len(np.unique(cases.lesion_ids[side])) for side in (truth, ~truth))
-    if not n_lesions:
+    positive = float(weights @ truth)
+    if not 0 < positive < weights.sum():
         return missing(f"all images of the test split are of one side for {target.name}")
-    called = scores[:, None] >= THRESHOLDS
-    network = net_benefit(truth[:, None], called, THRESHOLDS)
-    everybody = net_benefit(truth[:, None], np.ones_like(called), THRESHOLDS)
-    better = np.average(everybody, axis=0, weights=weights) > 0
-    gain = network - np.where(better, everybody, 0.0)
-    reason = too_few(n_lesions, "of the rarer side")
-    columns = [weighted_means(values, weights, cases, resampling) for values in (network, everybody, gain)]
-    network_i, all_i, gain_i = ([without_bounds(each, reason).to_json() for each in column] for column in columns)
+    rates = ErrorRates.of(truth, scores[:, None] >= THRESHOLDS, weights, cases, confidence)
+    share, odds = rates.prevalence, THRESHOLDS / (1 - THRESHOLDS)
+    everybody = np.array([net_benefit(1, 1, share, threshold) for threshold in THRESHOLDS])
+    of_rates = (np.full(len(odds), -share), -(1 - share) * odds)
+    network = rates.combined(np.full(len(odds), share), *of_rates)
+    gain = [each.to_json() for each in rates.combined(share - np.maximum(everybody, 0), *of_rates)]
     return {
+        "prevalence": share,
         "thresholds": THRESHOLDS.tolist(),
-        "network": network_i,
-        "all": all_i,
-        "gain": gain_i,
-        "useful": _useful([each["low"] for each in gain_i]),
+        "network": [each.to_json() for each in network],
+        "all": everybody.tolist(),
+        "gain": gain,
+        "useful": _useful([each["low"] for each in gain]),
     }
 
 

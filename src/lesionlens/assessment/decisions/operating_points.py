@@ -26,6 +26,7 @@ from lesionlens.evaluation.ranking import Ranking
 
 LEAST_SPECIFICITY, LEAST_SENSITIVITY = 0.8, 0.8  # of the partial areas
 READERS_SENSITIVITY = 0.866
+WIDER = "wider"
 READERS = {
     "n": 58,
     "sensitivity": READERS_SENSITIVITY,
@@ -178,7 +179,7 @@ class _Question:
         """One operating point: chosen on validation, reported on test."""
         truth, scores = self.truths["validation"], self.scores["validation"]
         lesions, needed = _n_lesions(self.validation, kind.side(truth)), lesions_needed(value)
-        curve = {kind.follows: self.curve[f"{kind.name} {value}"].to_json()}
+        curve = {kind.follows: self._of_curve(kind, value).to_json()}
         if lesions < needed:
             why = f"a {kind.stated} of {value:g} cannot be chosen on {lesions} validation lesions; it takes {needed}"
             return {"stated": value, **missing(why), "curve": curve}
@@ -192,6 +193,15 @@ class _Question:
             "predictive_values": [self._predictive(rates["test"], p) for p in self.settings.target_prevalences],
             "curve": curve,
         }
+
+    def _of_curve(self, kind: Kind, value: float) -> Interval:
+        """The point of the test split's own curve; its interval is at least as wide as that of a fixed threshold."""
+        resampled = self.curve[f"{kind.name} {value}"]
+        threshold = kind.threshold(self.truths["test"], self.scores["test"], value)
+        fixed = self._rates("test", threshold)[kind.follows]
+        if resampled.reason or fixed.reason:
+            return without_bounds(resampled, resampled.reason or fixed.reason)
+        return Interval(resampled.value, min(resampled.low, fixed.low), max(resampled.high, fixed.high), WIDER)
 
     def _rates(self, split: str, threshold: float) -> dict[str, Interval]:
         truth, called = self.truths[split], self.scores[split] >= threshold
@@ -214,12 +224,18 @@ class _Question:
     def partial_areas(self) -> dict[str, Any]:
         """Standardised partial AUC, and that of ISIC 2024."""
         limits = {"least_specificity": LEAST_SPECIFICITY, "least_sensitivity": LEAST_SENSITIVITY}
-        return limits | {name: self.curve[name].to_json() for name in ("standardised", "isic_2024")}
+        areas = {name: self.curve[name] for name in ("standardised", "isic_2024")}
+        return limits | {name: without_bounds(each, _no_spread(each)).to_json() for name, each in areas.items()}
 
     def readers(self) -> dict[str, Any]:
         """The point at the specificity of dermatologists, beside their sensitivity."""
         point = self.point(AT_SPECIFICITY, READERS_SPECIFICITY)
         return {**READERS, "point": point, "verdict": _verdict(point.get("test", {}).get("sensitivity", {}))}
+
+
+def _no_spread(interval: Interval) -> str:
+    """Why an interval without width is none; empty if it has one."""
+    return interval.reason or ("every resample gives the same" if interval.low == interval.high else "")
 
 
 def _n_lesions(cases: Cases, rows: np.ndarray) -> int:

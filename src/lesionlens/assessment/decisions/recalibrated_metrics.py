@@ -35,8 +35,8 @@ def recalibrated_metrics(
         resampling: of the intervals.
 
     Returns:
-        By name `nll`, `brier` and `ece`, each as in scores.json: the calibration error is debiased, with the `plain` one and `p` of
-        the test of calibration.
+        By name `nll`, `brier` and `ece`, each as in scores.json: the calibration error is debiased, with the `plain` one and
+        `p` of the test of calibration.
     """
     lesions = Lesions.of(lesion_ids)
     recalibrated = {NONE: log_probabilities} | {name: each.log_probabilities(log_probabilities) for name, each in maps.items()}

@@ -49,6 +49,14 @@ class Recalibration:
     maps: dict[str, LinearMap]
     reason: str
 
+    @property
+    def representatives(self) -> dict[str, LinearMap]:
+        """Of each kind of method the map with the best cross-validated likelihood; it is the chosen one of its kind."""
+        best: dict[str, str] = {}
+        for name in sorted(self.maps, key=lambda name: float(self.candidates[name]["nll"])):
+            best.setdefault(name.partition(" ")[0], name)
+        return {name: self.maps[name] for name in self.maps if name in best.values()}
+
     def to_json(self) -> dict[str, Any]:
         """What was chosen, why, and the figures of every candidate."""
         return {
