@@ -22,7 +22,7 @@ def draw_cases(random: np.random.Generator, n_lesions: int, shares: np.ndarray =
     noise = random.standard_normal((n_lesions, n_classes))[lesions] + random.standard_normal((len(lesions), n_classes))
     features = SKILL * np.eye(n_classes)[truth[lesions]] + noise / np.sqrt(2)
     prior = shares * PHOTOGRAPHS[:n_classes]
-    logits = SKILL * features + np.log(prior / prior.sum())
+    logits = SKILL * features + np.log(np.maximum(prior / prior.sum(), 1e-9))
     return logits, truth[lesions], lesions
 
 

@@ -81,7 +81,7 @@ def sensitivity_at(specificity: float) -> Statistic:
 
     def statistic(false_positive: np.ndarray, true_positive: np.ndarray) -> np.ndarray:
         place = (false_positive <= 1 - specificity + SLACK).sum(axis=1) - 1
-        return _at(true_positive, place)
+        return _at(true_positive, place, false_positive)
 
     return statistic
 
@@ -91,14 +91,15 @@ def specificity_at(sensitivity: float) -> Statistic:
 
     def statistic(false_positive: np.ndarray, true_positive: np.ndarray) -> np.ndarray:
         place = (true_positive < sensitivity - SLACK).sum(axis=1)
-        return 1 - _at(false_positive, np.minimum(place, false_positive.shape[1] - 1))
+        return 1 - _at(false_positive, np.minimum(place, false_positive.shape[1] - 1), true_positive)
 
     return statistic
 
 
-def _at(rates: np.ndarray, place: np.ndarray) -> np.ndarray:
+def _at(rates: np.ndarray, place: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Rates (B, T) at a place of each curve, (B,); NaN where they or the `others` are undefined."""
     found = np.take_along_axis(rates, np.maximum(place, 0)[:, None], axis=1)[:, 0]
-    return np.where(np.isnan(rates[:, -1]), np.nan, found)
+    return np.where(np.isnan(rates[:, -1]) | np.isnan(others[:, -1]), np.nan, found)
 
 
 def partial_auc(least_specificity: float) -> Statistic:
