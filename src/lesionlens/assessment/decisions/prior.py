@@ -108,7 +108,9 @@ def weighted_means(values: np.ndarray, weights: np.ndarray, cases: Cases, resamp
         )
     ]
     sums = np.concatenate(chunks)
-    low, high = bounds(sums[:, :-1] / sums[:, -1:], resampling.confidence)
+    undefined = np.full(sums[:, :-1].shape, np.nan)  # where a resample has none of the weighted lesions
+    means = np.divide(sums[:, :-1], sums[:, -1:], out=undefined, where=sums[:, -1:] > 0)
+    low, high = bounds(means, resampling.confidence)
     points = terms[:, :-1].sum(axis=0) / weights.sum()
     return [
         Interval(float(value), float(a), float(b), "bootstrap-percentile") for value, a, b in zip(points, low, high, strict=True)
