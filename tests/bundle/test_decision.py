@@ -128,3 +128,21 @@ def test_a_diagnosis_that_the_bundle_does_not_know(copy):
     bundle = with_decision(copy, decision={**SOUND, "watched": ["scc"]})
     with pytest.raises(BundleError, match="watches scc, which it does not know"):
         Decision.from_bundle(bundle)
+
+
+def test_the_promise_in_words():
+    assert Decision(("mel",), 0.95, 0.1).promise == "at least 95 % on average over validation splits"
+    strict = Decision(("mel",), 0.9, 0.1, guarantee="pac", delta=0.05)
+    assert strict.promise == "at least 90 % in all but 5 % of validation splits"
+    assert Decision.from_json(json.loads(json.dumps(strict.to_json()))) == strict
+
+
+@pytest.mark.parametrize(("guarantee", "delta"), [("always", None), ("pac", None), ("expectation", 0.05)])
+def test_a_guarantee_that_cannot_be_is_refused(guarantee, delta):
+    with pytest.raises(BundleError, match="it must be expectation, or pac with a delta"):
+        Decision(("mel",), 0.95, 0.1, guarantee=guarantee, delta=delta)
+
+
+def test_decisions_of_older_bundles_promise_an_average():
+    older = {name: value for name, value in SOUND.items() if name not in ("guarantee", "delta")}
+    assert Decision.from_json(older) == Decision(("mel",), 0.95, 0.1)

@@ -2,11 +2,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binom
 
 from lesionlens.bundle.decision import Decision
 from lesionlens.core.errors import RecipeError
 from lesionlens.core.labels import HAM10000, Diagnosis, LabelSet
-from lesionlens.export.decision_fit import allowed_misses, decision_metrics, fit_decision, minimum_lesions
+from lesionlens.export.decision_fit import Guarantee, allowed_misses, decision_metrics, fit_decision, minimum_lesions
 
 MEL, NV = HAM10000.index("mel"), HAM10000.index("nv")
 TWO = LabelSet("two", (Diagnosis("benign", "Benign", False), Diagnosis("cancer", "Cancer", True)))
@@ -132,3 +133,45 @@ def test_metrics_of_images_with_nothing_answered():
     assert found["not_sure"]["value"] == 1
     assert found["accuracy_answered"] == {"value": None, "low": None, "high": None}
     assert found["sensitivity"]["value"] is None
+
+
+def test_pac_counts_lesions_and_takes_the_lowest_of_their_images():
+    shares = np.concatenate([np.repeat(np.linspace(0.02, 0.4, 60), 2), np.full(10, 0.001)])
+    shares[1] = 0.015  # the second image of the first lesion
+    truth = np.array([MEL] * 120 + [NV] * 10)
+    ids = np.concatenate([np.repeat(lesions(60), 2), np.array([f"n{number}" for number in range(10)])])
+    decision = fit_decision(of_melanoma(shares), truth, ids, HAM10000, 0.95, Guarantee("pac", 0.05))
+    assert decision.threshold == 0.015  # 60 lesions allow no miss
+    assert (decision.guarantee, decision.delta) == ("pac", 0.05)
+
+
+@pytest.mark.parametrize(("count", "enough"), [(58, False), (59, True)])
+def test_pac_needs_59_lesions_for_95_percent(count, enough):
+    decision = fit_decision(
+        of_melanoma(np.full(count, 0.3)), np.full(count, MEL), lesions(count), HAM10000, 0.95, Guarantee("pac")
+    )
+    assert (decision.threshold is not None) == enough
+    assert (decision.reason == "") == enough
+    assert decision.guarantee == "pac"
+    if not enough:
+        assert (
+            decision.reason
+            == "58 lesions with melanoma in the validation split are too few for a sensitivity of 0.95; it takes 59"
+        )
+
+
+@pytest.mark.parametrize("sensitivity", [0.8, 0.9, 0.95, 0.99])
+@pytest.mark.parametrize("delta", [0.01, 0.05, 0.2])
+def test_pac_misses_are_the_largest_that_the_binomial_allows(sensitivity, delta):
+    for count in (1, 20, 59, 100, 500):
+        misses = Guarantee("pac", delta).misses(count, sensitivity)
+        assert misses < 0 or binom.cdf(misses, count, 1 - sensitivity) <= delta + 1e-9
+        assert binom.cdf(misses + 1, count, 1 - sensitivity) > delta
+        assert (misses >= 0) == (count >= Guarantee("pac", delta).fewest_lesions(sensitivity))
+
+
+def test_the_default_is_todays_rule():
+    shares = np.linspace(0.01, 0.39, 39)
+    given = (of_melanoma(shares), np.full(39, MEL), lesions(39), HAM10000)
+    assert fit_decision(*given) == fit_decision(*given, 0.95, Guarantee("expectation"))
+    assert fit_decision(*given).delta is None

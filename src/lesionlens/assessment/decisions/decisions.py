@@ -121,7 +121,7 @@ class _Assessed:
     def origin(self) -> dict[str, Any]:
         """Where the numbers come from."""
         splits = {"validation": self.validation, "test": self.test}
-        origin, settings = self.test.origin, asdict(self.settings)
+        origin = self.test.origin
         return {
             "format": FORMAT,
             "name": origin.name,
@@ -132,7 +132,7 @@ class _Assessed:
             "n_images": {name: len(each) for name, each in splits.items()},
             "n_lesions": {name: len(np.unique(each.lesion_ids)) for name, each in splits.items()},
             "labels": self.test.label_set.to_json(),
-            "settings": {**settings, "prevalence": dict(self.settings.prevalence)},
+            "settings": self.settings.to_json(),
             "resampling": asdict(self.how),
         }
 

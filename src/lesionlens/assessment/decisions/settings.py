@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from lesionlens.core.errors import RecipeError
 from lesionlens.export.decision_fit import EXPECTATION, Guarantee, check_sensitivity
@@ -49,6 +50,11 @@ class DecisionSettings:
         _check_share("coverage", self.coverage)
         check_sensitivity(self.guaranteed_sensitivity)
         self._check_costs()
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON-ready form."""
+        listed = {name: list(value) for name, value in vars(self).items() if isinstance(value, tuple)}
+        return {**vars(self), **listed, "prevalence": dict(self.prevalence), "guarantee": asdict(self.guarantee)}
 
     def _check_costs(self) -> None:
         costs = {"a missed melanoma": self.cost_missed, "a needless referral": self.cost_referral}
