@@ -41,10 +41,11 @@ OPTIONAL = {
     "gallery": "lesionlens augment INDEX SPLIT --gallery gallery.png",
     "history": "lesionlens train RECIPE",
     "best": "lesionlens train RECIPE",
+    "decisions": "lesionlens assess RUN",
     "faithfulness": "lesionlens explain CHECKPOINT",
     "comparison": "lesionlens compress CHECKPOINT",
 }
-ASSESSMENTS: tuple[str, ...] = ()  # results of this checkpoint that have a topic in the report
+ASSESSMENTS: tuple[str, ...] = ("decisions",)  # results of this checkpoint that have a topic in the report
 SCORES_KEYS = {"name", "seed", "protocol", "leaks", "leak_rate", "split", "n_images", "n_lesions", "views", "resamples"}
 SCORES_KEYS |= {"confidence", "labels", "metrics", "per_class", "confusion", "n_classes_averaged", "made_from"}
 TRAINED_SECTIONS = ("seed", "input", "augmentation", "model", "training")

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from lesionlens.reporting.decisions import decisions
 from lesionlens.reporting.run_folder import RunContents, file_name
 
 Section = Callable[[RunContents], dict[str, Any] | None]
@@ -30,7 +31,9 @@ class Topic:
     content: dict[str, Any] | None
 
 
-SECTIONS: dict[str, tuple[str, Section]] = {}  # title and section by name of the result, in the order of the page
+SECTIONS: dict[str, tuple[str, Section]] = {
+    "decisions": ("Decisions", decisions)
+}  # title and section by name of the result, in the order of the page
 
 
 def topics(run: RunContents) -> list[Topic]:
