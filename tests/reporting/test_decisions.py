@@ -1,5 +1,7 @@
 """The report's section on decisions, from a run's own decisions.json."""
 
+import itertools
+import re
 import shutil
 from pathlib import Path
 
@@ -38,6 +40,16 @@ def test_every_part_is_on_the_page(assessed):
     section = page[page.index('<section id="decisions"') : page.index('<section id="provenance"')]
     assert "nan" not in section.lower().replace("maligna", "")
     assert "None" not in section
+
+
+def test_the_section_can_be_read_aloud(assessed):
+    page = build_report(assessed)
+    levels = [int(level) for level in re.findall(r"<h([1-6])", page)]
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
+    assert all("scope=" in head for head in re.findall(r"<th[ >][^>]*>?", page))
+    drawings = re.findall(r"<svg[^>]*>", page)
+    assert all("aria-label=" in each or "aria-hidden=" in each or "class=" not in each for each in drawings)
+    assert len(re.findall(r'<div class="scroll"[^>]*tabindex="0"[^>]*aria-label=', page)) == page.count('<div class="scroll"')
 
 
 def test_decisions_of_another_checkpoint_are_not_shown(assessed):

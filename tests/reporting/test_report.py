@@ -122,6 +122,7 @@ def test_every_section_is_there(page):
         "cases",
         "heat-maps",
         "variants",
+        "decisions",
         "provenance",
     ]
 

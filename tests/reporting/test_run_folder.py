@@ -31,6 +31,7 @@ def test_a_whole_run_is_read(run_folder):
         "audit.json",
         "audit.jpg",
         "train/best.safetensors",
+        "assessment/decisions.json",
         "explain/faithfulness.json",
         "compress/compression.json",
     }
