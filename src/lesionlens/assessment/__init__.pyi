@@ -1,0 +1,7 @@
+from .assess import ASSESSMENTS as ASSESSMENTS
+from .assess import Assessment as Assessment
+from .assess import AssessmentSettings as AssessmentSettings
+from .stored import StoredPredictions as StoredPredictions
+from .stored import read_stored as read_stored
+
+__all__: list[str]
