@@ -200,3 +200,32 @@ def test_commands_with_every_path_given_and_json(run, command, tmp_path):
     done = command("compare", *files, "--resamples", 100, "--json", "--out", tmp_path / "compare.json")
     assert json.loads(done.stdout) == json.loads((tmp_path / "compare.json").read_text())
     assert "exact McNemar" in command("compare", *files, "--resamples", 100).stdout
+
+
+def test_the_validation_split_is_predicted_beside_the_test_split(run, tmp_path):
+    checkpoint, dataset = inputs(run)
+    counts: list[int] = []
+    evaluate_checkpoint(checkpoint, dataset, tmp_path, PredictionSettings(), counts.append)
+    validation = read_predictions(tmp_path / "validation.npz")
+    alone = predict_split(checkpoint, dataset, PredictionSettings(split="validation"))
+    np.testing.assert_array_equal(validation.logits, alone.logits)
+    assert validation.origin == alone.origin
+    assert sum(counts) == len(dataset.ids("test")) + len(dataset.ids("validation"))
+    assert read_predictions(tmp_path / "predictions.npz").split == "test"
+
+
+@pytest.mark.parametrize("split", ["train", "validation"])
+def test_beside_another_split_it_is_not(run, tmp_path, split):
+    evaluate_checkpoint(*inputs(run), tmp_path, PredictionSettings(split=split))
+    assert {path.name for path in tmp_path.iterdir()} == {"predictions.npz", "scores.json"}
+
+
+def test_the_command_says_what_it_wrote(run, tmp_path):
+    app = typer.Typer()
+    app.command()(evaluate)
+    done = CliRunner().invoke(app, [str(inputs(run)[0]), "--out", str(tmp_path)])
+    assert done.exit_code == 0
+    for name in ("predictions.npz", "validation.npz", "scores.json"):
+        assert str(tmp_path / name) in done.stderr
+    other = CliRunner().invoke(app, [str(inputs(run)[0]), "--out", str(tmp_path / "train"), "--split", "train"])
+    assert "validation.npz" not in other.stderr

@@ -117,3 +117,14 @@ def test_new_images_are_noticed(copied, synthetic_root, tmp_path):
     image = next(data.rglob("*.jpg"))
     os.utime(image, (1, 1))
     assert run_pipeline(copied, data, until="index") == ["index"]
+
+
+def test_a_run_that_was_evaluated_before_there_were_validation_predictions(copied, synthetic_root):
+    (copied / "validation.npz").unlink()
+    shutil.rmtree(copied / "assessment")
+    (copied / "assessment").mkdir(exist_ok=True)
+    assert run_pipeline(copied, synthetic_root, until="assess") == ["assess"]
+    decisions = json.loads((copied / "assessment" / "decisions.json").read_text())
+    with np.load(copied / "validation.npz") as predictions:
+        assert set(predictions["image_ids"].tolist()) == set(read_split(copied / "split.json").ids["validation"])
+        assert decisions["n_images"]["validation"] == len(predictions["image_ids"])

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lesionlens.assessment.decisions.decisions import assess_decisions
-from lesionlens.assessment.decisions.operating_points import Resampling
-from lesionlens.assessment.decisions.settings import DecisionSettings
+from lesionlens.assessment.decisions.settings import DecisionSettings, Resampling
 from lesionlens.assessment.decisions.table import decisions_text
 from lesionlens.assessment.stored import StoredPredictions, read_stored
 from lesionlens.core.artifact import write_json

@@ -44,11 +44,14 @@ def evaluate(
     batch_size: Annotated[int, typer.Option(help="Images in one pass.")] = 64,
     device: DeviceOption = Device.auto,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for predictions.npz and scores.json; the run folder if not given.")
+        Path | None, typer.Option(help="Folder for predictions.npz, validation.npz and scores.json; the run folder if not given.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Predict one split and score it, with intervals by lesion."""
+    """Predict one split and score it, with intervals by lesion.
+
+    Beside the test split, the validation split is predicted too (validation.npz), which `assess` chooses on.
+    """
     from lesionlens.core.run import Run
     from lesionlens.evaluation.evaluate import PredictionSettings
     from lesionlens.pipeline.model_stages import evaluate as evaluate_checkpoint
@@ -65,7 +68,8 @@ def evaluate(
     run = Run.of_checkpoint(checkpoint, index=index, split=split_file, store=store)
     run = run.with_scores_in(out) if out else run
     result = evaluate_checkpoint(run, settings, checkpoint, REPORTER)
-    REPORTER.note(f"wrote {run.predictions} and {run.scores}")
+    predicted = [run.predictions, *([run.validation_predictions] if split == SplitName.test else [])]
+    REPORTER.note("wrote " + ", ".join(str(path) for path in (*predicted, run.scores) if path.is_file()))
     emit(result, as_json)
 
 

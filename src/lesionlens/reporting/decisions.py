@@ -102,7 +102,7 @@ def _reliability(run: RunContents, rows: dict[str, Any]) -> list[dict[str, Any]]
     cards = []
     for name, row in rows.items():
         title, colour = names.get(name, QUESTIONS.get(name, name)), css.get(name, "")
-        if not row["n"] or (name == "melanoma" and "mel" in rows):
+        if not row["n"]:
             continue
         line = {key: cell(row[key], 2, 1) for key in ("slope", "intercept")}
         cards.append(

@@ -5,7 +5,7 @@ import pytest
 
 from lesionlens.assessment.decisions.cases import Cases, Target
 from lesionlens.assessment.decisions.costs import RULES, bayes_threshold, bundle_referrals, referral_costs
-from lesionlens.assessment.decisions.operating_points import Resampling
+from lesionlens.assessment.decisions.settings import Resampling
 from lesionlens.bundle.decision import Decision
 from lesionlens.core.labels import HAM10000
 from lesionlens.evaluation.calibration import softmax

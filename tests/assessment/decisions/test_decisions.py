@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from lesionlens.assessment.decisions.decisions import assess_decisions
-from lesionlens.assessment.decisions.operating_points import Resampling
-from lesionlens.assessment.decisions.settings import DecisionSettings
+from lesionlens.assessment.decisions.settings import DecisionSettings, Resampling
 from lesionlens.assessment.decisions.table import decisions_text
 from lesionlens.core.errors import RecipeError
 from lesionlens.core.labels import HAM10000, ISIC2016, PH2, Diagnosis, LabelSet

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from lesionlens.assessment.decisions.cases import Cases, Target
-from lesionlens.assessment.decisions.operating_points import READERS, Resampling, operating_points
-from lesionlens.assessment.decisions.settings import DecisionSettings
+from lesionlens.assessment.decisions.operating_points import READERS, operating_points
+from lesionlens.assessment.decisions.settings import DecisionSettings, Resampling
 from lesionlens.core.labels import ISIC2016
 from lesionlens.evaluation.calibration import softmax
 from lesionlens.evaluation.scores import score

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from lesionlens.assessment.decisions.cases import Cases
-from lesionlens.assessment.decisions.operating_points import Resampling
 from lesionlens.assessment.decisions.prior import (
     class_shares,
     clinic_weights,
@@ -12,6 +11,7 @@ from lesionlens.assessment.decisions.prior import (
     prior_correction,
     weighted_means,
 )
+from lesionlens.assessment.decisions.settings import Resampling
 from lesionlens.core.labels import HAM10000
 from lesionlens.evaluation.calibration import softmax
 

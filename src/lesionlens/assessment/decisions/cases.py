@@ -136,6 +136,11 @@ def too_few(n_lesions: int, what: str = "") -> str:
     return f"{n_lesions} lesion{'' if n_lesions == 1 else 's'}{bracket}; an interval needs {LEAST_LESIONS}"
 
 
+def without_bounds(interval: Interval, reason: str) -> Interval:
+    """The same interval; its value and the reason alone, if there is a reason."""
+    return Interval(interval.value, np.nan, np.nan, "", reason) if reason else interval
+
+
 def missing(reason: str) -> dict[str, str]:
     """What stands in place of a result that cannot be computed."""
     return {"reason": reason}

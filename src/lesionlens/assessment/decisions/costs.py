@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from lesionlens.assessment.decisions.cases import Cases, Target, missing
+from lesionlens.assessment.decisions.cases import Cases, Target, missing, without_bounds
 from lesionlens.assessment.decisions.error_rates import ErrorRates
-from lesionlens.assessment.decisions.operating_points import Resampling, without_bounds
 from lesionlens.assessment.decisions.prior import weighted_means
+from lesionlens.assessment.decisions.settings import Resampling
 from lesionlens.bundle.decision import Decision
 from lesionlens.evaluation.intervals import Interval
 

@@ -14,13 +14,13 @@ from lesionlens.assessment.decisions.conformal_coverage import evaluate_sets
 from lesionlens.assessment.decisions.costs import bundle_referrals, referral_costs
 from lesionlens.assessment.decisions.guarantees import fit_both, guarantees
 from lesionlens.assessment.decisions.net_benefit import decision_curve
-from lesionlens.assessment.decisions.operating_points import Resampling, operating_points
+from lesionlens.assessment.decisions.operating_points import operating_points
 from lesionlens.assessment.decisions.prevalence import whole_prevalence
 from lesionlens.assessment.decisions.prior import class_shares, clinic_weights, correct_prior, prior_correction
 from lesionlens.assessment.decisions.recalibrated_metrics import recalibrated_metrics
 from lesionlens.assessment.decisions.recalibration import SIMPLE, Recalibration, choose_recalibration
 from lesionlens.assessment.decisions.reliability import reliability
-from lesionlens.assessment.decisions.settings import DecisionSettings
+from lesionlens.assessment.decisions.settings import DecisionSettings, Resampling
 from lesionlens.bundle.decision import Decision
 from lesionlens.evaluation.calibration import log_softmax
 from lesionlens.evaluation.predictions import Predictions
@@ -59,7 +59,7 @@ def assess_decisions(
         **assessed.origin(),
         "notes": assessed.notes(),
         "recalibration": assessed.calibration(),
-        "reliability": reliability(assessed.test_cases, assessed.questions, assessed.how.confidence),
+        "reliability": reliability(assessed.test_cases, assessed.sums, assessed.how.confidence),
         "questions": assessed.of_questions(),
         "guarantees": guarantees(assessed.decisions, assessed.bundle_cases, assessed.settings, assessed.how.confidence),
         "conformal": assessed.conformal(),
@@ -117,6 +117,11 @@ class _Assessed:
     def questions(self) -> list[Target]:
         """The questions that this label set allows."""
         return [each for each in targets(self.test.label_set).values() if isinstance(each, Target)]
+
+    @property
+    def sums(self) -> list[Target]:
+        """The questions about more than one diagnosis."""
+        return [each for each in self.questions if len(each.codes) > 1]
 
     def origin(self) -> dict[str, Any]:
         """Where the numbers come from."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from lesionlens.assessment.decisions.cases import Cases, Target, missing, proportions, too_few
+from lesionlens.assessment.decisions.cases import Cases, Target, missing, proportions, too_few, without_bounds
 from lesionlens.assessment.decisions.predictive_values import predictive_values
 from lesionlens.assessment.decisions.roc import (
     RocCurves,
@@ -18,7 +18,7 @@ from lesionlens.assessment.decisions.roc import (
     sensitivity_at,
     specificity_at,
 )
-from lesionlens.assessment.decisions.settings import READERS_SPECIFICITY, DecisionSettings
+from lesionlens.assessment.decisions.settings import READERS_SPECIFICITY, DecisionSettings, Resampling
 from lesionlens.assessment.decisions.thresholds import lesions_needed, threshold_for_sensitivity, threshold_for_specificity
 from lesionlens.evaluation.delong import clustered_auc
 from lesionlens.evaluation.intervals import Interval
@@ -70,21 +70,6 @@ class Kind:
 AT_SPECIFICITY, AT_SENSITIVITY = Kind("specificity", "sensitivity"), Kind("sensitivity", "specificity")
 
 
-@dataclass(frozen=True)
-class Resampling:
-    """How intervals are made.
-
-    Attributes:
-        resamples: of the bootstrap over lesions.
-        confidence: level, in (0, 1).
-        seed: of the resamples.
-    """
-
-    resamples: int = 2000
-    confidence: float = 0.95
-    seed: int = 0
-
-
 def operating_points(
     target: Target, validation: Cases, test: Cases, settings: DecisionSettings, resampling: Resampling
 ) -> dict[str, Any]:
@@ -113,11 +98,6 @@ def operating_points(
         content[kind.name] = [question.point(kind, value) for value in values]
     content |= {"auc": question.auc().to_json(), "partial_auc": question.partial_areas()}
     return content | ({"readers": question.readers()} if "readers" in names else {})
-
-
-def without_bounds(interval: Interval, reason: str) -> Interval:
-    """The same interval; its value and the reason alone, if there is a reason."""
-    return Interval(interval.value, np.nan, np.nan, "", reason) if reason else interval
 
 
 @dataclass(frozen=True, eq=False)

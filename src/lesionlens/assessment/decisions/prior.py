@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from lesionlens.assessment.decisions.cases import Cases
-from lesionlens.assessment.decisions.operating_points import Resampling
+from lesionlens.assessment.decisions.settings import Resampling
 from lesionlens.evaluation.calibration import log_softmax
 from lesionlens.evaluation.intervals import CHUNK_ELEMENTS, Interval, bounds, lesion_weights
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from lesionlens.assessment.decisions.cases import too_few
+from lesionlens.assessment.decisions.cases import too_few, without_bounds
 from lesionlens.assessment.decisions.linear_map import LinearMap
-from lesionlens.assessment.decisions.operating_points import Resampling, without_bounds
+from lesionlens.assessment.decisions.settings import Resampling
 from lesionlens.evaluation.calibration_error import calibration_error
 from lesionlens.evaluation.intervals import Interval, bootstrap_t
 from lesionlens.evaluation.proportions import Lesions

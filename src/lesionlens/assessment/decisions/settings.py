@@ -14,6 +14,21 @@ READERS_SPECIFICITY = 0.713  # of 58 dermatologists, see `operating_points.READE
 
 
 @dataclass(frozen=True)
+class Resampling:
+    """How intervals are made.
+
+    Attributes:
+        resamples: of the bootstrap over lesions.
+        confidence: level, in (0, 1).
+        seed: of the resamples.
+    """
+
+    resamples: int = 2000
+    confidence: float = 0.95
+    seed: int = 0
+
+
+@dataclass(frozen=True)
 class DecisionSettings:
     """What decisions are made of.
 
