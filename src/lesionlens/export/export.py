@@ -42,11 +42,12 @@ from lesionlens.evaluation.predictions import Predictions
 from lesionlens.evaluation.scores import score
 from lesionlens.evaluation.temperature import fit_temperature, scaled_loss
 from lesionlens.export.decision_fit import EXPECTATION, SENSITIVITY, Guarantee, check_sensitivity, fit_decision
-from lesionlens.export.gate_fit import REJECTION_RATE, check_rate, write_gate
+from lesionlens.export.gate_fit import REJECTION_RATE, FittedGate, check_rate, write_gate
 from lesionlens.export.gate_images import BATCH as GATE_BATCH
 from lesionlens.export.gate_images import evenly_spaced, fit_gate_on_dataset
 from lesionlens.export.graph import OPSET, GraphNetwork, run_graph, write_graph
 from lesionlens.export.provenance import INTENDED_USE, leak_statement, licences
+from lesionlens.export.reference import reference_of, write_reference
 from lesionlens.training.checkpoint import CheckpointInfo, load_network
 
 EXPORTED_WITH = ("torch", "onnx", "onnxscript", "onnxruntime")
@@ -142,7 +143,9 @@ def export(
         comparison = compare(folder / GRAPH_FILE, images, reference, settings.tolerance)
         fp32 = Variant("fp32", dict.fromkeys(RUNTIMES, GRAPH_FILE), tolerance=settings.tolerance, comparison=comparison)
         facts |= {"default_variant": "fp32", "variants": {"fp32": fp32.to_json()}}
-        facts["gate"] = _write_gate(folder, dataset, trained.info.spec, settings, progress)
+        gate = _fit_gate(folder, dataset, trained.info.spec, settings, progress)
+        facts["gate"] = None if gate is None else gate.facts
+        write_reference(reference_of(dataset, None if gate is None else gate.distances), folder)
         count = settings.selftest_images
         write_selftest(SelfTest(images[:count], {"fp32": reference.rows(0, count)}), folder)
         shutil.copyfile(checkpoint, folder / WEIGHTS_FILE)
@@ -248,10 +251,10 @@ def _decision(validation: Predictions, temperature: float, settings: ExportSetti
     return fit_decision(*cases, settings.sensitivity, settings.guarantee).to_json()
 
 
-def _write_gate(
+def _fit_gate(
     folder: Path, dataset: Dataset, spec: InputSpec, settings: ExportSettings, progress: Callable[[int], None] | None
-) -> dict[str, Any] | None:
-    """Fit the gate on the written graph, with the preferred runtime; returns its facts, or None without a gate."""
+) -> FittedGate | None:
+    """Fit the gate on the written graph, with the preferred runtime, and write it; None without a gate."""
     if not settings.gate_images:
         return None
     runtime = next(name for name in RUNTIMES if installed(name))
@@ -260,7 +263,7 @@ def _write_gate(
         engine.run, dataset, spec, settings.gate_images, settings.rejection_rate, progress or (lambda count: None)
     )
     write_gate(fitted, folder)
-    return fitted.facts
+    return fitted
 
 
 def _scores(predictions: Predictions | None, temperature: float, info: CheckpointInfo) -> dict[str, Any] | None:

@@ -31,10 +31,12 @@ class FittedGate:
     Attributes:
         gaussian: distribution of the training features.
         facts: for `bundle.json`, see docs/gate.md.
+        distances: of the validation images, (M,).
     """
 
     gaussian: FeatureGaussian
     facts: dict[str, Any]
+    distances: np.ndarray
 
 
 def check_rate(rate: float) -> None:
@@ -83,7 +85,7 @@ def fit_gate(
         "thresholds": {code: thresholds[code] for code in CHECKS},
         "validation": _outcome(measures, thresholds, allowed),
     }
-    return FittedGate(gaussian, facts)
+    return FittedGate(gaussian, facts, measures[DISTANCE])
 
 
 def write_gate(fitted: FittedGate, folder: Path) -> None:
