@@ -34,7 +34,16 @@ def dataset(small_run):
 
 
 def test_the_folder_holds_the_bundle_and_nothing_else(small_bundle):
-    names = {"bundle.json", "card.html", "card.md", "gate.npz", "model.onnx", "reference.npz", "selftest.npz", "weights.safetensors"}
+    names = {
+        "bundle.json",
+        "card.html",
+        "card.md",
+        "gate.npz",
+        "model.onnx",
+        "reference.npz",
+        "selftest.npz",
+        "weights.safetensors",
+    }
     assert {path.name for path in small_bundle.iterdir()} == names
     assert not [path for path in small_bundle.parent.iterdir() if path.name.startswith(".")]
 

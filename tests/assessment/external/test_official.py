@@ -77,7 +77,9 @@ def test_area_above_a_sensitivity_by_hand() -> None:
 
 
 def test_what_cannot_be_computed_has_a_reason() -> None:
-    scores = official_metrics(np.array([[0.9, 0.1, 0.0], [0.4, 0.6, 0.0]]), np.array([0, 1]), LabelSet("x", HAM10000.diagnoses[:3]))
+    scores = official_metrics(
+        np.array([[0.9, 0.1, 0.0], [0.4, 0.6, 0.0]]), np.array([0, 1]), LabelSet("x", HAM10000.diagnoses[:3])
+    )
     assert scores["per_category"]["bkl"]["auc"] is None
     assert scores["per_category"]["bkl"]["auc_sens_80"] is None
     assert scores["reasons"] == {"bkl": "no images of this diagnosis"}

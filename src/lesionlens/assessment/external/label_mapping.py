@@ -59,7 +59,7 @@ class LabelMapping:
 
     Attributes:
         model: the model's diagnoses.
-        rows: one for each diagnosis of the data, in the order of the data's label set.
+        rows: one for each diagnosis of the data that has images, in the order of the data's label set.
     """
 
     model: LabelSet
@@ -105,7 +105,9 @@ class LabelMapping:
         return {"rows": rows, "absent": absent, "n_outside": sum(row["n_images"] for row in outside)}
 
 
-def map_labels(data: LabelSet, model: LabelSet, stated: Mapping[str, str] | None = None) -> LabelMapping:
+def map_labels(
+    data: LabelSet, model: LabelSet, stated: Mapping[str, str] | None = None, present: Iterable[str] | None = None
+) -> LabelMapping:
     """Map the diagnoses of a data set to those of a model.
 
     In this order: what the user states; the same code; a name that means the same (`core.diagnoses`); a subtype of a class
@@ -115,6 +117,7 @@ def map_labels(data: LabelSet, model: LabelSet, stated: Mapping[str, str] | None
         data: diagnoses of the data.
         model: diagnoses of the model.
         stated: class of the model by diagnosis of the data; `none` for one that the model lacks.
+        present: diagnoses that have images; the others need no mapping. All of `data` if None.
 
     Raises:
         RecipeError: if `stated` names a diagnosis that the data or the model lack.
@@ -128,7 +131,8 @@ def map_labels(data: LabelSet, model: LabelSet, stated: Mapping[str, str] | None
         ['scc']
     """
     stated = _checked(data, model, stated or {})
-    rows = tuple(_row(diagnosis, model, stated) for diagnosis in data.diagnoses)
+    counted = set(data.codes if present is None else present)
+    rows = tuple(_row(diagnosis, model, stated) for diagnosis in data.diagnoses if diagnosis.code in counted)
     unmapped = [row.diagnosis.code for row in rows if not row.how]
     if unmapped:
         raise DataError(
@@ -137,8 +141,8 @@ def map_labels(data: LabelSet, model: LabelSet, stated: Mapping[str, str] | None
         )
     if not any(row.model_code for row in rows):
         raise DataError(
-            f"none of the data's labels ({', '.join(data.codes)}) is a class of the model ({', '.join(model.codes)}), so there is "
-            f"nothing to score; state a mapping with --map {data.codes[0]}={model.codes[0]}"
+            f"none of the data's labels ({', '.join(row.diagnosis.code for row in rows)}) is a class of the model "
+            f"({', '.join(model.codes)}), so there is nothing to score; state a mapping with --map LABEL=CODE"
         )
     return LabelMapping(model, rows)
 
