@@ -16,7 +16,7 @@ from lesionlens.cli.compress import compress
 from lesionlens.cli.console import note
 from lesionlens.cli.convert import convert
 from lesionlens.cli.download import download
-from lesionlens.cli.evaluate import compare, evaluate
+from lesionlens.cli.evaluate import compare, evaluate, submission
 from lesionlens.cli.explain import explain
 from lesionlens.cli.export import export
 from lesionlens.cli.index import index, pack
@@ -37,7 +37,7 @@ from lesionlens.core.errors import LesionLensError
 PANELS = {
     "Data": (download, synthetic, index, audit, split, augment, pack),
     "Train": (run, train, recipes, networks, convert),
-    "Evaluate": (evaluate, assess, compare, explain, report),
+    "Evaluate": (evaluate, assess, compare, explain, report, submission),
     "Deploy": (export, compress, predict, inspect, benchmark),
     "Serve": (serve,),
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -43,13 +43,13 @@ class Cases:
 
     def take(self, rows: np.ndarray) -> Cases:
         """Some of the cases, by number or mask."""
-        arrays = (self.probabilities, self.labels, self.malignant, self.watched, self.clusters)
-        return Cases(*(array[rows] for array in arrays), self.label_set)
+        names = ("probabilities", "labels", "malignant", "watched", "clusters")
+        return replace(self, **{name: getattr(self, name)[rows] for name in names})
 
     @property
     def called_malignant(self) -> np.ndarray:
         """Whether the first choice is malignant, bool (N,)."""
-        return np.asarray(self.label_set.malignant)[self.probabilities.argmax(axis=1)]
+        return np.asarray(np.array(self.label_set.malignant)[self.probabilities.argmax(axis=1)])
 
     @property
     def malignant_share(self) -> np.ndarray:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from lesionlens.assessment.external.binary import Cases, malignant_metrics, watched_metrics
 from lesionlens.bundle.decision import Decision, watched_codes
+from lesionlens.core.labels import LabelSet
 from lesionlens.evaluation.calibration import softmax
 from lesionlens.evaluation.predictions import Predictions
 from lesionlens.evaluation.scores import score
@@ -87,12 +92,26 @@ def internal_row(
     return {"split": predictions.split, "leaks": predictions.origin.leaks, **figures_of(scores), "without_diagnosis": None}
 
 
+def row_of_bundle(scores: dict[str, Any], labels: LabelSet) -> dict[str, Any]:
+    """The row of the model's own test split as a bundle tells it, which is less than predictions do.
+
+    Args:
+        scores: of the bundle, in the format of scores.json.
+        labels: the bundle's diagnoses.
+    """
+    absent = {"reason": "not among the scores of the bundle"}
+    watched = watched_codes(labels)
+    known = {"auc": scores["per_class"][watched[0]]["auc"], **absent} if len(watched) == 1 else absent
+    row = {"full": scores, "restricted": {"reason": "the model's own classes"}, "melanoma": known, "malignant": absent}
+    return {"split": scores["split"], "leaks": scores["leaks"], **figures_of(row), "without_diagnosis": None}
+
+
 def _calibrated(predictions: Predictions, temperature: float) -> Predictions:
     return dataclasses.replace(predictions, logits=(predictions.logits / temperature).astype(np.float32))
 
 
 def _of_class(values: Sequence[bool], labels: np.ndarray) -> np.ndarray:
-    return np.asarray(values, dtype=bool)[labels]
+    return np.asarray(np.array(values, dtype=bool)[labels])
 
 
 def _of(scores: dict[str, Any], name: str) -> dict[str, Any]:

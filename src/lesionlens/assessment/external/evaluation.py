@@ -96,6 +96,7 @@ def evaluate_external(
     index: Index,
     training: TrainingImages | None,
     settings: ExternalSettings,
+    internal: dict[str, Any] | None = None,
     reporter: Reporter = SILENT,
 ) -> ExternalEvaluation:
     """Predict the images of an index that the model was not trained with, and score them in every way of docs/external.md.
@@ -105,6 +106,7 @@ def evaluate_external(
         index: external images with their diagnoses.
         training: images that the model was fitted on, to find them among these; None if nothing is known of them.
         settings: name, mapping, what to do with leaks and refused images.
+        internal: the row of the model's own test split, see `centres.internal_row`; None if it is not known.
         reporter: told of progress.
 
     Raises:
@@ -129,7 +131,7 @@ def evaluate_external(
         predicted = _predict(model, images, np.flatnonzero(scored), mapping, reporter)
         facts = {"colour": colour_shift(images.colours[scored], model.reference), "files": file_facts(images)}
     content, predictions = _content(model, images, screening, predicted, mapping, settings)
-    content["shift"] = {**_shift(model, predicted, predictions), **facts}
+    content |= {"shift": {**_shift(model, predicted, predictions), **facts}, "internal": internal}
     return ExternalEvaluation(content, predictions, _rows(images, screening, predicted, mapping, settings))
 
 

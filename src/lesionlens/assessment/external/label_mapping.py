@@ -136,8 +136,8 @@ def map_labels(
     unmapped = [row.diagnosis.code for row in rows if not row.how]
     if unmapped:
         raise DataError(
-            f"label {unmapped[0]!r} of the data is none of the model's ({', '.join(model.codes)}) and may be several of them or "
-            f"none; state what it is with --map {unmapped[0]}=CODE, or --map {unmapped[0]}={NONE} for a class that the model lacks"
+            f"it is not known which class of the model ({', '.join(model.codes)}) the label {unmapped[0]!r} of the data is; "
+            f"state it with --map {unmapped[0]}=CODE, or --map {unmapped[0]}={NONE} for a class that the model lacks"
         )
     if not any(row.model_code for row in rows):
         raise DataError(

@@ -11,6 +11,7 @@ import numpy as np
 
 from lesionlens.assessment.external.training_images import FramePrints, TrainingImages, joined_scenes
 from lesionlens.data.audit.duplicates import CERTAIN, SUSPECT, near_duplicates
+from lesionlens.data.audit.fingerprint import Fingerprints
 from lesionlens.data.index import Record
 
 PIXELS, NEAR, PERCEPTUAL, IMAGE_ID, LESION_ID, PATIENT_ID = KINDS = (
@@ -118,7 +119,7 @@ def screen(prints: FramePrints, records: tuple[Record, ...], training: TrainingI
     matches, compared, notes = _same_pixels(prints, training), [PIXELS], []
     if prints.scenes is not None and training.prints.scenes is not None:
         compared.append(NEAR)
-        matches += _near(prints, training)
+        matches += _near(joined_scenes(training.prints.scenes, prints.scenes), prints, training)
     else:
         compared.append(PERCEPTUAL)
         matches += _perceptual(prints, training)
@@ -147,12 +148,11 @@ def _same_pixels(prints: FramePrints, training: TrainingImages) -> list[Match]:
     return [Match(row, PIXELS, _id(training, number), True) for row, number in found if number in readable]
 
 
-def _near(prints: FramePrints, training: TrainingImages) -> list[Match]:
+def _near(scenes: Fingerprints, prints: FramePrints, training: TrainingImages) -> list[Match]:
     """Pairs across the two sets; within a set, images count as of one lesion, which are not compared."""
-    assert prints.scenes is not None and training.prints.scenes is not None
     n_training = len(training.records)
     side = np.repeat([0, 1], [n_training, len(prints.readable)])
-    pairs = near_duplicates(joined_scenes(training.prints.scenes, prints.scenes), side)
+    pairs = near_duplicates(scenes, side)
     best: dict[int, tuple[int, int]] = {}
     for pair in pairs:
         row = pair.second - n_training
