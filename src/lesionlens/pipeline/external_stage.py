@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lesionlens.assessment.external.artifacts import RESULT_FILE, read_evaluations, write_evaluation
+from lesionlens.assessment.external.artifacts import FLOW_FILE, RESULT_FILE, read_evaluations, write_evaluation
 from lesionlens.assessment.external.centres import internal_row, row_of_bundle
 from lesionlens.assessment.external.evaluation import ExternalSettings, evaluate_external
 from lesionlens.assessment.external.frozen_model import FrozenModel, bundle_model
@@ -18,6 +18,7 @@ from lesionlens.assessment.external.training_images import (
     training_images_of_run,
 )
 from lesionlens.bundle.bundle import FACTS_FILE, read_bundle
+from lesionlens.core.artifact import write_text
 from lesionlens.core.errors import ArtifactError, SplitError
 from lesionlens.core.progress import SILENT, Reporter
 from lesionlens.core.run import Run
@@ -26,6 +27,7 @@ from lesionlens.data.index import Index, read_index
 from lesionlens.evaluation.predictions import read_predictions
 from lesionlens.export.reference import seen_ids
 from lesionlens.pipeline.job import StageResult
+from lesionlens.reporting.flow_plot import flow_file
 
 if TYPE_CHECKING:
     from lesionlens.evaluation.evaluate import PredictionSettings
@@ -99,6 +101,7 @@ def evaluate_external_set(
     training = _training_images(sources, model, reporter)
     evaluation = evaluate_external(model, index, training, settings, _internal(sources, model), reporter)
     folder = sources.folder(settings.name)
+    write_text(folder / FLOW_FILE, flow_file(evaluation.content["flow"]))
     write_evaluation(evaluation, folder)
     reporter.note(f"wrote {folder / RESULT_FILE}")
     content = evaluation.content

@@ -44,6 +44,7 @@ OPTIONAL = {
     "decisions": "lesionlens assess RUN",
     "faithfulness": "lesionlens explain CHECKPOINT",
     "comparison": "lesionlens compress CHECKPOINT",
+    "external": "lesionlens evaluate CHECKPOINT --index INDEX",
 }
 ASSESSMENTS: tuple[str, ...] = ("decisions",)  # results of this checkpoint that have a topic in the report
 SCORES_KEYS = {"name", "seed", "protocol", "leaks", "leak_rate", "split", "n_images", "n_lesions", "views", "resamples"}

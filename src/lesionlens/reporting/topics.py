@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from lesionlens.reporting import external
 from lesionlens.reporting.decisions import decisions
 from lesionlens.reporting.run_folder import RunContents, file_name
 
@@ -32,8 +33,10 @@ class Topic:
 
 
 SECTIONS: dict[str, tuple[str, Section]] = {
-    "decisions": ("Decisions", decisions)
-}  # title and section by name of the result, in the order of the page
+    "decisions": ("Decisions", decisions),
+    "external": ("Other data sets", external.section),
+}
+"""Title and section by name of the result, in the order of the page."""
 
 
 def topics(run: RunContents) -> list[Topic]:

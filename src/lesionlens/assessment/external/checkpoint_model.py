@@ -94,6 +94,7 @@ def checkpoint_model(
         seed=info.recipe.seed,
         views=recipe.views,
         precision=precision,
+        batch_size=settings.batch_size,
         resamples=recipe.resamples,
         confidence=recipe.confidence,
     )

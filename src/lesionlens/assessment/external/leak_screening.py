@@ -19,7 +19,7 @@ PIXELS, NEAR, PERCEPTUAL, IMAGE_ID, LESION_ID, PATIENT_ID = KINDS = (
     *("same image id", "same lesion id", "same patient id"),
 )
 REGISTERED = re.compile(r"(ISIC|HAM|BCN|IL|IP)_\d+")  # ids that one archive gives out; IMG_0001 is everybody's
-PERCEPTUAL_BITS = 8  # most differing bits of 128; see benchmarks in docs/external.md
+PERCEPTUAL_BITS = 10  # most differing bits of 128 of a copy; see `bundle.reference.perceptual_hash`
 BLOCK = 1024
 NOT_SCREENED = (
     "unknown: it could not be screened, as neither the training images nor their hashes are at hand; "

@@ -75,11 +75,11 @@ def leak_lines(leaks: dict[str, Any]) -> list[str]:
     """What was found of the training images."""
     if not leaks["screened"]:
         return [f"Leaks from training: {' '.join(leaks['notes'])}."]
-    kinds = ", ".join(f"{count} {kind}" for kind, count in leaks["by_kind"].items())
-    found = f"{leaks['n_leaked']} images ({kinds})" if leaks["n_leaked"] else "none"
+    kinds = ", ".join(f"{kind} {count}" for kind, count in leaks["by_kind"].items())
+    fate = "KEPT, so the scores are too good" if leaks["kept"] else "left out"
+    found = f"{leaks['n_leaked']} images ({kinds}), {fate}" if leaks["n_leaked"] else "none"
     suspected = f"; {leaks['n_suspected']} more are suspected and kept" if leaks["n_suspected"] else ""
-    fate = "KEPT: the scores are too good" if leaks["kept"] and leaks["n_leaked"] else "left out"
-    line = f"Leaks from training: {found}, {fate}{suspected}; compared with {leaks['n_training']} images of {leaks['source']}."
+    line = f"Leaks from training: {found}{suspected}; compared with {leaks['n_training']} images of {leaks['source']}."
     return [line, *(f"Note: {note}." for note in leaks["notes"])]
 
 
