@@ -188,22 +188,20 @@ def _row(diagnosis: Diagnosis, model: LabelSet, stated: Mapping[str, str]) -> Ma
         return MappedLabel(diagnosis, stated[diagnosis.code], STATED if stated[diagnosis.code] else OUTSIDE)
     if diagnosis.code in model:
         return MappedLabel(diagnosis, diagnosis.code, CODE)
-    table = _table_code(diagnosis)
-    by_table = {_table_code(each): each.code for each in model.diagnoses}
-    if table in by_table:
-        return MappedLabel(diagnosis, by_table[table], SYNONYM)
-    parent = "mel" if is_melanoma(diagnosis) else _parents().get(table, "")
+    known, by_table = _in_table(diagnosis), {(_in_table(each) or each).code: each.code for each in model.diagnoses}
+    table = known or diagnosis
+    if table.code in by_table:
+        return MappedLabel(diagnosis, by_table[table.code], SYNONYM)
+    parent = "mel" if is_melanoma(table) else _parents().get(table.code, "")
     if parent in by_table:
         return MappedLabel(diagnosis, by_table[parent], SUBTYPE)
-    known = known_diagnosis(diagnosis.code) or known_diagnosis(diagnosis.name)
-    is_broader = table in UNSPECIFIC or any(_parents().get(code) == table for code in by_table)
+    is_broader = table.code in UNSPECIFIC or any(_parents().get(code) == table.code for code in by_table)
     return MappedLabel(diagnosis, "", "" if known is None or is_broader else OUTSIDE)
 
 
-def _table_code(diagnosis: Diagnosis) -> str:
-    """Code in the table of known diagnoses; its own where the table does not know it."""
-    known = known_diagnosis(diagnosis.code) or known_diagnosis(diagnosis.name)
-    return diagnosis.code if known is None else known.code
+def _in_table(diagnosis: Diagnosis) -> Diagnosis | None:
+    """The diagnosis as the table of known diagnoses has it; None if it is not there."""
+    return known_diagnosis(diagnosis.code) or known_diagnosis(diagnosis.name)
 
 
 @cache

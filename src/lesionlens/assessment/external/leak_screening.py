@@ -142,10 +142,10 @@ def screen(prints: FramePrints, records: tuple[Record, ...], training: TrainingI
 
 
 def _same_pixels(prints: FramePrints, training: TrainingImages) -> list[Match]:
-    of_hash = {value: number for number, value in enumerate(training.prints.frame_hashes.tolist())}
-    readable = set(np.flatnonzero(training.prints.readable).tolist())
-    found = [(row, of_hash.get(prints.frame_hashes[row].item(), -1)) for row in np.flatnonzero(prints.readable).tolist()]
-    return [Match(row, PIXELS, _id(training, number), True) for row, number in found if number in readable]
+    known = np.flatnonzero(training.prints.readable).tolist()
+    of_hash = {training.prints.frame_hashes[number].item(): number for number in known}
+    found = [(row, of_hash.get(prints.frame_hashes[row].item())) for row in np.flatnonzero(prints.readable).tolist()]
+    return [Match(row, PIXELS, _id(training, number), True) for row, number in found if number is not None]
 
 
 def _near(scenes: Fingerprints, prints: FramePrints, training: TrainingImages) -> list[Match]:
@@ -167,6 +167,8 @@ def _near(scenes: Fingerprints, prints: FramePrints, training: TrainingImages) -
 def _perceptual(prints: FramePrints, training: TrainingImages) -> list[Match]:
     known = _signs(training.prints.perceptual[training.prints.readable])
     numbers = np.flatnonzero(training.prints.readable)
+    if not len(numbers):
+        return []
     matches = []
     rows = np.flatnonzero(prints.readable)
     for start in range(0, len(rows), BLOCK):
