@@ -173,9 +173,10 @@ def test_data_owner_page(reader: Reader, photos: Path, small_bundle: Path, capsy
     shutil.copytree(small_bundle, reader.folder / "bundle")
     reader.follow(FOLLOWED["data-owner"])
     out = capsys.readouterr().out
-    assert "0 with another diagnosis, 0 unreadable, 120 scored" in out
-    assert re.search(r"^balanced_accuracy Interval\(value=0\.\d+, low=0\.\d+, high=[01]\.\d+, method='mover'", out, re.MULTILINE)
-    with (reader.folder / "predictions.csv").open(encoding="utf-8") as stream:
+    assert re.search(r"^small on my-clinic: 120 images, 83 leaked and left out, 0 unreadable", out, re.MULTILINE)
+    assert re.search(r"^own test split +37 +28 +0\.\d+", out, re.MULTILINE)
+    assert re.search(r"^my-clinic +37 +28 +0\.\d+", out, re.MULTILINE)
+    with (reader.folder / "my-clinic" / "cases.csv").open(encoding="utf-8") as stream:
         assert len(list(csv.DictReader(stream))) == 120
 
 
