@@ -66,8 +66,8 @@ def _parts(flow: dict[str, Any]) -> tuple[list[Markup], int]:
             parts += _box(*SIDE, side, excluded)
             parts.append(_arrow(middle, side + _height(excluded) // 2, SIDE[0]))
             side += _height(excluded) + GAP // 2
-        top = side + GAP // 2 if exclusions else bottom + GAP
-        parts.append(_line(middle, bottom, top))
+        top = side + GAP // 2 if exclusions else bottom + 2 * GAP
+        parts += [_line(middle, bottom, top)] if exclusions else [_branch(middle, bottom, top, *half) for half in HALVES]
     tallest = 0
     for (left, width), side_name in zip(HALVES, ("malignant", "benign"), strict=True):
         words = _called(side_name, flow["called"][side_name])
@@ -90,13 +90,8 @@ def _right(flow: dict[str, Any]) -> str:
 
 
 def _called(side: str, row: dict[str, int]) -> list[str]:
-    right, wrong = ("malignant", "benign") if side == "malignant" else ("benign", "malignant")
-    fault = "missed" if side == "malignant" else "false alarm"
-    return [
-        f"Truly {side}: {count(row['n'])}",
-        f"called {right}: {count(row[right])}",
-        f"called {wrong}: {count(row[wrong])} ({fault})",
-    ]
+    other, fault = ("benign", "missed") if side == "malignant" else ("malignant", "false alarms")
+    return [f"Truly {side}: {count(row['n'])}", f"called {side}: {count(row[side])}", f"{fault}: {count(row[other])}"]
 
 
 def _height(words: Sequence[str]) -> int:
@@ -116,6 +111,11 @@ def _box(left: int, width: int, top: int, words: Sequence[str]) -> list[Markup]:
 
 def _line(x: int, top: int, bottom: int) -> Markup:
     return Markup('<path class="arrow" d="M{0} {1}V{2}m-4 -5l4 5l4 -5"/>').format(x, top, bottom)
+
+
+def _branch(x: int, top: int, bottom: int, left: int, width: int) -> Markup:
+    shape = Markup('<path class="arrow" d="M{0} {1}V{2}H{3}V{4}m-4 -5l4 5l4 -5"/>')
+    return shape.format(x, top, (top + bottom) // 2, left + width // 2, bottom)
 
 
 def _arrow(left: int, y: int, right: int) -> Markup:

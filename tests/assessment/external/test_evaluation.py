@@ -26,7 +26,7 @@ FILES = {"cases.csv", "external.json", "flow.svg", "predictions.npz", "scores.js
 
 
 def run(*words: object) -> Result:
-    return CliRunner().invoke(app, [str(word) for word in ("evaluate", *words, "--resamples", "50")])
+    return CliRunner().invoke(app, [str(word) for word in ("evaluate", *words, "--resamples", "100")])
 
 
 def problem_of(*words: object) -> LesionLensError:
@@ -77,7 +77,7 @@ def test_the_scores_are_those_of_the_predictions(evaluated: Path) -> None:
     out = evaluated / "out"
     predictions, content = read_predictions(out / "predictions.npz"), content_of(out)
     scores = json.loads((out / "scores.json").read_text())
-    assert scores == json.loads(json.dumps(score(predictions, 50)))
+    assert scores == json.loads(json.dumps(score(predictions, 100)))
     assert content["image"]["full"]["metrics"] == scores["metrics"]
     index = read_index(evaluated / "clinic.csv")
     assert len(predictions) == sum(record.dx != "scc" for record in index.records) - 1
