@@ -28,7 +28,7 @@ def test_copies_are_near_and_others_far(synthetic_root: Path) -> None:
     frames = photos(synthetic_root)
     for number, frame in enumerate(frames):
         stream = io.BytesIO()
-        Image.fromarray(frame).save(stream, "JPEG", quality=60)
+        Image.fromarray(frame).save(stream, "JPEG", quality=80)
         assert bits_apart(frame, np.asarray(Image.open(stream))) <= 10
         smaller = Image.fromarray(frame).resize((60, 60), Image.Resampling.BICUBIC)
         assert bits_apart(frame, np.asarray(smaller)) <= 10
