@@ -28,11 +28,11 @@ def test_copies_are_near_and_others_far(synthetic_root: Path) -> None:
     frames = photos(synthetic_root)
     for number, frame in enumerate(frames):
         stream = io.BytesIO()
-        Image.fromarray(frame).save(stream, "JPEG", quality=80)
+        Image.fromarray(frame).save(stream, "JPEG", quality=60)
         assert bits_apart(frame, np.asarray(Image.open(stream))) <= 10
         smaller = Image.fromarray(frame).resize((60, 60), Image.Resampling.BICUBIC)
-        assert bits_apart(frame, np.asarray(smaller)) <= 10
-        assert all(bits_apart(frame, other) > 10 for other in frames[:number])
+        assert bits_apart(frame, np.asarray(smaller)) <= 16
+        assert all(bits_apart(frame, other) > 30 for other in frames[:number])
 
 
 def test_perceptual_bits_by_hand() -> None:

@@ -46,7 +46,7 @@ def section(run: RunContents) -> dict[str, Any] | None:
     return {
         "columns": list(COLUMNS.values()),
         "rows": rows,
-        "reasons": sorted({reason for row in rows for reason in row["reasons"]}),
+        "reasons": _by_reason(rows),
         "sets": [_set(content) for content in contents],
         "others": others,
         "confidence": percent(contents[0]["confidence"], 0) if contents else "",
@@ -70,8 +70,18 @@ def _row(name: str, row: dict[str, Any], own: bool = False) -> dict[str, Any]:
         "lesions": count(row["n_lesions"]),
         "cells": [_cell(column, figure) for column, figure in figures],
         "without_diagnosis": ABSENT if n_left is None else percent(n_left / left["of"]),
-        "reasons": [f"{COLUMNS[column]} of {name}: {f['reason']}" for column, f in figures if f.get("reason")],
+        "reasons": [(figure["reason"], COLUMNS[column]) for column, figure in figures if figure.get("reason")],
     }
+
+
+def _by_reason(rows: list[dict[str, Any]]) -> list[str]:
+    """Why figures or intervals are missing, each reason once with the columns and rows that it is true of."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for row in rows:
+        for reason, column in row["reasons"]:
+            found.setdefault(reason, {}).setdefault(row["name"], []).append(column)
+    named = {reason: [f"{name} ({', '.join(columns)})" for name, columns in where.items()] for reason, where in found.items()}
+    return [f"{reason}: {'; '.join(names)}" for reason, names in named.items()]
 
 
 def _cell(name: str, figure: dict[str, Any]) -> dict[str, str]:
