@@ -123,6 +123,7 @@ def test_every_section_is_there(page):
         "heat-maps",
         "variants",
         "decisions",
+        "external",
         "provenance",
     ]
 
