@@ -76,12 +76,14 @@ def _row(name: str, row: dict[str, Any], own: bool = False) -> dict[str, Any]:
 
 def _by_reason(rows: list[dict[str, Any]]) -> list[str]:
     """Why figures or intervals are missing, each reason once with the columns and rows that it is true of."""
-    found: dict[str, dict[str, list[str]]] = {}
+    by_reason: dict[str, dict[str, list[str]]] = {}
     for row in rows:
         for reason, column in row["reasons"]:
-            found.setdefault(reason, {}).setdefault(row["name"], []).append(column)
-    named = {reason: [f"{name} ({', '.join(columns)})" for name, columns in where.items()] for reason, where in found.items()}
-    return [f"{reason}: {'; '.join(names)}" for reason, names in named.items()]
+            by_reason.setdefault(reason, {}).setdefault(row["name"], []).append(column)
+    rows_of = {
+        reason: [f"{name} ({', '.join(columns)})" for name, columns in where.items()] for reason, where in by_reason.items()
+    }
+    return [f"{reason}: {'; '.join(names)}" for reason, names in rows_of.items()]
 
 
 def _cell(name: str, figure: dict[str, Any]) -> dict[str, str]:
@@ -140,17 +142,17 @@ def _official(official: dict[str, Any]) -> dict[str, Any]:
     """The official metrics as a table; a ratio that the scorer gives away is marked."""
     rows = []
     for code, values in official["per_category"].items():
-        cells = [_official_cell(values[name], code in official["given"].get(name, ())) for name in OFFICIAL]
+        cells = [_official_cell(values[name], code in official["set_to_one"].get(name, ())) for name in OFFICIAL]
         rows.append({"code": code, "cells": cells})
     means = [_official_cell(official["macro_average"][name], False) for name in OFFICIAL]
     return {
         "heads": list(OFFICIAL.values()),
         "rows": [*rows, {"code": "mean", "cells": means}],
         "balanced_accuracy": f"{official['aggregate']['balanced_accuracy']:.3f}",
-        "given": bool(official["given"]),
+        "set_to_one": bool(official["set_to_one"]),
         "reasons": [f"{code}: {reason}" for code, reason in official["reasons"].items()],
     }
 
 
-def _official_cell(value: float | None, is_given: bool) -> str:
-    return ABSENT if value is None else f"{value:.3f}" + ("*" if is_given else "")
+def _official_cell(value: float | None, is_set: bool) -> str:
+    return ABSENT if value is None else f"{value:.3f}" + ("*" if is_set else "")

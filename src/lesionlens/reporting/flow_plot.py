@@ -100,11 +100,11 @@ def _height(words: Sequence[str]) -> int:
 
 def _box(left: int, width: int, top: int, words: Sequence[str]) -> list[Markup]:
     shape = Markup('<rect class="step" x="{}" y="{}" width="{}" height="{}" rx="3"/>').format(left, top, width, _height(words))
-    shown = [word for word in words if word]
-    styles = ["row"] + ["tick"] * (len(shown) - 1)
+    lines_of_text = [word for word in words if word]
+    styles = ["row"] + ["tick"] * (len(lines_of_text) - 1)
     lines = [
         svg.text(left + width / 2, top + PADDING + 9 + LINE * number, word, style)
-        for number, (word, style) in enumerate(zip(shown, styles, strict=True))
+        for number, (word, style) in enumerate(zip(lines_of_text, styles, strict=True))
     ]
     return [shape, *lines]
 

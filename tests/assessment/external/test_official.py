@@ -1,4 +1,4 @@
-"""Parity with the official scorer of the ISIC challenges, and the cases that it gives away."""
+"""Parity with the official scorer of the ISIC challenges, and the cases that it sets to 1."""
 
 import io
 
@@ -83,7 +83,7 @@ def test_what_cannot_be_computed_has_a_reason() -> None:
     assert scores["per_category"]["bkl"]["auc"] is None
     assert scores["per_category"]["bkl"]["auc_sens_80"] is None
     assert scores["reasons"] == {"bkl": "no images of this diagnosis"}
-    assert scores["given"] == {"sensitivity": ["bkl"], "dice": ["bkl"], "ppv": ["bkl"]}
+    assert scores["set_to_one"] == {"sensitivity": ["bkl"], "dice": ["bkl"], "ppv": ["bkl"]}
     assert scores["macro_average"]["auc"] == 1.0
 
 

@@ -55,13 +55,13 @@ def read_evaluations(folder: Path, checkpoint_hash: str) -> tuple[list[dict[str,
     Raises:
         ArtifactError: if one of them is damaged.
     """
-    found, others = [], []
+    evaluations, others = [], []
     for path in sorted(folder.glob(f"*/{RESULT_FILE}")):
         content = read_json(path)
         if not isinstance(content, dict) or not content.keys() >= KEYS:
             raise ArtifactError(f"{path} is no external evaluation; make it again with: lesionlens evaluate MODEL --index INDEX")
         if content["made_from"].get("checkpoint") == checkpoint_hash:
-            found.append(content)
+            evaluations.append(content)
         else:
             others.append(str(content["name"]))
-    return found, others
+    return evaluations, others

@@ -1,4 +1,4 @@
-"""Two questions on external images, melanoma or not and malignant or benign: AUC, sensitivity and specificity."""
+"""Binary metrics on external images: melanoma against the rest, malignant against benign."""
 
 from __future__ import annotations
 
@@ -84,14 +84,14 @@ def watched_metrics(cases: Cases, decision: Decision | None, confidence: float =
         return {"reason": "none of the model's diagnoses is malignant"}
     score = cases.probabilities[:, [cases.label_set.index(code) for code in watched]].sum(axis=1)
     counts = {"n_positive": int(cases.watched.sum()), "n_negative": int((~cases.watched).sum())}
-    found = {"watched": list(watched), **counts, "auc": auc_interval(cases.watched, score, cases.clusters, confidence)}
+    metrics = {"watched": list(watched), **counts, "auc": auc_interval(cases.watched, score, cases.clusters, confidence)}
     if decision is None or decision.threshold is None:
-        found["frozen"] = {"reason": "no threshold was fixed" if decision is None else decision.reason}
+        metrics["frozen"] = {"reason": "no threshold was fixed" if decision is None else decision.reason}
     else:
         detected = detected_by(decision, cases)
-        found["frozen"] = {"threshold": decision.threshold, **_rates(cases.watched, detected, cases.clusters, confidence)}
+        metrics["frozen"] = {"threshold": decision.threshold, **_rates(cases.watched, detected, cases.clusters, confidence)}
     sensitivity = SENSITIVITY if decision is None else decision.sensitivity
-    return {**found, "refitted": _refitted(cases, sensitivity, confidence)}
+    return {**metrics, "refitted": _refitted(cases, sensitivity, confidence)}
 
 
 def detected_by(decision: Decision, cases: Cases) -> np.ndarray:

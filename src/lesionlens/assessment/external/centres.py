@@ -101,8 +101,8 @@ def row_of_bundle(scores: dict[str, Any], labels: LabelSet) -> dict[str, Any]:
     """
     absent = {"reason": "not among the scores of the bundle"}
     watched = watched_codes(labels)
-    known = {"auc": scores["per_class"][watched[0]]["auc"], **absent} if len(watched) == 1 else absent
-    row = {"full": scores, "restricted": {"reason": "the model's own classes"}, "melanoma": known, "malignant": absent}
+    melanoma = {"auc": scores["per_class"][watched[0]]["auc"], **absent} if len(watched) == 1 else absent
+    row = {"full": scores, "restricted": {"reason": "the model's own classes"}, "melanoma": melanoma, "malignant": absent}
     return {"split": scores["split"], "leaks": scores["leaks"], **figures_of(row), "without_diagnosis": None}
 
 

@@ -41,7 +41,7 @@ Forward = Callable[[np.ndarray], Outputs]
 
 
 @dataclass(frozen=True, eq=False)
-class _Fitted:
+class _Frozen:
     temperature: float
     decision: Decision | None
     gate: Gate | None
@@ -75,20 +75,20 @@ def checkpoint_model(
     device = choose_device(settings.device)
     precision = resolve_precision(settings.precision, device)
     graph, checkpoint_hash = GraphNetwork(network, info.spec).to(device), hash_file(checkpoint)
-    fitted = _from_bundle(run, checkpoint_hash) if recipe.views == 1 else None  # a bundle is fitted on one view
-    if fitted is None:
+    frozen = _from_bundle(run, checkpoint_hash) if recipe.views == 1 else None  # a bundle is fitted on one view
+    if frozen is None:
         upright = _Gated(_forward(graph, 1, precision), gate_images)
-        fitted = _from_validation(checkpoint, run, info, settings, upright, reporter)
-    model = model_settings(fitted.temperature, fitted.decision, fitted.gate, fitted.source)
+        frozen = _from_validation(checkpoint, run, info, settings, upright, reporter)
+    model = model_settings(frozen.temperature, frozen.decision, frozen.gate, frozen.source)
     return FrozenModel(
         name=info.recipe.name,
         kind="checkpoint",
         labels=info.labels,
         spec=info.spec,
-        run=_calibrated(_forward(graph, recipe.views, precision), fitted.temperature),
-        gate=fitted.gate,
-        decision=fitted.decision,
-        reference=fitted.reference,
+        run=_calibrated(_forward(graph, recipe.views, precision), frozen.temperature),
+        gate=frozen.gate,
+        decision=frozen.decision,
+        reference=frozen.reference,
         settings=model,
         hashes={"checkpoint": checkpoint_hash, "index": info.index_hash, "split": info.split_hash},
         seed=info.recipe.seed,
@@ -136,7 +136,7 @@ def _calibrated(forward: Forward, temperature: float) -> Forward:
     return calibrated
 
 
-def _from_bundle(run: Run, checkpoint_hash: str) -> _Fitted | None:
+def _from_bundle(run: Run, checkpoint_hash: str) -> _Frozen | None:
     """What the run's bundle fixed, if it is of this checkpoint."""
     if not (run.bundle / FACTS_FILE).is_file():
         return None
@@ -145,7 +145,7 @@ def _from_bundle(run: Run, checkpoint_hash: str) -> _Fitted | None:
         return None
     temperature = float(bundle.facts["temperature"]["value"])
     gate, decision = Gate.from_bundle(bundle), Decision.from_bundle(bundle)
-    return _Fitted(temperature, decision, gate, read_reference(bundle), f"the run's bundle {run.bundle}")
+    return _Frozen(temperature, decision, gate, read_reference(bundle), f"the run's bundle {run.bundle}")
 
 
 @dataclass(frozen=True)
@@ -156,14 +156,14 @@ class _Gated:
 
 def _from_validation(
     checkpoint: Path, run: Run, info: CheckpointInfo, settings: PredictionSettings, gated: _Gated, reporter: Reporter
-) -> _Fitted:
+) -> _Frozen:
     """Temperature, threshold and gate fitted as `export` fits them; none of them without the data set of the run."""
     try:
         dataset = dataset_of(checkpoint, run, info)
     except (ArtifactError, CheckpointError, SplitError) as error:
-        return _Fitted(1.0, None, None, None, f"{RAW}the checkpoint's validation split is not at hand ({error})")
+        return _Frozen(1.0, None, None, None, f"{RAW}the checkpoint's validation split is not at hand ({error})")
     if not dataset.split.ids["validation"]:
-        return _Fitted(1.0, None, None, None, f"{RAW}the checkpoint's validation split holds no images")
+        return _Frozen(1.0, None, None, None, f"{RAW}the checkpoint's validation split holds no images")
     validation = _validation_predictions(checkpoint, run, dataset, settings, reporter)
     temperature = fit_temperature(validation.logits, validation.labels)
     probabilities = softmax(validation.logits / temperature)
@@ -171,22 +171,24 @@ def _from_validation(
     gate, distances = _gate(gated, dataset, info, reporter) if gated.images else (None, None)
     reference = reference_of(dataset, distances)
     source = f"the checkpoint's validation split, {len(validation)} images"
-    return _Fitted(temperature, decision, gate, reference, source)
+    return _Frozen(temperature, decision, gate, reference, source)
 
 
 def _validation_predictions(
     checkpoint: Path, run: Run, dataset: Dataset, settings: PredictionSettings, reporter: Reporter
 ) -> Predictions:
     """Predictions of the validation split: those of the run if they were made so, else made now."""
-    wanted = PredictionSettings("validation", settings.views, 0, 0.0, settings.batch_size, settings.precision, settings.device)
+    validation = PredictionSettings(
+        "validation", settings.views, 0, 0.0, settings.batch_size, settings.precision, settings.device
+    )
     if run.validation_predictions.is_file():
-        made = read_predictions(run.validation_predictions)
+        predictions = read_predictions(run.validation_predictions)
         views = settings.resolved(load_info(checkpoint).recipe.evaluation).views
-        same = made.origin.hashes.get("checkpoint") == hash_file(checkpoint) and made.split == "validation"
-        if same and made.origin.views == views and made.origin.hashes.get("split") == dataset.split.hash:
-            return made
+        same = predictions.origin.hashes.get("checkpoint") == hash_file(checkpoint) and predictions.split == "validation"
+        if same and predictions.origin.views == views and predictions.origin.hashes.get("split") == dataset.split.hash:
+            return predictions
     with reporter.bar("Predicting validation", len(dataset.split.ids["validation"])) as advance:
-        return predict_split(checkpoint, dataset, wanted, advance)
+        return predict_split(checkpoint, dataset, validation, advance)
 
 
 def _gate(gated: _Gated, dataset: Dataset, info: CheckpointInfo, reporter: Reporter) -> tuple[Gate, np.ndarray]:
@@ -196,5 +198,5 @@ def _gate(gated: _Gated, dataset: Dataset, info: CheckpointInfo, reporter: Repor
         features, _ = features_and_quality(gated.forward, ids["train"], dataset.store, info.spec, advance)
         validation, measures = features_and_quality(gated.forward, ids["validation"], dataset.store, info.spec, advance)
     smallest = smallest_side(info.spec.size, shorter_sides(dataset.index, ids["validation"]))
-    fitted = fit_gate(features, measures, validation, smallest, REJECTION_RATE)
-    return Gate(fitted.gaussian, fitted.facts["thresholds"]), fitted.distances
+    gate = fit_gate(features, measures, validation, smallest, REJECTION_RATE)
+    return Gate(gate.gaussian, gate.facts["thresholds"]), gate.distances

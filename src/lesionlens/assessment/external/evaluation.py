@@ -144,8 +144,8 @@ def _predict(model: FrozenModel, images: ImageSet, rows: np.ndarray, mapping: La
             outputs = model.run(pixels)
             probabilities.append(outputs.probabilities)
             if model.gate is not None:
-                given = zip(images.sizes[some].tolist(), pixels, outputs.features, strict=True)
-                gate_results += [model.gate.check((width, height), image, features) for (width, height), image, features in given]
+                items = zip(images.sizes[some].tolist(), pixels, outputs.features, strict=True)
+                gate_results += [model.gate.check((width, height), image, features) for (width, height), image, features in items]
             advance(len(some))
     records = tuple(images.records[row] for row in rows)
     cases = _cases(model, images.index, records, np.concatenate(probabilities), mapping)
@@ -219,8 +219,12 @@ def _lesion_scores(
     """The same by lesion, or why they would repeat those by image."""
     lesions = cluster_names(index, predicted.records, by_patient=False)
     if len(np.unique(lesions)) == len(lesions):
-        known = any(record.has_lesion_id for record in predicted.records)
-        return {"reason": "every lesion has one image" if known else "the data name no lesions, so every image is one of its own"}
+        has_lesions = any(record.has_lesion_id for record in predicted.records)
+        return {
+            "reason": "every lesion has one image"
+            if has_lesions
+            else "the data name no lesions, so every image is one of its own"
+        }
     cases, rows, n_contradicting = by_lesion(predicted.cases, lesions)
     if not (cases.labels >= 0).any():
         return {"reason": "no lesion with one diagnosis that is a class of the model"}

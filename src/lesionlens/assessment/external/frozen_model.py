@@ -24,7 +24,7 @@ NO_DECISION = "no threshold was fixed"
 
 @dataclass(frozen=True, eq=False)
 class FrozenModel:
-    """A model that is not changed any more.
+    """A model whose weights, temperature, threshold and gate are fixed.
 
     Attributes:
         name: of its recipe.

@@ -47,49 +47,49 @@ def intention_lines(intended: Intended, refused: str = "both", confidence: float
     """
     cases, outcomes = intended.cases, intended.outcomes
     readable, diagnosed = outcomes != UNREADABLE, outcomes == DIAGNOSED
-    taken = {
+    masks = {
         "first_choice": (readable, readable),
         "excluded": (diagnosed, diagnosed),
         "wrong": (np.ones(len(cases), bool), diagnosed),
     }
     lines = {}
     for name in ("first_choice", *REFUSED_OPTIONS[refused]):
-        counted, answered = taken[name]
-        metrics = _metrics(cases, counted, answered, confidence)
-        n_wrong = int((counted & ~answered).sum())
-        lines[name] = {"rule": LINES[name], "n_images": int(counted.sum()), "n_counted_wrong": n_wrong, **metrics}
+        population, scored = masks[name]
+        metrics = _metrics(cases, population, scored, confidence)
+        n_wrong = int((population & ~scored).sum())
+        lines[name] = {"rule": LINES[name], "n_images": int(population.sum()), "n_counted_wrong": n_wrong, **metrics}
     return lines
 
 
-def _metrics(cases: Cases, counted: np.ndarray, answered: np.ndarray, confidence: float) -> dict[str, Any]:
-    known = counted & (cases.labels >= 0)
-    right = known & answered & (cases.probabilities.argmax(axis=1) == cases.labels)
+def _metrics(cases: Cases, population: np.ndarray, scored: np.ndarray, confidence: float) -> dict[str, Any]:
+    closed = population & (cases.labels >= 0)
+    right = closed & scored & (cases.probabilities.argmax(axis=1) == cases.labels)
     malignant, called = cases.malignant, cases.called_malignant
-    sick, well = counted & malignant, counted & ~malignant
+    sick, well = population & malignant, population & ~malignant
     return {
-        "accuracy": share_interval(right, known, cases.clusters, confidence),
-        "balanced_accuracy": mean_recall(right, known, cases, confidence),
-        "malignant_sensitivity": share_interval(sick & answered & called, sick, cases.clusters, confidence),
-        "malignant_specificity": share_interval(well & answered & ~called, well, cases.clusters, confidence),
+        "accuracy": share_interval(right, closed, cases.clusters, confidence),
+        "balanced_accuracy": mean_recall(right, closed, cases, confidence),
+        "malignant_sensitivity": share_interval(sick & scored & called, sick, cases.clusters, confidence),
+        "malignant_specificity": share_interval(well & scored & ~called, well, cases.clusters, confidence),
     }
 
 
-def mean_recall(right: np.ndarray, known: np.ndarray, cases: Cases, confidence: float = 0.95) -> dict[str, Any]:
+def mean_recall(right: np.ndarray, closed: np.ndarray, cases: Cases, confidence: float = 0.95) -> dict[str, Any]:
     """Mean over the classes with images of the share that is right, with an interval by MOVER (Zou & Donner 2008).
 
     Args:
         right: which images are right, bool (N,).
-        known: which images count, bool (N,).
+        closed: which images count, bool (N,).
         cases: the images.
         confidence: level of the interval.
     """
-    if not known.any():
+    if not closed.any():
         return Interval(np.nan, np.nan, np.nan, "", "no images of the model's classes").to_json()
-    truth = cases.labels[:, None] == np.unique(cases.labels[known])  # (N, P)
+    truth = cases.labels[:, None] == np.unique(cases.labels[closed])  # (N, P)
     lesions = Lesions.of(cases.clusters)
-    ratio = Ratio.of(lesions.totals(truth & right[:, None]), lesions.totals(truth & known[:, None]))
+    ratio = Ratio.of(lesions.totals(truth & right[:, None]), lesions.totals(truth & closed[:, None]))
     value = float(ratio.value.mean())
-    reason = too_few(int((lesions.totals(known.astype(float)) > 0).sum()), "in all")
+    reason = too_few(int((lesions.totals(closed.astype(float)) > 0).sum()), "in all")
     if reason:
         return Interval(value, np.nan, np.nan, "", reason).to_json()
     low, high = ratio.bounds(confidence)

@@ -131,8 +131,8 @@ def map_labels(
         ['scc']
     """
     stated = _checked(data, model, stated or {})
-    counted = set(data.codes if present is None else present)
-    rows = tuple(_row(diagnosis, model, stated) for diagnosis in data.diagnoses if diagnosis.code in counted)
+    codes = set(data.codes if present is None else present)
+    rows = tuple(_row(diagnosis, model, stated) for diagnosis in data.diagnoses if diagnosis.code in codes)
     unmapped = [row.diagnosis.code for row in rows if not row.how]
     if unmapped:
         raise DataError(

@@ -18,7 +18,7 @@ PIXELS, NEAR, PERCEPTUAL, IMAGE_ID, LESION_ID, PATIENT_ID = KINDS = (
     *("same pixels", "near-duplicate", "same perceptual hash"),
     *("same image id", "same lesion id", "same patient id"),
 )
-REGISTERED = re.compile(r"(ISIC|HAM|BCN|IL|IP)_\d+")  # ids that one archive gives out; IMG_0001 is everybody's
+REGISTERED = re.compile(r"(ISIC|HAM|BCN|IL|IP)_\d+")  # ids that one archive assigns; IMG_0001 may be any camera
 PERCEPTUAL_BITS = 10  # most differing bits of 128 of a copy; see `bundle.reference.perceptual_hash`
 BLOCK = 1024
 NOT_SCREENED = (
@@ -142,10 +142,10 @@ def screen(prints: FramePrints, records: tuple[Record, ...], training: TrainingI
 
 
 def _same_pixels(prints: FramePrints, training: TrainingImages) -> list[Match]:
-    known = np.flatnonzero(training.prints.readable).tolist()
-    of_hash = {training.prints.frame_hashes[number].item(): number for number in known}
-    found = [(row, of_hash.get(prints.frame_hashes[row].item())) for row in np.flatnonzero(prints.readable).tolist()]
-    return [Match(row, PIXELS, _id(training, number), True) for row, number in found if number is not None]
+    numbers = np.flatnonzero(training.prints.readable).tolist()
+    of_hash = {training.prints.frame_hashes[number].item(): number for number in numbers}
+    pairs = [(row, of_hash.get(prints.frame_hashes[row].item())) for row in np.flatnonzero(prints.readable).tolist()]
+    return [Match(row, PIXELS, _id(training, number), True) for row, number in pairs if number is not None]
 
 
 def _near(scenes: Fingerprints, prints: FramePrints, training: TrainingImages) -> list[Match]:
@@ -165,7 +165,7 @@ def _near(scenes: Fingerprints, prints: FramePrints, training: TrainingImages) -
 
 
 def _perceptual(prints: FramePrints, training: TrainingImages) -> list[Match]:
-    known = _signs(training.prints.perceptual[training.prints.readable])
+    signs = _signs(training.prints.perceptual[training.prints.readable])
     numbers = np.flatnonzero(training.prints.readable)
     if not len(numbers):
         return []
@@ -173,7 +173,7 @@ def _perceptual(prints: FramePrints, training: TrainingImages) -> list[Match]:
     rows = np.flatnonzero(prints.readable)
     for start in range(0, len(rows), BLOCK):
         some = rows[start : start + BLOCK]
-        differing = (known.shape[1] - _signs(prints.perceptual[some]) @ known.T) / 2  # (B, N)
+        differing = (signs.shape[1] - _signs(prints.perceptual[some]) @ signs.T) / 2  # (B, N)
         nearest = differing.argmin(axis=1)
         for row, number, bits in zip(some.tolist(), numbers[nearest].tolist(), differing.min(axis=1).tolist(), strict=True):
             if bits <= PERCEPTUAL_BITS:

@@ -2,8 +2,8 @@
 
 They differ from this package's own in four ways. Each diagnosis is called where its probability is above 0.5, so an image
 may have no diagnosis. The balanced accuracy takes the first choice, and an image with two equal largest probabilities has
-none. The area above a sensitivity of 80 % is not scaled: a perfect ranking has 1, chance 0.18. And a ratio without
-cases is 1: the scorer gives it away. Here such a ratio is named in `given`.
+none. The area above a sensitivity of 80 % is not scaled: a perfect ranking has 1, chance 0.18. And the
+scorer sets a ratio without cases to 1. Here such a ratio is named in `set_to_one`.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ def official_metrics(probabilities: np.ndarray, labels: np.ndarray, label_set: L
 
     Returns:
         `aggregate.balanced_accuracy`, `per_category` (by code, each of `PER_CATEGORY`; None where a diagnosis has no
-        images or all of them), `macro_average` over the defined values, `given` (codes by metric whose value the scorer
-        gives away as 1, for want of cases) and `reasons` (by code, why a metric is None).
+        images or all of them), `macro_average` over the defined values, `set_to_one` (codes by metric whose value the scorer
+        sets to 1, for want of cases) and `reasons` (by code, why a metric is None).
 
     Raises:
         DataError: if the shapes do not match, or there are no images.
@@ -48,21 +48,21 @@ def official_metrics(probabilities: np.ndarray, labels: np.ndarray, label_set: L
     """
     if probabilities.shape != (len(labels), len(label_set)) or not len(labels):
         raise DataError(f"probabilities {probabilities.shape} and labels {labels.shape}; they must be (N, K) and (N,), N over 0")
-    given: dict[str, list[str]] = {}
+    set_to_one: dict[str, list[str]] = {}
     per_category, reasons = {}, {}
     for number, code in enumerate(label_set.codes):
         truth, scores = labels == number, probabilities[:, number]
         ratios, free = _ratios(truth, scores > CALLED_ABOVE)
         per_category[code] = {**ratios, **_ranked(truth, scores)}
         for name in free:
-            given.setdefault(name, []).append(code)
+            set_to_one.setdefault(name, []).append(code)
         if truth.all() or not truth.any():
             reasons[code] = ONE_SIDED if truth.all() else "no images of this diagnosis"
     return {
         "aggregate": {"balanced_accuracy": balanced_multiclass_accuracy(probabilities, labels)},
         "per_category": per_category,
         "macro_average": {name: _mean([row[name] for row in per_category.values()]) for name in PER_CATEGORY},
-        "given": given,
+        "set_to_one": set_to_one,
         "reasons": reasons,
     }
 

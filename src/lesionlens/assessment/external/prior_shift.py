@@ -1,4 +1,4 @@
-"""How common each diagnosis is in images whose diagnoses nobody looked at (Saerens, Latinne & Decaestecker 2002)."""
+"""Shares of the diagnoses in new images, estimated without their labels (Saerens, Latinne & Decaestecker 2002)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def estimated_prior(probabilities: np.ndarray, training_prior: np.ndarray) -> np
     """Shares of the diagnoses in new images, by expectation maximisation over a model's probabilities.
 
     Equation 2.9 of Saerens et al., Neural Computation 14:21 (2002): probabilities are reweighted by the ratio of the shares,
-    and the shares become their mean, until they stand still. It assumes that only the shares differ from training and not what
+    and the shares become their mean, until they converge. It assumes that only the shares differ from training and not what
     each diagnosis looks like, and that the probabilities are calibrated for `training_prior`.
 
     Args:

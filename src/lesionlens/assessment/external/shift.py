@@ -100,8 +100,8 @@ def colour_shift(colours: np.ndarray, reference: Reference | None) -> dict[str, 
             "difference": None,
         }
         if reference is not None:
-            known, width = float(reference.colour_mean[number]), float(reference.colour_sd[number])
-            row |= {"training_mean": known, "training_sd": width, "difference": (mean - known) / width if width > 0 else None}
+            centre, width = float(reference.colour_mean[number]), float(reference.colour_sd[number])
+            row |= {"training_mean": centre, "training_sd": width, "difference": (mean - centre) / width if width > 0 else None}
         statistics[name] = row
     return {"statistics": statistics, **({} if reference is not None else {"reason": NO_REFERENCE})}
 

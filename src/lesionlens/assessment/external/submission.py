@@ -136,5 +136,5 @@ def _read_table(path: Path) -> ImageProbabilities:
 
 def _label_set(codes: Iterable[str]) -> LabelSet:
     """A label set of codes as a table states them; malignancy does not matter here."""
-    known = [(code, known_diagnosis(code)) for code in codes]
-    return LabelSet("table", tuple(Diagnosis(code, code, False) if d is None else replace(d, code=code) for code, d in known))
+    diagnoses = [(code, known_diagnosis(code)) for code in codes]
+    return LabelSet("table", tuple(Diagnosis(code, code, False) if d is None else replace(d, code=code) for code, d in diagnoses))

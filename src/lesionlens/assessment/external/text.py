@@ -72,14 +72,14 @@ def mapping_lines(content: dict[str, Any]) -> list[str]:
 
 
 def leak_lines(leaks: dict[str, Any]) -> list[str]:
-    """What was found of the training images."""
+    """What was leaked of the training images."""
     if not leaks["screened"]:
         return [f"Leaks from training: {' '.join(leaks['notes'])}."]
     kinds = ", ".join(f"{kind} {count}" for kind, count in leaks["by_kind"].items())
     fate = "KEPT, so the scores are too good" if leaks["kept"] else "left out"
-    found = f"{leaks['n_leaked']} images ({kinds}), {fate}" if leaks["n_leaked"] else "none"
+    leaked = f"{leaks['n_leaked']} images ({kinds}), {fate}" if leaks["n_leaked"] else "none"
     suspected = f"; {leaks['n_suspected']} more are suspected and kept" if leaks["n_suspected"] else ""
-    line = f"Leaks from training: {found}{suspected}; compared with {leaks['n_training']} images of {leaks['source']}."
+    line = f"Leaks from training: {leaked}{suspected}; compared with {leaks['n_training']} images of {leaks['source']}."
     return [line, *(f"Note: {note}." for note in leaks["notes"])]
 
 
@@ -97,8 +97,8 @@ def shift_lines(shift: dict[str, Any]) -> list[str]:
             f"have the shares of training; estimated without labels, {100 * prior['estimated_from_observed']:.1f} % off."
         )
     differences = {name: row["difference"] for name, row in shift["colour"]["statistics"].items()}
-    known = [f"{name} {value:+.2f}" for name, value in differences.items() if value is not None]
-    lines.append(f"Colour, in SDs of the training images: {', '.join(known)}." if known else "Colour: not compared.")
+    values = [f"{name} {value:+.2f}" for name, value in differences.items() if value is not None]
+    lines.append(f"Colour, in SDs of the training images: {', '.join(values)}." if values else "Colour: not compared.")
     return lines
 
 

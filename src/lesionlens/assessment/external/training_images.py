@@ -24,7 +24,7 @@ FrameOf = Callable[[int], np.ndarray | None]
 
 @dataclass(frozen=True, eq=False)
 class FramePrints:
-    """What tells N prepared frames apart and alike.
+    """Fingerprints of N prepared frames.
 
     Attributes:
         frame_hashes: uint64 (N,); see `bundle.reference.frame_hash`.

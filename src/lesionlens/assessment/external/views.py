@@ -27,16 +27,16 @@ def closed_set(cases: Cases, records: tuple[Record, ...], origin: Origin) -> Pre
         origin: where the predictions come from.
     """
     rows = np.flatnonzero(cases.labels >= 0)
-    kept = [records[row] for row in rows]
+    scored = [records[row] for row in rows]
     return Predictions(
-        image_ids=np.array([record.image_id for record in kept], dtype=np.str_),
+        image_ids=np.array([record.image_id for record in scored], dtype=np.str_),
         lesion_ids=cases.clusters[rows],
         labels=cases.labels[rows],
         logits=np.log(np.maximum(cases.probabilities[rows], SMALLEST_PROBABILITY)).astype(np.float32),
         label_set=cases.label_set,
-        age=np.array([np.nan if record.age is None else record.age for record in kept], dtype=np.float32),
-        sex=np.array([record.sex for record in kept], dtype=np.str_),
-        site=np.array([record.site for record in kept], dtype=np.str_),
+        age=np.array([np.nan if record.age is None else record.age for record in scored], dtype=np.float32),
+        sex=np.array([record.sex for record in scored], dtype=np.str_),
+        site=np.array([record.site for record in scored], dtype=np.str_),
         origin=origin,
     )
 
@@ -88,6 +88,6 @@ def by_lesion(cases: Cases, lesions: np.ndarray) -> tuple[Cases, np.ndarray, int
     kinds = np.stack([cases.labels, cases.malignant, cases.watched])
     differs = np.zeros(len(names), bool)
     np.logical_or.at(differs, member, (kinds != kinds[:, first][:, member]).any(axis=0))
-    kept = np.flatnonzero(~differs)
-    lesion_cases = dataclasses.replace(one, probabilities=sums / counts[:, None]).take(kept)
-    return lesion_cases, first[kept], int(differs.sum())
+    rows = np.flatnonzero(~differs)
+    lesion_cases = dataclasses.replace(one, probabilities=sums / counts[:, None]).take(rows)
+    return lesion_cases, first[rows], int(differs.sum())
