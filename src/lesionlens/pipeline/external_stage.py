@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lesionlens.assessment.external.artifacts import FLOW_FILE, RESULT_FILE, read_evaluations, write_evaluation
 from lesionlens.assessment.external.centres import internal_row, row_of_bundle
-from lesionlens.assessment.external.evaluation import ExternalSettings, evaluate_external
+from lesionlens.assessment.external.evaluation import ExternalSettings, OwnResults, evaluate_external
 from lesionlens.assessment.external.frozen_model import FrozenModel, bundle_model
 from lesionlens.assessment.external.text import external_text
 from lesionlens.assessment.external.training_images import (
@@ -18,7 +18,7 @@ from lesionlens.assessment.external.training_images import (
     training_images_of_run,
 )
 from lesionlens.bundle.bundle import FACTS_FILE, read_bundle
-from lesionlens.core.artifact import write_text
+from lesionlens.core.artifact import read_json, write_text
 from lesionlens.core.errors import ArtifactError, SplitError
 from lesionlens.core.progress import SILENT, Reporter
 from lesionlens.core.run import Run
@@ -99,7 +99,8 @@ def evaluate_external_set(
     index = read_index(sources.index)
     model = _model(sources, prediction, reporter)
     training = _training_images(sources, model, reporter)
-    evaluation = evaluate_external(model, index, training, settings, _internal(sources, model), reporter)
+    own = OwnResults(_internal(sources, model), _decisions(sources.run, model))
+    evaluation = evaluate_external(model, index, training, settings, own, reporter)
     folder = sources.folder(settings.name)
     write_text(folder / FLOW_FILE, flow_file(evaluation.content["flow"]))
     write_evaluation(evaluation, folder)
@@ -157,6 +158,12 @@ def _internal(sources: ExternalSources, model: FrozenModel) -> dict[str, Any] | 
             return internal_row(predictions, temperature, model.decision, model.resamples, model.confidence)
     scores = read_bundle(sources.model).facts.get("scores") if sources.is_bundle else None
     return None if scores is None else row_of_bundle(scores, model.labels)
+
+
+def _decisions(run: Run, model: FrozenModel) -> dict[str, Any] | None:
+    """Content of the run's decisions.json, if it is of this checkpoint."""
+    content = read_json(run.decisions) if run.decisions.is_file() else {}
+    return content if content.get("made_from", {}).get("checkpoint") == model.hashes["checkpoint"] else None
 
 
 def _others(sources: ExternalSources, model: FrozenModel) -> list[dict[str, Any]]:

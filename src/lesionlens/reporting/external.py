@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lesionlens.assessment.external.artifacts import read_evaluations
-from lesionlens.assessment.external.text import flow_line, frozen_line, leak_lines, mapping_lines, shift_lines
+from lesionlens.assessment.external.text import conformal_lines, flow_line, frozen_line, leak_lines, mapping_lines, shift_lines
 from lesionlens.reporting.flow_plot import flow_diagram
 from lesionlens.reporting.formats import ABSENT, NARROW, count, percent
 from lesionlens.reporting.run_folder import RunContents
@@ -114,7 +114,7 @@ def _set(content: dict[str, Any]) -> dict[str, Any]:
         "mapping": _mapping(content),
         "intention": [_intention(row) for row in content["intention"].values()],
         "intention_heads": list(INTENTION.values()),
-        "shift": shift_lines(content["shift"]),
+        "shift": [*shift_lines(content["shift"]), *conformal_lines(content)],
         "shares": _shares(content["shift"]["prior"]["shares"]),
         "official": _official(content["image"]["official"]),
         "lesion_reason": content["lesion"].get("reason", ""),

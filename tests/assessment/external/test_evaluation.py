@@ -106,6 +106,7 @@ def test_the_content_says_everything(evaluated: Path, small_bundle: Path) -> Non
     assert content["shift"]["files"]["formats"] == {"JPEG": len(index) - 1}
     assert content["internal"]["split"] == "test"
     assert content["internal"]["figures"]["balanced_accuracy"]["value"] is not None
+    assert "lesionlens assess CHECKPOINT" in content["conformal"]["reason"]
 
 
 def test_no_number_is_missing_without_a_reason(evaluated: Path) -> None:
@@ -244,4 +245,4 @@ def test_the_command_of_old_is_as_it_was(small_run: Path, tmp_path: Path) -> Non
     own = small_run / "index.csv"
     done = CliRunner().invoke(app, ["evaluate", str(checkpoint), "--index", str(own), "--out", str(tmp_path)])
     assert done.exit_code == 0, done.output
-    assert {path.name for path in tmp_path.iterdir()} == {"predictions.npz", "scores.json"}
+    assert {path.name for path in tmp_path.iterdir()} == {"predictions.npz", "scores.json", "validation.npz"}

@@ -12,20 +12,8 @@ from lesionlens.core.errors import ArtifactError
 from lesionlens.evaluation.predictions import write_predictions
 
 RESULT_FILE, CASES_FILE, FLOW_FILE = "external.json", "cases.csv", "flow.svg"
-KEYS = {
-    "name",
-    "made_from",
-    "model",
-    "frozen",
-    "mapping",
-    "leaks",
-    "flow",
-    "intention",
-    "image",
-    "lesion",
-    "key_figures",
-    "shift",
-}
+KEYS = {"name", "made_from", "model", "frozen", "mapping", "leaks", "flow", "intention", "image", "lesion", "key_figures"}
+KEYS |= {"shift", "conformal", "internal"}
 
 
 def write_evaluation(evaluation: ExternalEvaluation, folder: Path) -> None:

@@ -15,7 +15,7 @@ from lesionlens.evaluation.intervals import Interval
 from lesionlens.evaluation.metric_intervals import LEAST_LESIONS
 from lesionlens.evaluation.proportions import Lesions, Ratio
 from lesionlens.evaluation.ranking import Ranking
-from lesionlens.export.decision_fit import SENSITIVITY, fit_decision
+from lesionlens.export.decision_fit import EXPECTATION, SENSITIVITY, Guarantee, fit_decision
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,8 +90,8 @@ def watched_metrics(cases: Cases, decision: Decision | None, confidence: float =
     else:
         detected = detected_by(decision, cases)
         metrics["frozen"] = {"threshold": decision.threshold, **_rates(cases.watched, detected, cases.clusters, confidence)}
-    sensitivity = SENSITIVITY if decision is None else decision.sensitivity
-    return {**metrics, "refitted": _refitted(cases, sensitivity, confidence)}
+    rule = _Rule() if decision is None else _Rule.of(decision)
+    return {**metrics, "refitted": _refitted(cases, rule, confidence)}
 
 
 def detected_by(decision: Decision, cases: Cases) -> np.ndarray:
@@ -101,13 +101,26 @@ def detected_by(decision: Decision, cases: Cases) -> np.ndarray:
     return np.asarray(called | decision.unsure(cases.probabilities, cases.label_set))
 
 
-def _refitted(cases: Cases, sensitivity: float, confidence: float) -> dict[str, Any]:
-    decision = _fitted(cases, sensitivity)
+@dataclass(frozen=True)
+class _Rule:
+    """How a threshold is chosen: the same way as the frozen one."""
+
+    sensitivity: float = SENSITIVITY
+    guarantee: Guarantee = EXPECTATION
+
+    @classmethod
+    def of(cls, decision: Decision) -> _Rule:
+        delta = {} if decision.delta is None else {"delta": decision.delta}
+        return cls(decision.sensitivity, Guarantee(decision.guarantee, **delta))
+
+
+def _refitted(cases: Cases, rule: _Rule, confidence: float) -> dict[str, Any]:
+    decision = _fitted(cases, rule)
     if decision.threshold is None:
         return {"reason": decision.reason.replace("in the validation split", "among these images")}
     halves = _halves(cases.clusters)
-    decisions = [_fitted(cases.take(halves != half), sensitivity) for half in (0, 1)]
-    refitted: dict[str, Any] = {"threshold": decision.threshold, "target_sensitivity": sensitivity}
+    decisions = [_fitted(cases.take(halves != half), rule) for half in (0, 1)]
+    refitted: dict[str, Any] = {"threshold": decision.threshold, "target_sensitivity": rule.sensitivity}
     if any(each.threshold is None for each in decisions):
         return {**refitted, "reason": "too few lesions to choose the threshold on one half and measure it on the other"}
     detected = np.zeros(len(cases), bool)
@@ -116,11 +129,11 @@ def _refitted(cases: Cases, sensitivity: float, confidence: float) -> dict[str, 
     return {**refitted, **_rates(cases.watched, detected, cases.clusters, confidence)}
 
 
-def _fitted(cases: Cases, sensitivity: float) -> Decision:
+def _fitted(cases: Cases, rule: _Rule) -> Decision:
     """The threshold chosen on these cases; a diagnosis that the model lacks counts as not watched."""
     first = cases.label_set.index(watched_codes(cases.label_set)[0])
     truth = np.where(cases.watched, first, -1)  # only whether a case is watched decides the threshold
-    return fit_decision(cases.probabilities, truth, cases.clusters, cases.label_set, sensitivity)
+    return fit_decision(cases.probabilities, truth, cases.clusters, cases.label_set, rule.sensitivity, rule.guarantee)
 
 
 def _halves(clusters: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ import numpy as np
 
 from lesionlens.assessment.external.binary import Cases, malignant_metrics, watched_metrics
 from lesionlens.assessment.external.centres import key_figures
+from lesionlens.assessment.external.conformal_shift import coverage_under_shift
 from lesionlens.assessment.external.flow import image_flow, outcomes_of
 from lesionlens.assessment.external.frozen_model import FrozenModel
 from lesionlens.assessment.external.image_set import ImageSet, cluster_names, read_images
@@ -66,6 +67,19 @@ class ExternalSettings:
         EvaluationRecipe().overridden(resamples=self.resamples, confidence=self.confidence)
 
 
+@dataclass(frozen=True)
+class OwnResults:
+    """Results of the model on its own data, which external ones stand beside.
+
+    Attributes:
+        internal: the row of its own test split, see `centres.internal_row`; None if it is not known.
+        decisions: content of its decisions.json; None if there is none.
+    """
+
+    internal: dict[str, Any] | None = None
+    decisions: dict[str, Any] | None = None
+
+
 @dataclass(frozen=True, eq=False)
 class ExternalEvaluation:
     """The result of one external evaluation.
@@ -96,7 +110,7 @@ def evaluate_external(
     index: Index,
     training: TrainingImages | None,
     settings: ExternalSettings,
-    internal: dict[str, Any] | None = None,
+    own: OwnResults | None = None,
     reporter: Reporter = SILENT,
 ) -> ExternalEvaluation:
     """Predict the images of an index that the model was not trained with, and score them in every way of docs/external.md.
@@ -106,7 +120,7 @@ def evaluate_external(
         index: external images with their diagnoses.
         training: images that the model was fitted on, to find them among these; None if nothing is known of them.
         settings: name, mapping, what to do with leaks and refused images.
-        internal: the row of the model's own test split, see `centres.internal_row`; None if it is not known.
+        own: results on the model's own data; None if there are none.
         reporter: told of progress.
 
     Raises:
@@ -131,7 +145,13 @@ def evaluate_external(
         predicted = _predict(model, images, np.flatnonzero(scored), mapping, reporter)
         facts = {"colour": colour_shift(images.colours[scored], model.reference), "files": file_facts(images)}
     content, predictions = _content(model, images, screening, predicted, mapping, settings)
-    content |= {"shift": {**_shift(model, predicted, predictions), **facts}, "internal": internal}
+    own = own or OwnResults()
+    temperature = float(model.settings["temperature"])
+    content |= {
+        "shift": {**_shift(model, predicted, predictions), **facts},
+        "conformal": coverage_under_shift(own.decisions, predictions, temperature, content["confidence"]),
+        "internal": own.internal,
+    }
     return ExternalEvaluation(content, predictions, _rows(images, screening, predicted, mapping, settings))
 
 

@@ -31,7 +31,9 @@ def external_text(content: dict[str, Any], others: Sequence[dict[str, Any]] = ()
     lines = [head, f"Frozen: {frozen_line(content['frozen'])}", *mapping_lines(content), *leak_lines(content["leaks"])]
     table = centre_table([*others, content])
     intention = [f"{row['rule']}: {_intention(row)}" for row in content["intention"].values()]
-    return "\n\n".join(["\n".join(lines), table, "\n".join(intention), "\n".join(shift_lines(content["shift"]))])
+    return "\n\n".join(
+        ["\n".join(lines), table, "\n".join(intention), "\n".join([*shift_lines(content["shift"]), *conformal_lines(content)])]
+    )
 
 
 def flow_line(flow: dict[str, Any]) -> str:
@@ -100,6 +102,19 @@ def shift_lines(shift: dict[str, Any]) -> list[str]:
     values = [f"{name} {value:+.2f}" for name, value in differences.items() if value is not None]
     lines.append(f"Colour, in SDs of the training images: {', '.join(values)}." if values else "Colour: not compared.")
     return lines
+
+
+def conformal_lines(content: dict[str, Any]) -> list[str]:
+    """Coverage of the run's conformal sets here, beside that on its own test split."""
+    conformal = content["conformal"]
+    if "reason" in conformal:
+        return [f"Conformal sets: not evaluated, {conformal['reason']}."]
+    return [
+        f"Conformal sets ({row['score']}, {row['group']}), {100 * row['coverage']:g} % promised: coverage "
+        f"{figure_text(row['external']['coverage'])}, {row['external']['size']:.2f} diagnoses on average; on the own test split "
+        f"{figure_text(row['test']['coverage'])}, {row['test']['size']:.2f}."
+        for row in conformal["sets"]
+    ]
 
 
 def centre_table(contents: Sequence[dict[str, Any]]) -> str:
