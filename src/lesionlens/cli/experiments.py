@@ -1,0 +1,82 @@
+"""The command `ablate`: many runs as one experiment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lesionlens.cli.console import REPORTER, emit_text
+from lesionlens.cli.options import Device, DeviceOption, Json, Layout, Set
+
+if TYPE_CHECKING:
+    from lesionlens.experiments.execution import State
+    from lesionlens.experiments.experiment import Outcome
+    from lesionlens.pipeline.job import ImageSource
+
+SYNTHETIC = "synthetic"
+
+
+def ablate(
+    grid: Annotated[str, typer.Argument(help="Name or path of a grid, such as table9.")],
+    data: Annotated[str, typer.Option(help="Folder of images, a CSV that lists them, or `synthetic`.")],
+    out: Annotated[Path, typer.Option(help="Folder of the experiment; it may hold earlier results of the same grid.")],
+    base: Annotated[str, typer.Option(help="Another base recipe than the grid's, by name or path.")] = "",
+    overrides: Set = None,
+    seeds: Annotated[int, typer.Option(min=0, help="Number of seeds (0, 1, ...); 0 takes the grid's.")] = 0,
+    hours: Annotated[float, typer.Option(min=0.0, help="Stop after so many hours; 0 takes the grid's budget.")] = 0.0,
+    watts: Annotated[float, typer.Option(min=0.0, help="Power drawn while training, for the estimate of energy.")] = 0.0,
+    source: Annotated[Layout, typer.Option(help="Layout of the images.")] = Layout.auto,
+    device: DeviceOption = Device.auto,
+    retry: Annotated[bool, typer.Option("--retry", help="Run what failed before again.")] = False,
+    dry: Annotated[bool, typer.Option("--plan", help="Only show what would run.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Run a grid: train every row with every seed, and compare the rows in one table.
+
+    Runs that are done are skipped; stopped at any moment, the same command resumes.
+    """
+    from dataclasses import replace
+
+    from lesionlens.experiments.execution import Options
+    from lesionlens.experiments.experiment import ablate as run_grid
+    from lesionlens.experiments.experiment import planned
+    from lesionlens.experiments.grid import load_grid
+
+    loaded = load_grid(grid, overrides or (), base)
+    loaded = replace(
+        loaded,
+        seeds=tuple(range(seeds)) if seeds else loaded.seeds,
+        hours=hours or loaded.hours,
+        watts=watts or loaded.watts,
+    )
+    if dry:
+        _emit_plan(planned(loaded, out), as_json)
+        return
+    _emit_outcome(run_grid(loaded, _image_source(data, source), out, Options(device, retry), REPORTER), as_json)
+
+
+def _image_source(data: str, layout: Layout) -> ImageSource:
+    from lesionlens.core.errors import DataError
+    from lesionlens.pipeline.job import ImageSource
+
+    if not data.strip():
+        raise DataError("--data is empty; give a folder of images, a CSV that lists them, or: --data synthetic")
+    return ImageSource(None if data == SYNTHETIC else Path(data).expanduser(), layout)
+
+
+def _emit_plan(states: Sequence[State], as_json: bool) -> None:
+    width = max(len(each.point.label) for each in states)
+    text = "\n".join(f"{each.point.label:{width}}  {each.text}" for each in states)
+    runs = [{"label": each.point.label, "state": each.state, "text": each.text} for each in states]
+    emit_text({"runs": runs}, as_json, text)
+
+
+def _emit_outcome(outcome: Outcome, as_json: bool) -> None:
+    """Print the table; exit with 1 if a run failed or is left."""
+    emit_text(outcome.table, as_json, outcome.text)
+    if outcome.failed or outcome.left:
+        REPORTER.note(f"{outcome.failed} runs failed, {outcome.left} are left")
+        raise typer.Exit(1)
