@@ -1,4 +1,4 @@
-"""The command `ablate`: many runs as one experiment."""
+"""The commands `ablate` and `crossvalidate`: many runs as one experiment."""
 
 from __future__ import annotations
 
@@ -12,26 +12,34 @@ from lesionlens.cli.console import REPORTER, emit_text
 from lesionlens.cli.options import Device, DeviceOption, Json, Layout, Set
 
 if TYPE_CHECKING:
-    from lesionlens.experiments.execution import State
+    from lesionlens.experiments.execution import Options, State
     from lesionlens.experiments.experiment import Outcome
+    from lesionlens.experiments.grid import Grid
     from lesionlens.pipeline.job import ImageSource
 
 SYNTHETIC = "synthetic"
+Data = Annotated[str, typer.Option(help="Folder of images, a CSV that lists them, or `synthetic`.")]
+Out = Annotated[Path, typer.Option(help="Folder of the experiment; it may hold earlier results of the same one.")]
+Watts = Annotated[float, typer.Option(min=0.0, help="Power drawn while training, for the estimate of energy.")]
+Measure = Annotated[bool, typer.Option("--measure", help="Measure the CPU latency of all rows; let nothing else run.")]
+Retry = Annotated[bool, typer.Option("--retry", help="Run what failed before again.")]
+Plan = Annotated[bool, typer.Option("--plan", help="Only show what would run.")]
 
 
 def ablate(
     grid: Annotated[str, typer.Argument(help="Name or path of a grid, such as table9.")],
-    data: Annotated[str, typer.Option(help="Folder of images, a CSV that lists them, or `synthetic`.")],
-    out: Annotated[Path, typer.Option(help="Folder of the experiment; it may hold earlier results of the same grid.")],
+    data: Data,
+    out: Out,
     base: Annotated[str, typer.Option(help="Another base recipe than the grid's, by name or path.")] = "",
     overrides: Set = None,
     seeds: Annotated[int, typer.Option(min=0, help="Number of seeds (0, 1, ...); 0 takes the grid's.")] = 0,
     hours: Annotated[float, typer.Option(min=0.0, help="Stop after so many hours; 0 takes the grid's budget.")] = 0.0,
-    watts: Annotated[float, typer.Option(min=0.0, help="Power drawn while training, for the estimate of energy.")] = 0.0,
+    watts: Watts = 0.0,
     source: Annotated[Layout, typer.Option(help="Layout of the images.")] = Layout.auto,
     device: DeviceOption = Device.auto,
-    retry: Annotated[bool, typer.Option("--retry", help="Run what failed before again.")] = False,
-    dry: Annotated[bool, typer.Option("--plan", help="Only show what would run.")] = False,
+    measure: Measure = False,
+    retry: Retry = False,
+    dry: Plan = False,
     as_json: Json = False,
 ) -> None:
     """Run a grid: train every row with every seed, and compare the rows in one table.
@@ -41,8 +49,6 @@ def ablate(
     from dataclasses import replace
 
     from lesionlens.experiments.execution import Options
-    from lesionlens.experiments.experiment import ablate as run_grid
-    from lesionlens.experiments.experiment import planned
     from lesionlens.experiments.grid import load_grid
 
     loaded = load_grid(grid, overrides or (), base)
@@ -52,10 +58,58 @@ def ablate(
         hours=hours or loaded.hours,
         watts=watts or loaded.watts,
     )
+    _run(loaded, _image_source(data, source), out, Options(device, retry), measure, dry, as_json)
+
+
+def crossvalidate(
+    recipe: Annotated[str, typer.Argument(help="Name or path of a recipe.")],
+    data: Data,
+    out: Out,
+    folds: Annotated[int, typer.Option(min=2, help="Number of folds by lesion.")] = 5,
+    by_source: Annotated[
+        bool, typer.Option("--leave-one-source-out", help="Test on each source (column `dataset`) in turn, in place of folds.")
+    ] = False,
+    seeds: Annotated[int, typer.Option(min=1, help="Number of seeds: trainings of each fold.")] = 1,
+    overrides: Set = None,
+    hours: Annotated[float, typer.Option(min=0.0, help="Stop after so many hours; 0 sets no limit.")] = 0.0,
+    watts: Watts = 0.0,
+    source: Annotated[Layout, typer.Option(help="Layout of the images.")] = Layout.auto,
+    device: DeviceOption = Device.auto,
+    measure: Measure = False,
+    retry: Retry = False,
+    dry: Plan = False,
+    as_json: Json = False,
+) -> None:
+    """Train a recipe on every fold, or without each source in turn, and pool the scores.
+
+    Images of one lesion or patient stay together; the validation split is taken from the images that are not tested.
+    """
+    from dataclasses import replace
+
+    from lesionlens.core.recipe_file import load_recipe
+    from lesionlens.experiments.execution import Options
+    from lesionlens.experiments.grid import single
+
+    kind = "leave one source out" if by_source else f"{folds} folds"
+    grid = replace(
+        single(load_recipe(recipe, overrides or ()), kind),
+        seeds=tuple(range(seeds)),
+        folds=0 if by_source else folds,
+        sources=by_source,
+        hours=hours,
+        watts=watts,
+    )
+    _run(grid, _image_source(data, source), out, Options(device, retry), measure, dry, as_json)
+
+
+def _run(grid: Grid, source: ImageSource, out: Path, options: Options, measure: bool, dry: bool, as_json: bool) -> None:
+    from lesionlens.experiments.experiment import ablate as run_grid
+    from lesionlens.experiments.experiment import planned
+
     if dry:
-        _emit_plan(planned(loaded, out), as_json)
-        return
-    _emit_outcome(run_grid(loaded, _image_source(data, source), out, Options(device, retry), REPORTER), as_json)
+        _emit_plan(planned(grid, source, out), as_json)
+    else:
+        _emit_outcome(run_grid(grid, source, out, options, measure, REPORTER), as_json)
 
 
 def _image_source(data: str, layout: Layout) -> ImageSource:

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from lesionlens.core.progress import Reporter
+from lesionlens.core.errors import SplitError
+from lesionlens.core.progress import SILENT, Reporter
 from lesionlens.data.index import Index, read_index
-from lesionlens.experiments.folder import Experiment, distinct
+from lesionlens.data.protocols import sources
+from lesionlens.data.sources.source import read_source
+from lesionlens.data.sources.table import Columns
+from lesionlens.experiments.folder import Experiment, Failure, distinct
 from lesionlens.experiments.grid import Grid
 from lesionlens.experiments.point_run import grid_stages
 from lesionlens.experiments.points import Point
@@ -26,8 +30,37 @@ def index_images(experiment: Experiment, grid: Grid, source: ImageSource, report
     return read_index(run.index)
 
 
+def sources_of(grid: Grid, index: Index) -> tuple[str, ...]:
+    """Names of the sources of the images, for a grid over sources; none for another grid.
+
+    Raises:
+        SplitError: if the index names fewer than two.
+    """
+    if not grid.sources:
+        return ()
+    names = sources(index)
+    if len(names) < 2:
+        raise SplitError(
+            f"the column `dataset` names {', '.join(names) or 'no source'}; leaving one source out needs two or more. "
+            "Use folds instead"
+        )
+    return names
+
+
+def planned_sources(experiment: Experiment, grid: Grid, source: ImageSource) -> tuple[str, ...]:
+    """The same before anything is written."""
+    if not grid.sources:
+        return ()
+    path = experiment.run(Point("", grid.base.seed, "", grid.base)).index
+    if path.is_file() or source.root is None:
+        return sources_of(grid, index_images(experiment, grid, source, SILENT))
+    return sources_of(grid, read_source(source.root, source.layout, source.rules, Columns(**source.columns)))
+
+
 def share(experiment: Experiment, points: Sequence[Point], grid: Grid, source: ImageSource, reporter: Reporter) -> str:
     """Make what the points have in common and is not there yet.
+
+    A split that its protocol cannot make is recorded as the failure of its points.
 
     Returns:
         What they share, in one line.
@@ -37,14 +70,26 @@ def share(experiment: Experiment, points: Sequence[Point], grid: Grid, source: I
     """
     for point in distinct(experiment, points, "split", "store"):
         recipe = replace(point.recipe, seed=grid.base.seed)  # synthetic images depend on the seed, splits and stores do not
-        _execute(Job(experiment.run(point), recipe, source, reporter), until="pack", skip=("augment",))
-    planned = distinct(experiment, points, "split", "plan")
+        try:
+            _execute(Job(experiment.run(point), recipe, source, reporter), until="pack", skip=("augment",))
+        except SplitError as error:
+            _record(experiment, points, point, str(error), reporter)
+    usable = [point for point in points if experiment.run(point).split.is_file()]
+    planned = distinct(experiment, usable, "split", "plan")
     for point in planned:
         job = Job(experiment.run(point), point.recipe, source, reporter)
         _execute(job, until="augment", skip=("index", "audit", "split"))
     splits, stores = (len(distinct(experiment, points, name)) for name in ("split", "store"))
     counts = (_counted(splits, "split"), _counted(stores, "store"), _counted(len(planned), "plan"))
     return f"{_counted(len(points), 'run')} share 1 index, {', '.join(counts)}"
+
+
+def _record(experiment: Experiment, points: Sequence[Point], failed: Point, reason: str, reporter: Reporter) -> None:
+    split = experiment.run(failed).split
+    for point in points:
+        if experiment.run(point).split == split:
+            experiment.write_failure(point, Failure("error", reason))
+    reporter.note(f"no split for {failed.label}: {reason}")
 
 
 def _execute(job: Job, until: str, skip: Sequence[str] = ()) -> None:

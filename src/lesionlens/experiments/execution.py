@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lesionlens.core.progress import Reporter
-from lesionlens.data.index import Index
-from lesionlens.experiments.data import index_images, share
+from lesionlens.experiments.data import index_images, share, sources_of
 from lesionlens.experiments.folder import Experiment
 from lesionlens.experiments.grid import Grid
 from lesionlens.experiments.launch import Launch, Limits, Stopped, in_own_process
@@ -65,11 +64,6 @@ def state_of(experiment: Experiment, point: Point) -> State:
     return State(point, TO_DO, "to do")
 
 
-def sources_of(index: Index, grid: Grid) -> tuple[str, ...]:
-    """Names of the sources of the images, for a grid over sources."""
-    return ()
-
-
 def run_grid(
     experiment: Experiment,
     grid: Grid,
@@ -102,7 +96,7 @@ def run_grid(
     with experiment.locked() as lock:
         index = index_images(experiment, grid, source, reporter)
         experiment.claim(grid, index.hash)
-        points = points_of(grid, sources_of(index, grid))
+        points = points_of(grid, sources_of(grid, index))
         reporter.note(share(experiment, points, grid, source, reporter))
         deadline = time.monotonic() + 3600 * grid.hours if grid.hours else None
         _Queue(experiment, points, reporter, options, Limits(deadline, lock)).run(after_seed)
@@ -161,6 +155,7 @@ class _Queue:
         note(f"starts{self.clock.text([point, *later])}")
         failure = self.options.launch(task, replace(self.reporter, note=note), self.limits)
         if failure is None:
+            task.run.last.unlink(missing_ok=True)  # nothing is left to resume, and it is the largest file
             note(f"done{self.clock.text(later)}")
         else:
             self.experiment.write_failure(point, failure)

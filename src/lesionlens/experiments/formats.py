@@ -25,19 +25,22 @@ COST_HEADS = ("parameters, M", "MACs, G", "CPU latency, ms", "peak memory, MB", 
 
 def summary_text(table: dict[str, Any]) -> str:
     """The table for a terminal: title, scores and notes."""
-    return "\n\n".join([*table["notes"], _caption(table), scores_table(table), *_failures(table)])
+    return "\n\n".join([*table["notes"], caption(table), scores_table(table), *_failures(table)])
 
 
 def markdown(table: dict[str, Any]) -> str:
     """The whole table: scores, the paper's numbers where there are any, cost, failures and method."""
-    parts = [f"# {table['title']}", *table["notes"], _caption(table), scores_table(table)]
+    parts = [f"# {table['title']}", *table["notes"], caption(table), scores_table(table)]
     if any(row["paper"] for row in table["rows"]):
         parts += [
             "## Beside the paper",
             paper_table(table),
             paper.CITATION + f", doi:{paper.DOI}. In per cent; ours in brackets.",
         ]
-    parts += ["## Cost of one run", cost_table(table), _cost_note(table), *_failures(table), f"Differences: {table['method']}."]
+    folds = fold_rows(table)
+    if folds["rows"]:
+        parts += ["## Single runs", _grid_text(folds["heads"], [[name, *cells] for name, cells in folds["rows"]])]
+    parts += ["## Cost of one run", cost_table(table), cost_note(table), *_failures(table), f"Differences: {table['method']}."]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -106,18 +109,34 @@ def runs_text(row: dict[str, Any]) -> str:
 
 def _metric(row: dict[str, Any], name: str) -> str:
     metric = row["metrics"].get(name)
-    if metric is None:
-        return ABSENT
+    return ABSENT if metric is None else metric_with_interval(name, metric)
+
+
+def metric_with_interval(name: str, metric: dict[str, Any]) -> str:
+    """A metric with its interval in brackets, where it has one."""
     ends = interval_text(name, metric)
     return metric_text(name, metric["value"]) + (f" ({ends})" if ends != ABSENT else "")
 
 
 def paper_table(table: dict[str, Any]) -> str:
     """The paper's numbers, ours in brackets where both exist."""
-    rows = [[row_name(row), *(_beside(row, name) for name in paper.METRICS)] for row in table["rows"]]
+    rows = [[row_name(row), *paper_cells(row)] for row in table["rows"]]
     text = _grid_text([table["heading"], *PAPER_HEADS.values()], rows)
     marked = any(cell["printed"] is not None for row in table["rows"] for cell in row["paper"].values())
     return text + ("\n\n† corrected; the paper prints another column's value." if marked else "")
+
+
+def paper_cells(row: dict[str, Any]) -> list[str]:
+    """The paper's metrics of a row, ours in brackets."""
+    return [_beside(row, name) for name in paper.METRICS]
+
+
+def fold_rows(table: dict[str, Any]) -> dict[str, Any]:
+    """Heads and cells of single runs, for an experiment over folds or sources; no rows for another one."""
+    shown = metrics_shown(table)
+    runs = [run for row in table["rows"] for run in row["runs"] if run["fold"] and run["metrics"]]
+    cells = [(run["label"], [metric_with_interval(name, run["metrics"][name]) for name in shown]) for run in runs]
+    return {"heads": ["run", *(OVERALL.get(name, name) for name in shown)], "rows": cells}
 
 
 def _beside(row: dict[str, Any], name: str) -> str:
@@ -149,7 +168,8 @@ def cost_cells(cost: dict[str, Any]) -> list[str]:
     ]
 
 
-def _cost_note(table: dict[str, Any]) -> str:
+def cost_note(table: dict[str, Any]) -> str:
+    """Where the cost was measured, and what the energy is."""
     devices = sorted({row["cost"]["device"] for row in table["rows"] if row["cost"]})
     if not devices:
         return ""
@@ -161,7 +181,8 @@ def _cost_note(table: dict[str, Any]) -> str:
     return f"Means over runs, with validation; memory is the highest of them. Trained on {'; '.join(devices)}. {energy}"
 
 
-def _caption(table: dict[str, Any]) -> str:
+def caption(table: dict[str, Any]) -> str:
+    """What the scores are of, and how rows are compared."""
     images = {row["n_images"] for row in table["rows"] if row["n_images"]}
     primary = table["primary"].replace("_", " ")
     counted = f"{plural(max(images), 'image')} of the {table['split']} split, " if images else ""

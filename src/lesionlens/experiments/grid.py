@@ -26,7 +26,7 @@ NOT_SETTINGS = {
     "name": "the name of a row's recipe follows from the grid",
     "seed": "give the seeds of the grid as `seeds`",
 }
-OF_FOLDS = ("split.protocol", "split.fold", "split.folds", "split.source")
+OF_FOLDS = ("split.protocol", "split.fold", "split.folds", "split.test_source")
 DEFAULT_FAMILY = ("accuracy", "macro_f1", "macro_auc")
 
 

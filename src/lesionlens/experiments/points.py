@@ -90,4 +90,6 @@ def _folds(grid: Grid, sources: Sequence[str]) -> tuple[str, ...]:
 def _with_fold(recipe: Recipe, grid: Grid, fold: str) -> Recipe:
     if grid.folds:
         return replace(recipe, split=replace(recipe.split, protocol="lesion-kfold", folds=grid.folds, fold=int(fold)))
+    if grid.sources:
+        return replace(recipe, split=replace(recipe.split, protocol="source", test_source=fold))
     return recipe

@@ -13,6 +13,7 @@ from lesionlens.experiments.comparison import METHOD, adjusted, estimates, row_d
 from lesionlens.experiments.execution import DONE, State, state_of
 from lesionlens.experiments.folder import Experiment
 from lesionlens.experiments.grid import Grid, Row
+from lesionlens.experiments.latency import read_latency
 from lesionlens.experiments.points import Point
 from lesionlens.reporting.paper_tables import paper_row
 
@@ -82,7 +83,7 @@ def _row(
         "differences": {},
         "holm": {},
         "paper": paper_row(grid.paper, row.paper),
-        "cost": _cost([experiment.cost(point) for point in done], grid.watts),
+        "cost": _cost([experiment.cost(point) for point in done], grid.watts, read_latency(experiment, row.name)),
         "reason": reason,
         "repetitions": repetitions,
     }
@@ -110,7 +111,7 @@ def _run(experiment: Experiment, state: State) -> dict[str, Any]:
     }
 
 
-def _cost(costs: Sequence[Mapping[str, Any]], watts: float) -> dict[str, Any]:
+def _cost(costs: Sequence[Mapping[str, Any]], watts: float, latency: dict[str, float] | None) -> dict[str, Any]:
     """Cost of one run of a row: means of time, highest memory."""
     costs = [cost for cost in costs if cost]
     if not costs:
@@ -123,7 +124,7 @@ def _cost(costs: Sequence[Mapping[str, Any]], watts: float) -> dict[str, Any]:
         "images_per_second": max(cost["images_per_second"] for cost in costs),
         **{key: _highest(cost[key] for cost in costs) for key in ("peak_memory_bytes", "peak_gpu_bytes")},
         "energy_kwh": seconds * watts / JOULES_PER_KWH if watts else None,
-        "latency": None,
+        "latency": latency,
     }
 
 
