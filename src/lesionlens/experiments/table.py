@@ -7,6 +7,7 @@ from typing import Any
 
 from lesionlens.core.artifact import read_json
 from lesionlens.core.errors import DataError
+from lesionlens.core.recipe_file import recipe_to_toml
 from lesionlens.evaluation.pooling import repetitions_of
 from lesionlens.evaluation.predictions import Predictions, read_predictions
 from lesionlens.experiments.comparison import METHOD, adjusted, estimates, row_differences
@@ -61,7 +62,7 @@ def _head(grid: Grid, runs: Sequence[Predictions]) -> dict[str, Any]:
         "seeds": list(grid.seeds),
         "watts": grid.watts,
         "method": METHOD,
-        "base": grid.base.to_json(),
+        "base": recipe_to_toml(grid.base),
     }
 
 
