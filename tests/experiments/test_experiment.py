@@ -14,7 +14,7 @@ from lesionlens.core.recipe_file import load_recipe
 from lesionlens.evaluation.compare import compare
 from lesionlens.evaluation.pooling import pool
 from lesionlens.evaluation.predictions import read_predictions
-from lesionlens.experiments.execution import DONE, FAILED, STARTED, TO_DO, Options
+from lesionlens.experiments.execution import DONE, FAILED, STARTED, TO_DO
 from lesionlens.experiments.experiment import ablate, planned
 from lesionlens.experiments.folder import Experiment, Failure
 from lesionlens.experiments.grid import Row, single
@@ -306,7 +306,3 @@ def test_energy_is_an_estimate_from_a_stated_power(copied, small_grid, synthetic
     assert cost["energy_kwh"] == pytest.approx(cost["training_s"] * 360 / 3.6e6)
     assert "360 W" in (copied / "table.md").read_text()
     assert Path(copied / "table.html").is_file()
-
-
-def test_options_by_default_start_processes():
-    assert Options().launch.__name__ == "in_own_process"

@@ -28,12 +28,12 @@ class Options:
     Attributes:
         device: `auto`, `cpu` or `cuda`.
         retry: whether runs that failed are tried again.
-        launch: how a run is started.
+        launch: how a run is started; None starts a process for each.
     """
 
     device: str = "auto"
     retry: bool = False
-    launch: Launch = in_own_process
+    launch: Launch | None = None
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,8 @@ class _Queue:
             self.reporter.note(f"{place}: {text}" + (f"  about {duration_text(left)} left in all" if left else ""))
 
         note(f"starts{self.clock.text([point, *later])}")
-        failure = self.options.launch(task, replace(self.reporter, note=note), self.limits)
+        launch = self.options.launch or in_own_process
+        failure = launch(task, replace(self.reporter, note=note), self.limits)
         if failure is None:
             task.run.last.unlink(missing_ok=True)  # nothing is left to resume, and it is the largest file
             note(f"done{self.clock.text(later)}")

@@ -120,10 +120,16 @@ def metric_with_interval(name: str, metric: dict[str, Any]) -> str:
 
 def paper_table(table: dict[str, Any]) -> str:
     """The paper's numbers, ours in brackets where both exist."""
-    rows = [[row_name(row), *paper_cells(row)] for row in table["rows"]]
+    rows = [[name, *cells] for name, cells in paper_lines(table)]
     text = _grid_text([table["heading"], *PAPER_HEADS.values()], rows)
     marked = any(cell["printed"] is not None for row in table["rows"] for cell in row["paper"].values())
     return text + ("\n\n† corrected; the paper prints another column's value." if marked else "")
+
+
+def paper_lines(table: dict[str, Any]) -> list[tuple[str, list[str]]]:
+    """Name and cells of every row, then of the paper's rows that the grid does not repeat."""
+    others = [{**row, "metrics": {}} for row in table["paper_rows"]]
+    return [*((row_name(row), paper_cells(row)) for row in table["rows"]), *((row["name"], paper_cells(row)) for row in others)]
 
 
 def paper_cells(row: dict[str, Any]) -> list[str]:

@@ -16,6 +16,7 @@ from lesionlens.core.recipe import Recipe
 from lesionlens.core.recipe_file import recipe_from, recipe_text, toml_text
 from lesionlens.core.recipe_section import nearest
 from lesionlens.evaluation.multiplicity import Hypotheses
+from lesionlens.reporting.paper_tables import TABLES
 
 KEYS = (
     *("name", "title", "base", "paper", "set", "axes", "arms"),
@@ -38,7 +39,8 @@ class Row:
         name: unique in the grid.
         settings: values by key (`training.optimizer`), which replace those of the base recipe.
         title: what the row is, for readers.
-        paper: the row of the paper's table that it repeats; empty if there is none.
+        paper: the row of the paper's table that it repeats, by default that of its name; `none` repeats none, and
+            `table12:convnext_tiny` one of another table.
     """
 
     name: str
@@ -82,6 +84,8 @@ class Grid:
     def __post_init__(self) -> None:
         if not self.rows or not self.seeds:
             raise RecipeError(f"grid {self.name!r} has {len(self.rows)} rows and {len(self.seeds)} seeds; it needs one of each")
+        if self.paper and self.paper not in TABLES:
+            raise RecipeError(f"grid {self.name!r}: paper = {self.paper!r}; it must be one of {', '.join(TABLES)}")
         if self.folds and self.sources:
             raise RecipeError(f"grid {self.name!r} has folds and sources; choose one of them")
         if self.folds == 1 or self.folds < 0 or self.hours < 0 or self.watts < 0:

@@ -90,4 +90,4 @@ def _plot(table: dict[str, Any]) -> Markup:
 def _paper(table: dict[str, Any]) -> list[tuple[str, list[str]]]:
     if not any(row["paper"] for row in table["rows"]):
         return []
-    return [(formats.row_name(row), formats.paper_cells(row)) for row in table["rows"]]
+    return formats.paper_lines(table)

@@ -16,7 +16,7 @@ from lesionlens.experiments.folder import Experiment
 from lesionlens.experiments.grid import Grid, Row
 from lesionlens.experiments.latency import read_latency
 from lesionlens.experiments.points import Point
-from lesionlens.reporting.paper_tables import paper_row
+from lesionlens.reporting.paper_tables import label_of, paper_row, paper_rows
 
 JOULES_PER_KWH = 3.6e6
 
@@ -30,8 +30,8 @@ def build_table(experiment: Experiment, grid: Grid, points: Sequence[Point]) -> 
         points: all its points.
 
     Returns:
-        JSON-ready: `grid title heading paper primary family confidence protocol leaks split n_images n_lesions seeds method
-        notes` and `rows`: `name title settings runs seeds metrics differences holm paper cost reason`.
+        JSON-ready: `grid title heading paper paper_rows primary family confidence resamples protocol leaks split seeds
+        watts method base notes` and `rows`: `name title settings runs seeds n_images metrics differences holm paper cost reason`.
     """
     states = [state_of(experiment, point) for point in points]
     loaded = {each.point.label: read_predictions(experiment.run(each.point).predictions) for each in states if each.state == DONE}
@@ -63,7 +63,15 @@ def _head(grid: Grid, runs: Sequence[Predictions]) -> dict[str, Any]:
         "watts": grid.watts,
         "method": METHOD,
         "base": recipe_to_toml(grid.base),
+        "paper_rows": _other_paper_rows(grid),
     }
+
+
+def _other_paper_rows(grid: Grid) -> list[dict[str, Any]]:
+    """Rows of the paper's table that the grid does not repeat."""
+    repeated = {row.paper for row in grid.rows}
+    names = [name for name in paper_rows(grid.paper) if name not in repeated]
+    return [{"name": label_of(grid.paper, name), "paper": paper_row(grid.paper, name)} for name in names]
 
 
 def _row(

@@ -43,7 +43,22 @@ def paper_rows(table: str) -> tuple[str, ...]:
     return tuple(known[table]) if table in known else tuple(row for of, row in _printed() if of == table)
 
 
+def label_of(table: str, row: str) -> str:
+    """A row's name as the paper prints it, with its source."""
+    if table == "table9":
+        return paper.ARMS[row]
+    printed = _printed().get((table, row))
+    return row if printed is None else ", ".join(text for text in (printed["label"], printed["source"]) if text)
+
+
 def paper_row(table: str, row: str) -> dict[str, Any]:
-    """Whatever the paper prints of a row, JSON-ready: value and misprint by metric; {} if it has no such row."""
+    """Whatever the paper prints of a row, JSON-ready: value and misprint by metric; {} if it has no such row.
+
+    Args:
+        table: the table; empty has no rows.
+        row: name of the row; `table12:convnext_tiny` is one of another table.
+    """
+    of, colon, name = row.partition(":")
+    table, row = (of, name) if colon else (table, row)
     values = {metric: paper_value(table, row, metric) for metric in paper.METRICS} if table else {}
     return {metric: {"value": each.value, "printed": each.printed} for metric, each in values.items() if each is not None}
