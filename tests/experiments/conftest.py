@@ -64,8 +64,8 @@ def small_grid(grid_file: Path) -> Grid:
 
 @pytest.fixture(scope="session")
 def here() -> Options:
-    """Runs in this process."""
-    return Options(device="cpu", launch=in_this_process)
+    """Runs in this process, without an audit, which takes longer than these runs."""
+    return Options(device="cpu", audit=False, launch=in_this_process)
 
 
 @pytest.fixture(scope="session")

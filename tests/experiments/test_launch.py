@@ -12,7 +12,7 @@ import pytest
 
 from lesionlens.core.artifact import read_json
 from lesionlens.core.progress import SILENT
-from lesionlens.experiments.data import index_images, share
+from lesionlens.experiments.data import Images, index_images, share
 from lesionlens.experiments.folder import Experiment, Failure
 from lesionlens.experiments.launch import LOG, Limits, Stopped, in_own_process
 from lesionlens.experiments.point_run import Task, work_left
@@ -26,7 +26,7 @@ def experiment(small_grid, synthetic_root, tmp_path_factory):
     experiment = Experiment(tmp_path_factory.mktemp("launch"))
     source = ImageSource(synthetic_root)
     index_images(experiment, small_grid, source, SILENT)
-    share(experiment, points_of(small_grid), small_grid, source, SILENT)
+    share(experiment, points_of(small_grid), small_grid, Images(source, audit=False), SILENT)
     return experiment
 
 

@@ -23,6 +23,7 @@ Out = Annotated[Path, typer.Option(help="Folder of the experiment; it may hold e
 Watts = Annotated[float, typer.Option(min=0.0, help="Power drawn while training, for the estimate of energy.")]
 Measure = Annotated[bool, typer.Option("--measure", help="Measure the CPU latency of all rows; let nothing else run.")]
 Retry = Annotated[bool, typer.Option("--retry", help="Run what failed before again.")]
+Audit = Annotated[bool, typer.Option("--audit/--no-audit", help="Look for near-duplicates before the images are split.")]
 Plan = Annotated[bool, typer.Option("--plan", help="Only show what would run.")]
 
 
@@ -37,6 +38,7 @@ def ablate(
     watts: Watts = 0.0,
     source: Annotated[Layout, typer.Option(help="Layout of the images.")] = Layout.auto,
     device: DeviceOption = Device.auto,
+    audit: Audit = True,
     measure: Measure = False,
     retry: Retry = False,
     dry: Plan = False,
@@ -58,7 +60,7 @@ def ablate(
         hours=hours or loaded.hours,
         watts=watts or loaded.watts,
     )
-    _run(loaded, _image_source(data, source), out, Options(device, retry), measure, dry, as_json)
+    _run(loaded, _image_source(data, source), out, Options(device, retry, audit), measure, dry, as_json)
 
 
 def crossvalidate(
@@ -75,6 +77,7 @@ def crossvalidate(
     watts: Watts = 0.0,
     source: Annotated[Layout, typer.Option(help="Layout of the images.")] = Layout.auto,
     device: DeviceOption = Device.auto,
+    audit: Audit = True,
     measure: Measure = False,
     retry: Retry = False,
     dry: Plan = False,
@@ -99,7 +102,7 @@ def crossvalidate(
         hours=hours,
         watts=watts,
     )
-    _run(grid, _image_source(data, source), out, Options(device, retry), measure, dry, as_json)
+    _run(grid, _image_source(data, source), out, Options(device, retry, audit), measure, dry, as_json)
 
 
 def _run(grid: Grid, source: ImageSource, out: Path, options: Options, measure: bool, dry: bool, as_json: bool) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from lesionlens.core.errors import SplitError
 from lesionlens.core.progress import SILENT, Reporter
@@ -57,10 +57,30 @@ def planned_sources(experiment: Experiment, grid: Grid, source: ImageSource) -> 
     return sources_of(grid, read_source(source.root, source.layout, source.rules, Columns(**source.columns)))
 
 
-def share(experiment: Experiment, points: Sequence[Point], grid: Grid, source: ImageSource, reporter: Reporter) -> str:
+@dataclass(frozen=True)
+class Images:
+    """The images of an experiment.
+
+    Attributes:
+        source: where they are.
+        audit: whether near-duplicates are looked for before the images are split.
+    """
+
+    source: ImageSource
+    audit: bool = True
+
+
+def share(experiment: Experiment, points: Sequence[Point], grid: Grid, images: Images, reporter: Reporter) -> str:
     """Make what the points have in common and is not there yet.
 
     A split that its protocol cannot make is recorded as the failure of its points.
+
+    Args:
+        experiment: where.
+        points: of the grid.
+        grid: the grid.
+        images: what is shared.
+        reporter: told of every stage.
 
     Returns:
         What they share, in one line.
@@ -71,13 +91,14 @@ def share(experiment: Experiment, points: Sequence[Point], grid: Grid, source: I
     for point in distinct(experiment, points, "split", "store"):
         recipe = replace(point.recipe, seed=grid.base.seed)  # synthetic images depend on the seed, splits and stores do not
         try:
-            _execute(Job(experiment.run(point), recipe, source, reporter), until="pack", skip=("augment",))
+            job = Job(experiment.run(point), recipe, images.source, reporter)
+            _execute(job, until="pack", skip=("augment",) if images.audit else ("augment", "audit"), audit=images.audit)
         except SplitError as error:
             _record(experiment, points, point, str(error), reporter)
     usable = [point for point in points if experiment.run(point).split.is_file()]
     planned = distinct(experiment, usable, "split", "plan")
     for point in planned:
-        job = Job(experiment.run(point), point.recipe, source, reporter)
+        job = Job(experiment.run(point), point.recipe, images.source, reporter)
         _execute(job, until="augment", skip=("index", "audit", "split"))
     splits, stores = (len(distinct(experiment, points, name)) for name in ("split", "store"))
     counts = (_counted(splits, "split"), _counted(stores, "store"), _counted(len(planned), "plan"))
@@ -92,8 +113,8 @@ def _record(experiment: Experiment, points: Sequence[Point], failed: Point, reas
     reporter.note(f"no split for {failed.label}: {reason}")
 
 
-def _execute(job: Job, until: str, skip: Sequence[str] = ()) -> None:
-    stages = grid_stages()
+def _execute(job: Job, until: str, skip: Sequence[str] = (), audit: bool = True) -> None:
+    stages = grid_stages(audit=audit)
     for step in execute(stages, job, plan(stages, job, until=until, skip=skip)):
         if step.made:
             job.reporter.note(f"{step.name}: {step.text} ({step.seconds:.1f} s)")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lesionlens.core.progress import Reporter
-from lesionlens.experiments.data import index_images, share, sources_of
+from lesionlens.experiments.data import Images, index_images, share, sources_of
 from lesionlens.experiments.folder import Experiment
 from lesionlens.experiments.grid import Grid
 from lesionlens.experiments.launch import Launch, Limits, Stopped, in_own_process
@@ -28,11 +28,13 @@ class Options:
     Attributes:
         device: `auto`, `cpu` or `cuda`.
         retry: whether runs that failed are tried again.
+        audit: whether near-duplicates are looked for before the images are split.
         launch: how a run is started; None starts a process for each.
     """
 
     device: str = "auto"
     retry: bool = False
+    audit: bool = True
     launch: Launch | None = None
 
 
@@ -97,7 +99,7 @@ def run_grid(
         index = index_images(experiment, grid, source, reporter)
         experiment.claim(grid, index.hash)
         points = points_of(grid, sources_of(grid, index))
-        reporter.note(share(experiment, points, grid, source, reporter))
+        reporter.note(share(experiment, points, grid, Images(source, options.audit), reporter))
         deadline = time.monotonic() + 3600 * grid.hours if grid.hours else None
         _Queue(experiment, points, reporter, options, Limits(deadline, lock)).run(after_seed)
     return [state_of(experiment, point) for point in points]

@@ -27,7 +27,7 @@ from lesionlens.core.run import Run
 from lesionlens.evaluation.evaluate import PredictionSettings
 from lesionlens.experiments.folder import COST, FAILURE, Failure, plan_settings
 from lesionlens.experiments.network_check import check_takes, count_network
-from lesionlens.pipeline import model_stages
+from lesionlens.pipeline import data_stages, model_stages
 from lesionlens.pipeline.execution import Stage, execute, plan
 from lesionlens.pipeline.job import ImageSource, Job, StageResult
 from lesionlens.pipeline.stages import STAGES
@@ -68,9 +68,17 @@ class Task:
         return cls(run, recipe_from(value["recipe"], where=str(path)), value["device"])
 
 
-def grid_stages(device: str = "auto") -> tuple[Stage, ...]:
-    """The stages of a run of a grid, those that prepare images included."""
+def grid_stages(device: str = "auto", audit: bool = True) -> tuple[Stage, ...]:
+    """The stages of a run of a grid, those that prepare images included.
+
+    Args:
+        device: where networks run.
+        audit: whether the split unites what an audit is certain of, or the listed pairs alone.
+    """
     by_name = {stage.name: stage for stage in STAGES}
+
+    def split(job: Job) -> StageResult:
+        return data_stages.split(job.run, job.recipe.split, (), job.reporter)
 
     def augment(job: Job) -> StageResult:
         return model_stages.augment(job.run, job.recipe, gallery=False)
@@ -90,6 +98,8 @@ def grid_stages(device: str = "auto") -> tuple[Stage, ...]:
         "train": Stage("train", "best", by_name["train"].after, by_name["train"].settings, train),
         "evaluate": Stage("evaluate", "scores", by_name["evaluate"].after, by_name["evaluate"].settings, evaluate),
     }
+    if not audit:
+        own["split"] = Stage("split", "split", ("index",), by_name["split"].settings, split)
     return tuple(own.get(name, by_name[name]) for name in ("index", "audit", "split", "augment", "pack", "train", "evaluate"))
 
 

@@ -40,7 +40,10 @@ def build_table(experiment: Experiment, grid: Grid, points: Sequence[Point]) -> 
     for row in rows:
         del row["repetitions"]
     runs = list(loaded.values())
-    return {**_head(grid, runs), "rows": rows, "notes": _notes(grid, rows, runs)}
+    notes = _notes(grid, rows, runs)
+    if not experiment.run(points[0]).audit.is_file():
+        notes.append("Near-duplicates were not looked for; only pairs that are listed for these images are kept together.")
+    return {**_head(grid, runs), "rows": rows, "notes": notes}
 
 
 def _head(grid: Grid, runs: Sequence[Predictions]) -> dict[str, Any]:
