@@ -33,6 +33,11 @@ def test_an_unknown_network_names_near_ones():
         check_takes(recipe("resnet5", 64))
 
 
+def test_a_network_of_another_kind_is_not_blamed_on_its_size():
+    with pytest.raises(ModelError, match="caformer_s36 cannot be trained at any size: caformer_s36 has no linear classifier"):
+        check_takes(recipe("caformer_s36", 64))
+
+
 def test_counts_are_those_of_the_real_network():
     small = recipe("test_convnext", 48)
     real = count(build_network(small.model, 7, 48), 48)

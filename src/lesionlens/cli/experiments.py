@@ -1,4 +1,4 @@
-"""The commands `ablate` and `crossvalidate`: many runs as one experiment."""
+"""The commands `ablate`, `crossvalidate` and `search`: many runs as one experiment."""
 
 from __future__ import annotations
 
@@ -103,6 +103,35 @@ def crossvalidate(
         watts=watts,
     )
     _run(grid, _image_source(data, source), out, Options(device, retry, audit), measure, dry, as_json)
+
+
+def search(
+    space: Annotated[str, typer.Argument(help="Grid or recipe, by name or path; the axes of a grid may be ranges.")],
+    data: Data,
+    out: Out,
+    trials: Annotated[int, typer.Option(min=1, help="Number of trials, those of earlier calls included.")] = 20,
+    base: Annotated[str, typer.Option(help="Another base recipe than the grid's, by name or path.")] = "",
+    overrides: Set = None,
+    hours: Annotated[float, typer.Option(min=0.0, help="Stop after so many hours; 0 sets no limit.")] = 0.0,
+    source: Annotated[Layout, typer.Option(help="Layout of the images.")] = Layout.auto,
+    device: DeviceOption = Device.auto,
+    audit: Audit = True,
+    as_json: Json = False,
+) -> None:
+    """Search settings on the validation split by successive halving; the test split is never predicted.
+
+    Trials that do badly are stopped early; stopped at any moment, the same command resumes.
+    """
+    from lesionlens.experiments.execution import Options
+    from lesionlens.experiments.search import Budget, search_text
+    from lesionlens.experiments.search import search as search_space
+    from lesionlens.experiments.space import load_space
+
+    loaded = load_space(space, overrides or (), base)
+    options = Options(device, audit=audit)
+    content = search_space(loaded, _image_source(data, source), out, Budget(trials, hours), options, REPORTER)
+    files = ", ".join(str(out / name) for name in ("search.json", "search.md", "best.toml") if (out / name).is_file())
+    emit_text(content, as_json, f"{search_text(content)}\n\n{files}")
 
 
 def _run(grid: Grid, source: ImageSource, out: Path, options: Options, measure: bool, dry: bool, as_json: bool) -> None:

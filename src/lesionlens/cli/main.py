@@ -17,7 +17,7 @@ from lesionlens.cli.console import note
 from lesionlens.cli.convert import convert
 from lesionlens.cli.download import download
 from lesionlens.cli.evaluate import compare, evaluate
-from lesionlens.cli.experiments import ablate, crossvalidate
+from lesionlens.cli.experiments import ablate, crossvalidate, search
 from lesionlens.cli.explain import explain
 from lesionlens.cli.export import export
 from lesionlens.cli.index import index, pack
@@ -38,7 +38,7 @@ from lesionlens.core.errors import LesionLensError
 PANELS = {
     "Data": (download, synthetic, index, audit, split, augment, pack),
     "Train": (run, train, recipes, networks, convert),
-    "Experiments": (ablate, crossvalidate),
+    "Experiments": (ablate, crossvalidate, search),
     "Evaluate": (evaluate, assess, compare, explain, report),
     "Deploy": (export, compress, predict, inspect, benchmark),
     "Serve": (serve,),

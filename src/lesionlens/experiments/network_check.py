@@ -38,10 +38,12 @@ def check_takes(recipe: Recipe, n_classes: int = 7) -> None:
     if not reason:
         return
     taken = [str(each) for each in SIZES_TRIED if not _refusal(recipe.model, n_classes, each)]
-    sizes = (
-        f"of {SIZES_TRIED[0]} to {SIZES_TRIED[-1]} it takes {', '.join(taken)}" if taken else "it takes none of the usual sizes"
+    if not taken:
+        raise ModelError(f"{name} cannot be trained at any size: {reason}")
+    raise ModelError(
+        f"{name} does not take images of {size} pixels ({reason[:120]}); of {SIZES_TRIED[0]} to {SIZES_TRIED[-1]} it takes "
+        f"{', '.join(taken)}. Set input.size to one of them"
     )
-    raise ModelError(f"{name} does not take images of {size} pixels ({reason[:120]}); {sizes}. Set input.size to one of them")
 
 
 def _refusal(recipe: ModelRecipe, n_classes: int, size: int) -> str:

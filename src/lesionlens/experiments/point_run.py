@@ -47,17 +47,19 @@ class Task:
         run: its paths, the shared ones included.
         recipe: what it follows.
         device: `auto`, `cpu` or `cuda`.
+        until: the last stage, `train` or `evaluate`.
     """
 
     run: Run
     recipe: Recipe
     device: str = "auto"
+    until: str = "evaluate"
 
     def write(self) -> Path:
         """Write the task into its run folder."""
         path = self.run.folder / "task.json"
         paths = {each.name: str(getattr(self.run, each.name).absolute()) for each in fields(Run)}
-        write_json(path, {"run": paths, "recipe": self.recipe.to_json(), "device": self.device})
+        write_json(path, {"run": paths, "recipe": self.recipe.to_json(), "device": self.device, "until": self.until})
         return path
 
     @classmethod
@@ -65,7 +67,7 @@ class Task:
         """Read what `write` wrote."""
         value = read_json(path)
         run = Run(**{name: Path(text) for name, text in value["run"].items()})
-        return cls(run, recipe_from(value["recipe"], where=str(path)), value["device"])
+        return cls(run, recipe_from(value["recipe"], where=str(path)), value["device"], value["until"])
 
 
 def grid_stages(device: str = "auto", audit: bool = True) -> tuple[Stage, ...]:
@@ -106,7 +108,7 @@ def grid_stages(device: str = "auto", audit: bool = True) -> tuple[Stage, ...]:
 def work_left(task: Task) -> list[str]:
     """Stages of a run that are missing or stale; empty if it is done."""
     job = Job(task.run, task.recipe, ImageSource(None))
-    return [name for name, stale in plan(grid_stages(task.device), job, skip=DATA_STAGES).items() if stale]
+    return [name for name, stale in plan(grid_stages(task.device), job, until=task.until, skip=DATA_STAGES).items() if stale]
 
 
 def run_point(task: Task, reporter: Reporter = SILENT) -> None:
@@ -121,7 +123,7 @@ def run_point(task: Task, reporter: Reporter = SILENT) -> None:
     """
     stages = grid_stages(task.device)
     job = Job(task.run, task.recipe, ImageSource(None), reporter)
-    for _ in execute(stages, job, plan(stages, job, skip=DATA_STAGES)):
+    for _ in execute(stages, job, plan(stages, job, until=task.until, skip=DATA_STAGES)):
         write_cost(task)
 
 
