@@ -47,7 +47,7 @@ def markdown(table: dict[str, Any]) -> str:
 def scores_table(table: dict[str, Any]) -> str:
     """Metrics with intervals, and the difference from the first row with Holm's p."""
     shown = metrics_shown(table)
-    heads = [table["heading"], "runs", *(OVERALL.get(name, name) for name in shown), *difference_heads(table)]
+    heads = [table["heading"], "runs", *(head(name) for name in shown), *difference_heads()]
     return _grid_text(
         heads,
         [
@@ -57,14 +57,19 @@ def scores_table(table: dict[str, Any]) -> str:
     )
 
 
+def head(name: str) -> str:
+    """Head of the column of a metric."""
+    return OVERALL.get(name, name).partition(" (")[0]
+
+
 def metrics_shown(table: dict[str, Any]) -> tuple[str, ...]:
     """Metrics with a column: the primary one first."""
     return tuple(dict.fromkeys((table["primary"], *SHOWN, *table["family"])))
 
 
-def difference_heads(table: dict[str, Any]) -> list[str]:
-    """Heads of the columns of the comparison."""
-    return [f"difference in {table['primary'].replace('_', ' ')}", "p (Holm)", "sd of training"]
+def difference_heads() -> list[str]:
+    """Heads of the columns of the comparison, which is that of the primary metric."""
+    return ["difference", "p (Holm)", "sd of training"]
 
 
 def difference_cells(table: dict[str, Any], row: dict[str, Any]) -> list[str]:
@@ -142,7 +147,7 @@ def fold_rows(table: dict[str, Any]) -> dict[str, Any]:
     shown = metrics_shown(table)
     runs = [run for row in table["rows"] for run in row["runs"] if run["fold"] and run["metrics"]]
     cells = [(run["label"], [metric_with_interval(name, run["metrics"][name]) for name in shown]) for run in runs]
-    return {"heads": ["run", *(OVERALL.get(name, name) for name in shown)], "rows": cells}
+    return {"heads": ["run", *(head(name) for name in shown)], "rows": cells}
 
 
 def _beside(row: dict[str, Any], name: str) -> str:
@@ -195,7 +200,7 @@ def caption(table: dict[str, Any]) -> str:
     return (
         f"{counted}protocol {table['protocol']}; {plural(len(table['seeds']), 'seed')}; "
         f"{100 * table['confidence']:g} % intervals by lesion, in brackets. Primary metric: {primary}; "
-        "each row is compared with the first one, and p is corrected by Holm over the rows."
+        "its difference from the first row is tested, and p is corrected by Holm over the rows."
     )
 
 

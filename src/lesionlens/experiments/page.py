@@ -13,7 +13,7 @@ from lesionlens import __version__
 from lesionlens.experiments import formats
 from lesionlens.experiments.curves import curve_panels
 from lesionlens.reporting import paper
-from lesionlens.reporting.formats import OVERALL, interval_text, metric_text
+from lesionlens.reporting.formats import interval_text, metric_text
 from lesionlens.reporting.plots import IntervalRow, interval_plot
 from lesionlens.reporting.report import TEMPLATES
 
@@ -52,8 +52,8 @@ def page(table: dict[str, Any], folder: Path) -> str:
 def _scores(table: dict[str, Any]) -> dict[str, Any]:
     names = formats.metrics_shown(table)
     return {
-        "heads": [OVERALL.get(name, name) for name in names],
-        "compared": formats.difference_heads(table),
+        "heads": [formats.head(name) for name in names],
+        "compared": formats.difference_heads(),
         "rows": [
             {
                 "name": row["name"] or row["title"],
@@ -84,7 +84,7 @@ def _plot(table: dict[str, Any]) -> Markup:
         for row, each in numbers
         if each is not None and each["low"] is not None
     ]
-    return interval_plot(rows, f"{OVERALL.get(name, name)}, %", "paper") if rows and name in paper.OVERALL_NAMES else Markup("")
+    return interval_plot(rows, f"{formats.head(name)}, %", "paper") if rows and name in paper.OVERALL_NAMES else Markup("")
 
 
 def _paper(table: dict[str, Any]) -> list[tuple[str, list[str]]]:
