@@ -1,15 +1,18 @@
 """Grids: read strictly, rows from arms and axes, and the paper's tables as they are printed."""
 
 import csv
+import doctest
 from pathlib import Path
 
 import pytest
 
 from lesionlens.core.errors import RecipeError
 from lesionlens.core.recipe_file import load_recipe
+from lesionlens.experiments import grid as grids
 from lesionlens.experiments.grid import flat, grid_names, grid_text, load_grid, merged, seeds_of, single
 from lesionlens.experiments.network_check import check_takes
 from lesionlens.experiments.points import points_of
+from lesionlens.reporting import paper_tables
 from lesionlens.reporting.paper_tables import paper_row, paper_rows
 
 BASE = 'base = "demo"\n'
@@ -142,6 +145,13 @@ def test_one_row_of_a_recipe_as_it_is():
     recipe = load_recipe("demo")
     (row,) = single(recipe, "folds").rows
     assert single(recipe, "folds").recipe(row).hash("training") == recipe.hash("training")
+
+
+def test_examples_hold():
+    for module in (grids, paper_tables):
+        results = doctest.testmod(module)
+        assert results.attempted
+        assert not results.failed
 
 
 def test_settings_by_key():

@@ -123,9 +123,9 @@ def search(
     Trials that do badly are stopped early; stopped at any moment, the same command resumes.
     """
     from lesionlens.experiments.execution import Options
-    from lesionlens.experiments.search import Budget, search_text
-    from lesionlens.experiments.search import search as search_space
     from lesionlens.experiments.space import load_space
+    from lesionlens.experiments.study import Budget, search_text
+    from lesionlens.experiments.study import search as search_space
 
     loaded = load_space(space, overrides or (), base)
     options = Options(device, audit=audit)

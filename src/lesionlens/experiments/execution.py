@@ -82,7 +82,7 @@ def run_grid(
         source: the images.
         reporter: told of every step and epoch, and of the time that is left.
         options: device, whether to retry failures, and how runs are started.
-        after_seed: called with all points when the last run of a seed has ended.
+        after_seed: called with all points when the last run of a seed has ended and others follow.
 
     Returns:
         Where every point stands.
@@ -95,12 +95,12 @@ def run_grid(
     options = options or Options()
     points_of(grid)  # settings are checked before the images are read
     experiment.check_grid(grid)
+    deadline = time.monotonic() + 3600 * grid.hours if grid.hours else None
     with experiment.locked() as lock:
         index = index_images(experiment, grid, source, reporter)
         experiment.claim(grid, index.hash)
         points = points_of(grid, sources_of(grid, index))
         reporter.note(share(experiment, points, grid, Images(source, options.audit), reporter))
-        deadline = time.monotonic() + 3600 * grid.hours if grid.hours else None
         _Queue(experiment, points, reporter, options, Limits(deadline, lock)).run(after_seed)
     return [state_of(experiment, point) for point in points]
 
@@ -128,8 +128,8 @@ class _Queue:
             except Stopped:
                 self._out_of_time(len(todo) - number)
                 return
-            last_of_seed = number + 1 == len(todo) or todo[number + 1].seed != point.seed
-            if after_seed is not None and last_of_seed:
+            later = todo[number + 1 :]
+            if after_seed is not None and later and later[0].seed != point.seed:
                 after_seed(self.points)
 
     def _announce(self, states: Sequence[State], todo: Sequence[Point]) -> None:

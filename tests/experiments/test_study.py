@@ -8,11 +8,11 @@ import pytest
 
 from lesionlens.core.errors import ModelError, RecipeError
 from lesionlens.core.recipe_file import load_recipe
-from lesionlens.experiments import search as searching
+from lesionlens.experiments import study
 from lesionlens.experiments.folder import Failure
 from lesionlens.experiments.launch import in_this_process
-from lesionlens.experiments.search import Budget, require_optuna, search
 from lesionlens.experiments.space import Range, Space, default_axes, load_space
+from lesionlens.experiments.study import Budget, require_optuna, search
 from lesionlens.pipeline.job import ImageSource
 from lesionlens.training.history import Epoch, read_history, write_history
 
@@ -122,7 +122,7 @@ def test_without_optuna(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "optuna", None)
     with pytest.raises(ModelError, match=r"pip install 'lesionlens\[search\]'"):
         require_optuna()
-    assert searching.REDUCTION == 3
+    assert study.REDUCTION == 3
 
 
 def read(tmp_path: Path, text: str) -> Space:
