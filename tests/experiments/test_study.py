@@ -105,6 +105,9 @@ def test_a_folder_of_another_search_is_refused(space, synthetic_root, here, note
     search(space, ImageSource(synthetic_root), tmp_path, Budget(1), replace(here, launch=pretend), notes.reporter)
     with pytest.raises(RecipeError, match="holds results of grid 'search small', not of 'search other'"):
         search(replace(space, name="other"), ImageSource(synthetic_root), tmp_path, Budget(1), here, notes.reporter)
+    wider = replace(space, axes={**AXES, "training.batch_size": (8, 16, 32)})
+    with pytest.raises(RecipeError, match="holds a search of other axes or arms"):
+        search(wider, ImageSource(synthetic_root), tmp_path, Budget(2), here, notes.reporter)
 
 
 def test_wrong_axes_are_found_before_the_first_trial(space, synthetic_root, here, notes, tmp_path):

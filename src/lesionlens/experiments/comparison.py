@@ -21,7 +21,7 @@ from lesionlens.evaluation.weighted_metrics import OVERALL, WeightedMetrics
 METHOD = (
     "the difference of each seed is paired by lesion (MOVER); with several seeds its sampling variance is the mean of theirs, "
     "plus the variance between the differences of the seeds divided by their number, with Student's quantile and the degrees "
-    "of freedom of Satterthwaite (1946)"
+    "of freedom of Satterthwaite (1946); as all seeds share the test images, this is slightly conservative"
 )
 TESTED = tuple(name for name in OVERALL if name not in NO_TEST)
 

@@ -186,9 +186,7 @@ def load_grid(grid: str | Path, overrides: Sequence[str] = (), base: str = "") -
         value = tomllib.loads(grid_text(grid))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecipeError(f"grid {grid} is not TOML: {error}; see docs/experiments.md for an example") from error
-    for key in value:
-        if key not in KEYS:
-            raise RecipeError(f"grid {grid}: unknown key {key}{nearest(key, KEYS)}")
+    check_keys(value, str(grid))
     name = _typed(value, "name", str, Path(grid).stem)
     rows, heading = rows_of(value, name)
     return Grid(
@@ -205,6 +203,17 @@ def load_grid(grid: str | Path, overrides: Sequence[str] = (), base: str = "") -
         watts=float(_typed(value, "watts", (int, float), 0.0)),
         hypotheses=_hypotheses(value, name),
     )
+
+
+def check_keys(value: Mapping[str, Any], where: str) -> None:
+    """Refuse keys that no grid has.
+
+    Raises:
+        RecipeError: naming the key and the nearest known one.
+    """
+    for key in value:
+        if key not in KEYS:
+            raise RecipeError(f"grid {where}: unknown key {key}{nearest(key, KEYS)}")
 
 
 def single(recipe: Recipe, name: str) -> Grid:

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lesionlens.core.artifact import hash_value
 from lesionlens.core.errors import RecipeError
 from lesionlens.core.recipe import Recipe
 from lesionlens.core.recipe_file import load_recipe, recipe_names, recipe_text, toml_text
 from lesionlens.core.recipe_section import nearest
-from lesionlens.experiments.grid import Grid, Row, base_recipe, flat, grid_names, grid_text
+from lesionlens.experiments.grid import Grid, Row, base_recipe, check_keys, flat, grid_names, grid_text
 
 RANGE_KEYS = ("low", "high", "log")
 ARM = "arm"
@@ -55,6 +56,12 @@ class Space:
         """A grid of one row, the base: what a folder of results belongs to."""
         return Grid(name=f"search {self.name}", base=self.base, rows=(Row(""),))
 
+    @property
+    def hash(self) -> str:
+        """SHA-256 of axes and arms."""
+        axes = {key: vars(axis) if isinstance(axis, Range) else list(axis) for key, axis in self.axes.items()}
+        return hash_value({"axes": axes, "arms": {key: dict(arm) for key, arm in self.arms.items()}})
+
     def choices(self, key: str) -> dict[str, Any]:
         """Values of an axis without range by their text in TOML, which a study can keep whatever the type."""
         axis = self.axes[key]
@@ -96,6 +103,7 @@ def load_space(source: str, overrides: Sequence[str] = (), base: str = "") -> Sp
     if not {"axes", "arms"} & value.keys():
         recipe = load_recipe(source, overrides)
         return Space(recipe.name, recipe, default_axes(recipe), {})
+    check_keys(value, source)
     name = str(value.get("name", Path(source).stem))
     axes = {key: _axis(name, key, item) for key, item in flat_axes(value.get("axes", {})).items()}
     arms = {

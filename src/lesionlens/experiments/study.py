@@ -96,7 +96,8 @@ def search(
         RecipeError: if a setting is unknown, or the folder holds another search or other images.
         ModelError: if optuna is not installed.
     """
-    optuna, options = require_optuna(), options or Options()
+    require_optuna()
+    options = options or Options()
     experiment, grid = Experiment(out), space.grid()
     experiment.check_grid(grid)
     _check_ends(space)
@@ -104,7 +105,7 @@ def search(
         index = index_images(experiment, grid, source, reporter)
         experiment.claim(grid, index.hash)
         deadline = time.monotonic() + 3600 * budget.hours if budget.hours else None
-        trials = _Trials(optuna, experiment, space, Images(source, options.audit), options, Limits(deadline, lock), reporter)
+        trials = _Trials(experiment, space, Images(source, options.audit), options, Limits(deadline, lock), reporter)
         trials.run(budget.trials)
         return trials.result()
 
@@ -129,7 +130,6 @@ class _Trials:
 
     def __init__(
         self,
-        library: Any,
         experiment: Experiment,
         space: Space,
         images: Images,
@@ -137,7 +137,7 @@ class _Trials:
         limits: Limits,
         reporter: Reporter,
     ) -> None:
-        self.library, self.experiment, self.space = library, experiment, space
+        self.library, self.experiment, self.space = require_optuna(), experiment, space
         self.images, self.options, self.limits, self.reporter = images, options, limits, reporter
         self.metric = space.base.training.monitor
         self.study = self._study()
@@ -155,6 +155,11 @@ class _Trials:
                 load_if_exists=True,
                 pruner=self.library.pruners.SuccessiveHalvingPruner(min_resource=FIRST_RUNG, reduction_factor=REDUCTION),
             )
+        if study.user_attrs.get("space", self.space.hash) != self.space.hash:
+            raise RecipeError(
+                f"{self.experiment.folder} holds a search of other axes or arms; choose another --out, or search the same ones"
+            )
+        study.set_user_attr("space", self.space.hash)
         return study
 
     def run(self, count: int) -> None:
