@@ -141,6 +141,20 @@ def test_the_paper_s_own_experiments_are_complete(name):
     assert {row.paper for row in load_grid(name).rows} == set(paper_rows(name))
 
 
+@pytest.mark.parametrize("base", ["paper", "light"])
+def test_the_arms_of_table_9_are_what_they_are_called(base):
+    grid = load_grid("table9", base=base)
+    found = {row.name: grid.recipe(row).augmentation for row in grid.rows}
+    assert not any(each.originals for each in found.values()), "the arm `base` would be augmented"
+    assert {name: (each.offline_fill > 0, each.mixup_p > 0, each.cutmix_p > 0) for name, each in found.items()} == {
+        "base": (False, False, False),
+        "offline": (True, False, False),
+        "online": (False, True, True),
+        "both": (True, True, True),
+    }
+    assert list(found)[0] == "base"
+
+
 def test_one_row_of_a_recipe_as_it_is():
     recipe = load_recipe("demo")
     (row,) = single(recipe, "folds").rows
