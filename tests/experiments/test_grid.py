@@ -152,7 +152,7 @@ def test_the_arms_of_table_9_are_what_they_are_called(base):
         "online": (False, True, True),
         "both": (True, True, True),
     }
-    assert list(found)[0] == "base"
+    assert next(iter(found)) == "base"
 
 
 def test_one_row_of_a_recipe_as_it_is():
