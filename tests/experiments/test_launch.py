@@ -96,6 +96,25 @@ def test_a_process_that_is_killed_is_a_failure(experiment, small_grid, monkeypat
     assert (made.run.folder / LOG).is_file()
 
 
+@pytest.mark.slow
+def test_a_network_too_large_for_memory_is_a_failure(experiment, small_grid, monkeypatch, notes):
+    """50 million parameters with gradients, moments and averages in a process of 1.2 GB, of which torch takes 0.7."""
+    resource = pytest.importorskip("resource")
+    made = task(experiment, small_grid, 3)
+    large = replace(made, recipe=replace(made.recipe, model=replace(made.recipe.model, name="convnext_small")))
+    started = subprocess.Popen
+
+    def limited(command, **options):
+        return started(command, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (1_200_000_000,) * 2), **options)
+
+    monkeypatch.setattr(subprocess, "Popen", limited)
+    failure = in_own_process(large, notes.reporter, Limits())
+    assert failure is not None
+    assert failure.kind == "memory"
+    assert "out of memory" in failure.reason
+    assert "input.size or training.batch_size" in failure.reason
+
+
 def test_a_run_ends_with_the_process_that_started_it(experiment, small_grid):
     """Otherwise two processes would train in one folder after the same command is run again."""
     made = task(experiment, small_grid, 3)
