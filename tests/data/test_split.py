@@ -16,6 +16,7 @@ from lesionlens.core.errors import ArtifactError, RecipeError, SplitError
 from lesionlens.core.labels import HAM10000
 from lesionlens.core.recipe import SplitRecipe
 from lesionlens.data.index import Index, Record
+from lesionlens.data.protocols import sources
 from lesionlens.data.split import (
     PROTOCOLS,
     SPLITS,
@@ -377,3 +378,66 @@ def test_notes_do_not_make_another_split():
     other = replace(split, notes=("something to know",))
     assert other == split
     assert other.hash == split.hash
+
+
+def of_clinics(clinics: dict[str, list[tuple[str, int]]]) -> Index:
+    """An index of lesions given by clinic as (diagnosis, number of images)."""
+    records = [
+        replace(record, image_id=f"{clinic}_{record.image_id}", lesion_id=f"{clinic}_{record.lesion_id}", dataset=clinic)
+        for clinic, lesions in clinics.items()
+        for record in index_of(lesions).records
+    ]
+    return Index(tuple(records), HAM10000, Path("images"), "table")
+
+
+TWO_CLINICS = {"north": [("nv", 2)] * 20 + [("mel", 1)] * 10, "south": [("nv", 1)] * 15 + [("mel", 3)] * 5}
+
+
+def test_a_source_is_tested_by_the_others():
+    index = of_clinics(TWO_CLINICS)
+    split = make_split(index, SplitRecipe(protocol="source", test_source="south", validation=0.2))
+    assert set(split.ids["test"]) == {record.image_id for record in index.records if record.dataset == "south"}
+    assert set(split.ids["train"]) | set(split.ids["validation"]) == set(index.ids) - set(split.ids["test"])
+    assert counts(index, split)["nv"] == (32, 8, 15)
+    assert counts(index, split)["mel"] == (8, 2, 15)
+    assert not split.leaks
+    assert split.settings["test_source"] == "south"
+    assert make_split(index, SplitRecipe(protocol="source", test_source="south", validation=0.2, seed=1)).ids != split.ids
+
+
+def test_a_lesion_of_two_sources_is_left_out_of_training():
+    """It stays where it is tested; images of an unknown source may be of the tested one, so nobody trains on them."""
+    index = of_clinics(TWO_CLINICS)
+    records = list(index.records)
+    north = next(number for number, record in enumerate(records) if record.dataset == "north")
+    records[north] = replace(records[north], lesion_id=records[-1].lesion_id, dx="mel")
+    records[north + 2] = replace(records[north + 2], dataset="", lesion_id="alone")
+    crossing, unknown = records[north].image_id, records[north + 2].image_id
+    index = replace(index, records=tuple(records))
+    split = make_split(index, SplitRecipe(protocol="source", test_source="south"))
+    assert {crossing, unknown}.isdisjoint(image_id for ids in split.ids.values() for image_id in ids)
+    assert split.leak_rate["left_out"] == 2
+    other = make_split(index, SplitRecipe(protocol="source", test_source="north"))
+    assert crossing in other.ids["test"]
+    assert records[-1].image_id not in other.ids["train"]
+
+
+def test_a_source_that_is_not_there_names_those_that_are():
+    index = of_clinics(TWO_CLINICS)
+    with pytest.raises(SplitError, match="cannot test on 'west': the column `dataset` of the index names north, south"):
+        make_split(index, SplitRecipe(protocol="source", test_source="west"))
+    with pytest.raises(SplitError, match="names no source"):
+        make_split(index_of([("nv", 1)] * 4), SplitRecipe(protocol="source", test_source="west"))
+    with pytest.raises(RecipeError, match="test_source = ''; it must be the name of a source"):
+        SplitRecipe(protocol="source")
+
+
+def test_every_image_of_ham10000_is_tested_once_over_its_sources(ham10000_root):
+    index = ham10000_metadata(ham10000_root)
+    rows = csv.DictReader((ham10000_root / "HAM10000_metadata.csv").read_text(encoding="utf-8").splitlines())
+    records = [replace(record, dataset=row["dataset"]) for record, row in zip(index.records, rows, strict=True)]
+    index = replace(index, records=tuple(records))
+    assert sources(index) == ("vidir_molemax", "vidir_modern", "rosendahl", "vienna_dias")
+    splits = [make_split(index, SplitRecipe(protocol="source", test_source=name)) for name in sources(index)]
+    assert sorted(image_id for split in splits for image_id in split.ids["test"]) == sorted(index.ids)
+    assert all(split.leak_rate["test"] == 0 for split in splits)

@@ -17,6 +17,7 @@ from lesionlens.cli.console import note
 from lesionlens.cli.convert import convert
 from lesionlens.cli.download import download
 from lesionlens.cli.evaluate import compare, evaluate, submission
+from lesionlens.cli.experiments import ablate, crossvalidate, search
 from lesionlens.cli.explain import explain
 from lesionlens.cli.export import export
 from lesionlens.cli.index import index, pack
@@ -38,6 +39,7 @@ PANELS = {
     "Data": (download, synthetic, index, audit, split, augment, pack),
     "Train": (run, train, recipes, networks, convert),
     "Evaluate": (evaluate, assess, compare, explain, report, submission),
+    "Experiments": (ablate, crossvalidate, search),
     "Deploy": (export, compress, predict, inspect, benchmark),
     "Serve": (serve,),
 }

@@ -10,7 +10,7 @@ import typer
 from lesionlens.cli.console import REPORTER, emit
 from lesionlens.cli.options import IndexArgument, Json, Pairs
 
-PROTOCOLS = ("lesion", "lesion-kfold", "paper", "official")
+PROTOCOLS = ("lesion", "lesion-kfold", "source", "paper", "official")
 
 
 def split(
@@ -26,6 +26,7 @@ def split(
     test: Annotated[float, typer.Option(help="Share of the test split (lesion).")] = 0.2,
     folds: Annotated[int, typer.Option(help="Number of folds (lesion-kfold).")] = 5,
     fold: Annotated[int, typer.Option(help="Which fold is the test split, from 0 (lesion-kfold).")] = 0,
+    test_source: Annotated[str, typer.Option(help="The source that is the test split, a value of the column `dataset`.")] = "",
     pairs: Pairs = None,
     unite_all: Annotated[
         bool, typer.Option("--unite-all", help="Unite every certain pair, even where a data set's groups are fixed (HAM10000).")
@@ -39,5 +40,6 @@ def split(
     from lesionlens.pipeline.data_stages import split as split_images
 
     settings = {"protocol": protocol, "seed": seed, "validation": validation, "test": test, "folds": folds, "fold": fold}
+    settings["test_source"] = test_source
     recipe = recipe_from({"split": settings}, where="options").split
     emit(split_images(Run.at(out.parent, index=index, split=out), recipe, tuple(pairs or ()), REPORTER, unite_all), as_json)

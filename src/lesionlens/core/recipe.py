@@ -65,10 +65,11 @@ class SplitRecipe(Section):
 
     SECTION: ClassVar[str] = "split"
 
-    protocol: Literal["lesion", "lesion-kfold", "paper", "official"] = key(
+    protocol: Literal["lesion", "lesion-kfold", "source", "paper", "official"] = key(
         "lesion",
-        "`lesion` and `lesion-kfold` keep the images of a lesion together and are stratified by diagnosis; `paper` splits "
-        "images and leaks lesions; `official` tests on the ISIC 2018 test set.",
+        "`lesion` and `lesion-kfold` keep the images of a lesion together and are stratified by diagnosis; `source` tests on "
+        "the images of one clinic or collection; `paper` splits images and leaks lesions; `official` tests on the ISIC 2018 "
+        "test set.",
         paper="paper",
     )
     validation: float = key(0.1, "Share of the validation split (all protocols but `paper`).", gt=0, lt=0.9)
@@ -76,8 +77,11 @@ class SplitRecipe(Section):
     folds: int = key(5, "Number of folds (`lesion-kfold`).", ge=2, le=100)
     fold: int = key(0, "The fold that is the test split (`lesion-kfold`).", ge=0, rule="from 0 to split.folds - 1")
     seed: int = key(0, "Seed of the split alone, so that training seeds can vary on one split.")
+    test_source: str = key("", "The value of the column `dataset` whose images are the test split (`source`).")
 
     def __post_init__(self) -> None:
+        if self.protocol == "source" and not self.test_source:
+            raise broken_rule("split.test_source", self.test_source, "the name of a source with protocol source")
         total = self.validation + self.test
         if total >= 0.95:
             raise broken_rule("split.validation + split.test", total, "below 0.95")
@@ -324,4 +328,6 @@ class Recipe(Section):
         value = self.to_json()
         if self.explanation == ExplanationRecipe():  # younger than the first hashes, which do not change
             del value["explanation"]
+        if not self.split.test_source:
+            del value["split"]["test_source"]  # younger, too
         return hash_value({key: value[key] for key in sections if key in value} if sections else value)

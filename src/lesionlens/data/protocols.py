@@ -123,17 +123,54 @@ def as_published(index: Index, groups: np.ndarray, recipe: SplitRecipe) -> np.nd
     if (named == VALIDATION).any():
         splits[(splits == TRAIN) & np.isin(groups, groups[splits == VALIDATION])] = LEFT_OUT
         return splits
+    return np.where(splits == TRAIN, _grouped_validation(index, groups, splits == TRAIN, recipe), splits)
+
+
+def by_source(index: Index, groups: np.ndarray, recipe: SplitRecipe) -> np.ndarray:
+    """Test on the images of one clinic or collection, and train on those of the others.
+
+    `recipe.validation` of the others becomes the validation split, grouped and stratified. Images of the others whose group
+    is also in the test split, and images whose source is unknown, are left out.
+
+    Returns:
+        Split number of each image, shape (N,); -1 where an image is left out.
+
+    Raises:
+        SplitError: if no image, or every image, is of the source.
+    """
+    datasets = np.array([record.dataset for record in index.records])
+    tested = datasets == recipe.test_source
+    names = sources(index)
+    if not tested.any() or len(names) < 2:
+        raise SplitError(
+            f"protocol `source` cannot test on {recipe.test_source!r}: the column `dataset` of the index names "
+            f"{', '.join(names) or 'no source'}; it must name two sources or more, and split.test_source one of them"
+        )
+    trained = ~tested & (datasets != "") & ~np.isin(groups, groups[tested])
+    splits = np.where(tested, TEST, LEFT_OUT)
+    splits[trained] = _grouped_validation(index, groups, trained, recipe)[trained]
+    return splits
+
+
+def sources(index: Index) -> tuple[str, ...]:
+    """Names of the clinics or collections of an index, from most images to fewest; none where they are not known."""
+    return tuple(name for name, _ in Counter(record.dataset for record in index.records if record.dataset).most_common())
+
+
+def _grouped_validation(index: Index, groups: np.ndarray, trained: np.ndarray, recipe: SplitRecipe) -> np.ndarray:
+    """Split the groups of the images `trained`, a mask (N,), into training and validation; -1 elsewhere."""
     counts, keys = _table(index, groups, recipe.seed)
-    trained = np.isin(np.arange(len(counts)), groups[splits == TRAIN])
+    members = np.isin(np.arange(len(counts)), groups[trained])
     by_group = np.full(len(counts), LEFT_OUT)
-    by_group[trained] = _carve(counts, keys, trained, recipe.validation)
-    return np.where(splits == TRAIN, by_group[groups], splits)
+    by_group[members] = _carve(counts, keys, members, recipe.validation)
+    return np.take(by_group, groups)
 
 
 Protocol = Callable[[Index, np.ndarray, SplitRecipe], np.ndarray]
 PROTOCOLS: dict[str, Protocol] = {
     "lesion": by_lesion,
     "lesion-kfold": by_lesion_fold,
+    "source": by_source,
     "paper": as_in_paper,
     "official": as_published,
 }

@@ -74,9 +74,8 @@ def pool(runs: Sequence[Predictions], confidence: float = 0.95, resamples: int =
         DataError: if there are fewer than two runs, they overlap in part, folds have unequal numbers of seeds, or labels differ.
     """
     folds = folds_of(runs)
-    repetitions = [_joined([fold[number] for fold in folds]) for number in range(len(folds[0]))]
-    first = repetitions[0]
-    aligned = [first, *(align(first, other) for other in repetitions[1:])]
+    aligned = repetitions_of(runs)
+    first = aligned[0]
     intervals = [_overall(each, confidence, resamples) for each in aligned]
     return {
         "n_runs": len(runs),
@@ -90,6 +89,18 @@ def pool(runs: Sequence[Predictions], confidence: float = 0.95, resamples: int =
         "seeds": [run.origin.seed for run in runs],
         "metrics": {name: _pooled([each[name] for each in intervals], confidence).to_json() for name in METRICS},
     }
+
+
+def repetitions_of(runs: Sequence[Predictions]) -> list[Predictions]:
+    """Complete repetitions of a recipe, one for each seed: its folds joined, and all on the same images in the same order.
+
+    Raises:
+        DataError: see `pool`.
+    """
+    folds = folds_of(runs)
+    repetitions = [_joined([fold[number] for fold in folds]) for number in range(len(folds[0]))]
+    first = repetitions[0]
+    return [first, *(align(first, other) for other in repetitions[1:])]
 
 
 def folds_of(runs: Sequence[Predictions]) -> list[list[Predictions]]:

@@ -1,1 +1,5 @@
-"""Many runs as one experiment: grids, folds and seeds."""
+"""Many runs as one experiment: grids of recipes, folds, sources, seeds, and searches."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -27,6 +27,7 @@ PER_CLASS = {"precision": "Precision", "recall": "Recall", "specificity": "Speci
 PROTOCOLS = {
     "lesion": "lesion (grouped by lesion, stratified by diagnosis)",
     "lesion-kfold": "lesion-kfold (one fold of a cross-validation grouped by lesion)",
+    "source": "source (tested on the images of one clinic or collection, lesions kept together)",
     "paper": "paper (stratified over images, lesions not kept together)",
     "official": "official (trained on HAM10000, tested on the ISIC 2018 test set)",
 }

@@ -1,0 +1,200 @@
+"""A search: on validation only, stopped trials, resuming, and what a space may hold."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lesionlens.core.errors import ModelError, RecipeError
+from lesionlens.core.recipe_file import load_recipe
+from lesionlens.experiments import study
+from lesionlens.experiments.folder import Failure
+from lesionlens.experiments.launch import in_this_process
+from lesionlens.experiments.space import Range, Space, default_axes, load_space
+from lesionlens.experiments.study import Budget, require_optuna, search
+from lesionlens.pipeline.job import ImageSource
+from lesionlens.training.history import Epoch, read_history, write_history
+
+AXES = {"training.learning_rate": Range(1e-4, 1e-2, True, False), "training.batch_size": (8, 16)}
+
+
+@pytest.fixture(scope="module")
+def space(small_grid) -> Space:
+    base = replace(small_grid.base, training=replace(small_grid.base.training, warmup_learning_rate=1e-5, epochs=3))
+    return Space("small", base, AXES, {})
+
+
+def pretend(task, reporter, limits):
+    """Write the history that a training of these settings would have: the higher the rate, the better."""
+    epochs = []
+    for number in range(1, task.recipe.training.epochs + 1):
+        score = min(1.0, task.recipe.training.learning_rate * 50 + number / 100)
+        validation = {"balanced_accuracy": score, "loss": 1 - score}
+        epochs.append(Epoch(number, 0.1, 1.0, 0.5, validation, 10.0, 1.0, 0.0, True))
+        write_history(epochs, task.run.history)
+        reporter.note(f"epoch {number}/{task.recipe.training.epochs}")
+    return None
+
+
+def test_trials_that_do_badly_are_stopped_early(space, synthetic_root, here, notes, tmp_path):
+    content = search(space, ImageSource(synthetic_root), tmp_path, Budget(12), replace(here, launch=pretend), notes.reporter)
+    assert len(content["trials"]) == 12
+    states = [trial["state"] for trial in content["trials"]]
+    assert {"complete", "pruned"} == set(states)
+    assert all(trial["epochs"] < 3 for trial in content["trials"] if trial["state"] == "pruned")
+    best = max(content["trials"], key=lambda trial: trial["settings"]["training.learning_rate"])
+    complete = [trial for trial in content["trials"] if trial["state"] == "complete"]
+    assert content["best"]["value"] == max(trial["value"] for trial in complete)
+    assert content["best"]["number"] == best["number"]
+    assert (content["split"], content["metric"], content["direction"]) == ("validation", "balanced_accuracy", "maximise")
+    recipe = load_recipe(tmp_path / "best.toml")
+    assert recipe.training.learning_rate == best["settings"]["training.learning_rate"]
+    assert json.loads((tmp_path / "search.json").read_text()) == content
+    assert "train best.toml" in (tmp_path / "search.md").read_text().lower()
+
+
+def test_the_test_split_is_never_predicted(space, synthetic_root, here, notes, tmp_path):
+    content = search(space, ImageSource(synthetic_root), tmp_path, Budget(1), here, notes.reporter)
+    assert content["best"]["epochs"] == 3
+    assert not list(tmp_path.rglob("predictions.npz"))
+    assert not list(tmp_path.rglob("scores.json"))
+    assert list(tmp_path.rglob("best.safetensors"))
+
+
+def test_a_search_resumes_in_the_middle_of_a_trial(space, synthetic_root, here, notes, tmp_path):
+    def killed(task, reporter, limits):
+        def note(text):
+            reporter.note(text)
+            if text.startswith("epoch 1/"):
+                raise KeyboardInterrupt
+
+        return in_this_process(task, replace(reporter, note=note), limits)
+
+    with pytest.raises(KeyboardInterrupt):
+        search(space, ImageSource(synthetic_root), tmp_path, Budget(1), replace(here, launch=killed), notes.reporter)
+    (history,) = tmp_path.rglob("history.jsonl")
+    assert len(read_history(history)) == 1
+    content = search(space, ImageSource(synthetic_root), tmp_path, Budget(1), here, notes.reporter)
+    assert list(tmp_path.rglob("history.jsonl")) == [history]
+    assert any("resuming after epoch 1" in line for line in notes)
+    assert [trial["state"] for trial in content["trials"]] == ["fail", "complete"]
+    again = search(space, ImageSource(synthetic_root), tmp_path, Budget(1), here, notes.reporter)
+    assert again == content, "one trial was asked for and is there"
+
+
+def test_a_failed_trial_is_counted_and_named(space, synthetic_root, here, notes, tmp_path):
+    def fail(task, reporter, limits):
+        return Failure("memory", "out of memory")
+
+    content = search(space, ImageSource(synthetic_root), tmp_path, Budget(2), replace(here, launch=fail), notes.reporter)
+    assert [trial["reason"] for trial in content["trials"]] == ["out of memory"] * 2
+    assert content["best"] is None
+    assert not (tmp_path / "best.toml").exists()
+    assert "failed: out of memory" in (tmp_path / "search.md").read_text()
+
+
+def test_the_loss_is_minimised(space, synthetic_root, here, notes, tmp_path):
+    by_loss = replace(space, base=replace(space.base, training=replace(space.base.training, monitor="loss")))
+    content = search(by_loss, ImageSource(synthetic_root), tmp_path, Budget(4), replace(here, launch=pretend), notes.reporter)
+    assert content["direction"] == "minimise"
+    assert content["best"]["value"] == min(trial["value"] for trial in content["trials"] if trial["state"] == "complete")
+
+
+def test_a_folder_of_another_search_is_refused(space, synthetic_root, here, notes, tmp_path):
+    search(space, ImageSource(synthetic_root), tmp_path, Budget(1), replace(here, launch=pretend), notes.reporter)
+    with pytest.raises(RecipeError, match="holds results of grid 'search small', not of 'search other'"):
+        search(replace(space, name="other"), ImageSource(synthetic_root), tmp_path, Budget(1), here, notes.reporter)
+    wider = replace(space, axes={**AXES, "training.batch_size": (8, 16, 32)})
+    with pytest.raises(RecipeError, match="holds a search of other axes or arms"):
+        search(wider, ImageSource(synthetic_root), tmp_path, Budget(2), here, notes.reporter)
+
+
+def test_wrong_axes_are_found_before_the_first_trial(space, synthetic_root, here, notes, tmp_path):
+    wrong = replace(space, axes={"training.learnin_rate": Range(1e-4, 1e-2, True, False)})
+    with pytest.raises(RecipeError, match="did you mean learning_rate"):
+        search(wrong, ImageSource(synthetic_root), tmp_path, Budget(1), here, notes.reporter)
+    beyond = replace(space, axes={"model.drop_rate": Range(0.0, 2.0, False, False)})
+    with pytest.raises(RecipeError, match="model.drop_rate = 2.0; it must be from 0 to below 1"):
+        search(beyond, ImageSource(synthetic_root), tmp_path, Budget(1), here, notes.reporter)
+    with pytest.raises(RecipeError, match="there must be 1 trial or more"):
+        Budget(0)
+
+
+def test_without_optuna(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "optuna", None)
+    with pytest.raises(ModelError, match=r"pip install 'lesionlens\[search\]'"):
+        require_optuna()
+    assert study.REDUCTION == 3
+
+
+def read(tmp_path: Path, text: str) -> Space:
+    path = tmp_path / "space.toml"
+    path.write_text(text)
+    return load_space(str(path))
+
+
+def test_a_space_from_a_grid(tmp_path):
+    space = read(
+        tmp_path,
+        """
+base = "demo"
+[axes]
+training.learning_rate = { low = 1e-4, high = 1e-2, log = true }
+training.batch_size = [16, 32]
+augmentation.probabilities = [{ gaussian_blur = 0.1 }, {}]
+training.epochs = { low = 6, high = 9 }
+[arms.mixed]
+title = "with mixing"
+augmentation.mixup_p = 0.3
+""",
+    )
+    assert space.axes == {
+        "training.learning_rate": Range(1e-4, 1e-2, True, False),
+        "training.batch_size": (16, 32),
+        "augmentation.probabilities": ({"gaussian_blur": 0.1}, {}),
+        "training.epochs": Range(6, 9, False, True),
+    }
+    assert space.arms == {"mixed": {"augmentation.mixup_p": 0.3}}
+    assert list(space.choices("augmentation.probabilities")) == ['{ "gaussian_blur" = 0.1 }', "{}"]
+    drawn = {
+        "arm": "mixed",
+        "training.learning_rate": 1e-3,
+        "training.batch_size": "32",
+        "augmentation.probabilities": "{}",
+        "training.epochs": 7,
+    }
+    assert space.settings(drawn) == {
+        "augmentation.mixup_p": 0.3,
+        "training.learning_rate": 1e-3,
+        "training.batch_size": 32,
+        "augmentation.probabilities": {},
+        "training.epochs": 7,
+    }
+
+
+def test_a_space_around_a_recipe():
+    space = load_space("light", ["training.epochs=4"])
+    assert space.axes == default_axes(space.base)
+    assert space.base.training.epochs == 4
+    assert load_space("table14").axes == {"training.optimizer": ("adamw", "adam", "nadam", "sgd")}
+
+
+@pytest.mark.parametrize(
+    ("axis", "message"),
+    [
+        ("{ low = 1.0 }", "it must be a list of values or a range"),
+        ("3", "it must be a list of values or a range"),
+        ("{ low = 2.0, high = 1.0 }", "low must be below high"),
+        ("{ low = 0.0, high = 1.0, log = true }", "low above 0 with log"),
+        ("{ low = '1', high = 1.0 }", "low must be below high"),
+    ],
+)
+def test_wrong_ranges(tmp_path, axis, message):
+    with pytest.raises(RecipeError, match=message):
+        read(tmp_path, f'base = "demo"\n[axes]\ntraining.learning_rate = {axis}\n')
+
+
+def test_an_unknown_space():
+    with pytest.raises(RecipeError, match="lihgt is neither a file nor the name of a grid or recipe; did you mean light"):
+        load_space("lihgt")
