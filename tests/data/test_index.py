@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import lesionlens
 from lesionlens.core.artifact import stamp_path
 from lesionlens.core.errors import ArtifactError, DataError, StorageError
 from lesionlens.core.labels import HAM10000, label_set_of
-from lesionlens.data.index import Index, Record, read_index, select, write_index
+from lesionlens.data.index import COLUMNS, ORIGINS, Index, Record, read_index, select, write_index
 
 RECORD = Record("a", "images/a.jpg", "mel", "lesion 1", 45.0, "female", "back", "masks/a.png", "test")
 INDEX = Index((RECORD, Record("b", "/elsewhere/b.jpg", "nv", "b")), HAM10000, Path("/photos"), "test", ("a note",))
@@ -29,6 +30,8 @@ RECORDS = st.lists(
         age=st.none() | st.floats(0, 120),
         sex=TEXTS,
         site=TEXTS,
+        dx_type=TEXTS,
+        dataset=TEXTS,
         mask=TEXTS,
         split=st.sampled_from(("", "train", "validation", "test")),
     ),
@@ -50,8 +53,35 @@ def test_written_then_read_is_equal(tmp_path_factory: pytest.TempPathFactory, re
     assert back.hash == index.hash
 
 
-def test_a_records_fields_hold_nothing_that_tells_the_label() -> None:
-    assert {"dx_type", "dataset"}.isdisjoint(field.name for field in fields(Record))
+class TestWhatTellsTheLabel:
+    """`dx_type` and `dataset` are kept for subgroups, and for nothing else."""
+
+    known = replace(INDEX, records=(replace(RECORD, dx_type="histo", dataset="rosendahl"), INDEX.records[1]))
+
+    def test_it_does_not_count_in_the_hash_so_splits_of_earlier_indexes_stay_valid(self) -> None:
+        assert self.known.hash == INDEX.hash
+
+    def test_it_has_columns_only_where_it_is_known(self, tmp_path: Path) -> None:
+        assert INDEX.columns == COLUMNS
+        assert self.known.columns == (*COLUMNS, "dx_type", "dataset")
+        write_index(self.known, tmp_path / "index.csv")
+        assert read_index(tmp_path / "index.csv") == self.known
+
+    @pytest.mark.parametrize(("old", "new"), [("histo", "follow_up"), ("rosendahl", "vidir_modern")])
+    def test_it_cannot_be_changed_by_hand(self, tmp_path: Path, old: str, new: str) -> None:
+        path = tmp_path / "index.csv"
+        write_index(self.known, path)
+        path.write_bytes(path.read_bytes().replace(old.encode(), new.encode()))
+        with pytest.raises(ArtifactError, match="changed after it was made"):
+            read_index(path)
+
+    def test_only_the_data_package_and_assessments_read_it(self) -> None:
+        source = Path(lesionlens.__file__).parent
+        allowed = {"data", "assessment", "synthetic", "cli"}
+        readers = {
+            path.relative_to(source).parts[0] for path in source.rglob("*.py") if "dx_type" in path.read_text(encoding="utf-8")
+        }
+        assert readers <= allowed
 
 
 def test_lookups() -> None:
@@ -74,7 +104,9 @@ def test_summary_counts() -> None:
     assert (summary["by_dx"]["mel"], summary["by_dx"]["df"], summary["by_split"]) == (1, 0, {"test": 1})
 
 
-@pytest.mark.parametrize("change", [{name.name: "c"} for name in fields(Record) if name.name not in ("age", "dx", "split")])
+@pytest.mark.parametrize(
+    "change", [{name.name: "c"} for name in fields(Record) if name.name not in (*ORIGINS, "age", "dx", "split")]
+)
 def test_every_field_counts_in_the_hash(change: dict[str, str]) -> None:
     assert replace(INDEX, records=(replace(RECORD, **change), INDEX.records[1])).hash != INDEX.hash
 

@@ -36,6 +36,8 @@ def index(
     site_column: Annotated[str, column("the place on the body")] = "",
     mask_column: Annotated[str, column("the lesion mask")] = "",
     split_column: Annotated[str, column("train, validation or test")] = "",
+    dx_type_column: Annotated[str, column("how the diagnosis was made (for subgroups only)")] = "",
+    dataset_column: Annotated[str, column("the clinic or collection (for subgroups only)")] = "",
     malignant: Malignant = None,
     benign_only: BenignOnly = False,
     skip_unlabelled: SkipUnlabelled = False,
@@ -60,6 +62,8 @@ def index(
         "site": site_column,
         "mask": mask_column,
         "split": split_column,
+        "dx_type": dx_type_column,
+        "dataset": dataset_column,
     }
     stated = rules(malignant, benign_only, skip_unlabelled, label_map, encoding, allow_missing)
     images = ImageSource(root, source, columns, stated, skip_broken)

@@ -25,8 +25,8 @@ SOURCE_SPLITS = ("", "train", "validation", "test")
 class Record:
     """One image and what its source knows about it.
 
-    How a diagnosis was made (`dx_type`) and which clinic an image came from (`dataset`) are left
-    out on purpose: they tell the label.
+    How a diagnosis was made (`dx_type`) and which clinic an image came from (`dataset`) tell the label. They serve
+    subgroups of an assessment only, no network sees them, and they do not count in the hash of an index.
 
     Attributes:
         image_id: unique name of the image.
@@ -39,6 +39,8 @@ class Record:
         mask: path of the lesion mask, like `path`; empty if there is none.
         split: `train`, `validation` or `test` where the source itself says so, else empty.
         patient_id: the patient; empty if unknown.
+        dx_type: how the diagnosis was made, such as `histo`, lower case; empty if unknown.
+        dataset: clinic or collection that the image came from, lower case; empty if unknown.
     """
 
     image_id: str
@@ -51,6 +53,8 @@ class Record:
     mask: str = ""
     split: str = ""
     patient_id: str = ""
+    dx_type: str = ""
+    dataset: str = ""
 
     @property
     def has_lesion_id(self) -> bool:
@@ -59,7 +63,8 @@ class Record:
 
 
 PATIENT = "patient_id"  # a column only where a patient is known, so that indexes of 0.1.0 keep their bytes and hash
-COLUMNS = tuple(field.name for field in dataclasses.fields(Record) if field.name != PATIENT)
+ORIGINS = ("dx_type", "dataset")  # columns only where known, and not hashed, so that splits of earlier indexes stay valid
+COLUMNS = tuple(field.name for field in dataclasses.fields(Record) if field.name not in (PATIENT, *ORIGINS))
 OLD_SPLIT = {"train": "training"}  # what 0.1.0 called it, and hashed
 
 
@@ -146,19 +151,30 @@ class Index:
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
-        """Columns of its CSV: the fields of a record, `patient_id` only if a patient is known."""
-        return (*COLUMNS, PATIENT) if any(record.patient_id for record in self.records) else COLUMNS
+        """Columns of its CSV: the fields of a record, `patient_id`, `dx_type` and `dataset` only if one is known."""
+        known = (name for name in (PATIENT, *ORIGINS) if any(getattr(record, name) for record in self.records))
+        return (*COLUMNS, *known)
 
     @cached_property
     def hash(self) -> str:
-        """SHA-256 over records and labels, under the names of 0.1.0; the root does not count, so a moved folder keeps it."""
-        names = ["part" if name == "split" else name for name in self.columns]
-        rows = [self._hashed(record) for record in self.records]
+        """SHA-256 over records and labels, under the names of 0.1.0.
+
+        The root does not count, so a moved folder keeps it; nor do `dx_type` and `dataset`, see `origins_hash`.
+        """
+        hashed = [name for name in self.columns if name not in ORIGINS]
+        names = ["part" if name == "split" else name for name in hashed]
+        rows = [self._hashed(record, hashed) for record in self.records]
         return hash_value({"columns": names, "records": rows, "labels": self.labels.to_json()})
 
-    def _hashed(self, record: Record) -> list[Any]:
+    def _hashed(self, record: Record, names: Sequence[str]) -> list[Any]:
         values = {**vars(record), "split": OLD_SPLIT.get(record.split, record.split)}
-        return [values[name] for name in self.columns]
+        return [values[name] for name in names]
+
+    @cached_property
+    def origins_hash(self) -> str:
+        """SHA-256 over `dx_type` and `dataset` of all records; empty if neither is known."""
+        known = [name for name in ORIGINS if name in self.columns]
+        return hash_value([[getattr(record, name) for name in known] for record in self.records]) if known else ""
 
 
 def unknown_dx(dx: str, labels: LabelSet) -> str:
@@ -188,6 +204,8 @@ def write_index(index: Index, path: Path) -> None:
         "hash": index.hash,
         "notes": list(index.notes),
     }
+    if index.origins_hash:
+        facts["origins_hash"] = index.origins_hash
     write_stamp(path, {}, facts)
 
 
@@ -208,7 +226,7 @@ def read_index(path: Path) -> Index:
         labels = LabelSet.from_json(facts["labels"])
         records = _read_records(path)
         index = Index(records, labels, Path(facts["root"]), facts["source"], tuple(facts["notes"]))
-        intact = index.hash == facts["hash"]
+        intact = index.hash == facts["hash"] and index.origins_hash == facts.get("origins_hash", "")
     except (KeyError, TypeError, ValueError, csv.Error, DataError) as error:
         raise ArtifactError(f"index {path} is damaged ({error}); make it again with: lesionlens index") from error
     if not intact:
@@ -227,7 +245,7 @@ def _read_records(path: Path) -> tuple[Record, ...]:
 def _record(row: dict[str, Any]) -> Record:
     if "part" in row:  # what 0.1.0 called it
         row["split"] = legacy.current_split(row.pop("part"))
-    columns = (*COLUMNS, PATIENT) if PATIENT in row else COLUMNS
+    columns = (*COLUMNS, *(name for name in (PATIENT, *ORIGINS) if name in row))
     values = {name: row[name] for name in columns}
     if None in values.values() or len(row) != len(columns):
         raise ValueError(f"row of {row['image_id']} does not have {len(columns)} fields")

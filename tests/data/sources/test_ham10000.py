@@ -44,14 +44,30 @@ def dataverse(tmp_path: Path) -> Path:
 def test_as_dataverse_ships_it(dataverse: Path) -> None:
     index = read_ham10000(dataverse)
     mask = f"{MASKS}/ISIC_0000001_segmentation.png"
-    assert index.records[0] == Record("ISIC_0000001", f"{PART_1}/ISIC_0000001.jpg", "bkl", "HAM_1", 80.0, "male", "scalp", mask)
+    assert index.records[0] == Record(
+        "ISIC_0000001",
+        f"{PART_1}/ISIC_0000001.jpg",
+        "bkl",
+        "HAM_1",
+        80.0,
+        "male",
+        "scalp",
+        mask,
+        dx_type="histo",
+        dataset="vidir_modern",
+    )
     assert index.records[2] == Record(
-        "ISIC_0000003", f"{PART_2}/ISIC_0000003.jpg", "mel", "HAM_2", mask=f"{MASKS}/ISIC_0000003_segmentation.png"
+        "ISIC_0000003",
+        f"{PART_2}/ISIC_0000003.jpg",
+        "mel",
+        "HAM_2",
+        mask=f"{MASKS}/ISIC_0000003_segmentation.png",
+        dx_type="histo",
+        dataset="rosendahl",
     )
     assert index.records[3].age == 0.0
     assert (index.labels, index.source) == (HAM10000, "ham10000")
     assert index.notes == (
-        "columns of HAM10000_metadata.csv that are not used: dx_type, dataset",
         "left out 1 file, hidden: __MACOSX",
         "no image has the diagnosis akiec, bcc, df, vasc",
     )
@@ -173,4 +189,17 @@ def test_the_real_data(ham10000_root: Path) -> None:
     summary = index.summary()
     assert (summary["images"], summary["lesions"], summary["masks"], summary["by_dx"]) == (10_015, 7_470, 10_015, counts)
     assert sum(record.age is None for record in index.records) == 57
-    assert index.notes == ("columns of HAM10000_metadata.csv that are not used: dx_type, dataset",)
+    assert index.notes == ()
+    assert index.hash == "90149e94f5ab77eed0c8adbef7d3145a3cf92d0518d1b53e49bf925aec11bc4c"  # as in 0.1.0
+    assert Counter(record.dx_type for record in index.records) == {
+        "histo": 5340,
+        "follow_up": 3704,
+        "consensus": 902,
+        "confocal": 69,
+    }
+    assert Counter(record.dataset for record in index.records) == {
+        "vidir_molemax": 3954,
+        "vidir_modern": 3363,
+        "rosendahl": 2259,
+        "vienna_dias": 439,
+    }

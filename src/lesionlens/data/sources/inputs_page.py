@@ -145,13 +145,14 @@ def _layouts() -> str:
 def _columns() -> str:
     rows = []
     for name, aliases in ALIASES.items():
-        option = "" if name in WITHOUT_OPTION else f"`--{name}-column`"
+        option = "" if name in WITHOUT_OPTION else f"`--{name.replace('_', '-')}-column`"
         rows.append((name, option, _code(aliases), "yes" if name in NEEDED else "no"))
     table = _table(("column", "option", "usual names", "needed"), rows)
     words = ", ".join(GROUP_LIKE.pattern.split("|"))
     return (
         f"## Columns of a table\n\n{table}\n\nCase, blanks, hyphens and underscores of names do not count. `malignancy` decides "
-        "for labels that the table below does not know. Columns that are not used are named in a note; one whose name contains "
+        "for labels that the table below does not know. `dx_type` and `dataset` tell the label: they serve the subgroups of an "
+        "assessment only, no network sees them, and they are not in the hash of an index. Columns that are not used are named in a note; one whose name contains "
         f"{words} is named with the option that would use it.\n\nA CSV may be separated by commas, semicolons or tabs, with "
         "Excel's line `sep=;`, a byte-order mark, any line ends, quoted fields, empty lines and invisible characters, which are "
         "removed and counted. It is UTF-8, or UTF-16 with its mark, or what `--encoding` names."

@@ -122,6 +122,8 @@ def _record(dx: str, image: Listed, files: ImageFiles, rules: Rules, tally: Note
         mask=_mask(image_id, row, files, rules, tally),
         split=row.split,
         patient_id=known_id(row.patient),
+        dx_type=known_text(row.dx_type),
+        dataset=known_text(row.dataset),
     )
 
 

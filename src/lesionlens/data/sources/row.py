@@ -28,6 +28,8 @@ class Row:
         split: `train`, `validation` or `test`.
         patient: which patient it is.
         malignancy: `benign` or `malignant` where the source says so apart from the diagnosis.
+        dx_type: how the diagnosis was made.
+        dataset: clinic or collection that the image came from.
     """
 
     where: str
@@ -41,6 +43,8 @@ class Row:
     split: str = ""
     patient: str = ""
     malignancy: str = ""
+    dx_type: str = ""
+    dataset: str = ""
 
 
 def known_text(text: str) -> str:

@@ -33,6 +33,8 @@ ALIASES = {
         *("patient_id", "patient", "patient_number", "patient_no", "patient_code"),
         *("subject_id", "subject", "participant_id", "participant", "person_id", "individual_id"),
     ),
+    "dx_type": ("dx_type", "diagnosis_confirm_type"),
+    "dataset": ("dataset", "attribution"),
     "malignancy": ("benign_malignant", "diagnosis_1"),
 }
 NEEDED = ("image", "dx")
@@ -53,6 +55,8 @@ class Columns:
         mask: lesion mask.
         split: `train`, `validation` or `test`.
         patient: which patient it is.
+        dx_type: how the diagnosis was made.
+        dataset: clinic or collection that the image came from.
     """
 
     image: str = ""
@@ -64,6 +68,8 @@ class Columns:
     mask: str = ""
     split: str = ""
     patient: str = ""
+    dx_type: str = ""
+    dataset: str = ""
 
 
 USUAL = Columns()
