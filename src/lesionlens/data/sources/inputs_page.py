@@ -152,7 +152,8 @@ def _columns() -> str:
     return (
         f"## Columns of a table\n\n{table}\n\nCase, blanks, hyphens and underscores of names do not count. `malignancy` decides "
         "for labels that the table below does not know. `dx_type` and `dataset` tell the label: they serve the subgroups of an "
-        "assessment only, no network sees them, and they are not in the hash of an index. Columns that are not used are named in a note; one whose name contains "
+        "assessment only, no network sees them, and they are not in the hash of an index. Columns that are not used are named in "
+        "a note; one whose name contains "
         f"{words} is named with the option that would use it.\n\nA CSV may be separated by commas, semicolons or tabs, with "
         "Excel's line `sep=;`, a byte-order mark, any line ends, quoted fields, empty lines and invisible characters, which are "
         "removed and counted. It is UTF-8, or UTF-16 with its mark, or what `--encoding` names."

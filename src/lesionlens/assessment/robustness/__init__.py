@@ -1,0 +1,1 @@
+"""How far predictions hold: repeated photographs, views, corruptions, human readers, and hard images."""
