@@ -143,8 +143,8 @@ def _skin_tone(lesion_ids: np.ndarray, measures: ImageMeasures | None) -> Attrib
         return Attribute.unavailable(name, title, definition, "no photograph shows enough skin around the lesion")
     angles = median_by_lesion(measures.ita_deg, lesion_ids)
     values = np.array([ita_band(angle) for angle in angles])
-    unknown = int(np.isnan(measures.ita_deg).sum())
-    notes = [f"{unknown} photographs show too little skin around the lesion, or skin without its colour"] if unknown else []
+    why = ((measures.n_without_skin, "too little skin around the lesion"), (measures.n_blue, "skin that is bluer than grey"))
+    notes = [f"{count} photographs show {words} and have no estimate" for count, words in why if count]
     if not measures.masks.used:
         notes.append("without lesion masks, the border of large lesions counts as skin")
     return Attribute(name, title, definition, values, tuple(band for band, _ in BANDS), is_estimate=True, notes=tuple(notes))

@@ -8,6 +8,8 @@ disagree with one another (Kalb et al., ISIC workshop at MICCAI 2023), so it can
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import cv2
 import numpy as np
 
@@ -29,24 +31,36 @@ def ita_band(angle_deg: float) -> str:
     return next((name for name, low in BANDS if angle_deg > low), "dark") if np.isfinite(angle_deg) else ""
 
 
-def ita_of_border(image: np.ndarray, lesion: np.ndarray | None = None) -> float:
-    """Individual typology angle of the skin at the border of a photograph, degrees.
+class BorderSkin(NamedTuple):
+    """The skin at the border of a photograph.
+
+    Attributes:
+        ita_deg: individual typology angle, degrees, in (-90, 90); NaN where less than `LEAST_SKIN` of the frame is visible
+            skin, or the skin is bluer than grey (an effect of white balance: the angle is not defined there).
+        share: of the frame that is visible skin, in [0, 1].
+    """
+
+    ita_deg: float
+    share: float
+
+
+def skin_of_border(image: np.ndarray, lesion: np.ndarray | None = None) -> BorderSkin:
+    """Tone of the skin at the border of a photograph.
 
     The ellipse between `INNER` and `OUTER` is read, without lesion, black corners, hair and reflections; L* and b* are medians.
 
     Args:
         image: sRGB, uint8 (F, F, 3).
         lesion: which pixels are lesion, bool (F, F); None if that is not known.
-
-    Returns:
-        An angle in (-90, 90); NaN where less than `LEAST_SKIN` of the frame is visible skin, or the skin is bluer than grey.
     """
     lab = cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)  # L* in [0, 100]
     skin = visible_skin(image, lab[..., 0], lesion)
-    if skin.mean() < LEAST_SKIN:
-        return float("nan")
+    share = float(skin.mean())
+    if share < LEAST_SKIN:
+        return BorderSkin(float("nan"), share)
     lightness, yellowness = (float(np.median(lab[..., channel][skin])) for channel in (0, 2))
-    return float(np.degrees(np.arctan((lightness - 50) / yellowness))) if yellowness > 0 else float("nan")
+    angle_deg = float(np.degrees(np.arctan((lightness - 50) / yellowness))) if yellowness > 0 else float("nan")
+    return BorderSkin(angle_deg, share)
 
 
 def visible_skin(image: np.ndarray, lightness: np.ndarray, lesion: np.ndarray | None = None) -> np.ndarray:
