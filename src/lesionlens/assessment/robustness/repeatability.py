@@ -1,0 +1,183 @@
+"""Whether photographs of one lesion, or views of one image, get the same prediction.
+
+Agreement is the share of units (lesions, images) whose ratings are all alike, the mean share of alike pairs, and Fleiss' kappa
+for unequal numbers of ratings, which takes off what chance would give where most lesions are nevi (Fleiss 1971; Gwet 2014,
+chapter 2). The spread of the malignant probability is the within-subject standard deviation of Bland & Altman (BMJ 313:744,
+1996); 95 % of two ratings of one unit differ by less than the repeatability coefficient, 1.96 sqrt(2) times as much.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lesionlens.assessment.subgroups.group_metrics import proportion
+from lesionlens.evaluation.intervals import Interval, bootstrap_t, bounds, lesion_weights
+from lesionlens.evaluation.metric_intervals import LEAST_LESIONS
+from lesionlens.evaluation.proportions import Lesions, Ratio
+
+COEFFICIENT = 1.96 * math.sqrt(2)
+METHODS = {
+    "wilson": "Wilson's score interval with the effective number of cases, by lesion",
+    "clopper-pearson": "Clopper and Pearson's interval with the effective number of cases, where all are hits or none is",
+    "lesion-bootstrap": "percentiles over resamples of lesions (Davison & Hinkley 1997, section 3.8)",
+    "bootstrap-t": "studentised bootstrap of the variance over lesions, on the log scale",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Ratings:
+    """Repeated predictions: R ratings of U units.
+
+    Attributes:
+        unit: unit of each rating, int (R,), each in [0, U).
+        predicted: class of each rating, int (R,).
+        malignant: probability of a malignant diagnosis, (R,); empty if the label set has none.
+        malignant_class: which classes are malignant, bool (K,).
+        lesion: lesion of each unit, (U,).
+    """
+
+    unit: np.ndarray
+    predicted: np.ndarray
+    malignant: np.ndarray
+    malignant_class: np.ndarray
+    lesion: np.ndarray
+
+    @classmethod
+    def of(
+        cls, probabilities: np.ndarray, unit_ids: np.ndarray, lesion_ids: np.ndarray, malignant: tuple[bool, ...]
+    ) -> Ratings | None:
+        """Ratings of the units that have two or more; None if there are none.
+
+        Args:
+            probabilities: of each rating, (R, K).
+            unit_ids: unit of each rating, (R,).
+            lesion_ids: lesion of each rating, (R,).
+            malignant: which classes are malignant, K of them.
+        """
+        _, first, unit, counts = np.unique(unit_ids, return_index=True, return_inverse=True, return_counts=True)
+        repeated = counts >= 2
+        if not repeated.any():
+            return None
+        kept = repeated[unit]
+        number = np.cumsum(repeated) - 1
+        classes = np.array(malignant)
+        share = probabilities[kept][:, classes].sum(1) if classes.any() else np.zeros(0)
+        return cls(number[unit[kept]], probabilities[kept].argmax(1), share, classes, lesion_ids[first[repeated]])
+
+    @property
+    def counts(self) -> np.ndarray:
+        """Ratings of each unit by class, (U, K)."""
+        counts = np.zeros((len(self.lesion), len(self.malignant_class)))
+        np.add.at(counts, (self.unit, self.predicted), 1)
+        return counts
+
+
+def repeatability(ratings: Ratings, resamples: int = 2000, confidence: float = 0.95, seed: int = 0) -> dict[str, Any]:
+    """Agreement and spread of repeated predictions, with intervals by lesion.
+
+    Args:
+        ratings: of units with two or more each.
+        resamples: of the bootstrap.
+        confidence: level, in (0, 1).
+        seed: of the resamples.
+
+    Returns:
+        JSON-ready: `n_units`, `n_ratings`, `n_lesions`, `methods`, and `metrics` with `all_alike`, `pairs_alike`, `kappa`,
+        `malignancy_alike` (share of units that are always or never called malignant), `spread` (standard deviation of the
+        malignant probability) and `coefficient`, each with interval; the last three only with a malignant diagnosis.
+    """
+    counts, lesions = ratings.counts, Lesions.of(ratings.lesion)
+    every = np.ones(len(counts), bool)
+    alike = counts.max(1) == counts.sum(1)
+    metrics = {
+        "all_alike": proportion(alike, every, lesions, confidence=confidence),
+        "pairs_alike": _mean_share(_alike_pairs(counts), lesions, confidence),
+        "kappa": _kappa_interval(counts, ratings.lesion, resamples, confidence, seed),
+    }
+    if len(ratings.malignant):
+        called = counts[:, ratings.malignant_class].sum(1)
+        metrics["malignancy_alike"] = proportion((called == 0) | (called == counts.sum(1)), every, lesions, confidence=confidence)
+        spread = spread_interval(ratings, resamples, confidence, seed)
+        metrics["spread"] = spread
+        metrics["coefficient"] = Interval(
+            *(COEFFICIENT * value for value in (spread.value, spread.low, spread.high)), spread.method, spread.reason
+        )
+    return {
+        "n_units": len(counts),
+        "n_ratings": len(ratings.unit),
+        "n_lesions": len(lesions),
+        "methods": METHODS,
+        "metrics": {name: interval.to_json() for name, interval in metrics.items()},
+    }
+
+
+def _alike_pairs(counts: np.ndarray) -> np.ndarray:
+    """Share of pairs of ratings that agree, for each unit, (U,)."""
+    n = counts.sum(1)
+    return np.asarray((counts * (counts - 1)).sum(1) / (n * (n - 1)))
+
+
+def _mean_share(shares: np.ndarray, lesions: Lesions, confidence: float) -> Interval:
+    ratio = Ratio.of(lesions.totals(shares)[:, None], lesions.totals(np.ones(len(shares)))[:, None])
+    if reason := too_few(len(lesions)):
+        return Interval(float(ratio.value[0]), np.nan, np.nan, "", reason)
+    (low,), (high,) = ratio.bounds(confidence)
+    method = "clopper-pearson" if ratio.is_extreme[0] else "wilson"
+    return Interval(float(ratio.value[0]), float(low), float(high), method)
+
+
+def fleiss_kappa(counts: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+    """Agreement beyond chance, 1 at best and 0 at chance; NaN where every rating is of one class.
+
+    Args:
+        counts: ratings of each unit by class, (U, K), two or more for each unit; the numbers may differ.
+        weights: of the units, (B, U); one row of ones if None.
+
+    Returns:
+        One value for each row of the weights, (B,).
+    """
+    weights = np.ones((1, len(counts))) if weights is None else weights
+    total = weights.sum(1)
+    observed = weights @ _alike_pairs(counts) / total
+    classes = weights @ (counts / counts.sum(1, keepdims=True)) / total[:, None]
+    expected = np.square(classes).sum(1)
+    chance = 1 - expected
+    return np.asarray(np.divide(observed - expected, chance, out=np.full(len(total), np.nan), where=chance > 1e-12))
+
+
+def _kappa_interval(counts: np.ndarray, lesion_ids: np.ndarray, resamples: int, confidence: float, seed: int) -> Interval:
+    value = float(fleiss_kappa(counts)[0])
+    n_lesions = len(np.unique(lesion_ids))
+    if np.isnan(value):
+        return Interval(value, np.nan, np.nan, "", "every prediction is of one diagnosis")
+    if reason := too_few(n_lesions) or ("all agree" if value == 1 else ""):
+        return Interval(value, np.nan, np.nan, "", reason)
+    drawn = [fleiss_kappa(counts, weights) for weights in lesion_weights(lesion_ids, resamples, seed, 256)]
+    low, high = bounds(np.concatenate(drawn), confidence)
+    return Interval(value, float(low), float(high), "lesion-bootstrap")
+
+
+def spread_interval(ratings: Ratings, resamples: int = 2000, confidence: float = 0.95, seed: int = 0) -> Interval:
+    """Within-unit standard deviation of the malignant probability, pooled over units by their degrees of freedom."""
+    n = np.bincount(ratings.unit)
+    means = np.bincount(ratings.unit, ratings.malignant) / n
+    squares = np.bincount(ratings.unit, np.square(ratings.malignant - means[ratings.unit]))
+    value = math.sqrt(squares.sum() / (n - 1).sum())
+    lesions = Lesions.of(np.repeat(ratings.lesion, n - 1))
+    if reason := too_few(len(lesions)):
+        return Interval(value, np.nan, np.nan, "", reason)
+    low, high = bootstrap_t(np.repeat(squares / (n - 1), n - 1), lesions, resamples, confidence, seed)
+    if np.isnan(low):
+        return Interval(value, np.nan, np.nan, "", "the spread does not differ between lesions")
+    return Interval(value, math.sqrt(low), math.sqrt(high), "bootstrap-t")
+
+
+def too_few(n_lesions: int) -> str:
+    """Why so many lesions give no interval; empty if they do."""
+    if n_lesions >= LEAST_LESIONS:
+        return ""
+    return f"{n_lesions} lesion{'' if n_lesions == 1 else 's'}; an interval needs {LEAST_LESIONS}"
