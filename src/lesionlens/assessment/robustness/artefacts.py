@@ -80,7 +80,8 @@ def bubbles(image: np.ndarray, count: float, random: np.random.Generator) -> np.
     """
     side = len(image)
     places = random.uniform(0, 1, (MOST, 2))
-    radii = np.exp(random.uniform(*np.log(BUBBLE_RADIUS), MOST))
+    smallest, largest = (float(np.log(radius)) for radius in BUBBLE_RADIUS)
+    radii = np.exp(random.uniform(smallest, largest, MOST))
     dark, bright = _blank(side), _blank(side)
     for (x, y), radius in zip(places[: int(count)], radii[: int(count)], strict=True):
         _ring(dark, (x, y), radius, 0.22 * radius, side)

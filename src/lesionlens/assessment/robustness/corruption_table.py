@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 
 from lesionlens.assessment.robustness.corruptions import STRENGTHS, Corruption
-from lesionlens.assessment.robustness.repeatability import too_few
 from lesionlens.assessment.robustness.responses import Responses
-from lesionlens.assessment.subgroups.group_metrics import proportion
+from lesionlens.assessment.shares import proportion, too_few
 from lesionlens.core.artifact import hash_value
 from lesionlens.core.errors import DataError
 from lesionlens.core.labels import LabelSet

@@ -14,10 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from lesionlens.assessment.subgroups.group_metrics import proportion
+from lesionlens.assessment.shares import mean_share, proportion, too_few
 from lesionlens.evaluation.intervals import Interval, bootstrap_t, bounds, lesion_weights
-from lesionlens.evaluation.metric_intervals import LEAST_LESIONS
-from lesionlens.evaluation.proportions import Lesions, Ratio
+from lesionlens.evaluation.proportions import Lesions
 
 COEFFICIENT = 1.96 * math.sqrt(2)
 METHODS = {
@@ -95,7 +94,7 @@ def repeatability(ratings: Ratings, resamples: int = 2000, confidence: float = 0
     alike = counts.max(1) == counts.sum(1)
     metrics = {
         "all_alike": proportion(alike, every, lesions, confidence=confidence),
-        "pairs_alike": _mean_share(_alike_pairs(counts), lesions, confidence),
+        "pairs_alike": mean_share(_alike_pairs(counts), lesions, confidence),
         "kappa": _kappa_interval(counts, ratings.lesion, resamples, confidence, seed),
     }
     if len(ratings.malignant):
@@ -103,9 +102,8 @@ def repeatability(ratings: Ratings, resamples: int = 2000, confidence: float = 0
         metrics["malignancy_alike"] = proportion((called == 0) | (called == counts.sum(1)), every, lesions, confidence=confidence)
         spread = spread_interval(ratings, resamples, confidence, seed)
         metrics["spread"] = spread
-        metrics["coefficient"] = Interval(
-            *(COEFFICIENT * value for value in (spread.value, spread.low, spread.high)), spread.method, spread.reason
-        )
+        value, low, high = (COEFFICIENT * each for each in (spread.value, spread.low, spread.high))
+        metrics["coefficient"] = Interval(value, low, high, spread.method, spread.reason)
     return {
         "n_units": len(counts),
         "n_ratings": len(ratings.unit),
@@ -119,15 +117,6 @@ def _alike_pairs(counts: np.ndarray) -> np.ndarray:
     """Share of pairs of ratings that agree, for each unit, (U,)."""
     n = counts.sum(1)
     return np.asarray((counts * (counts - 1)).sum(1) / (n * (n - 1)))
-
-
-def _mean_share(shares: np.ndarray, lesions: Lesions, confidence: float) -> Interval:
-    ratio = Ratio.of(lesions.totals(shares)[:, None], lesions.totals(np.ones(len(shares)))[:, None])
-    if reason := too_few(len(lesions)):
-        return Interval(float(ratio.value[0]), np.nan, np.nan, "", reason)
-    (low,), (high,) = ratio.bounds(confidence)
-    method = "clopper-pearson" if ratio.is_extreme[0] else "wilson"
-    return Interval(float(ratio.value[0]), float(low), float(high), method)
 
 
 def fleiss_kappa(counts: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
@@ -174,10 +163,3 @@ def spread_interval(ratings: Ratings, resamples: int = 2000, confidence: float =
     if np.isnan(low):
         return Interval(value, np.nan, np.nan, "", "the spread does not differ between lesions")
     return Interval(value, math.sqrt(low), math.sqrt(high), "bootstrap-t")
-
-
-def too_few(n_lesions: int) -> str:
-    """Why so many lesions give no interval; empty if they do."""
-    if n_lesions >= LEAST_LESIONS:
-        return ""
-    return f"{n_lesions} lesion{'' if n_lesions == 1 else 's'}; an interval needs {LEAST_LESIONS}"

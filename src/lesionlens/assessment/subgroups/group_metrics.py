@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lesionlens.assessment.shares import proportion, too_few, undefined
 from lesionlens.core.diagnoses import is_melanoma
 from lesionlens.core.labels import LabelSet
 from lesionlens.evaluation.delong import clustered_auc
 from lesionlens.evaluation.intervals import Interval
-from lesionlens.evaluation.metric_intervals import LEAST_LESIONS, metric_intervals
+from lesionlens.evaluation.metric_intervals import metric_intervals
 from lesionlens.evaluation.predictions import Predictions
-from lesionlens.evaluation.proportions import Lesions, Ratio
+from lesionlens.evaluation.proportions import Lesions
 from lesionlens.evaluation.ranking import Ranking
 from lesionlens.evaluation.weighted_metrics import WeightedMetrics
 
@@ -110,12 +111,12 @@ def auc_interval(cases: Cases, classes: np.ndarray, name: str, confidence: float
         confidence: level, in (0, 1).
     """
     if not classes.any():
-        return _undefined(f"the label set holds no {name}")
+        return undefined(f"the label set holds no {name}")
     truth = classes[cases.labels]
     if not truth.any() or truth.all():
-        return _undefined(f"{'only' if truth.any() else 'no'} images of {name}")
+        return undefined(f"{'only' if truth.any() else 'no'} images of {name}")
     auc = clustered_auc(Ranking.of(truth, cases.probabilities[:, classes].sum(1)), Lesions.of(cases.lesion_ids))
-    if reason := _too_few(auc.n_positive, f"of {name}") or _too_few(auc.n_negative, "of the rest"):
+    if reason := too_few(auc.n_positive, f"of {name}") or too_few(auc.n_negative, "of the rest"):
         return Interval(auc.value, np.nan, np.nan, "", reason)
     return Interval(auc.value, *auc.bounds(confidence), method="delong-logit")
 
@@ -124,42 +125,10 @@ def _malignant_calls(cases: Cases, malignant: np.ndarray, confidence: float) -> 
     """Sensitivity and specificity of a malignant first choice."""
     if not malignant.any():
         reason = "the label set holds no malignant diagnosis"
-        return _undefined(reason), _undefined(reason)
+        return undefined(reason), undefined(reason)
     truth, called = malignant[cases.labels], malignant[cases.logits.argmax(1)]
     lesions = Lesions.of(cases.lesion_ids)
     return (
         proportion(truth & called, truth, lesions, "malignant", confidence),
         proportion(~truth & ~called, ~truth, lesions, "benign", confidence),
     )
-
-
-def proportion(hits: np.ndarray, of: np.ndarray, lesions: Lesions, name: str = "", confidence: float = 0.95) -> Interval:
-    """Share of hits among cases with its interval by lesion; a count and no interval below `LEAST_LESIONS` lesions.
-
-    Args:
-        hits: bool for each image, (N,).
-        of: which images count, bool (N,).
-        lesions: lesions of the images.
-        name: of the cases, for the reason.
-        confidence: level, in (0, 1).
-    """
-    counted = np.where(of, hits, 0)
-    ratio = Ratio.of(lesions.totals(counted)[:, None], lesions.totals(of)[:, None])
-    n_lesions = int(ratio.n_lesions[0])
-    if not n_lesions:
-        return _undefined(f"no {name or 'such'} images")
-    value, counts = float(ratio.value[0]), {"count": int(ratio.hits[0]), "of": int(ratio.cases[0])}
-    if reason := _too_few(n_lesions, f"with {name or 'such'} images"):
-        return Interval(value, np.nan, np.nan, "", reason, counts)
-    (low,), (high,) = ratio.bounds(confidence)
-    return Interval(value, float(low), float(high), "clopper-pearson" if ratio.is_extreme[0] else "wilson", "", counts)
-
-
-def _undefined(reason: str) -> Interval:
-    return Interval(np.nan, np.nan, np.nan, "", reason)
-
-
-def _too_few(n_lesions: int, which: str) -> str:
-    if n_lesions >= LEAST_LESIONS:
-        return ""
-    return f"{n_lesions} lesion{'' if n_lesions == 1 else 's'} {which}; an interval needs {LEAST_LESIONS}"
