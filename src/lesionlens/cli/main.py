@@ -29,6 +29,7 @@ from lesionlens.cli.report import report
 from lesionlens.cli.run import run
 from lesionlens.cli.serve import serve
 from lesionlens.cli.split import split
+from lesionlens.cli.stress import stress
 from lesionlens.cli.synthetic import synthetic
 from lesionlens.cli.token import token
 from lesionlens.cli.train import train
@@ -37,7 +38,7 @@ from lesionlens.core.errors import LesionLensError
 PANELS = {
     "Data": (download, synthetic, index, audit, split, augment, pack),
     "Train": (run, train, recipes, networks, convert),
-    "Evaluate": (evaluate, assess, compare, explain, report),
+    "Evaluate": (evaluate, assess, stress, compare, explain, report),
     "Deploy": (export, compress, predict, inspect, benchmark),
     "Serve": (serve,),
 }

@@ -87,8 +87,8 @@ def _place(table: Table, line: int, text: str, place_of: dict[str, int], labels:
         if key in place_of:
             return place_of[key]
     raise DataError(
-        f"{table.where(line)}: diagnosis {text!r} is not among those of the network ({', '.join(labels.codes)}); map it to one of "
-        "them or delete the row"
+        f"{table.where(line)}: diagnosis {text!r} is not among those of the network ({', '.join(labels.codes)}); "
+        "map it to one of them or delete the row"
     )
 
 
