@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from lesionlens.assessment.resampling import Resampling
 from lesionlens.assessment.robustness.corruptions import STRENGTHS, Corruption
 from lesionlens.assessment.robustness.responses import Responses
 from lesionlens.assessment.shares import proportion, too_few
@@ -33,9 +34,7 @@ class CorruptionTable:
         labels: true classes, (N,).
         lesion_ids: lesion of each image, (N,).
         label_set: the diagnoses.
-        resamples: of the bootstrap over lesions.
-        confidence: level of the intervals, in (0, 1).
-        seed: of the resamples.
+        resampling: of the intervals.
     """
 
     def __init__(
@@ -44,11 +43,9 @@ class CorruptionTable:
         labels: np.ndarray,
         lesion_ids: np.ndarray,
         label_set: LabelSet,
-        resamples: int = 2000,
-        confidence: float = 0.95,
-        seed: int = 0,
+        resampling: Resampling,
     ) -> None:
-        self.corruptions, self.confidence = responses.corruptions, confidence
+        self.corruptions, self.confidence = responses.corruptions, resampling.confidence
         self.labels, self.lesions, self.label_set = labels, Lesions.of(lesion_ids), label_set
         self.clean = responses.clean.argmax(1)
         self.predicted = responses.corrupted.argmax(3)  # (C, 5, N)
@@ -56,7 +53,8 @@ class CorruptionTable:
         right = np.vstack([self.clean[None], flat]) == labels  # (1 + 5 C, N)
         self.points = _means(np.ones((1, len(labels))), right, labels)
         chunk_rows = max(1, CHUNK_ELEMENTS // max(len(labels), right.size // len(labels) * 8))
-        chunks = [_means(weights, right, labels) for weights in lesion_weights(lesion_ids, resamples, seed, chunk_rows)]
+        drawn = lesion_weights(lesion_ids, resampling.resamples, resampling.seed, chunk_rows)
+        chunks = [_means(weights, right, labels) for weights in drawn]
         self.resampled = {name: np.concatenate([chunk[name] for chunk in chunks]) for name in self.points}
 
     def to_json(self) -> dict[str, Any]:

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from lesionlens.assessment.resampling import Resampling, lesion_percentiles
 from lesionlens.assessment.shares import proportion, too_few, undefined
 from lesionlens.core.diagnoses import is_melanoma, known_diagnosis
 from lesionlens.core.labels import LabelSet
-from lesionlens.evaluation.intervals import Interval, bounds, lesion_weights
+from lesionlens.evaluation.intervals import Interval
 from lesionlens.evaluation.predictions import Predictions
 from lesionlens.evaluation.proportions import Lesions
 
@@ -62,22 +63,18 @@ EXPERTS = PublishedReaders(
 )
 
 
-def beside_published(
-    predictions: Predictions, resamples: int = 2000, confidence: float = 0.95, seed: int = 0
-) -> list[dict[str, Any]]:
+def beside_published(predictions: Predictions, resampling: Resampling) -> list[dict[str, Any]]:
     """What the network reaches in the metrics of the studies, with intervals by lesion.
 
     Args:
         predictions: of one split.
-        resamples: of the bootstrap.
-        confidence: level, in (0, 1).
-        seed: of the resamples.
+        resampling: of the intervals.
 
     Returns:
         One JSON-ready row for each comparison.
     """
     lesions, every = Lesions.of(predictions.lesion_ids), np.ones(len(predictions), bool)
-    accuracy = proportion(predictions.predicted == predictions.labels, every, lesions, "", confidence)
+    accuracy = proportion(predictions.predicted == predictions.labels, every, lesions, "", resampling.confidence)
     rows = [_row(EXPERTS, f"all {len(predictions)} images, {len(predictions.label_set)} diagnoses", accuracy)]
     melanoma = np.array([is_melanoma(diagnosis) for diagnosis in predictions.label_set.diagnoses])
     truth = melanoma[predictions.labels]
@@ -85,7 +82,7 @@ def beside_published(
     nevi = nevus_classes(predictions.label_set)[predictions.labels]
     for name, kept in (("melanomas and nevi", truth | nevi), ("melanomas and all other images", every)):
         sensitivity = sensitivity_at_specificity(
-            truth[kept], score[kept], predictions.lesion_ids[kept], DERMATOLOGISTS.specificity or 0, resamples, confidence, seed
+            truth[kept], score[kept], predictions.lesion_ids[kept], DERMATOLOGISTS.specificity or 0, resampling
         )
         rows.append(_row(DERMATOLOGISTS, f"{name}, {int(kept.sum())} images", sensitivity))
     return rows
@@ -106,9 +103,7 @@ def sensitivity_at_specificity(
     scores: np.ndarray,
     lesion_ids: np.ndarray,
     specificity: float,
-    resamples: int = 2000,
-    confidence: float = 0.95,
-    seed: int = 0,
+    resampling: Resampling,
 ) -> Interval:
     """Sensitivity at the lowest threshold whose specificity is at least the stated one.
 
@@ -119,19 +114,13 @@ def sensitivity_at_specificity(
         scores: higher means more positive, (N,).
         lesion_ids: lesion of each, (N,).
         specificity: in (0, 1).
-        resamples: of the bootstrap over lesions.
-        confidence: level, in (0, 1).
-        seed: of the resamples.
+        resampling: of the intervals.
     """
     if not truth.any() or truth.all():
         return undefined(f"{'only' if truth.any() else 'no'} images of melanoma")
-    value = float(_sensitivities(np.ones((1, len(truth))), truth, scores, specificity)[0])
     n_lesions = [len(np.unique(lesion_ids[side])) for side in (truth, ~truth)]
-    if reason := too_few(n_lesions[0], "of melanoma") or too_few(n_lesions[1], "of the rest"):
-        return Interval(value, np.nan, np.nan, "", reason)
-    drawn = [_sensitivities(w, truth, scores, specificity) for w in lesion_weights(lesion_ids, resamples, seed, 256)]
-    low, high = bounds(np.concatenate(drawn), confidence)
-    return Interval(value, float(low), float(high), "lesion-bootstrap")
+    reason = too_few(n_lesions[0], "of melanoma") or too_few(n_lesions[1], "of the rest")
+    return lesion_percentiles(lambda weights: _sensitivities(weights, truth, scores, specificity), lesion_ids, resampling, reason)
 
 
 def _sensitivities(weights: np.ndarray, truth: np.ndarray, scores: np.ndarray, specificity: float) -> np.ndarray:

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from lesionlens.assessment.resampling import Resampling, lesion_percentiles
 from lesionlens.assessment.robustness.readers import ReaderAnswers
-from lesionlens.assessment.shares import mean_share, proportion, too_few, undefined
+from lesionlens.assessment.shares import mean_share, proportion, undefined
 from lesionlens.core.errors import DataError
-from lesionlens.evaluation.intervals import Interval, bounds, lesion_weights
 from lesionlens.evaluation.predictions import Predictions
 from lesionlens.evaluation.proportions import Lesions
 
@@ -20,9 +20,7 @@ LISTED = 24  # cases of each kind
 def compare_with_readers(
     predictions: Predictions,
     answers: ReaderAnswers,
-    resamples: int = 2000,
-    confidence: float = 0.95,
-    seed: int = 0,
+    resampling: Resampling,
 ) -> dict[str, Any]:
     """Compare readers and network on the images that both have answered.
 
@@ -32,9 +30,7 @@ def compare_with_readers(
     Args:
         predictions: of the network.
         answers: of the readers.
-        resamples: of the bootstrap.
-        confidence: level, in (0, 1).
-        seed: of the resamples.
+        resampling: of the intervals.
 
     Returns:
         JSON-ready: `metrics` of readers and network on these images with `difference` (network minus readers, paired by case),
@@ -51,7 +47,7 @@ def compare_with_readers(
             f"{predictions.split} split; predict the images that the readers saw, such as the ISIC 2018 test set"
         )
     rows = np.array([row_of[answers.image_ids[place]] for place in known])
-    comparison = _Comparison(predictions.take(rows), answers.votes[known], confidence)
+    comparison = _Comparison(predictions.take(rows), answers.votes[known], resampling)
     elsewhere = len(answers.image_ids) - len(known)
     notes = [*answers.notes]
     if elsewhere:
@@ -62,7 +58,7 @@ def compare_with_readers(
         "n_answers": int(comparison.votes.sum()),
         "n_readers": answers.n_readers,
         "notes": notes,
-        "metrics": comparison.metrics(resamples, seed),
+        "metrics": comparison.metrics(),
         **comparison.cases(),
     }
 
@@ -70,8 +66,8 @@ def compare_with_readers(
 class _Comparison:
     """Predictions and votes of the same N images."""
 
-    def __init__(self, predictions: Predictions, votes: np.ndarray, confidence: float) -> None:
-        self.predictions, self.votes, self.confidence = predictions, votes, confidence
+    def __init__(self, predictions: Predictions, votes: np.ndarray, resampling: Resampling) -> None:
+        self.predictions, self.votes, self.resampling = predictions, votes, resampling
         self.lesions = Lesions.of(predictions.lesion_ids)
         self.share = votes / votes.sum(1, keepdims=True)
         self.rows = np.arange(len(votes))
@@ -81,7 +77,7 @@ class _Comparison:
         self.majority_right = votes[self.rows, predictions.labels] > others.max(1)
         self.right = predictions.predicted == predictions.labels
 
-    def metrics(self, resamples: int, seed: int) -> dict[str, Any]:
+    def metrics(self) -> dict[str, Any]:
         """Metrics of readers and network by name, and their difference."""
         malignant = np.array(self.predictions.label_set.malignant)
         truth, called = malignant[self.predictions.labels], malignant[self.predictions.predicted]
@@ -91,22 +87,24 @@ class _Comparison:
         if malignant.any():
             pairs["malignant_sensitivity"] = (by_readers, called, truth)
             pairs["malignant_specificity"] = (1 - by_readers, ~called, ~truth)
-        found: dict[str, Any] = {
-            name: self._pair(readers, network, of, resamples, seed) for name, (readers, network, of) in pairs.items()
-        }
-        found["majority_accuracy"] = proportion(self.majority_right, every, self.lesions, "", self.confidence).to_json()
+        found: dict[str, Any] = {name: self._pair(readers, network, of) for name, (readers, network, of) in pairs.items()}
+        found["majority_accuracy"] = proportion(
+            self.majority_right, every, self.lesions, "", self.resampling.confidence
+        ).to_json()
         agreement = self.share[self.rows, self.predictions.predicted]
-        found["agreement"] = mean_share(agreement, self.lesions, self.confidence).to_json()
+        found["agreement"] = mean_share(agreement, self.lesions, self.resampling.confidence).to_json()
         return found
 
-    def _pair(self, readers: np.ndarray, network: np.ndarray, of: np.ndarray, resamples: int, seed: int) -> Mapping[str, Any]:
+    def _pair(self, readers: np.ndarray, network: np.ndarray, of: np.ndarray) -> Mapping[str, Any]:
         if not of.any():
             return {name: undefined("no such images").to_json() for name in ("readers", "network", "difference")}
-        lesion_ids = self.predictions.lesion_ids[of]
+        lesion_ids, differences = self.predictions.lesion_ids[of], network[of] - readers[of]
         return {
-            "readers": mean_share(readers[of], Lesions.of(lesion_ids), self.confidence).to_json(),
-            "network": proportion(network, of, self.lesions, "", self.confidence).to_json(),
-            "difference": _mean_interval(network[of] - readers[of], lesion_ids, resamples, self.confidence, seed).to_json(),
+            "readers": mean_share(readers[of], Lesions.of(lesion_ids), self.resampling.confidence).to_json(),
+            "network": proportion(network, of, self.lesions, "", self.resampling.confidence).to_json(),
+            "difference": lesion_percentiles(
+                lambda weights: weights @ differences / weights.sum(1), lesion_ids, self.resampling
+            ).to_json(),
         }
 
     def cases(self) -> dict[str, Any]:
@@ -140,13 +138,3 @@ class _Comparison:
             "p_true": float(p_true[row]),
             "n_answers": int(self.votes[row].sum()),
         }
-
-
-def _mean_interval(values: np.ndarray, lesion_ids: np.ndarray, resamples: int, confidence: float, seed: int) -> Interval:
-    """Mean of differences in [-1, 1] with its percentiles over resamples of lesions."""
-    value = float(values.mean())
-    if reason := too_few(len(np.unique(lesion_ids))):
-        return Interval(value, np.nan, np.nan, "", reason)
-    drawn = [weights @ values / weights.sum(1) for weights in lesion_weights(lesion_ids, resamples, seed, 256)]
-    low, high = bounds(np.concatenate(drawn), confidence)
-    return Interval(value, float(low), float(high), "lesion-bootstrap")

@@ -14,11 +14,13 @@ from typing import Any
 
 import numpy as np
 
+from lesionlens.assessment.resampling import Resampling, lesion_percentiles
 from lesionlens.assessment.shares import mean_share, proportion, too_few
-from lesionlens.evaluation.intervals import Interval, bootstrap_t, bounds, lesion_weights
+from lesionlens.evaluation.intervals import Interval, bootstrap_t
 from lesionlens.evaluation.proportions import Lesions
 
 COEFFICIENT = 1.96 * math.sqrt(2)
+USUAL = Resampling()
 METHODS = {
     "wilson": "Wilson's score interval with the effective number of cases, by lesion",
     "clopper-pearson": "Clopper and Pearson's interval with the effective number of cases, where all are hits or none is",
@@ -75,14 +77,12 @@ class Ratings:
         return counts
 
 
-def repeatability(ratings: Ratings, resamples: int = 2000, confidence: float = 0.95, seed: int = 0) -> dict[str, Any]:
+def repeatability(ratings: Ratings, resampling: Resampling = USUAL) -> dict[str, Any]:
     """Agreement and spread of repeated predictions, with intervals by lesion.
 
     Args:
         ratings: of units with two or more each.
-        resamples: of the bootstrap.
-        confidence: level, in (0, 1).
-        seed: of the resamples.
+        resampling: of the intervals.
 
     Returns:
         JSON-ready: `n_units`, `n_ratings`, `n_lesions`, `methods`, and `metrics` with `all_alike`, `pairs_alike`, `kappa`,
@@ -93,14 +93,16 @@ def repeatability(ratings: Ratings, resamples: int = 2000, confidence: float = 0
     every = np.ones(len(counts), bool)
     alike = counts.max(1) == counts.sum(1)
     metrics = {
-        "all_alike": proportion(alike, every, lesions, confidence=confidence),
-        "pairs_alike": mean_share(_alike_pairs(counts), lesions, confidence),
-        "kappa": _kappa_interval(counts, ratings.lesion, resamples, confidence, seed),
+        "all_alike": proportion(alike, every, lesions, confidence=resampling.confidence),
+        "pairs_alike": mean_share(_alike_pairs(counts), lesions, resampling.confidence),
+        "kappa": _kappa_interval(counts, ratings.lesion, resampling),
     }
     if len(ratings.malignant):
         called = counts[:, ratings.malignant_class].sum(1)
-        metrics["malignancy_alike"] = proportion((called == 0) | (called == counts.sum(1)), every, lesions, confidence=confidence)
-        spread = spread_interval(ratings, resamples, confidence, seed)
+        metrics["malignancy_alike"] = proportion(
+            (called == 0) | (called == counts.sum(1)), every, lesions, confidence=resampling.confidence
+        )
+        spread = spread_interval(ratings, resampling)
         metrics["spread"] = spread
         value, low, high = (COEFFICIENT * each for each in (spread.value, spread.low, spread.high))
         metrics["coefficient"] = Interval(value, low, high, spread.method, spread.reason)
@@ -138,19 +140,13 @@ def fleiss_kappa(counts: np.ndarray, weights: np.ndarray | None = None) -> np.nd
     return np.asarray(np.divide(observed - expected, chance, out=np.full(len(total), np.nan), where=chance > 1e-12))
 
 
-def _kappa_interval(counts: np.ndarray, lesion_ids: np.ndarray, resamples: int, confidence: float, seed: int) -> Interval:
-    value = float(fleiss_kappa(counts)[0])
-    n_lesions = len(np.unique(lesion_ids))
-    if np.isnan(value):
-        return Interval(value, np.nan, np.nan, "", "every prediction is of one diagnosis")
-    if reason := too_few(n_lesions) or ("all agree" if value == 1 else ""):
-        return Interval(value, np.nan, np.nan, "", reason)
-    drawn = [fleiss_kappa(counts, weights) for weights in lesion_weights(lesion_ids, resamples, seed, 256)]
-    low, high = bounds(np.concatenate(drawn), confidence)
-    return Interval(value, float(low), float(high), "lesion-bootstrap")
+def _kappa_interval(counts: np.ndarray, lesion_ids: np.ndarray, resampling: Resampling) -> Interval:
+    value = fleiss_kappa(counts)[0]
+    reason = "every prediction is of one diagnosis" if np.isnan(value) else "all agree" if value == 1 else ""
+    return lesion_percentiles(lambda weights: fleiss_kappa(counts, weights), lesion_ids, resampling, reason)
 
 
-def spread_interval(ratings: Ratings, resamples: int = 2000, confidence: float = 0.95, seed: int = 0) -> Interval:
+def spread_interval(ratings: Ratings, resampling: Resampling = USUAL) -> Interval:
     """Within-unit standard deviation of the malignant probability, pooled over units by their degrees of freedom."""
     n = np.bincount(ratings.unit)
     means = np.bincount(ratings.unit, ratings.malignant) / n
@@ -159,7 +155,9 @@ def spread_interval(ratings: Ratings, resamples: int = 2000, confidence: float =
     lesions = Lesions.of(np.repeat(ratings.lesion, n - 1))
     if reason := too_few(len(lesions)):
         return Interval(value, np.nan, np.nan, "", reason)
-    low, high = bootstrap_t(np.repeat(squares / (n - 1), n - 1), lesions, resamples, confidence, seed)
+    low, high = bootstrap_t(
+        np.repeat(squares / (n - 1), n - 1), lesions, resampling.resamples, resampling.confidence, resampling.seed
+    )
     if np.isnan(low):
         return Interval(value, np.nan, np.nan, "", "the spread does not differ between lesions")
     return Interval(value, math.sqrt(low), math.sqrt(high), "bootstrap-t")

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lesionlens.assessment.robustness.corruptions import STRENGTHS, Corruption
+from lesionlens.assessment.robustness.corruptions import STRENGTHS, Corruption, chosen_corruptions
+from lesionlens.assessment.robustness.settings import StressSettings
 from lesionlens.core.seeds import generator
 from lesionlens.data.image import centre_crop
 from lesionlens.data.store import Store
@@ -49,9 +50,7 @@ def respond(
     store: Store,
     image_ids: Sequence[str],
     size: int,
-    corruptions: tuple[Corruption, ...],
-    seed: int = 0,
-    batch_size: int = 32,
+    settings: StressSettings,
     progress: Callable[[int], None] | None = None,
 ) -> Responses:
     """Predict images under every view and corruption; memory holds a few batches of frames.
@@ -63,12 +62,10 @@ def respond(
         store: the frames.
         image_ids: which images, all in the store.
         size: side that the network sees, pixels.
-        corruptions: what to do to them.
-        seed: of what is drawn.
-        batch_size: images in one pass.
+        settings: which corruptions, the seed of what is drawn, and the images in one pass.
         progress: called with the number of images of each pass.
     """
-    rows = store.rows(image_ids)
+    rows, batch_size, corruptions = store.rows(image_ids), settings.batch_size, chosen_corruptions(settings.corruptions)
     chunks_views, chunks_corrupted = [], []
     for start in range(0, len(rows), batch_size):
         ids = tuple(image_ids[start : start + batch_size])
@@ -82,7 +79,7 @@ def respond(
 
         chunks_views.append(np.stack([answer(view) for view in views_of(centre_crop(frames, size))]))
         corrupted = [
-            [answer(corrupted_batch(frames, ids, corruption, strength, seed)) for strength in STRENGTHS]
+            [answer(corrupted_batch(frames, ids, corruption, strength, settings.seed)) for strength in STRENGTHS]
             for corruption in corruptions
         ]
         chunks_corrupted.append(np.array(corrupted, np.float32).reshape(len(corruptions), len(STRENGTHS), len(ids), -1))

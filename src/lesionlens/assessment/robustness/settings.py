@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lesionlens.assessment.resampling import Resampling
 from lesionlens.assessment.robustness.corruptions import chosen_corruptions
 from lesionlens.core.errors import RecipeError
 from lesionlens.core.recipe import EvaluationRecipe
@@ -47,3 +48,8 @@ class StressSettings:
                 raise RecipeError(f"{name} = {value}; it must be from {least} to 10000000")
         chosen_corruptions(self.corruptions)
         EvaluationRecipe.check(resamples=self.resamples, confidence=self.confidence)
+
+    @property
+    def resampling(self) -> Resampling:
+        """How intervals are resampled."""
+        return Resampling(self.resamples, self.confidence, self.seed)

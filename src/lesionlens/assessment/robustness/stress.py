@@ -77,7 +77,6 @@ def stress(
     predictions = _predict(network, dataset, settings, reporter)
     seeds = other_seeds(predictions, read.others, [str(each) for each in company.others]) if read.others else None
     subject = _Subject(predictions, _respond(network, predictions, dataset, settings, reporter), settings)
-    options = (settings.resamples, settings.confidence, settings.seed)
     return {
         "format": FORMAT,
         "made_from": {**predictions.origin.hashes, **network.hashes},
@@ -95,8 +94,8 @@ def stress(
         "corruptions": subject.corruptions(read.reference, str(company.reference)),
         "hard": hard_images(predictions, seeds, subject.responses.views, subject.responses.image_ids),
         "n_seeds": 1 + len(read.others),
-        "published": beside_published(predictions, *options),
-        "readers": compare_with_readers(predictions, read.readers, *options) if read.readers else None,
+        "published": beside_published(predictions, settings.resampling),
+        "readers": compare_with_readers(predictions, read.readers, settings.resampling) if read.readers else None,
     }
 
 
@@ -150,12 +149,10 @@ def _respond(
     network: StressedNetwork, predictions: Predictions, dataset: Dataset, settings: StressSettings, reporter: Reporter
 ) -> Responses:
     """Views and corruptions of the images that the settings draw."""
-    corruptions = chosen_corruptions(settings.corruptions)
+    n_corruptions = len(chosen_corruptions(settings.corruptions))
     drawn = drawn_ids(predictions.image_ids.tolist(), predictions.lesion_ids, settings.images, settings.seed)
-    with reporter.bar("Predicting under stress", passes(len(drawn), len(corruptions))) as advance:
-        return respond(
-            network.predict, dataset.store, drawn, network.spec.size, corruptions, settings.seed, settings.batch_size, advance
-        )
+    with reporter.bar("Predicting under stress", passes(len(drawn), n_corruptions)) as advance:
+        return respond(network.predict, dataset.store, drawn, network.spec.size, settings, advance)
 
 
 class _Subject:
@@ -181,7 +178,7 @@ class _Subject:
     def _repeatability(self, ratings: Ratings | None) -> Mapping[str, Any]:
         if ratings is None:
             return {"reason": NO_PAIRS, "n_units": 0}
-        return repeatability(ratings, self.settings.resamples, self.settings.confidence, self.settings.seed)
+        return repeatability(ratings, self.settings.resampling)
 
     def corruptions(self, reference: Any, where: str) -> dict[str, Any]:
         """The corruption table with what it was made of, and beside that of a reference where there is one."""
@@ -191,9 +188,7 @@ class _Subject:
             self.stressed.labels,
             self.stressed.lesion_ids,
             self.stressed.label_set,
-            settings.resamples,
-            settings.confidence,
-            settings.seed,
+            settings.resampling,
         ).to_json()
         images = images_hash(self.responses.image_ids, settings.seed)
         if reference is not None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from lesionlens.assessment.resampling import Resampling
 from lesionlens.assessment.subgroups.attributes import Attribute, attributes_of
 from lesionlens.assessment.subgroups.gaps import METHOD, gaps_between
 from lesionlens.assessment.subgroups.group_metrics import METRICS, Cases, group_metrics
@@ -20,6 +21,7 @@ from lesionlens.evaluation.multiplicity import holm
 from lesionlens.evaluation.predictions import Predictions
 
 FORMAT = 1
+USUAL = Resampling()
 
 
 def assess_subgroups(
@@ -27,8 +29,7 @@ def assess_subgroups(
     index: Index,
     store: Store | None = None,
     spec: InputSpec | None = None,
-    confidence: float = 0.95,
-    seed: int = 0,
+    resampling: Resampling = USUAL,
     progress: Callable[[int], None] | None = None,
 ) -> dict[str, Any]:
     """Metrics by subgroup.
@@ -38,8 +39,7 @@ def assess_subgroups(
         index: of the same images.
         store: pixels of the same images, for lesion size and skin tone; None leaves both out.
         spec: how these pixels were prepared; needed with `store`.
-        confidence: level of the intervals, in (0, 1).
-        seed: of the draws for the calibration error.
+        resampling: level of the intervals, and seed of the draws for the calibration error.
         progress: called with the number of images measured.
 
     Returns:
@@ -52,7 +52,7 @@ def assess_subgroups(
     """
     records = select(index, predictions.image_ids.tolist())
     measures = measure_images(index, records, store, spec, progress) if store is not None and spec is not None else None
-    cases = Cases.of(predictions)
+    cases, confidence, seed = Cases.of(predictions), resampling.confidence, resampling.seed
     primary = "auc_malignant" if predictions.label_set.has_malignant else "balanced_accuracy"
     attributes = [_scored(attribute, cases, confidence, seed) for attribute in attributes_of(predictions, records, measures)]
     _correct(attributes, primary)
