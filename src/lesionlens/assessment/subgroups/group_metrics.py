@@ -26,7 +26,7 @@ METRICS = {
     "specificity_malignant": "Specificity, malignant",
     "ece": "Calibration error (ECE)",
 }
-LEAST_RESAMPLES = 2  # only Brier score and likelihood need more, and they are not reported by subgroup
+LEAST_RESAMPLES = 100  # only Brier score and likelihood need more, and they are not reported by subgroup
 
 
 @dataclass(frozen=True, eq=False)
