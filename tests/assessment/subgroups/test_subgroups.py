@@ -167,4 +167,4 @@ class TestPixels:
         tone = attribute(assessed, "skin_tone")
         assert tone["estimate"]
         assert "estimate" in tone["title"]
-        assert [(group["group"], group["n_images"]) for group in tone["groups"]] == [("light", 42), ("tan", 42)]
+        assert [(group["group"], group["n_images"]) for group in tone["groups"]] == [("very light", 42), ("tan", 42)]
