@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from lesionlens.reporting import robustness, subgroups
 from lesionlens.reporting.decisions import decisions
 from lesionlens.reporting.run_folder import RunContents, file_name
 
@@ -31,9 +32,11 @@ class Topic:
     content: dict[str, Any] | None
 
 
-SECTIONS: dict[str, tuple[str, Section]] = {
-    "decisions": ("Decisions", decisions)
-}  # title and section by name of the result, in the order of the page
+SECTIONS: dict[str, tuple[str, Section]] = {  # title and section by name of the result, in the order of the page
+    "decisions": ("Decisions", decisions),
+    "subgroups": ("Subgroups", subgroups.section),
+    "robustness": ("Stability", robustness.section),
+}
 
 
 def topics(run: RunContents) -> list[Topic]:
