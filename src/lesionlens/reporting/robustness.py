@@ -10,7 +10,7 @@ import numpy as np
 from lesionlens.reporting.corruption_sheet import corruption_sheet
 from lesionlens.reporting.formats import ABSENT, defined, has_interval, percent
 from lesionlens.reporting.palette import class_names
-from lesionlens.reporting.pictures import case_picture
+from lesionlens.reporting.pictures import Picture, case_picture
 from lesionlens.reporting.run_folder import RunContents
 from lesionlens.reporting.stability_plots import StrengthCurve, case_scatter, lowest_tenth, strength_panel
 
@@ -57,21 +57,19 @@ def section(run: RunContents) -> dict[str, Any] | None:
 def _repeated(result: Mapping[str, Any]) -> dict[str, Any]:
     """Photographs of one lesion and views of one image, side by side."""
     photographs, views = result["photographs"], result["views"]
-    columns = [each for each in (photographs, views) if each["n_units"]]
-    rows = []
-    for name, (label, is_share) in REPEATED.items():
-        if any(name in each["metrics"] for each in columns):
-            cells = [
-                _cell(each["metrics"].get(name), 100 if is_share else 1, 1 if is_share else 3)
-                for each in (photographs, views)
-                if each["n_units"]
-            ]
-            rows.append({"label": label + (", %" if is_share else ""), "cells": cells})
-    heads = []
+    columns, heads = [], []
     if photographs["n_units"]:
+        columns.append(photographs["metrics"])
         heads.append(f"{photographs['n_ratings']} photographs of {photographs['n_units']} lesions")
     if views["n_units"]:
+        columns.append(views["metrics"])
         heads.append(f"8 views of {views['n_units']} images")
+    rows = []
+    for name, (label, is_share) in REPEATED.items():
+        scale, digits = (100, 1) if is_share else (1, 3)
+        if any(name in metrics for metrics in columns):
+            cells = [_cell(metrics.get(name), scale, digits) for metrics in columns]
+            rows.append({"label": f"{label}, %" if is_share else label, "cells": cells})
     return {"heads": heads, "rows": rows, "reason": "" if photographs["n_units"] else photographs["reason"]}
 
 
@@ -174,7 +172,6 @@ def _reader_case(case: Mapping[str, Any]) -> dict[str, str]:
 
 def _hard(hard: Mapping[str, Any], run: RunContents) -> dict[str, Any]:
     css, names = class_names(run.labels), {diagnosis.code: diagnosis.name for diagnosis in run.labels.diagnoses}
-    known = set(run.index.ids)
     images = [
         {
             "image_id": image["image_id"],
@@ -194,3 +191,7 @@ def _hard(hard: Mapping[str, Any], run: RunContents) -> dict[str, Any]:
     ]
     counts = [(KINDS[kind], hard["counts"][kind], words) for kind, words in hard["kinds"].items()]
     return {"images": images, "counts": counts}
+
+
+def _picture(image_id: str, run: RunContents) -> Picture | None:
+    return case_picture(image_id, run.index, run.store, PICTURE_BYTES) if image_id in run.index.by_id() else None
