@@ -183,9 +183,7 @@ def _hard(hard: Mapping[str, Any], run: RunContents) -> dict[str, Any]:
             "p_label": percent(image["p_label"], 0),
             "p_called": percent(image["p_called"], 0),
             "css": css.get(image["label"], ""),
-            "picture": case_picture(image["image_id"], run.index, run.store, PICTURE_BYTES)
-            if image["image_id"] in known
-            else None,
+            "picture": _picture(image["image_id"], run),
         }
         for image in hard["images"]
     ]

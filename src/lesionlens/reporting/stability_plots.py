@@ -38,7 +38,9 @@ def forest_plot(groups: Sequence[ForestGroup], label: str, overall: float | None
         overall: value of all images; None draws no line.
         shares: whether values are drawn in per cent.
     """
-    lines = [entry for group in groups for entry in (group.heading, *group.rows)]
+    lines: list[str | IntervalRow] = []
+    for group in groups:
+        lines += [group.heading, *group.rows]
     named = [entry.label for entry in lines if isinstance(entry, IntervalRow)]
     left = 14 + round(LETTER * max((len(name) for name in named), default=0))
     scale = 100 if shares else 1

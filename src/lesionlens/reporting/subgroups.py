@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from markupsafe import Markup
+
 from lesionlens.assessment.subgroups.gaps import GAP_METRICS
 from lesionlens.reporting.formats import ABSENT, defined, has_interval, percent
 from lesionlens.reporting.plots import IntervalRow
@@ -43,14 +45,7 @@ def section(run: RunContents) -> dict[str, Any] | None:
         "gaps": [_gap_row(each, metric, result) for each in available for metric in GAP_METRICS if _shows(each, metric, result)],
         "primary": result["metrics"][result["primary"]],
         "method": result["gap_method"],
-        "plots": [
-            (
-                result["metrics"][metric],
-                forest_plot(_forest(available, metric), label, _overall(result, metric), metric not in AREAS),
-            )
-            for metric, label in PLOTTED.items()
-            if any(group.rows for group in _forest(available, metric))
-        ],
+        "plots": [plot for metric in PLOTTED if (plot := _plot(available, metric, result)) is not None],
     }
 
 
@@ -136,6 +131,11 @@ def _forest(attributes: list[Mapping[str, Any]], metric: str) -> list[ForestGrou
     return groups
 
 
-def _overall(result: Mapping[str, Any], metric: str) -> float | None:
-    value: float | None = result["overall"][metric]["value"]
-    return value
+def _plot(attributes: list[Mapping[str, Any]], metric: str, result: Mapping[str, Any]) -> tuple[str, Markup] | None:
+    """Title and forest of one metric; None if no group has an interval of it."""
+    groups = _forest(attributes, metric)
+    if not groups:
+        return None
+    return result["metrics"][metric], forest_plot(
+        groups, PLOTTED[metric], result["overall"][metric]["value"], metric not in AREAS
+    )
