@@ -34,6 +34,8 @@ def test_a_whole_run_is_read(run_folder):
         "assessment/decisions.json",
         "explain/faithfulness.json",
         "compress/compression.json",
+        "assessment/subgroups.json",
+        "assessment/robustness.json",
     }
     np.testing.assert_allclose(run.probabilities.sum(1), 1)
 

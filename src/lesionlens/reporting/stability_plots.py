@@ -154,6 +154,6 @@ def case_scatter(points: Sequence[tuple[float, float, bool]], cells: int = 10) -
         place = ((x + (0.68 if malignant else 0.32)) / cells, (y + 0.5) / cells)
         kind = "malignant" if malignant else "benign"
         radius = 1.5 + 8 * float(np.sqrt(number / largest))
-        parts.append(svg.dot(panel, *place, f"dot {kind}", radius, f"{number} {kind}"))
+        parts.append(svg.dot(panel, *place, "dot warm" if malignant else "dot plain", radius, f"{number} {kind}"))
     words = f"{len(points)} cases: share of readers who are right against the network's probability of the true diagnosis"
     return svg.drawing(panel, words, parts)

@@ -1,6 +1,7 @@
 """Corruptions: repeatable, graded, and what their names say."""
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -79,6 +80,13 @@ def test_strengths_are_stated_once_and_in_order() -> None:
         assert (steps > 0).all() or (steps < 0).all()
         assert corruption.unit
     assert len(BY_NAME) == len(CORRUPTIONS)
+
+
+def test_the_page_states_the_same_strengths() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "robustness.md").read_text(encoding="utf-8")
+    for corruption in CORRUPTIONS:
+        (row,) = (line for line in page.splitlines() if line.startswith(f"| `{corruption.name}` |"))
+        assert row.split("|")[4].strip() == ", ".join(f"{value:g}" for value in corruption.values)
 
 
 class TestWhatTheyDo:
