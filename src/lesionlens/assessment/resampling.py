@@ -1,31 +1,16 @@
-"""How intervals are resampled, in one value."""
+"""Statistics with their percentiles over resamples of lesions."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
+from lesionlens.assessment.decisions.operating_points import Resampling as Resampling
 from lesionlens.assessment.shares import too_few
 from lesionlens.evaluation.intervals import Interval, bounds, lesion_weights
 
 CHUNK_ELEMENTS = 1 << 19
-
-
-@dataclass(frozen=True)
-class Resampling:
-    """A bootstrap over lesions.
-
-    Attributes:
-        resamples: number of resamples.
-        confidence: level of the intervals, in (0, 1).
-        seed: of the draws.
-    """
-
-    resamples: int = 2000
-    confidence: float = 0.95
-    seed: int = 0
 
 
 def lesion_percentiles(

@@ -49,37 +49,31 @@ class Attribute:
         return cls(name, title, definition, np.zeros(0, np.str_), (), reason)
 
 
-def attributes_of(predictions: Predictions, records: Sequence[Record], measures: ImageMeasures | None) -> list[Attribute]:
+def attributes_of(predictions: Predictions, records: Sequence[Record] | None, measures: ImageMeasures | None) -> list[Attribute]:
     """All attributes of predicted images, those that are not available with their reason.
 
     Args:
         predictions: of N images.
-        records: of the same images, in their order.
+        records: of the same images, in their order; None without an index.
         measures: of the same images; None if there are no stored pixels.
     """
-    texts = {"sex": predictions.sex, "site": predictions.site}
-    texts |= {name: np.array([getattr(record, name) for record in records]) for name in ("dx_type", "dataset")}
     return [
-        _named("sex", "Sex", "as the source states it", texts["sex"], "the index names no sex"),
+        _named("sex", "Sex", "as the source states it", predictions.sex, "the index names no sex"),
         _age(predictions.age),
-        _named("site", "Body site", "as the source states it", texts["site"], "the index names no body site"),
-        _named(
-            "dx_type",
-            "Ground truth",
-            "how the diagnosis was made",
-            texts["dx_type"],
-            f"the index has no column dx_type; {INDEX_AGAIN}",
-        ),
-        _named(
-            "dataset",
-            "Source",
-            "clinic or collection of the image",
-            texts["dataset"],
-            f"the index has no column dataset; {INDEX_AGAIN}",
-        ),
+        _named("site", "Body site", "as the source states it", predictions.site, "the index names no body site"),
+        _origin("dx_type", "Ground truth", "how the diagnosis was made", records),
+        _origin("dataset", "Source", "clinic or collection of the image", records),
         _lesion_size(predictions.lesion_ids, measures),
         _skin_tone(predictions.lesion_ids, measures),
     ]
+
+
+def _origin(name: str, title: str, definition: str, records: Sequence[Record] | None) -> Attribute:
+    """A field of the records that only the index knows."""
+    if records is None:
+        return Attribute.unavailable(name, title, definition, f"the run has no index; {INDEX_AGAIN}")
+    values = np.array([getattr(record, name) for record in records])
+    return _named(name, title, definition, values, f"the index has no column {name}; {INDEX_AGAIN}")
 
 
 def _named(name: str, title: str, definition: str, values: np.ndarray, reason: str) -> Attribute:

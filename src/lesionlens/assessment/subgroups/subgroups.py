@@ -26,7 +26,7 @@ USUAL = Resampling()
 
 def assess_subgroups(
     predictions: Predictions,
-    index: Index,
+    index: Index | None = None,
     store: Store | None = None,
     spec: InputSpec | None = None,
     resampling: Resampling = USUAL,
@@ -36,7 +36,7 @@ def assess_subgroups(
 
     Args:
         predictions: of one split.
-        index: of the same images.
+        index: of the same images; None leaves out what it alone knows.
         store: pixels of the same images, for lesion size and skin tone; None leaves both out.
         spec: how these pixels were prepared; needed with `store`.
         resampling: level of the intervals, and seed of the draws for the calibration error.
@@ -50,8 +50,11 @@ def assess_subgroups(
         DataError: if the index does not hold a predicted image.
         ArtifactError: if the store does not.
     """
-    records = select(index, predictions.image_ids.tolist())
-    measures = measure_images(index, records, store, spec, progress) if store is not None and spec is not None else None
+    records, measures = None, None
+    if index is not None:
+        records = select(index, predictions.image_ids.tolist())
+        if store is not None and spec is not None:
+            measures = measure_images(index, records, store, spec, progress)
     cases, confidence, seed = Cases.of(predictions), resampling.confidence, resampling.seed
     primary = "auc_malignant" if predictions.label_set.has_malignant else "balanced_accuracy"
     attributes = [_scored(attribute, cases, confidence, seed) for attribute in attributes_of(predictions, records, measures)]
