@@ -77,6 +77,7 @@ def _row(group: Mapping[str, Any]) -> dict[str, Any]:
         "images": group["n_images"],
         "lesions": group["n_lesions"],
         "malignant": group["n_malignant"],
+        "diagnoses": group["n_classes"],
         "reason": group["reason"],
         "cells": _cells(group["metrics"]) if group["scored"] else [],
     }
@@ -92,6 +93,12 @@ def _interval(name: str, metric: Mapping[str, Any]) -> str:
     return "too few" if defined(metric["value"]) else ""
 
 
+def _signed_interval(name: str, metric: Mapping[str, Any]) -> str:
+    """Both ends of a difference, which may be below 0."""
+    ends = (metric_number(name, metric[end]).replace("-", "\u2212") for end in ("low", "high"))
+    return " to ".join(ends) if has_interval(metric) else "too few"
+
+
 def _shows(attribute: Mapping[str, Any], metric: str, result: Mapping[str, Any]) -> bool:
     """The primary metric of every attribute, and balanced accuracy beside it."""
     return attribute["gaps"].get(metric) is not None and metric in (result["primary"], "balanced_accuracy")
@@ -104,9 +111,9 @@ def _gap_row(attribute: Mapping[str, Any], metric: str, result: Mapping[str, Any
         "attribute": attribute["title"],
         "metric": HEADS[metric] + ("" if metric in AREAS else ", %"),
         "pair": f"{gap['better']} over {gap['worse']}",
-        "values": " and ".join(metric_number(metric, value) for value in gap["values"]),
+        "both": " and ".join(metric_number(metric, value) for value in gap["values"]),
         "difference": metric_number(metric, gap["difference"]["value"]),
-        "interval": _interval(metric, gap["difference"]),
+        "interval": _signed_interval(metric, gap["difference"]),
         "p": _p(gap["p_holm"]) if metric == result["primary"] else ABSENT,
         "clearest": f"clearest: {clearest['better']} over {clearest['worse']}" if clearest else "",
         "over": f"over {', '.join(gap['classes'])}" if gap.get("classes") else "",
