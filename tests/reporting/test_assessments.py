@@ -7,7 +7,7 @@ import pytest
 from tests.reporting.test_report import Page
 
 from lesionlens.assessment.robustness.settings import StressSettings
-from lesionlens.assessment.robustness.stress import Company
+from lesionlens.assessment.robustness.stress import Comparisons
 from lesionlens.assessment.subgroups.subgroups import assess_subgroups
 from lesionlens.core.artifact import write_json
 from lesionlens.core.run import Run
@@ -29,7 +29,7 @@ def assessed(trained_run: Path, tmp_path: Path) -> Path:
     answers = "".join(f"{image_id},{reader},nv\n" for image_id in dataset.ids("test") for reader in (1, 2))
     readers.write_text("image_id,reader,diagnosis\n" + answers)
     settings = StressSettings(images=10, corruptions=("jpeg", "blur"), resamples=100)
-    result = stress(run, settings, company=Company(readers=readers))
+    result = stress(run, settings, comparisons=Comparisons(readers=readers))
     assert result.content == json.loads(run.robustness.read_text())
     return trained_run
 

@@ -19,7 +19,7 @@ from lesionlens.cli.options import (
     StoreOfRun,
 )
 
-COMPANY = "Compare with"
+COMPARED_WITH = "Compare with"
 
 
 def stress(
@@ -33,14 +33,14 @@ def stress(
         str, typer.Option(help="Corruptions, separated by commas; all of them if not given.", metavar="A,B")
     ] = "",
     readers: Annotated[
-        Path | None, typer.Option(help="CSV with answers of human readers for these images.", rich_help_panel=COMPANY)
+        Path | None, typer.Option(help="CSV with answers of human readers for these images.", rich_help_panel=COMPARED_WITH)
     ] = None,
     other: Annotated[
         list[Path] | None,
-        typer.Option(help="predictions.npz of another seed, for the same split. Repeatable.", rich_help_panel=COMPANY),
+        typer.Option(help="predictions.npz of another seed, for the same split. Repeatable.", rich_help_panel=COMPARED_WITH),
     ] = None,
     reference: Annotated[
-        Path | None, typer.Option(help="robustness.json of another run on the same images.", rich_help_panel=COMPANY)
+        Path | None, typer.Option(help="robustness.json of another run on the same images.", rich_help_panel=COMPARED_WITH)
     ] = None,
     batch_size: Annotated[int, typer.Option(help="Images in memory and in one pass.")] = 32,
     device: DeviceOption = Device.auto,
@@ -57,7 +57,7 @@ def stress(
     The result also stands beside human readers, and lists hard images and likely label errors.
     """
     from lesionlens.assessment.robustness.settings import StressSettings
-    from lesionlens.assessment.robustness.stress import Company
+    from lesionlens.assessment.robustness.stress import Comparisons
     from lesionlens.core.run import Run
     from lesionlens.pipeline.robustness_stages import stress as stress_network
 
@@ -73,6 +73,6 @@ def stress(
     )
     paths = {"index": index, "split": split_file, "store": store, "robustness": out}
     run = Run.at(network.resolve().parent, **paths) if network.is_dir() else Run.of_checkpoint(network, **paths)
-    result = stress_network(run, settings, network, Company(tuple(other or ()), readers, reference), REPORTER)
+    result = stress_network(run, settings, network, Comparisons(tuple(other or ()), readers, reference), REPORTER)
     REPORTER.note(f"wrote {run.robustness}")
     emit(result, as_json)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lesionlens.assessment.robustness.settings import StressSettings
-from lesionlens.assessment.robustness.stress import Company
+from lesionlens.assessment.robustness.stress import Comparisons
 from lesionlens.assessment.robustness.stress import stress as stress_network
 from lesionlens.assessment.robustness.table import robustness_text
 from lesionlens.core.artifact import write_json
@@ -19,7 +19,7 @@ def stress(
     run: Run,
     settings: StressSettings,
     network: Path | None = None,
-    company: Company | None = None,
+    comparisons: Comparisons | None = None,
     reporter: Reporter = SILENT,
 ) -> StageResult:
     """Measure how far the predictions of a network hold under repeated photographs, views and corruptions.
@@ -28,10 +28,10 @@ def stress(
         run: its data set is read, its robustness is written.
         settings: what is done to how many images.
         network: a checkpoint or a bundle; the run's best checkpoint if None.
-        company: what it is compared with.
+        comparisons: what it is compared with.
         reporter: told of progress.
     """
-    result = stress_network(network or run.best, Dataset.of_run(run), settings, company, reporter)
+    result = stress_network(network or run.best, Dataset.of_run(run), settings, comparisons, reporter)
     write_json(run.robustness, result)
     table = result["corruptions"]
     line = f"{len(table['rows'])} corruptions of {table['n_images']} {result['split']} images"

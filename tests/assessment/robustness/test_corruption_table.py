@@ -5,13 +5,13 @@ import pytest
 
 from lesionlens.assessment.resampling import Resampling
 from lesionlens.assessment.robustness.corruption_table import CorruptionTable, against_reference, images_hash
-from lesionlens.assessment.robustness.corruptions import STRENGTHS, chosen_corruptions
+from lesionlens.assessment.robustness.corruptions import STRENGTHS, select_corruptions
 from lesionlens.assessment.robustness.responses import Responses
 from lesionlens.core.errors import DataError
 from lesionlens.core.labels import HAM10000
 
 MEL, NV = HAM10000.index("mel"), HAM10000.index("nv")
-TWO = chosen_corruptions(("jpeg", "blur"))
+TWO = select_corruptions(("jpeg", "blur"))
 
 
 def logits(called: np.ndarray) -> np.ndarray:

@@ -12,9 +12,9 @@ from lesionlens.assessment.robustness.corruptions import (
     CORRUPTIONS,
     LINEAR,
     STRENGTHS,
-    chosen_corruptions,
     corrupt,
     exposed,
+    select_corruptions,
 )
 from lesionlens.core.errors import RecipeError
 
@@ -155,5 +155,5 @@ class TestMistakes:
             corrupt(IMAGE, "blur", strength, 0, "a")
 
     def test_names_come_in_the_order_of_the_table(self) -> None:
-        assert [each.name for each in chosen_corruptions(("hair", "jpeg"))] == ["jpeg", "hair"]
-        assert chosen_corruptions() == CORRUPTIONS
+        assert [each.name for each in select_corruptions(("hair", "jpeg"))] == ["jpeg", "hair"]
+        assert select_corruptions() == CORRUPTIONS

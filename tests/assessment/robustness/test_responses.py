@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lesionlens.assessment.robustness.corruptions import STRENGTHS, corrupt
-from lesionlens.assessment.robustness.responses import drawn_ids, passes, respond, views_of
+from lesionlens.assessment.robustness.responses import draw_ids, passes, respond, views_of
 from lesionlens.assessment.robustness.settings import StressSettings
 from lesionlens.core.errors import RecipeError
 from lesionlens.data.image import centre_crop
@@ -64,7 +64,7 @@ def test_views_are_the_eight_symmetries_of_the_square() -> None:
 def test_whole_lesions_are_drawn(n_lesions: int, n_images: int, seed: int) -> None:
     lesions = np.repeat([f"lesion {n}" for n in range(n_lesions)], 1 + np.arange(n_lesions) % 3)
     ids = [f"image {n}" for n in range(len(lesions))]
-    drawn = drawn_ids(ids, lesions, n_images, seed)
+    drawn = draw_ids(ids, lesions, n_images, seed)
     assert list(drawn) == [image_id for image_id in ids if image_id in set(drawn)]  # in their order
     chosen = set(lesions[[ids.index(image_id) for image_id in drawn]])
     assert len(drawn) == np.isin(lesions, list(chosen)).sum()
@@ -72,7 +72,7 @@ def test_whole_lesions_are_drawn(n_lesions: int, n_images: int, seed: int) -> No
         assert n_images <= len(drawn) <= n_images + 2
     else:
         assert len(drawn) == len(ids)
-    assert drawn == drawn_ids(ids, lesions, n_images, seed)
+    assert drawn == draw_ids(ids, lesions, n_images, seed)
 
 
 @pytest.mark.parametrize(

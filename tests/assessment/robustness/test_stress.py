@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from lesionlens.assessment.robustness.settings import StressSettings
-from lesionlens.assessment.robustness.stress import Company, stress
+from lesionlens.assessment.robustness.stress import Comparisons, stress
 from lesionlens.assessment.robustness.table import robustness_text
 from lesionlens.core.errors import ArtifactError, BundleError, CheckpointError
 from lesionlens.core.run import Run
@@ -70,8 +70,8 @@ def test_company(small_run: Path, dataset: Dataset, result: dict[str, Any], tmp_
     ids = dataset.ids("test")
     (tmp_path / "readers.csv").write_text("image_id,reader,diagnosis\n" + "".join(f"{i},1,nv\n" for i in ids[:5]))
     (tmp_path / "reference.json").write_text(json.dumps(result))
-    company = Company((small_run / "predictions.npz",), tmp_path / "readers.csv", tmp_path / "reference.json")
-    both = stress(Run.at(small_run).best, dataset, SETTINGS, company)
+    comparisons = Comparisons((small_run / "predictions.npz",), tmp_path / "readers.csv", tmp_path / "reference.json")
+    both = stress(Run.at(small_run).best, dataset, SETTINGS, comparisons)
     assert both["readers"]["n_images"] == 5
     assert both["corruptions"]["reference"]["mce"] == pytest.approx(1)
     assert both["n_seeds"] == 2
@@ -88,7 +88,15 @@ def test_a_bundle_is_stressed_as_a_clinic_runs_it(small_bundle: Path, dataset: D
 
 
 class TestMistakes:
-    def test_no_lesion_with_two_photographs(self, small_run: Path, tmp_path: Path) -> None:
+    def test_no_lesion_with_two_photographs(self, small_run: Path, dataset: Dataset) -> None:
+        records = tuple(replace(record, lesion_id=record.image_id) for record in dataset.index.records)
+        single = Dataset(replace(dataset.index, records=records), dataset.split, dataset.store)
+        result = stress(Run.at(small_run).best, single, SETTINGS)
+        assert result["photographs"] == {"reason": "no lesion of this split has two photographs", "n_units": 0}
+        assert result["views"]["n_units"] > 0
+        assert "not available, because no lesion of this split has two photographs" in robustness_text(result)
+
+    def test_another_split(self, small_run: Path, tmp_path: Path) -> None:
         run = Path(shutil.copytree(small_run, tmp_path / "run"))
         whole = Dataset.of_run(Run.at(run))
         single = {record.lesion_id: record for record in whole.index.records}
@@ -108,4 +116,4 @@ class TestMistakes:
 
     def test_a_reference_that_is_missing(self, small_run: Path, dataset: Dataset, tmp_path: Path) -> None:
         with pytest.raises(ArtifactError, match="does not exist"):
-            stress(Run.at(small_run).best, dataset, SETTINGS, Company(reference=tmp_path / "missing.json"))
+            stress(Run.at(small_run).best, dataset, SETTINGS, Comparisons(reference=tmp_path / "missing.json"))

@@ -56,9 +56,7 @@ def test_an_index_of_an_earlier_version_belongs_to_the_run_but_lacks_columns(run
 def test_another_index(run: Run) -> None:
     index = read_index(run.index)
     write_index(replace(index, records=index.records[:-1]), run.index)
-    with pytest.raises(
-        ArtifactError, match=r"index.csv is not the index of predictions.npz; predict again"
-    ):
+    with pytest.raises(ArtifactError, match=r"index.csv is not the index of predictions.npz; predict again"):
         reasons(run)
 
 

@@ -91,11 +91,11 @@ class CorruptionTable:
 
     def _errors(self, columns: slice) -> dict[str, Any]:
         """Mean corruption error over some columns, and how far it is above the clean error; each also for recalls alike."""
-        found = {}
+        errors = {}
         for name, key in (("accuracy", "error"), ("balanced_accuracy", "balanced_error")):
-            found[key] = self._bootstrapped(name, lambda values: 1 - values[:, columns].mean(1))
-            found[f"{key}_above_clean"] = self._bootstrapped(name, lambda values: values[:, 0] - values[:, columns].mean(1))
-        return {name: interval.to_json() for name, interval in found.items()}
+            errors[key] = self._bootstrapped(name, lambda values: 1 - values[:, columns].mean(1))
+            errors[f"{key}_above_clean"] = self._bootstrapped(name, lambda values: values[:, 0] - values[:, columns].mean(1))
+        return {name: interval.to_json() for name, interval in errors.items()}
 
     def _bootstrapped(self, name: str, of: Any) -> Interval:
         """Something of the columns of a metric, with its percentiles over the resamples."""

@@ -118,7 +118,7 @@ CORRUPTIONS = (
 BY_NAME = {corruption.name: corruption for corruption in CORRUPTIONS}
 
 
-def chosen_corruptions(names: tuple[str, ...] = ()) -> tuple[Corruption, ...]:
+def select_corruptions(names: tuple[str, ...] = ()) -> tuple[Corruption, ...]:
     """Corruptions by name, in the order of the table; all of them without names.
 
     Raises:
@@ -151,7 +151,7 @@ def corrupt(image: np.ndarray, name: str, strength: int, seed: int, image_id: st
         >>> corrupt(grey, "brighter", 4, seed=0, image_id="a")[0, 0].tolist()
         [137, 137, 137]
     """
-    (corruption,) = chosen_corruptions((name,))
+    (corruption,) = select_corruptions((name,))
     if strength not in STRENGTHS:
         raise RecipeError(f"strength {strength} of {name}; it must be a whole number from {STRENGTHS[0]} to {STRENGTHS[-1]}")
     return corruption.apply(image, corruption.values[strength - 1], generator("corruption", seed, image_id, name))

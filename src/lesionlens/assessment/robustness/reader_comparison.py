@@ -87,13 +87,13 @@ class _Comparison:
         if malignant.any():
             pairs["malignant_sensitivity"] = (by_readers, called, truth)
             pairs["malignant_specificity"] = (1 - by_readers, ~called, ~truth)
-        found: dict[str, Any] = {name: self._pair(readers, network, of) for name, (readers, network, of) in pairs.items()}
-        found["majority_accuracy"] = proportion(
+        metrics: dict[str, Any] = {name: self._pair(readers, network, of) for name, (readers, network, of) in pairs.items()}
+        metrics["majority_accuracy"] = proportion(
             self.majority_right, every, self.lesions, "", self.resampling.confidence
         ).to_json()
         agreement = self.share[self.rows, self.predictions.predicted]
-        found["agreement"] = mean_share(agreement, self.lesions, self.resampling.confidence).to_json()
-        return found
+        metrics["agreement"] = mean_share(agreement, self.lesions, self.resampling.confidence).to_json()
+        return metrics
 
     def _pair(self, readers: np.ndarray, network: np.ndarray, of: np.ndarray) -> Mapping[str, Any]:
         if not of.any():

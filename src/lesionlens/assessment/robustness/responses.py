@@ -1,4 +1,4 @@
-"""What a network answers to corrupted and turned photographs, batch by batch."""
+"""Predictions for corrupted and turned photographs, batch by batch."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lesionlens.assessment.robustness.corruptions import STRENGTHS, Corruption, chosen_corruptions
+from lesionlens.assessment.robustness.corruptions import STRENGTHS, Corruption, select_corruptions
 from lesionlens.assessment.robustness.settings import StressSettings
 from lesionlens.core.seeds import generator
 from lesionlens.data.image import centre_crop
@@ -65,21 +65,21 @@ def respond(
         settings: which corruptions, the seed of what is drawn, and the images in one pass.
         progress: called with the number of images of each pass.
     """
-    rows, batch_size, corruptions = store.rows(image_ids), settings.batch_size, chosen_corruptions(settings.corruptions)
+    rows, batch_size, corruptions = store.rows(image_ids), settings.batch_size, select_corruptions(settings.corruptions)
     chunks_views, chunks_corrupted = [], []
     for start in range(0, len(rows), batch_size):
         ids = tuple(image_ids[start : start + batch_size])
         frames = np.asarray(store.images[rows[start : start + batch_size]])
 
-        def answer(images: np.ndarray) -> np.ndarray:
+        def logits_of(images: np.ndarray) -> np.ndarray:
             logits = predict(images)
             if progress is not None:
                 progress(len(images))
             return logits
 
-        chunks_views.append(np.stack([answer(view) for view in views_of(centre_crop(frames, size))]))
+        chunks_views.append(np.stack([logits_of(view) for view in views_of(centre_crop(frames, size))]))
         corrupted = [
-            [answer(corrupted_batch(frames, ids, corruption, strength, settings.seed)) for strength in STRENGTHS]
+            [logits_of(corrupted_batch(frames, ids, corruption, strength, settings.seed)) for strength in STRENGTHS]
             for corruption in corruptions
         ]
         chunks_corrupted.append(np.array(corrupted, np.float32).reshape(len(corruptions), len(STRENGTHS), len(ids), -1))
@@ -102,13 +102,13 @@ def views_of(images: np.ndarray) -> list[np.ndarray]:
     return [np.ascontiguousarray(view) for view in (*turned, *(view[:, :, ::-1] for view in turned))]
 
 
-def drawn_ids(image_ids: Sequence[str], lesion_ids: np.ndarray, n_images: int, seed: int) -> tuple[str, ...]:
+def draw_ids(image_ids: Sequence[str], lesion_ids: np.ndarray, n_images: int, seed: int) -> tuple[str, ...]:
     """Images of whole lesions, drawn at random until there are `n_images` or more, in their old order.
 
     Args:
         image_ids: of N images.
         lesion_ids: lesion of each, (N,).
-        n_images: how many are wanted; 0 or N and more take all.
+        n_images: how many to draw; 0 or N and more take all.
         seed: of the draw.
     """
     if not 0 < n_images < len(image_ids):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lesionlens.assessment.resampling import Resampling
-from lesionlens.assessment.robustness.corruptions import chosen_corruptions
+from lesionlens.assessment.robustness.corruptions import select_corruptions
 from lesionlens.core.errors import RecipeError
 from lesionlens.core.recipe import EvaluationRecipe
 from lesionlens.data.protocols import SPLITS
@@ -46,7 +46,7 @@ class StressSettings:
         for name, value, least in (("images", self.images, 0), ("batch size", self.batch_size, 1), ("seed", self.seed, 0)):
             if not least <= value <= 10_000_000:
                 raise RecipeError(f"{name} = {value}; it must be from {least} to 10000000")
-        chosen_corruptions(self.corruptions)
+        select_corruptions(self.corruptions)
         EvaluationRecipe.check(resamples=self.resamples, confidence=self.confidence)
 
     @property

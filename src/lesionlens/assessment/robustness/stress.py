@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 
 from lesionlens.assessment.robustness.corruption_table import CorruptionTable, against_reference, images_hash
-from lesionlens.assessment.robustness.corruptions import chosen_corruptions
+from lesionlens.assessment.robustness.corruptions import select_corruptions
 from lesionlens.assessment.robustness.hard_images import hard_images, other_seeds
 from lesionlens.assessment.robustness.network import StressedNetwork, open_network
 from lesionlens.assessment.robustness.published import beside_published
 from lesionlens.assessment.robustness.reader_comparison import compare_with_readers
 from lesionlens.assessment.robustness.readers import ReaderAnswers, read_readers
 from lesionlens.assessment.robustness.repeatability import METHODS, Ratings, repeatability
-from lesionlens.assessment.robustness.responses import N_VIEWS, Responses, drawn_ids, passes, respond
+from lesionlens.assessment.robustness.responses import N_VIEWS, Responses, draw_ids, passes, respond
 from lesionlens.assessment.robustness.settings import StressSettings
 from lesionlens.core.artifact import read_json
 from lesionlens.core.progress import SILENT, Reporter
@@ -31,7 +31,7 @@ NO_PAIRS = "no lesion of this split has two photographs"
 
 
 @dataclass(frozen=True)
-class Company:
+class Comparisons:
     """What a network is compared with, beyond itself.
 
     Attributes:
@@ -49,7 +49,7 @@ def stress(
     path: Path,
     dataset: Dataset,
     settings: StressSettings | None = None,
-    company: Company | None = None,
+    comparisons: Comparisons | None = None,
     reporter: Reporter = SILENT,
 ) -> dict[str, Any]:
     """Measure how far the predictions of a network hold.
@@ -61,7 +61,7 @@ def stress(
         path: a checkpoint, or the folder of a bundle.
         dataset: that it was trained with.
         settings: what is done to how many images.
-        company: what it is compared with.
+        comparisons: what it is compared with.
         reporter: told of progress.
 
     Returns:
@@ -69,13 +69,13 @@ def stress(
 
     Raises:
         CheckpointError: if the checkpoint does not belong to the data set, and BundleError for a bundle.
-        DataError: if a file of `company` does not fit.
+        DataError: if a file of `comparisons` does not fit.
         RecipeError: if a setting is out of range.
     """
-    settings, company = settings or StressSettings(), company or Company()
-    network, read = open_network(path, dataset, settings), _read(company, dataset)
+    settings, comparisons = settings or StressSettings(), comparisons or Comparisons()
+    network, read = open_network(path, dataset, settings), _read_comparisons(comparisons, dataset)
     predictions = _predict(network, dataset, settings, reporter)
-    seeds = other_seeds(predictions, read.others, [str(each) for each in company.others]) if read.others else None
+    seeds = other_seeds(predictions, read.others, [str(each) for each in comparisons.others]) if read.others else None
     subject = _Subject(predictions, _respond(network, predictions, dataset, settings, reporter), settings)
     return {
         "format": FORMAT,
@@ -91,7 +91,7 @@ def stress(
         "methods": METHODS,
         "photographs": subject.photographs(),
         "views": subject.views(),
-        "corruptions": subject.corruptions(read.reference, str(company.reference)),
+        "corruptions": subject.corruptions(read.reference, str(comparisons.reference)),
         "hard": hard_images(predictions, seeds, subject.responses.views, subject.responses.image_ids),
         "n_seeds": 1 + len(read.others),
         "published": beside_published(predictions, settings.resampling),
@@ -100,19 +100,19 @@ def stress(
 
 
 @dataclass(frozen=True)
-class _Read:
-    """The files of a `Company`, read before anything is predicted, so that a mistake is noticed at once."""
+class _ComparisonData:
+    """The files of a `Comparisons`, read before anything is predicted, so that a mistake is noticed at once."""
 
     others: tuple[Predictions, ...]
     readers: ReaderAnswers | None
     reference: Any
 
 
-def _read(company: Company, dataset: Dataset) -> _Read:
-    return _Read(
-        tuple(read_predictions(path) for path in company.others),
-        read_readers(company.readers, dataset.index.labels) if company.readers else None,
-        read_json(company.reference) if company.reference else None,
+def _read_comparisons(comparisons: Comparisons, dataset: Dataset) -> _ComparisonData:
+    return _ComparisonData(
+        tuple(read_predictions(path) for path in comparisons.others),
+        read_readers(comparisons.readers, dataset.index.labels) if comparisons.readers else None,
+        read_json(comparisons.reference) if comparisons.reference else None,
     )
 
 
@@ -149,8 +149,8 @@ def _respond(
     network: StressedNetwork, predictions: Predictions, dataset: Dataset, settings: StressSettings, reporter: Reporter
 ) -> Responses:
     """Views and corruptions of the images that the settings draw."""
-    n_corruptions = len(chosen_corruptions(settings.corruptions))
-    drawn = drawn_ids(predictions.image_ids.tolist(), predictions.lesion_ids, settings.images, settings.seed)
+    n_corruptions = len(select_corruptions(settings.corruptions))
+    drawn = draw_ids(predictions.image_ids.tolist(), predictions.lesion_ids, settings.images, settings.seed)
     with reporter.bar("Predicting under stress", passes(len(drawn), n_corruptions)) as advance:
         return respond(network.predict, dataset.store, drawn, network.spec.size, settings, advance)
 

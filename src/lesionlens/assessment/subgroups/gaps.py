@@ -98,7 +98,7 @@ def gaps_between(groups: Mapping[str, Cases], confidence: float = 0.95, seed: in
         return dict.fromkeys(GAP_METRICS)
     level = range_confidence(confidence, len(groups))
     intervals = {name: group_metrics(cases, level, seed) for name, cases in groups.items()}
-    found: dict[str, Gaps | None] = {}
+    gaps_of: dict[str, Gaps | None] = {}
     for metric in GAP_METRICS:
         names = [name for name in groups if not np.isnan(intervals[name][metric].low)]
         if metric == "balanced_accuracy":
@@ -106,10 +106,10 @@ def gaps_between(groups: Mapping[str, Cases], confidence: float = 0.95, seed: in
         else:
             of_metric = {name: intervals[name][metric] for name in names}
             gaps = [_gap(a, b, of_metric, level, len(groups)) for a, b in combinations(names, 2)]
-        found[metric] = (
+        gaps_of[metric] = (
             Gaps(max(gaps, key=lambda gap: gap.difference.value), min(gaps, key=lambda gap: gap.p), len(names)) if gaps else None
         )
-    return found
+    return gaps_of
 
 
 def _gap(a: str, b: str, intervals: Mapping[str, Interval], level: float, n_groups: int, classes: tuple[str, ...] = ()) -> Gap:

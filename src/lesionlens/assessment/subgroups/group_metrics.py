@@ -87,17 +87,19 @@ def group_metrics(cases: Cases, confidence: float = 0.95, seed: int = 0) -> dict
         confidence: level, in (0, 1).
         seed: of the draws for the calibration error.
     """
-    found = metric_intervals(WeightedMetrics.of(cases.logits, cases.labels), cases.lesion_ids, LEAST_RESAMPLES, confidence, seed)
+    intervals = metric_intervals(
+        WeightedMetrics.of(cases.logits, cases.labels), cases.lesion_ids, LEAST_RESAMPLES, confidence, seed
+    )
     malignant, melanoma = np.array(cases.label_set.malignant), melanoma_classes(cases.label_set)
     sensitivity, specificity = _malignant_calls(cases, malignant, confidence)
     return {
-        "accuracy": found["accuracy"][0],
-        "balanced_accuracy": found["balanced_accuracy"][0],
+        "accuracy": intervals["accuracy"][0],
+        "balanced_accuracy": intervals["balanced_accuracy"][0],
         "auc_melanoma": auc_interval(cases, melanoma, "melanoma", confidence),
         "auc_malignant": auc_interval(cases, malignant, "malignant diagnoses", confidence),
         "sensitivity_malignant": sensitivity,
         "specificity_malignant": specificity,
-        "ece": found["ece"][0],
+        "ece": intervals["ece"][0],
     }
 
 
