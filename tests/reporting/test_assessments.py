@@ -14,6 +14,7 @@ from lesionlens.core.run import Run
 from lesionlens.data.dataset import Dataset
 from lesionlens.evaluation.predictions import read_predictions
 from lesionlens.pipeline.robustness_stages import stress
+from lesionlens.reporting import robustness, subgroups
 from lesionlens.reporting.report import build_report
 from lesionlens.reporting.run_folder import read_run
 from lesionlens.training.checkpoint import load_info
@@ -48,6 +49,21 @@ def test_the_page_shows_both(assessed: Path) -> None:
     assert "nan" not in page.text.lower().split()
     labels = [svg["aria-label"] for svg in page.all("svg") if svg.get("aria-label")]
     assert any(label.startswith("JPEG compression, clean to strength 5") for label in labels)
+
+
+def test_numbers_are_those_of_the_results(assessed: Path) -> None:
+    run = read_run(assessed)
+    stress_result, subgroup_result = (json.loads(getattr(run.paths, name).read_text()) for name in ("robustness", "subgroups"))
+    stability, groups = robustness.section(run), subgroups.section(run)
+    assert stability is not None
+    assert groups is not None
+    weakest = stress_result["corruptions"]["rows"][0]["strengths"][0]
+    expected = (f"{100 * weakest['balanced_accuracy']['value']:.1f}", f"{weakest['value']:g}")
+    assert stability["corruptions"]["rows"][0]["cells"][0] == expected
+    assert stability["corruptions"]["rows"][0]["changed"]["interval"] == "too few lesions"
+    shown = {attribute["title"]: attribute["rows"] for attribute in groups["attributes"]}
+    stated = {each["title"]: each["groups"] for each in subgroup_result["attributes"] if not each["reason"]}
+    assert [row["images"] for row in shown["Sex"]] == [group["n_images"] for group in stated["Sex"]]
 
 
 def test_without_store_there_are_no_pixels_but_a_page(assessed: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from lesionlens.evaluation.metric_intervals import LEAST_LESIONS
 from lesionlens.reporting.corruption_sheet import corruption_sheet
 from lesionlens.reporting.formats import ABSENT, defined, has_interval, percent
 from lesionlens.reporting.palette import class_names
@@ -23,6 +24,7 @@ REPEATED = {
     "coefficient": ("Malignant probability, repeatability coefficient", False),
 }
 PICTURE_BYTES = 12_000
+TOO_FEW = f"an interval needs {LEAST_LESIONS}"
 KINDS = {"label": "Likely label error", "seeds": "Seeds disagree", "views": "Views disagree"}
 CURVES = (("balanced_accuracy", "balanced accuracy", "plain"), ("malignant_sensitivity", "malignant sensitivity", "warm"))
 READER_METRICS = {
@@ -75,10 +77,18 @@ def _repeated(result: Mapping[str, Any]) -> dict[str, Any]:
 
 def _cell(metric: Mapping[str, Any] | None, scale: float = 100, digits: int = 1) -> dict[str, str]:
     """A metric as text, with its interval or the reason why there is none."""
-    if metric is None or not defined(metric["value"]):
-        return {"value": ABSENT, "interval": "" if metric is None else metric.get("reason", "")}
-    texts = [f"{scale * metric[end]:.{digits}f}" for end in ("low", "high")] if has_interval(metric) else []
-    return {"value": f"{scale * metric['value']:.{digits}f}", "interval": "–".join(texts) or metric.get("reason", "")}
+    if metric is None:
+        return {"value": ABSENT, "interval": ""}
+    reason = "too few lesions" if metric.get("reason", "").endswith(TOO_FEW) else metric.get("reason", "")
+    if not defined(metric["value"]):
+        return {"value": ABSENT, "interval": reason}
+    value, low, high = (_signed(scale, digits, metric[end]) for end in ("value", "low", "high"))
+    between = " to " if metric["low"] is not None and metric["low"] < 0 else "–"
+    return {"value": value, "interval": f"{low}{between}{high}" if has_interval(metric) else reason}
+
+
+def _signed(scale: float, digits: int, value: float | None) -> str:
+    return ABSENT if value is None else f"{scale * value:.{digits}f}".replace("-", "\u2212")
 
 
 def _corruptions(table: Mapping[str, Any]) -> dict[str, Any]:
@@ -88,10 +98,7 @@ def _corruptions(table: Mapping[str, Any]) -> dict[str, Any]:
         {
             "title": row["title"],
             "unit": row["unit"],
-            "cells": [
-                {"value": _cell(cell["balanced_accuracy"])["value"], "strength": f"{cell['value']:g}"}
-                for cell in row["strengths"]
-            ],
+            "cells": [(_cell(cell["balanced_accuracy"])["value"], f"{cell['value']:g}") for cell in row["strengths"]],
             "changed": _cell(row["strengths"][-1]["changed"]),
             "error": _cell(row["error"]),
             "above": _cell(row["error_above_clean"]),
