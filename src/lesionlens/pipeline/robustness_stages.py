@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lesionlens.assessment.robustness.settings import StressSettings
-from lesionlens.assessment.robustness.stress import Comparisons
-from lesionlens.assessment.robustness.stress import stress as stress_network
+from lesionlens.assessment.robustness.stress import Comparisons, stress_network
 from lesionlens.assessment.robustness.table import robustness_text
 from lesionlens.core.artifact import write_json
 from lesionlens.core.progress import SILENT, Reporter

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from lesionlens.assessment.robustness.settings import StressSettings
-from lesionlens.assessment.robustness.stress import Comparisons, stress
+from lesionlens.assessment.robustness.stress import Comparisons, stress_network
 from lesionlens.assessment.robustness.table import robustness_text
 from lesionlens.core.errors import ArtifactError, BundleError, CheckpointError
 from lesionlens.core.run import Run
@@ -30,7 +30,7 @@ def dataset(small_run: Path) -> Dataset:
 
 @pytest.fixture(scope="module")
 def result(small_run: Path, dataset: Dataset) -> dict[str, Any]:
-    return stress(Run.at(small_run).best, dataset, SETTINGS)
+    return stress_network(Run.at(small_run).best, dataset, SETTINGS)
 
 
 def test_it_is_json_and_says_what_it_was_made_of(result: dict[str, Any], small_run: Path, dataset: Dataset) -> None:
@@ -54,7 +54,7 @@ def test_photographs_are_those_of_the_stored_predictions(result: dict[str, Any],
 
 
 def test_repeated_it_is_the_same(result: dict[str, Any], small_run: Path, dataset: Dataset) -> None:
-    again = stress(Run.at(small_run).best, dataset, replace(SETTINGS, batch_size=3))
+    again = stress_network(Run.at(small_run).best, dataset, replace(SETTINGS, batch_size=3))
     assert again["corruptions"]["images_hash"] == result["corruptions"]["images_hash"]
     for one, other in zip(result["corruptions"]["rows"], again["corruptions"]["rows"], strict=True):
         assert one["error"] == other["error"]
@@ -71,7 +71,7 @@ def test_company(small_run: Path, dataset: Dataset, result: dict[str, Any], tmp_
     (tmp_path / "readers.csv").write_text("image_id,reader,diagnosis\n" + "".join(f"{i},1,nv\n" for i in ids[:5]))
     (tmp_path / "reference.json").write_text(json.dumps(result))
     comparisons = Comparisons((small_run / "predictions.npz",), tmp_path / "readers.csv", tmp_path / "reference.json")
-    both = stress(Run.at(small_run).best, dataset, SETTINGS, comparisons)
+    both = stress_network(Run.at(small_run).best, dataset, SETTINGS, comparisons)
     assert both["readers"]["n_images"] == 5
     assert both["corruptions"]["reference"]["mce"] == pytest.approx(1)
     assert both["n_seeds"] == 2
@@ -80,7 +80,7 @@ def test_company(small_run: Path, dataset: Dataset, result: dict[str, Any], tmp_
 
 
 def test_a_bundle_is_stressed_as_a_clinic_runs_it(small_bundle: Path, dataset: Dataset, result: dict[str, Any]) -> None:
-    bundle = stress(small_bundle, dataset, SETTINGS)
+    bundle = stress_network(small_bundle, dataset, SETTINGS)
     assert bundle["made_from"]["checkpoint"] == result["made_from"]["checkpoint"]
     assert len(bundle["made_from"]["bundle"]) == 64
     clean = (each["corruptions"]["clean"]["accuracy"]["value"] for each in (bundle, result))
@@ -91,7 +91,7 @@ class TestMistakes:
     def test_no_lesion_with_two_photographs(self, small_run: Path, dataset: Dataset) -> None:
         records = tuple(replace(record, lesion_id=record.image_id) for record in dataset.index.records)
         single = Dataset(replace(dataset.index, records=records), dataset.split, dataset.store)
-        result = stress(Run.at(small_run).best, single, SETTINGS)
+        result = stress_network(Run.at(small_run).best, single, SETTINGS)
         assert result["photographs"] == {"reason": "no lesion of this split has two photographs", "n_units": 0}
         assert result["views"]["n_units"] > 0
         assert "not available, because no lesion of this split has two photographs" in robustness_text(result)
@@ -106,14 +106,14 @@ class TestMistakes:
         write_split(split, tmp_path / "split.json")
         dataset = Dataset(index, split, whole.store)
         with pytest.raises(CheckpointError, match="was trained with another split"):
-            stress(run / "train" / "best.safetensors", dataset, SETTINGS)
+            stress_network(run / "train" / "best.safetensors", dataset, SETTINGS)
 
     def test_neither_checkpoint_nor_bundle(self, dataset: Dataset, tmp_path: Path) -> None:
         with pytest.raises(CheckpointError, match="is neither a checkpoint nor a bundle"):
-            stress(tmp_path / "missing.safetensors", dataset, SETTINGS)
+            stress_network(tmp_path / "missing.safetensors", dataset, SETTINGS)
         with pytest.raises(BundleError, match="bundle"):
-            stress(tmp_path, dataset, SETTINGS)
+            stress_network(tmp_path, dataset, SETTINGS)
 
     def test_a_reference_that_is_missing(self, small_run: Path, dataset: Dataset, tmp_path: Path) -> None:
         with pytest.raises(ArtifactError, match="does not exist"):
-            stress(Run.at(small_run).best, dataset, SETTINGS, Comparisons(reference=tmp_path / "missing.json"))
+            stress_network(Run.at(small_run).best, dataset, SETTINGS, Comparisons(reference=tmp_path / "missing.json"))

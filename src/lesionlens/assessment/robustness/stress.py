@@ -45,7 +45,7 @@ class Comparisons:
     reference: Path | None = None
 
 
-def stress(
+def stress_network(
     path: Path,
     dataset: Dataset,
     settings: StressSettings | None = None,

@@ -10,7 +10,7 @@ def robustness_text(result: Mapping[str, Any]) -> str:
     """Agreement, corruptions, people and hard images, a few lines each.
 
     Args:
-        result: of `stress`.
+        result: of `stress_network`.
     """
     first = (
         f"{result['name']}: {result['n_images']} {result['split']} images of {result['n_lesions']} lesions; intervals by lesion"
