@@ -185,3 +185,10 @@ def test_studentised_bootstrap_in_chunks(monkeypatch):
 @pytest.mark.parametrize("values", [[0.3], [0.5, 0.5, 0.5], [0.0, 0.0, 0.0]])
 def test_studentised_bootstrap_is_undefined_without_spread(values):
     assert np.isnan(bootstrap_t(np.array(values), Lesions.of(np.arange(len(values))), 50)).all()
+
+
+def test_studentised_bootstrap_is_undefined_if_no_resample_has_a_value():
+    values, lesions = np.array([1.0] + [0.0] * 29), Lesions.of(np.arange(30))
+    given = [bootstrap_t(values, lesions, 1, seed=seed) for seed in range(12)]
+    assert any(np.isnan(ends).all() for ends in given)  # the one image with a value is not drawn
+    assert not all(np.isnan(ends).all() for ends in given)

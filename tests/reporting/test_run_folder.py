@@ -35,6 +35,8 @@ def test_a_whole_run_is_read(run_folder):
         "explain/faithfulness.json",
         "compress/compression.json",
         "external",
+        "assessment/subgroups.json",
+        "assessment/robustness.json",
     }
     np.testing.assert_allclose(run.probabilities.sum(1), 1)
 

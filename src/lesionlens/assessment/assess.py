@@ -11,6 +11,8 @@ from lesionlens.assessment.decisions.decisions import assess_decisions
 from lesionlens.assessment.decisions.settings import DecisionSettings, Resampling
 from lesionlens.assessment.decisions.table import decisions_text
 from lesionlens.assessment.stored import StoredPredictions, read_stored
+from lesionlens.assessment.subgroups.run_subgroups import subgroups_of_run
+from lesionlens.assessment.subgroups.table import subgroups_text
 from lesionlens.core.artifact import write_json
 from lesionlens.core.recipe import EvaluationRecipe
 from lesionlens.core.run import Run
@@ -64,7 +66,15 @@ def _decisions(stored: StoredPredictions, settings: AssessmentSettings) -> dict[
     return assess_decisions(stored.validation, stored.test, settings.decisions, resampling)
 
 
-ASSESSMENTS = (Assessment("decisions", _decisions, decisions_text),)
+def _subgroups(stored: StoredPredictions, settings: AssessmentSettings) -> dict[str, Any]:
+    resampling = Resampling(settings.resamples, settings.confidence, settings.seed)
+    return subgroups_of_run(stored.run, stored.test, resampling)
+
+
+ASSESSMENTS = (
+    Assessment("decisions", _decisions, decisions_text),
+    Assessment("subgroups", _subgroups, subgroups_text),
+)
 
 
 def assess(run: Run, settings: AssessmentSettings | None = None) -> dict[str, dict[str, Any]]:

@@ -21,11 +21,13 @@ class StoredPredictions:
         test: of the test split; everything is reported on it.
         validation: of the validation split; everything is chosen on it.
         hashes: of the checkpoint and what it was trained with, and of both files.
+        run: that they lie in.
     """
 
     test: Predictions
     validation: Predictions
     hashes: dict[str, str]
+    run: Run
 
 
 def run_of(path: Path) -> Run:
@@ -56,7 +58,7 @@ def read_stored(run: Run) -> StoredPredictions:
             )
     _check_together(test, validation, run)
     files = {"predictions": hash_file(run.predictions), "validation_predictions": hash_file(run.validation_predictions)}
-    return StoredPredictions(test, validation, {**test.origin.hashes, **files})
+    return StoredPredictions(test, validation, {**test.origin.hashes, **files}, run)
 
 
 def _check_together(test: Predictions, validation: Predictions, run: Run) -> None:

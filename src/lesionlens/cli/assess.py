@@ -1,4 +1,4 @@
-"""The command `assess`: calibration and decisions from stored predictions."""
+"""The command `assess`: calibration, decisions and subgroups from stored predictions."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def assess(
     seed: Annotated[int, typer.Option(help="Seed of the resamples.")] = 0,
     as_json: Json = False,
 ) -> None:
-    """Assess stored predictions: calibration, operating points, costs and conformal sets.
+    """Assess stored predictions: calibration, operating points, costs, conformal sets and subgroups.
 
     Everything is chosen on validation.npz and reported on predictions.npz, which `lesionlens evaluate` writes.
     """
@@ -77,5 +77,5 @@ def assess(
     )
     paths = run_of(run)
     result = assess_run(paths, AssessmentSettings(resamples, confidence, seed, decisions))
-    REPORTER.note(f"wrote {paths.decisions}")
+    REPORTER.note(f"wrote {paths.decisions} and {paths.subgroups}")
     emit(result, as_json)

@@ -30,6 +30,7 @@ from lesionlens.cli.report import report
 from lesionlens.cli.run import run
 from lesionlens.cli.serve import serve
 from lesionlens.cli.split import split
+from lesionlens.cli.stress import stress
 from lesionlens.cli.synthetic import synthetic
 from lesionlens.cli.token import token
 from lesionlens.cli.train import train
@@ -38,7 +39,7 @@ from lesionlens.core.errors import LesionLensError
 PANELS = {
     "Data": (download, synthetic, index, audit, split, augment, pack),
     "Train": (run, train, recipes, networks, convert),
-    "Evaluate": (evaluate, assess, compare, explain, report, submission),
+    "Evaluate": (evaluate, assess, stress, compare, explain, report, submission),
     "Experiments": (ablate, crossvalidate, search),
     "Deploy": (export, compress, predict, inspect, benchmark),
     "Serve": (serve,),

@@ -189,8 +189,10 @@ def bootstrap_t(
         log_means, errors = _log_means(weights, totals, sizes)
         defined = np.isfinite(log_means) & (errors > 0)
         ratios.append((log_means[defined] - log_mean) / errors[defined])
-    tail = (1 - confidence) / 2
-    smallest, largest = np.quantile(np.concatenate(ratios), (tail, 1 - tail))
+    tail, defined_ratios = (1 - confidence) / 2, np.concatenate(ratios)
+    if not len(defined_ratios):  # values that differ by rounding alone
+        return np.nan, np.nan
+    smallest, largest = np.quantile(defined_ratios, (tail, 1 - tail))
     return float(np.exp(log_mean - largest * error)), float(np.exp(log_mean - smallest * error))
 
 

@@ -45,8 +45,10 @@ OPTIONAL = {
     "faithfulness": "lesionlens explain CHECKPOINT",
     "comparison": "lesionlens compress CHECKPOINT",
     "external": "lesionlens evaluate CHECKPOINT --index INDEX",
+    "subgroups": "lesionlens assess RUN",
+    "robustness": "lesionlens stress CHECKPOINT",
 }
-ASSESSMENTS: tuple[str, ...] = ("decisions",)  # results of this checkpoint that have a topic in the report
+ASSESSMENTS: tuple[str, ...] = ("decisions", "subgroups", "robustness")  # results of this checkpoint with a topic in the report
 SCORES_KEYS = {"name", "seed", "protocol", "leaks", "leak_rate", "split", "n_images", "n_lesions", "views", "resamples"}
 SCORES_KEYS |= {"confidence", "labels", "metrics", "per_class", "confusion", "n_classes_averaged", "made_from"}
 TRAINED_SECTIONS = ("seed", "input", "augmentation", "model", "training")

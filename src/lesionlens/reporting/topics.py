@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from lesionlens.reporting import external
+from lesionlens.reporting import external, robustness, subgroups
 from lesionlens.reporting.decisions import decisions
 from lesionlens.reporting.run_folder import RunContents, file_name
 
@@ -34,6 +34,8 @@ class Topic:
 
 SECTIONS: dict[str, tuple[str, Section]] = {
     "decisions": ("Decisions", decisions),
+    "subgroups": ("Subgroups", subgroups.section),
+    "robustness": ("Stability", robustness.section),
     "external": ("Other data sets", external.section),
 }
 """Title and section by name of the result, in the order of the page."""

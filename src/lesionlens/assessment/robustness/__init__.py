@@ -1,0 +1,5 @@
+"""How far predictions hold: repeated photographs, views, corruptions, human readers, and hard images."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
