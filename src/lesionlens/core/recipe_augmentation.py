@@ -1,0 +1,46 @@
+"""The section `augmentation` of a recipe."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from lesionlens.core.recipe_section import Section, broken_rule, key
+
+
+@dataclass(frozen=True)
+class AugmentationRecipe(Section):
+    """The two phases of augmentation: offline copies of rare classes, then mixing of mini-batches."""
+
+    SECTION: ClassVar[str] = "augmentation"
+
+    offline_fill: float = key(
+        1.0, "Augmented copies fill every class up to this share of the largest class; 0 makes none.", ge=0, le=1
+    )
+    offline_pixels: Literal["fixed", "fresh"] = key(
+        "fixed", "Draw each copy once (`fixed`), or again in each epoch (`fresh`).", paper="fixed"
+    )
+    originals: bool = key(
+        False,
+        "Augment the originals like the copies.",
+        rule='false unless augmentation.offline_pixels is "fresh"',
+    )
+    mixup_p: float = key(0.3, "Probability that MixUp mixes a mini-batch.", ge=0, le=1, paper=0.3)
+    mixup_alpha: float = key(1.0, "Both parameters of MixUp's Beta distribution.", gt=0, paper=1.0)
+    cutmix_p: float = key(0.2, "Probability that CutMix mixes a mini-batch.", ge=0, le=1, paper=0.2)
+    cutmix_alpha: float = key(1.0, "Both parameters of CutMix's Beta distribution.", gt=0, paper=1.0)
+    probabilities: dict[str, Annotated[float, Field(ge=0, le=1)]] = key(
+        {},
+        "Probabilities of transforms other than those of the paper's table 3, by the transform's name: "
+        "`{ gaussian_blur = 0.1 }`.",
+        rule="from 0 to 1",
+        paper={},
+    )
+
+    def __post_init__(self) -> None:
+        total = self.mixup_p + self.cutmix_p
+        if total > 1:
+            raise broken_rule("augmentation.mixup_p + cutmix_p", total, "at most 1")
+        self.require(not self.originals or self.offline_pixels == "fresh", "originals")
