@@ -1,8 +1,10 @@
 """Hashes of recipes never change: checkpoints and stamps of finished runs carry them."""
 
+import dataclasses
+
 import pytest
 
-from lesionlens.core.recipe import Recipe
+from lesionlens.core.recipe import ExplanationRecipe, Recipe, TrainingRecipe
 from lesionlens.core.recipe_file import load_recipe
 
 TRAINING = ("seed", "input", "augmentation", "model", "training")
@@ -47,3 +49,13 @@ def test_hashes_of_the_defaults():
     recipe = Recipe()
     assert recipe.hash() == "7f75439e2980a32a9c53af9995967996f8eff810cae02297e1ef69348b6ff806"
     assert recipe.hash("compression") == "175be71088566e000bef5fdfd20edb7a86116318eba8a79313fbd411d70bddcc"
+
+
+def test_a_new_key_changes_the_hash_only_where_it_is_used():
+    recipe = Recipe()
+    for changed in (TrainingRecipe(layer_decay=0.5), TrainingRecipe(sync_batchnorm=True), TrainingRecipe(weight_decay_on="all")):
+        assert dataclasses.replace(recipe, training=changed).hash("training") != recipe.hash("training")
+    assert "layer_decay" in recipe.to_json()["training"]
+    assert "layer_decay" not in recipe.training.hashed()
+    explained = dataclasses.replace(recipe, explanation=ExplanationRecipe(occlusion_images=5))
+    assert explained.hash("seed", "explanation") != recipe.hash("seed", "explanation") == recipe.hash("seed")

@@ -141,6 +141,7 @@ class ExplanationRecipe(Section):
         "Most images that are explained by occlusion, which takes hundreds of passes for each; 0 explains all.",
         ge=0,
         le=1_000_000,
+        later=True,
     )
 
 
@@ -224,7 +225,6 @@ class Recipe(Section):
         >>> Recipe(name="a").hash("training") == Recipe(name="b").hash("training")
         True
         """
-        value = self.to_json()
-        if self.explanation == ExplanationRecipe():  # younger than the first hashes, which do not change
-            del value["explanation"]
-        return hash_value({key: value[key] for key in sections if key in value} if sections else value)
+        values = {name: value.hashed() if isinstance(value, Section) else value for name, value in vars(self).items()}
+        values = {name: value for name, value in values.items() if value != {}}  # a section of `later` keys alone
+        return hash_value({name: values[name] for name in sections if name in values} if sections else values)

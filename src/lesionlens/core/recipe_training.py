@@ -28,7 +28,29 @@ class TrainingRecipe(Section):
     optimizer: Literal["adamw", "adam", "nadam", "sgd"] = key("adamw", "The optimizer.", paper="adamw")
     learning_rate: float = key(5e-5, "Peak learning rate.", gt=0, le=10, paper=5e-5)
     beta1: float = key(0.9, "Momentum (first beta of the Adam family).", ge=0, lt=1, paper=0.9)
-    weight_decay: float = key(5e-3, "Weight decay; not applied to biases and norms.", ge=0, paper=5e-3)
+    learning_rate_scaling: Literal["none", "linear", "sqrt"] = key(
+        "none",
+        "Scale every learning rate by the images per optimizer step over `training.learning_rate_batch`, or by the square "
+        "root of that (`sqrt`, usual for the Adam family).",
+        later=True,
+    )
+    learning_rate_batch: int = key(
+        256, "Images per step that the learning rates are stated for; used if they are scaled.", ge=1, le=1_000_000, later=True
+    )
+    layer_decay: float = key(
+        1.0,
+        "Layer-wise decay of the learning rate: each layer, from the head down, learns at this share of the rate of the layer "
+        "above it; 1 gives all the same rate.",
+        gt=0,
+        le=1,
+        later=True,
+    )
+    weight_decay: float = key(5e-3, "Weight decay; see `training.weight_decay_on`.", ge=0, paper=5e-3)
+    weight_decay_on: Literal["weights", "all"] = key(
+        "weights",
+        "What decays: the `weights`, without biases, norms and what the network names in `no_weight_decay`; or `all` parameters.",
+        later=True,
+    )
     schedule: Literal["onecycle", "cosine", "constant"] = key(
         "onecycle", "Schedule of the learning rate after the warm-up.", paper="onecycle"
     )
@@ -59,6 +81,9 @@ class TrainingRecipe(Section):
     )
     channels_last: bool = key(True, "Memory format of the network and its images.")
     compile: bool = key(False, "Run the network through torch.compile.")
+    sync_batchnorm: bool = key(
+        False, "Share the statistics of batch norms between the processes of a run; needs CUDA GPUs.", later=True
+    )
     clip_norm: float = key(0.0, "Largest norm of the gradient; 0 turns clipping off.", ge=0)
     patience: int = key(0, "Epochs without a better validation before training stops; 0 never stops early.", ge=0)
     monitor: Literal["balanced_accuracy", "accuracy", "macro_f1", "loss"] = key(

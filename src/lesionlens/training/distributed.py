@@ -4,7 +4,8 @@
 
 Every process takes its share of each batch and the gradients are averaged, so the result equals
 that of one process up to rounding. Two things are computed on each share alone: the
-statistics of batch norms while training (rank 0's running statistics are kept), and the partners
+statistics of batch norms while training (rank 0's running statistics are kept; GPUs can share them with
+`training.sync_batchnorm`), and the partners
 of MixUp and CutMix.
 """
 
@@ -22,6 +23,7 @@ import torch
 from torch import Tensor, distributed, nn
 
 from lesionlens.core.errors import TrainingError
+from lesionlens.models.operators import timm
 
 TIMEOUT = timedelta(hours=2)  # the other processes wait while rank 0 validates
 
@@ -63,12 +65,37 @@ class World:
         distributed.broadcast(text, 0)
         return json.loads(bytes(text.tolist()))
 
-    def wrap(self, network: nn.Module) -> nn.Module:
-        """The network whose backward pass averages the gradients over all processes."""
+    def wrap(self, network: nn.Module, sync_batchnorm: bool = False) -> nn.Module:
+        """The network whose backward pass averages the gradients over all processes.
+
+        Args:
+            network: changed in place if its batch norms are shared; its weights and their names stay.
+            sync_batchnorm: share the statistics of batch norms between the processes.
+
+        Raises:
+            TrainingError: if batch norms are to be shared on CPUs, which torch cannot.
+        """
         if self.size == 1:
             return network
+        if sync_batchnorm:
+            network = shared_batchnorms(network, self.device)
         devices = [self.device] if self.device.type == "cuda" else None
         return nn.parallel.DistributedDataParallel(network, device_ids=devices)
+
+
+def shared_batchnorms(network: nn.Module, device: torch.device) -> nn.Module:
+    """The network with timm's synchronised batch norms in place of its own.
+
+    Raises:
+        TrainingError: on a CPU, where torch has none.
+    """
+    if device.type == "cpu":
+        raise TrainingError(
+            "training.sync_batchnorm = True with several processes on CPUs; torch shares batch norms between CUDA GPUs only. "
+            "Set training.sync_batchnorm=false, or train with one process"
+        )
+    synchronised: nn.Module = timm().layers.convert_sync_batchnorm(network)
+    return synchronised
 
 
 def choose_device(name: str = "auto", local_rank: int = 0) -> torch.device:

@@ -88,7 +88,7 @@ class Trainer:
             teacher.prepare(world.device, recipe.training.channels_last)
         self.normalise = Normalise(spec.mean, spec.std).to(world.device)
         self.loss = Loss(recipe.training, batches.counts(n_classes)).to(world.device)
-        forward = world.wrap(state.network)
+        forward = world.wrap(state.network, recipe.training.sync_batchnorm)
         self.forward = compiled(forward, world.device) if recipe.training.compile else forward
 
     def train(self, epoch: int, progress: Progress | None = None) -> Sums:
