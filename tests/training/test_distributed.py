@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -40,6 +41,13 @@ def test_two_processes_equal_one(artifacts, synthetic_root, tmp_path):
     networks = [load_network(out / "best.safetensors")[0].state_dict() for out in (one, two)]
     for name, tensor in networks[0].items():  # other order of sums, over two epochs
         torch.testing.assert_close(tensor, networks[1][name], rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize(("total", "size"), [(9, 2), (8, 3), (7, 7), (64, 1)])
+def test_shares_are_those_of_array_split(total, size):
+    shares = [np.arange(total)[World(torch.device("cpu"), rank, size).rows(total)] for rank in range(size)]
+    for ours, theirs in zip(shares, np.array_split(np.arange(total), size), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
 
 
 def test_without_torchrun_there_is_one_process(monkeypatch):

@@ -204,7 +204,7 @@ def test_the_mix_seed_is_documented(artifacts, monkeypatch):
     from lesionlens.training import loop
 
     seeds = []
-    monkeypatch.setattr(loop, "mix", lambda images, targets, recipe, seed: seeds.append(seed) or (images, targets))
+    monkeypatch.setattr(loop, "draw_mixing", lambda n, height, width, recipe, seed: seeds.append(seed))
     made = trainer(artifacts)
     made.train(2)
     assert seeds == [derive_seed(0, "mix", 2, number, 0) for number in range(len(made.batches))]

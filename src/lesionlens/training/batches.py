@@ -136,7 +136,7 @@ class Batches:
     def _generate(self, epoch: int) -> Iterator[Batch]:
         order = epoch_order(self.rows.labels, self.recipe.training.sampler, self.recipe.seed, epoch)
         for cut in self.cuts:
-            draws = np.array_split(np.arange(cut.start, cut.stop), self.world.size)[self.world.rank]
+            draws = np.arange(cut.start, cut.stop)[self.world.rows(cut.stop - cut.start)]
             share = Order(order.rows[draws], order.repeats[draws])
             labels = torch.from_numpy(self.rows.labels[share.rows])
             images = self.read(share, epoch)

@@ -2,11 +2,10 @@
 
     torchrun --nproc-per-node 4 -m lesionlens train paper --index ...
 
-Every process takes its share of each batch and the gradients are averaged, so the result equals
-that of one process up to rounding. Two things are computed on each share alone: the
-statistics of batch norms while training (rank 0's running statistics are kept; GPUs can share them with
-`training.sync_batchnorm`), and the partners
-of MixUp and CutMix.
+Every process takes its share of each batch and the gradients are averaged, so the result equals that of one process up
+to rounding; MixUp and CutMix are drawn once for the whole batch, and partners come from all of it. Only the statistics of
+batch norms while training are computed on each share alone (rank 0's running statistics are kept); GPUs can share them
+with `training.sync_batchnorm`.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -53,6 +52,27 @@ class World:
             value = value.clone()
             distributed.all_reduce(value)
         return value
+
+    def rows(self, total: int) -> slice:
+        """This process's share of the `total` rows of a mini-batch; shares differ by at most one row.
+
+        >>> [World(torch.device("cpu"), rank, 3).rows(8) for rank in range(3)]
+        [slice(0, 3, None), slice(3, 6, None), slice(6, 8, None)]
+        """
+        each, more = divmod(total, self.size)
+        start = self.rank * each + min(self.rank, more)
+        return slice(start, start + each + (self.rank < more))
+
+    def gather(self, rows: Tensor, total: int) -> Tensor:
+        """All `total` rows of a mini-batch, in order, from the `rows` that each process has, on every process."""
+        if self.size == 1:
+            return rows
+        most = -(-total // self.size)
+        padded = torch.cat([rows, rows[:1].expand(most - len(rows), *rows.shape[1:])]).contiguous()
+        shares = [torch.empty_like(padded) for _ in range(self.size)]
+        distributed.all_gather(shares, padded)
+        sizes = [len(range(total)[replace(self, rank=rank).rows(total)]) for rank in range(self.size)]
+        return torch.cat([share[:size] for share, size in zip(shares, sizes, strict=True)])
 
     def share(self, value: Any) -> Any:
         """The JSON-ready value of rank 0, on every process."""
