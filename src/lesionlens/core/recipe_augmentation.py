@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from lesionlens.core.recipe_section import Section, broken_rule, key
+from lesionlens.core.recipe_transforms import check_names, checked_transforms
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,29 @@ class AugmentationRecipe(Section):
         paper={},
     )
 
+    style: Literal["lesionlens", "paper"] = key(
+        "lesionlens",
+        "Parameters of the transforms where the paper's table 3 gives none: `lesionlens`, or `paper` for those of the library "
+        "that it used (Albumentations 1.3).",
+        later=True,
+    )
+    transforms: dict[str, dict[str, Any]] = key(
+        {},
+        "Parameters of transforms other than those of the style, by the transform's name: "
+        "`{ coarse_dropout = { p = 0.3, holes = [5, 8], size_px = 8 } }`.",
+        rule="a table for each transform, such as { hue_saturation_value = { saturation = 30 } }",
+        later=True,
+    )
+
     def __post_init__(self) -> None:
         total = self.mixup_p + self.cutmix_p
         if total > 1:
             raise broken_rule("augmentation.mixup_p + cutmix_p", total, "at most 1")
+        check_names("augmentation.probabilities", self.probabilities)
+        object.__setattr__(self, "transforms", checked_transforms(self.transforms))
+        twice = [name for name, values in self.transforms.items() if "p" in values and name in self.probabilities]
+        if twice:
+            name = twice[0]
+            both = f"augmentation.probabilities.{name} and augmentation.transforms.{name}.p"
+            raise broken_rule(both, (self.probabilities[name], self.transforms[name]["p"]), "given once")
         self.require(not self.originals or self.offline_pixels == "fresh", "originals")

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from lesionlens.augment.files import crop_corner
 from lesionlens.augment.offline import Plan
-from lesionlens.augment.policy import table_3
+from lesionlens.augment.policy import recipe_policy
 from lesionlens.augment.transform import augment
 from lesionlens.core.errors import ArtifactError, TrainingError
 from lesionlens.core.recipe import Recipe
@@ -110,7 +110,7 @@ class Batches:
         self.recipe = recipe
         self.world = world
         self.device = world.device
-        self.policy = table_3(recipe.augmentation.probabilities)
+        self.policy = recipe_policy(recipe.augmentation)
         self.cuts = cut_batches(len(rows.labels), recipe.training.batch_size)
         smallest = min(cut.stop - cut.start for cut in self.cuts)
         if smallest < world.size:
