@@ -24,8 +24,8 @@ HASHES = {
         "2751402f7043c80cd22e8bdeff2a01be3901bd67d4380dd6a8a956dd4e46aaab",
     ),
     "paper": (
-        "8beb97b3725fed78ff0322ac58baa8da82996449100ee87e7474ecb1d53b6b9c",
-        "2ad0947bea2f625bf9f9dd72b7d2f29d32a9d06e04217c5b8b2d6c83c92dda7c",
+        "696a78f188f08521e0129ec1e23db825196db68eff305a18baa84e2eadfcc165",
+        "12201a82b6039012abab66fc248041002d381e617427c655cb028ce0641c8c44",
         "6922d33d097c87e3d5aa5276ecc6885b5eb049150a65375c70a8498d41d0debf",
         "da1cb8945ec10ff871b78b3428715ee518b58ee3afb9a01aa6d99dbc77389b51",
     ),
@@ -38,7 +38,7 @@ HASHES = {
 }
 """Of the whole recipe, of `TRAINING`, of `split` and of `evaluation`."""
 
-EARLIER_PAPER = ["augmentation.style=lesionlens"]
+EARLIER_PAPER = ["augmentation.style=lesionlens", "input.resize=short_side"]
 """What turns the recipe `paper` into that of 0.1.0, which departed further from the paper."""
 
 

@@ -173,7 +173,8 @@ def save_gallery(index: Index, split: Split, recipe: Recipe, path: Path, image_i
     records = choose_lesions(index, split.ids["train"], image_id)
     spec = frame_spec(recipe.input)
     lesion, partner = (
-        np.ascontiguousarray(centre_crop(prepare(open_image(index.image_path(record)), spec), spec.size)) for record in records
+        np.ascontiguousarray(centre_crop(prepare(open_image(index.image_path(record)), spec, record.image_id), spec.size))
+        for record in records
     )
     policy = recipe_policy(recipe.augmentation)
     sheet = draw_gallery(tiles(lesion, partner, policy, recipe.augmentation, recipe.seed))

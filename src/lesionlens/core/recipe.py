@@ -47,9 +47,10 @@ class InputRecipe(Section):
         le=2048,
         rule="0, or from input.size to 2048",
     )
-    resize: Literal["squash", "short_side"] = key(
+    resize: Literal["squash", "short_side", "window"] = key(
         "squash",
-        "`squash` the whole image into the frame, or scale the `short_side` to the frame and crop the centre.",
+        "`squash` the whole image into the frame; scale the `short_side` to the frame and crop the centre; or scale the short "
+        "side to the frame and cut a `window` of `input.size` out of the whole image, at a place drawn once for each image.",
     )
     normalise: Literal["training", "imagenet", "half"] = key(
         "imagenet",
