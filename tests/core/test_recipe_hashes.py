@@ -24,8 +24,8 @@ HASHES = {
         "2751402f7043c80cd22e8bdeff2a01be3901bd67d4380dd6a8a956dd4e46aaab",
     ),
     "paper": (
-        "696a78f188f08521e0129ec1e23db825196db68eff305a18baa84e2eadfcc165",
-        "12201a82b6039012abab66fc248041002d381e617427c655cb028ce0641c8c44",
+        "ec9c11d2c926080ad19f2ba40e9de371e83361e0ec0f2d6748483624a25a0350",
+        "c07554a091cb9bfd174e04b207ce47d1b890625d01d7149bca5803c9959d64b4",
         "6922d33d097c87e3d5aa5276ecc6885b5eb049150a65375c70a8498d41d0debf",
         "da1cb8945ec10ff871b78b3428715ee518b58ee3afb9a01aa6d99dbc77389b51",
     ),
@@ -38,7 +38,10 @@ HASHES = {
 }
 """Of the whole recipe, of `TRAINING`, of `split` and of `evaluation`."""
 
-EARLIER_PAPER = ["augmentation.style=lesionlens", "input.resize=short_side"]
+EARLIER_PAPER = [
+    *("augmentation.style=lesionlens", "input.resize=short_side", "model.name=convnext_tiny"),
+    "training.weight_decay_on=weights",
+]
 """What turns the recipe `paper` into that of 0.1.0, which departed further from the paper."""
 
 
