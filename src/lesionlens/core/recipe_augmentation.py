@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -9,6 +10,8 @@ from pydantic.dataclasses import dataclass
 
 from lesionlens.core.recipe_section import Section, broken_rule, key
 from lesionlens.core.recipe_transforms import check_names, checked_transforms
+
+RANDAUGMENT = re.compile(r"rand(-(m\d+|n[1-9]|p[01](\.\d+)?|mstd\d+(\.\d+)?|mmax\d+|inc[01]|t(weights|3aw?)))*")
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,25 @@ class AugmentationRecipe(Section):
         paper={},
     )
 
+    randaugment: str = key(
+        "",
+        "RandAugment of every training image in each epoch, after the offline copies are made: timm's configuration, such as "
+        "`rand-m9-n2-mstd0.5-inc1`; empty turns it off.",
+        later=True,
+    )
+    random_erasing_p: float = key(
+        0.0,
+        "Probability that a rectangle of a training image is erased after normalisation (Zhong 2020).",
+        ge=0,
+        le=1,
+        later=True,
+    )
+    random_erasing_mode: Literal["const", "rand", "pixel"] = key(
+        "pixel",
+        "What the rectangle is filled with: the mean colour (`const`), one random colour (`rand`), or noise (`pixel`).",
+        later=True,
+    )
+    random_erasing_count: int = key(1, "Most rectangles of an image; they share the area of one.", ge=1, le=100, later=True)
     style: Literal["lesionlens", "paper"] = key(
         "lesionlens",
         "Parameters of the transforms where the paper's table 3 gives none: `lesionlens`, or `paper` for those of the library "
@@ -58,6 +80,9 @@ class AugmentationRecipe(Section):
         total = self.mixup_p + self.cutmix_p
         if total > 1:
             raise broken_rule("augmentation.mixup_p + cutmix_p", total, "at most 1")
+        if self.randaugment and not RANDAUGMENT.fullmatch(self.randaugment):
+            rule = "empty, or timm's configuration: rand, then parts such as m9, n2, p0.5, mstd0.5, mmax10, inc1, tweights"
+            raise broken_rule("augmentation.randaugment", self.randaugment, rule)
         check_names("augmentation.probabilities", self.probabilities)
         object.__setattr__(self, "transforms", checked_transforms(self.transforms))
         twice = [name for name, values in self.transforms.items() if "p" in values and name in self.probabilities]

@@ -42,6 +42,15 @@ def optim() -> ModuleType:
 
 
 @cache
+def auto_augment() -> ModuleType:
+    """timm's operations of RandAugment."""
+    timm()
+    import timm.data.auto_augment as module
+
+    return module
+
+
+@cache
 def declare_operators() -> None:
     """Declare the operators that `import torchvision` needs, unless its extension provides them."""
     if not _extension_loads():

@@ -16,6 +16,7 @@ from torch import Tensor
 from lesionlens.augment.files import crop_corner
 from lesionlens.augment.offline import Plan
 from lesionlens.augment.policy import recipe_policy
+from lesionlens.augment.randaugment import RandAugment
 from lesionlens.augment.transform import augment
 from lesionlens.core.errors import ArtifactError, TrainingError
 from lesionlens.core.recipe import Recipe
@@ -40,11 +41,13 @@ class Batch:
         images: uint8 (N, 3, S, S), channels_last in memory.
         labels: class indices, int64 (N,).
         total: images of the whole batch over all processes, at least N.
+        seeds: of each image in this epoch, for what is drawn after the pixels; N, or none if nothing is.
     """
 
     images: Tensor
     labels: Tensor
     total: int
+    seeds: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -111,6 +114,7 @@ class Batches:
         self.world = world
         self.device = world.device
         self.policy = recipe_policy(recipe.augmentation)
+        self.randaugment = RandAugment(recipe.augmentation.randaugment, spec.mean) if recipe.augmentation.randaugment else None
         self.cuts = cut_batches(len(rows.labels), recipe.training.batch_size)
         smallest = min(cut.stop - cut.start for cut in self.cuts)
         if smallest < world.size:
@@ -142,7 +146,8 @@ class Batches:
             images = self.read(share, epoch)
             if self.device.type == "cuda" and not self.on_device:
                 images, labels = images.pin_memory(), labels.pin_memory()
-            yield Batch(self._to_device(images), labels.to(self.device, non_blocking=True), cut.stop - cut.start)
+            seeds = tuple(self.online_seeds(share, epoch, "erasing")) if self.recipe.augmentation.random_erasing_p else ()
+            yield Batch(self._to_device(images), labels.to(self.device, non_blocking=True), cut.stop - cut.start, seeds)
 
     def _to_device(self, images: Tensor) -> Tensor:
         return images if images.device == self.device else images.to(self.device, non_blocking=True)
@@ -155,7 +160,17 @@ class Batches:
         if len(augmented):
             where = torch.from_numpy(augmented).to(images.device)
             images[where] = augment(images[where], [seeds[n] for n in augmented], self.policy)
+        if self.randaugment is not None:
+            images = self.randaugment(images, self.online_seeds(order, epoch, "randaugment"))
         return images
+
+    def online_seeds(self, order: Order, epoch: int, purpose: str) -> list[int]:
+        """Seeds of each draw that are new in each epoch, for copies that are drawn once too."""
+        draws = zip(order.rows.tolist(), order.repeats.tolist(), strict=True)
+        return [
+            derive_seed(self.recipe.seed, purpose, epoch, self.rows.image_ids[row], int(self.rows.copies[row]), repeat)
+            for row, repeat in draws
+        ]
 
     def seeds(self, order: Order, epoch: int) -> list[int]:
         """The seed of each draw; for copies that are drawn once it does not depend on the epoch."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from lesionlens.augment.erasing import erase_
 from lesionlens.augment.online import draw_mixing
 from lesionlens.core.errors import TrainingError
 from lesionlens.core.recipe import Recipe
@@ -125,7 +126,7 @@ class Trainer:
 
     def _mixed(self, batch: Batch, epoch: int, number: int) -> tuple[Tensor, Tensor]:
         """The network's inputs and targets (n, K): one draw of MixUp or CutMix for the whole mini-batch of all processes."""
-        images, targets = self._inputs(batch.images), one_hot(batch.labels, self.n_classes)
+        images, targets = self._inputs(batch), one_hot(batch.labels, self.n_classes)
         seed = derive_seed(self.recipe.seed, "mix", epoch, number, 0)
         mixing = draw_mixing(batch.total, images.shape[2], images.shape[3], self.recipe.augmentation, seed)
         if mixing is None:
@@ -133,12 +134,14 @@ class Trainer:
         partners = torch.from_numpy(mixing.partners[self.world.rows(batch.total)]).to(images.device)
         if self.world.size == 1:
             return mixing.apply(images, targets, images[partners], targets[partners])
-        others = self._inputs(self.world.gather(batch.images, batch.total)[partners])
+        others = self.world.gather(images, batch.total)[partners]
         other_targets = one_hot(self.world.gather(batch.labels, batch.total)[partners], self.n_classes)
         return mixing.apply(images, targets, others, other_targets)
 
-    def _inputs(self, images: Tensor) -> Tensor:
-        inputs: Tensor = self.normalise(images)
+    def _inputs(self, batch: Batch) -> Tensor:
+        inputs: Tensor = self.normalise(batch.images)
+        if batch.seeds:
+            erase_(inputs, batch.seeds, self.recipe.augmentation)
         return inputs.contiguous(memory_format=torch.channels_last) if self.recipe.training.channels_last else inputs.contiguous()
 
     def _forward(self, images: Tensor, targets: Tensor, total: int, synchronise: bool, members: int) -> tuple[Tensor, Tensor]:
