@@ -8,12 +8,13 @@ import pytest
 import torch
 from PIL import Image, ImageOps
 
-from lesionlens.augment.randaugment import RandAugment
 from lesionlens.core.errors import RecipeError
 from lesionlens.core.recipe import AugmentationRecipe
+from lesionlens.data.image import NORMALISATIONS, InputSpec
 from lesionlens.models.operators import auto_augment
+from lesionlens.training.batches import randaugment
 
-MEAN = (0.485, 0.456, 0.406)
+SPEC = InputSpec(32, 32, "squash", *NORMALISATIONS["imagenet"])
 CONFIGURATIONS = [
     *("rand-m9-n2-mstd0.5-inc1", "rand-m10", "rand-m5-n3-p0.8-mstd101", "rand-m7-tweights-n4-mstd1-inc1"),
     *("rand-m15-n3-mmax20-inc1-p1", "rand-t3a-m9", "rand-t3aw-inc1-n5-p1"),
@@ -32,7 +33,7 @@ def choose(chooser: np.random.Generator, ops: list, n: int, replace: bool, p: np
 def test_images_are_those_of_timm(configuration: str, monkeypatch: pytest.MonkeyPatch) -> None:
     module = auto_augment()
     theirs = module.rand_augment_transform(configuration, {"img_mean": (124, 116, 104)})
-    ours = RandAugment(configuration, MEAN)
+    ours = randaugment(configuration, SPEC)
     pixels = batch(1)[0].permute(1, 2, 0).numpy()
     posterize, changed = ImageOps.posterize, 0
     for seed in range(60):
@@ -49,7 +50,7 @@ def test_images_are_those_of_timm(configuration: str, monkeypatch: pytest.Monkey
 
 
 def test_an_image_depends_on_its_seed_alone() -> None:
-    images, transform = batch(6), RandAugment("rand-m9-n2-mstd0.5-inc1", MEAN)
+    images, transform = batch(6), randaugment("rand-m9-n2-mstd0.5-inc1", SPEC)
     whole = transform(images, [3, 1, 4, 1, 5, 9])
     parts = torch.cat([transform(images[:2], [3, 1]), transform(images[2:], [4, 1, 5, 9])])
     assert torch.equal(whole, parts)

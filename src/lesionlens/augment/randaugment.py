@@ -14,8 +14,6 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from lesionlens.models.operators import auto_augment
-
 SIGNED = {"Rotate": 30.0, "ShearX": 0.3, "ShearY": 0.3, "TranslateXRel": 0.45, "TranslateYRel": 0.45}
 """Operations whose argument is drawn with either sign, with its largest value at magnitude 10."""
 ENHANCED = ("ColorIncreasing", "ContrastIncreasing", "BrightnessIncreasing", "SharpnessIncreasing")
@@ -29,13 +27,10 @@ class RandAugment:
     """RandAugment of batches.
 
     Args:
-        configuration: timm's text, such as `rand-m9-mstd0.5-inc1`.
-        mean: of each channel in [0, 1]; its colour fills what a warp leaves empty.
+        transform: what timm's `rand_augment_transform` makes of a configuration such as `rand-m9-mstd0.5-inc1`.
     """
 
-    def __init__(self, configuration: str, mean: Sequence[float]) -> None:
-        fill = tuple(min(255, round(255 * value)) for value in mean)
-        transform = auto_augment().rand_augment_transform(configuration, {"img_mean": fill})
+    def __init__(self, transform: Any) -> None:
         self.operations: list[Any] = transform.ops
         self.n_layers: int = transform.num_layers
         self.weights: np.ndarray | None = transform.choice_weights

@@ -24,6 +24,7 @@ from lesionlens.core.seeds import derive_seed
 from lesionlens.data.image import InputSpec
 from lesionlens.data.index import Index
 from lesionlens.data.store import Store
+from lesionlens.models.operators import auto_augment
 from lesionlens.training.distributed import World
 from lesionlens.training.order import Order, class_counts, cut_batches, epoch_order
 from lesionlens.training.prefetch import Prefetch
@@ -114,7 +115,7 @@ class Batches:
         self.world = world
         self.device = world.device
         self.policy = recipe_policy(recipe.augmentation)
-        self.randaugment = RandAugment(recipe.augmentation.randaugment, spec.mean) if recipe.augmentation.randaugment else None
+        self.randaugment = randaugment(recipe.augmentation.randaugment, spec) if recipe.augmentation.randaugment else None
         self.cuts = cut_batches(len(rows.labels), recipe.training.batch_size)
         smallest = min(cut.stop - cut.start for cut in self.cuts)
         if smallest < world.size:
@@ -201,6 +202,12 @@ class Batches:
             pairs = zip(frames, corners, strict=True)
             frames = torch.stack([image[top : top + size, left : left + size] for image, (top, left) in pairs])
         return frames.permute(0, 3, 1, 2)  # (N, 3, S, S), channels_last in memory
+
+
+def randaugment(configuration: str, spec: InputSpec) -> RandAugment:
+    """timm's RandAugment of that configuration; what a warp leaves empty gets the mean colour, as in timm."""
+    fill = tuple(min(255, round(255 * value)) for value in spec.mean)
+    return RandAugment(auto_augment().rand_augment_transform(configuration, {"img_mean": fill}))
 
 
 def frames_on(device: torch.device, images: np.ndarray) -> Tensor:
