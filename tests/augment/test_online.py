@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lesionlens.augment.online import cut_box, cutmix, mix, mixup
+from lesionlens.augment.online import cut_box, cutmix, draw_mixing, mix, mixup
 from lesionlens.core.errors import DataError
 from lesionlens.core.recipe import AugmentationRecipe
 from lesionlens.models.operators import timm
@@ -145,3 +145,19 @@ def test_wrong_input_is_refused() -> None:
         mix((images * 255).to(torch.uint8), targets, RECIPE, 0)
     with pytest.raises(DataError, match="floating point"):
         mix(images, targets.long(), RECIPE, 0)
+
+
+def test_parts_of_a_mini_batch_mix_as_the_whole() -> None:
+    """What two processes do, each with some of the rows."""
+    images, targets = torch.rand(7, 3, 32, 32), torch.eye(7)
+    recipe = AugmentationRecipe(mixup_p=0.5, cutmix_p=0.5)
+    kinds = set()
+    for seed in range(20):
+        mixing = draw_mixing(7, 32, 32, recipe, seed)
+        assert mixing is not None
+        kinds.add(mixing.box is None)
+        partners = torch.from_numpy(mixing.partners)
+        parts = [mixing.apply(images[p], targets[p], images[partners[p]], targets[partners[p]]) for p in (slice(4), slice(4, 7))]
+        for whole, *halves in zip(mix(images, targets, recipe, seed), *parts, strict=True):
+            assert torch.equal(torch.cat(halves), whole)
+    assert kinds == {True, False}

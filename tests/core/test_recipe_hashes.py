@@ -1,8 +1,10 @@
 """Hashes of recipes never change: checkpoints and stamps of finished runs carry them."""
 
+import dataclasses
+
 import pytest
 
-from lesionlens.core.recipe import Recipe
+from lesionlens.core.recipe import ExplanationRecipe, Recipe, TrainingRecipe
 from lesionlens.core.recipe_file import load_recipe
 
 TRAINING = ("seed", "input", "augmentation", "model", "training")
@@ -22,8 +24,8 @@ HASHES = {
         "2751402f7043c80cd22e8bdeff2a01be3901bd67d4380dd6a8a956dd4e46aaab",
     ),
     "paper": (
-        "60d801f3e4249042e9fda8c1e5e8c851723b5ea51fbfc8eeff9a54d2bd66533f",
-        "511c32f9f0b07c495278456643edc636a413d27ec5bcd967c821e195b572c33f",
+        "ec9c11d2c926080ad19f2ba40e9de371e83361e0ec0f2d6748483624a25a0350",
+        "c07554a091cb9bfd174e04b207ce47d1b890625d01d7149bca5803c9959d64b4",
         "6922d33d097c87e3d5aa5276ecc6885b5eb049150a65375c70a8498d41d0debf",
         "da1cb8945ec10ff871b78b3428715ee518b58ee3afb9a01aa6d99dbc77389b51",
     ),
@@ -36,6 +38,12 @@ HASHES = {
 }
 """Of the whole recipe, of `TRAINING`, of `split` and of `evaluation`."""
 
+EARLIER_PAPER = [
+    *("augmentation.style=lesionlens", "input.resize=short_side", "model.name=convnext_tiny"),
+    "training.weight_decay_on=weights",
+]
+"""What turns the recipe `paper` into that of 0.1.0, which departed further from the paper."""
+
 
 @pytest.mark.parametrize("name", HASHES)
 def test_hashes_of_the_recipes(name):
@@ -43,7 +51,26 @@ def test_hashes_of_the_recipes(name):
     assert (recipe.hash(), recipe.hash(*TRAINING), recipe.hash("split"), recipe.hash("evaluation")) == HASHES[name]
 
 
+def test_the_recipe_paper_of_earlier_versions_keeps_its_hashes():
+    """Runs of it are current as long as their own recipe.toml says what it said."""
+    recipe = load_recipe("paper", EARLIER_PAPER)
+    assert (recipe.hash(), recipe.hash(*TRAINING)) == (
+        "60d801f3e4249042e9fda8c1e5e8c851723b5ea51fbfc8eeff9a54d2bd66533f",
+        "511c32f9f0b07c495278456643edc636a413d27ec5bcd967c821e195b572c33f",
+    )
+
+
 def test_hashes_of_the_defaults():
     recipe = Recipe()
     assert recipe.hash() == "7f75439e2980a32a9c53af9995967996f8eff810cae02297e1ef69348b6ff806"
     assert recipe.hash("compression") == "175be71088566e000bef5fdfd20edb7a86116318eba8a79313fbd411d70bddcc"
+
+
+def test_a_new_key_changes_the_hash_only_where_it_is_used():
+    recipe = Recipe()
+    for changed in (TrainingRecipe(layer_decay=0.5), TrainingRecipe(sync_batchnorm=True), TrainingRecipe(weight_decay_on="all")):
+        assert dataclasses.replace(recipe, training=changed).hash("training") != recipe.hash("training")
+    assert "layer_decay" in recipe.to_json()["training"]
+    assert "layer_decay" not in recipe.training.hashed()
+    explained = dataclasses.replace(recipe, explanation=ExplanationRecipe(occlusion_images=5))
+    assert explained.hash("seed", "explanation") != recipe.hash("seed", "explanation") == recipe.hash("seed")

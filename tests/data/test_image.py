@@ -287,7 +287,7 @@ class TestInputSpec:
         ("change", "words"),
         [
             ({"size": 65}, "size <= frame"),
-            ({"resize": "crop"}, "squash, short_side"),
+            ({"resize": "crop"}, "squash, short_side, window"),
             ({"mean": (0.5, 0.5, 1.5)}, "mean"),
             ({"std": (0.0, 0.5, 0.5)}, "std"),
         ],

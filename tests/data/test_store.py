@@ -60,6 +60,16 @@ class TestPack:
         assert sum(steps) == 12
         assert_rows_are_as_recorded(store)
 
+    def test_windows_are_those_of_the_ids(self, index: Index, tmp_path: Path) -> None:
+        spec = InputSpec(32, 40, "window", SPEC.mean, SPEC.std)
+        store = pack(index, spec, tmp_path / "store")
+        assert store.images.shape == (12, 32, 32, 3)
+        assert store.frame_hash == spec.frame_hash
+        for row, record in enumerate(index.records):
+            image = open_image(index.image_path(record))
+            assert np.array_equal(store.images[row], prepare(image, spec, record.image_id))
+            assert not np.array_equal(store.images[row], prepare(image, spec, "another id"))
+
     def test_numpy_reads_the_file(self, index: Index, tmp_path: Path) -> None:
         store = pack(index, SPEC, tmp_path / "store")
         assert np.array_equal(np.load(tmp_path / "store" / "images.npy"), store.images)

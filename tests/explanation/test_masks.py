@@ -8,6 +8,7 @@ from lesionlens.core.errors import DataError
 from lesionlens.core.labels import HAM10000
 from lesionlens.data.image import InputSpec
 from lesionlens.data.index import Index, Record
+from lesionlens.data.window import window_corner
 from lesionlens.explanation.masks import MaskCount, check_any_mask, check_any_used, read_masks
 
 HALF = (0.5, 0.5, 0.5)
@@ -70,6 +71,18 @@ def test_short_side_with_a_mask_of_another_shape(tmp_path):
     assert mask[:, 17:47].all()
     assert not mask[:, :15].any()
     assert not mask[:, 49:].any()
+
+
+def test_the_window_of_an_image_is_that_of_its_mask(tmp_path):
+    spec = InputSpec(30, 60, "window", HALF, HALF)
+    index = index_of(tmp_path, box(120, 60, (0, 0, 60, 60)), (120, 60))
+    record = index.records[0]
+    left, _ = window_corner((120, 60), spec, record.image_id)
+    mask, _ = read(index, spec)
+    inside = max(0, min(30, round(60 - left)))  # columns of the window that lie in the left half
+    assert 0 < inside < 30
+    assert mask[:, :inside].all()
+    assert not mask[:, inside:].any()
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,9 @@ from torch import nn
 
 from lesionlens.core.errors import ModelError, WeightsError
 from lesionlens.core.recipe import ModelRecipe
+from lesionlens.core.recipe_file import load_recipe
 from lesionlens.models.build import Normalise, build_network
+from lesionlens.models.operators import timm
 
 # Table 5 of doi:10.25271/sjuoz.2026.14.2.1737, by the module of timm's convnext_tiny that holds each row.
 TABLE_5 = {
@@ -33,6 +35,12 @@ FAMILIES = [
 
 def count(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
+
+
+def test_the_recipe_paper_starts_from_the_weights_of_its_time():
+    name = load_recipe("paper").model.name
+    assert timm().get_pretrained_cfg(name).tag == "fb_in1k"
+    assert timm().get_pretrained_cfg(name.partition(".")[0]).tag != "fb_in1k"  # timm's default today
 
 
 def test_convnext_tiny_is_the_papers_to_the_last_parameter():

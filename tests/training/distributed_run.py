@@ -16,7 +16,7 @@ from lesionlens.training.distributed import join_world
 from lesionlens.training.run import TrainingData, train_run
 
 RECIPE = changed(
-    augmentation={"mixup_p": 0.0, "cutmix_p": 0.0},  # each process looks for partners in its own share of a batch
+    augmentation={"mixup_p": 0.5, "cutmix_p": 0.4, "random_erasing_p": 0.5, "randaugment": "rand-m5"},
     model={"drop_rate": 0.0, "drop_path_rate": 0.0},
     training={"epochs": 2, "class_weights": "inverse", "accumulate": 2, "batch_size": 9, "optimizer": "sgd", "ema_decay": 0.5},
 )

@@ -170,3 +170,23 @@ def test_frames_in_device_memory_give_the_same_images(artifacts, monkeypatch):
     made.frames = frames_on(CPU, artifacts.inputs.store.images)
     assert torch.equal(made.read(one_of_each(made), 1), expected)
     assert not fits_device(1, CPU)
+
+
+def test_randaugment_transforms_every_image_in_each_epoch(artifacts):
+    plain, made = batches(artifacts), batches(artifacts, artifacts.changed(augmentation={"randaugment": "rand-m9-n2-p1"}))
+    before, first, second = plain.read(one_of_each(plain), 1), made.read(one_of_each(made), 1), made.read(one_of_each(made), 2)
+    assert (before != first).flatten(1).any(1).float().mean() > 0.8  # originals and copies that are drawn once, too
+    assert (first != second).flatten(1).any(1).float().mean() > 0.8
+    assert torch.equal(made.read(one_of_each(made), 1), first)
+    assert first.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_only_batches_that_are_erased_have_seeds(artifacts):
+    with batches(artifacts).epoch(1) as images:
+        assert all(batch.seeds == () for batch in images)
+    made = batches(artifacts, artifacts.changed(augmentation={"random_erasing_p": 0.5}))
+    with made.epoch(1) as images:
+        seeds = [batch.seeds for batch in images]
+    assert len({seed for each in seeds for seed in each}) == len(artifacts.inputs.plan)
+    with made.epoch(2) as images:
+        assert {seed for batch in images for seed in batch.seeds}.isdisjoint(seed for each in seeds for seed in each)

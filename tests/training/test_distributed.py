@@ -1,15 +1,21 @@
 """Two processes on this machine train what one process trains."""
 
+import copy
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from lesionlens.core.errors import TrainingError
+from lesionlens.core.recipe import ModelRecipe
+from lesionlens.models.build import build_network
+from lesionlens.models.operators import timm
 from lesionlens.training.checkpoint import load_network
-from lesionlens.training.distributed import World, choose_device, join_world
+from lesionlens.training.distributed import World, choose_device, join_world, shared_batchnorms
 from lesionlens.training.history import read_history
 
 SCRIPT = Path(__file__).with_name("distributed_run.py")
@@ -37,6 +43,13 @@ def test_two_processes_equal_one(artifacts, synthetic_root, tmp_path):
         torch.testing.assert_close(tensor, networks[1][name], rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.parametrize(("total", "size"), [(9, 2), (8, 3), (7, 7), (64, 1)])
+def test_shares_are_those_of_array_split(total, size):
+    shares = [np.arange(total)[World(torch.device("cpu"), rank, size).rows(total)] for rank in range(size)]
+    for ours, theirs in zip(shares, np.array_split(np.arange(total), size), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
 def test_without_torchrun_there_is_one_process(monkeypatch):
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     with join_world("cpu") as world:
@@ -50,3 +63,25 @@ def test_a_gpu_that_is_not_there_is_an_error(monkeypatch):
     assert choose_device("auto") == torch.device("cpu")
     with pytest.raises(TrainingError, match="--device cpu"):
         choose_device("cuda")
+
+
+def test_batch_norms_are_shared_as_in_timm():
+    timm()
+    from timm.layers import convert_sync_batchnorm
+
+    network = build_network(ModelRecipe("efficientnet_lite0", weights="none"), 7, 64, pretrained=False)
+    theirs = convert_sync_batchnorm(copy.deepcopy(network))
+    parameters = {name: id(parameter) for name, parameter in network.named_parameters()}
+    ours = shared_batchnorms(network, torch.device("cuda"))
+    assert [type(module) for module in ours.modules()] == [type(module) for module in theirs.modules()]
+    assert sum(isinstance(module, nn.SyncBatchNorm) for module in ours.modules()) > 40
+    assert {name: id(parameter) for name, parameter in ours.named_parameters()} == parameters  # those of the optimizer
+    assert ours.state_dict().keys() == theirs.state_dict().keys()
+
+
+def test_batch_norms_of_one_process_stay_and_of_cpus_are_refused():
+    network = nn.Sequential(nn.BatchNorm2d(3))
+    assert World(torch.device("cpu")).wrap(network, sync_batchnorm=True) is network
+    with pytest.raises(TrainingError, match=r"sync_batchnorm=false"):
+        World(torch.device("cpu"), 0, 2).wrap(network, sync_batchnorm=True)
+    assert type(network[0]) is nn.BatchNorm2d

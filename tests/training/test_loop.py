@@ -204,7 +204,18 @@ def test_the_mix_seed_is_documented(artifacts, monkeypatch):
     from lesionlens.training import loop
 
     seeds = []
-    monkeypatch.setattr(loop, "mix", lambda images, targets, recipe, seed: seeds.append(seed) or (images, targets))
+    monkeypatch.setattr(loop, "draw_mixing", lambda n, height, width, recipe, seed: seeds.append(seed))
     made = trainer(artifacts)
     made.train(2)
     assert seeds == [derive_seed(0, "mix", 2, number, 0) for number in range(len(made.batches))]
+
+
+def test_erased_pixels_are_those_of_the_normalised_image(artifacts):
+    made = trainer(artifacts, augmentation={"random_erasing_p": 1.0, "random_erasing_mode": "const"})
+    plain = trainer(artifacts)
+    with made.batches.epoch(1) as images:
+        batch = next(iter(images))
+        erased, whole = made._inputs(batch), plain._inputs(replace(batch, seeds=()))
+    changed = (erased != whole).any(1)
+    assert changed.flatten(1).any(1).all()
+    assert (erased.permute(0, 2, 3, 1)[changed] == 0).all()

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from lesionlens.core.recipe import TrainingRecipe
+from lesionlens.core.recipe import ModelRecipe, TrainingRecipe
+from lesionlens.models.build import build_network
 from lesionlens.training.state import build_state
 
 CPU = torch.device("cpu")
@@ -29,3 +30,9 @@ def test_the_network_to_use_is_the_averaged_one_if_there_is_one():
 
 def test_the_first_rate_is_that_of_the_warmup():
     assert build_state(network(), TrainingRecipe(), 10, CPU).learning_rate == pytest.approx(5e-6)
+
+
+def test_the_rate_of_a_state_is_that_of_the_head():
+    recipe = TrainingRecipe(layer_decay=0.5, learning_rate_scaling="linear", learning_rate_batch=32)
+    net = build_network(ModelRecipe("resnet18", weights="none"), 7, 64, pretrained=False)
+    assert build_state(net, recipe, 10, CPU).learning_rate == pytest.approx(2 * 5e-6)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from lesionlens.assessment.decisions.operating_points import Resampling as Resampling
+from lesionlens.assessment.decisions.settings import Resampling as Resampling
 from lesionlens.assessment.shares import too_few
 from lesionlens.evaluation.intervals import Interval, bounds, lesion_weights
 

@@ -106,7 +106,32 @@ def gaussian_blur(u: Array, policy: Policy) -> Array:
 
 
 def motion_blur(u: Array, policy: Policy) -> Array:
-    """Weights of the 3 x 3 kernel by rows; shape (N, 9) from (N, 4): angle, direction, shift x, shift y.
+    """Weights of the 3 x 3 kernel by rows; shape (N, 9) from (N, 4)."""
+    x, y = _line_between_points(u) if policy.motion_kernel == "points" else _line_at_angle(u)
+    kernel = np.zeros((len(u), 9))
+    np.put_along_axis(kernel, 3 * y + x, 1.0, axis=1)
+    normalised: Array = kernel / kernel.sum(axis=1, keepdims=True)
+    return normalised
+
+
+def _line_between_points(u: Array) -> Array:
+    """Columns and rows of the line's three pixels, shape (2, N, 3), from x and y of two random points that differ.
+
+    `MotionBlur` of Albumentations 1.3.1 for kernel 3: two points of the kernel, and the pixels of OpenCV's line between them.
+    It draws that line from the left point on, and of two equally near pixels takes the one that lies straight on.
+    """
+    x1, x2, y1 = (np.floor(3 * u[:, column]).astype(np.int64) for column in range(3))
+    y2 = np.where(x1 == x2, y1 + 1 + np.floor(2 * u[:, 3]), np.floor(3 * u[:, 3])).astype(np.int64) % 3
+    left_x, left_y = np.minimum(x1, x2), np.where(x1 <= x2, y1, y2)
+    across, down = np.abs(x2 - x1), np.where(x1 <= x2, y2 - y1, y1 - y2)
+    long_x, long_y = across == 2, np.abs(down) == 2
+    middle_x = np.where(long_x, left_x + 1, left_x)
+    middle_y = np.where(long_y, 1, left_y)
+    return np.stack([np.stack([x1, middle_x, x2], axis=1), np.stack([y1, middle_y, y2], axis=1)])
+
+
+def _line_at_angle(u: Array) -> Array:
+    """Columns and rows of the line's three pixels, shape (2, N, 3), from angle, direction, shift x and shift y.
 
     The line of `create_motion_kernel` of Albumentations 2.0.8 for kernel 3, all images at once.
     """
@@ -116,11 +141,8 @@ def motion_blur(u: Array, policy: Policy) -> Array:
     start, end = np.maximum(direction, 0) - 1, np.minimum(direction, 0) + 1
     points = start[:, None] + (end - start)[:, None] * np.array([0.0, 0.5, 1.0])  # (N, 3)
     line = np.stack([np.cos(angle), np.sin(angle)], axis=1)[:, :, None] * points[:, None, :]
-    x, y = np.clip(np.round(1 + line + shift), 0, 2).astype(np.int64).transpose(1, 0, 2)
-    kernel = np.zeros((len(u), 9))
-    np.put_along_axis(kernel, 3 * y + x, 1.0, axis=1)
-    normalised: Array = kernel / kernel.sum(axis=1, keepdims=True)
-    return normalised
+    pixels: Array = np.clip(np.round(1 + line + shift), 0, 2).astype(np.int64).transpose(1, 0, 2)
+    return pixels
 
 
 def grid_distortion(u: Array, policy: Policy) -> Array:
@@ -131,23 +153,33 @@ def grid_distortion(u: Array, policy: Policy) -> Array:
 def coarse_dropout(u: Array, policy: Policy) -> Array:
     """Number of holes, then four fractions of each hole; shape (N, 1 + 4 holes) from the same.
 
-    The fractions are height and width (of the image's), top and left (of the remaining space).
+    The fractions are height and width (of the image's), top and left (of the remaining space). With `hole_px`, height
+    and width are whole pixels.
     """
     low, high = policy.holes
     holes = np.floor(_between(u[:, :1], low, high + 1))
     fractions = u[:, 1:].reshape(len(u), high, 4).copy()
-    fractions[:, :, :2] = _between(fractions[:, :, :2], *policy.hole_side)
+    if policy.hole_px == (0, 0):
+        fractions[:, :, :2] = _between(fractions[:, :, :2], *policy.hole_side)
+    else:
+        fractions[:, :, :2] = np.floor(_between(fractions[:, :, :2], policy.hole_px[0], policy.hole_px[1] + 1))
     return np.concatenate([holes, fractions.reshape(len(u), 4 * high)], axis=1)
 
 
-def hole_boxes(parameters: Array, height: int, width: int) -> Array:
+def hole_boxes(parameters: Array, height: int, width: int, in_pixels: bool = False) -> Array:
     """Holes in pixels: top, bottom, left, right (ends excluded); int64, shape (N, holes, 4).
 
     Holes beyond an image's own count are empty.
+
+    Args:
+        parameters: as `coarse_dropout` gives them.
+        height: of the image, pixels.
+        width: of the image, pixels.
+        in_pixels: whether height and width of the holes are pixels, at most the image's; else fractions.
     """
     fractions = parameters[:, 1:].reshape(len(parameters), parameters.shape[1] // 4, 4)
     size = np.array([height, width])
-    sides = np.floor(fractions[:, :, :2] * size)
+    sides = np.minimum(fractions[:, :, :2], size) if in_pixels else np.floor(fractions[:, :, :2] * size)
     starts = np.floor(fractions[:, :, 2:] * (size - sides + 1))
     exists = np.arange(fractions.shape[1])[None, :, None] < parameters[:, :1, None]
     ends = np.where(exists, starts + sides, starts)

@@ -82,7 +82,9 @@ def materialise(
         for record in records:
             copies = seeds_of[record.image_id]
             path = index.image_path(record)
-            pixels = copy_pixels(prepare(open_image(path), spec), [seed for _, seed in copies], spec.size, policy)
+            pixels = copy_pixels(
+                prepare(open_image(path), spec, record.image_id), [seed for _, seed in copies], spec.size, policy
+            )
             (temporary / record.dx).mkdir(exist_ok=True)
             for (copy, _), image in zip(copies, pixels, strict=True):
                 target = temporary / record.dx / copy_name(record.image_id, copy)

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from lesionlens.augment.online import cut_box, cutmix, mixup
-from lesionlens.augment.policy import Policy, table_3
+from lesionlens.augment.policy import Policy, recipe_policy
 from lesionlens.augment.transform import augment
 from lesionlens.core.artifact import atomic_file
 from lesionlens.core.errors import DataError
@@ -173,9 +173,10 @@ def save_gallery(index: Index, split: Split, recipe: Recipe, path: Path, image_i
     records = choose_lesions(index, split.ids["train"], image_id)
     spec = frame_spec(recipe.input)
     lesion, partner = (
-        np.ascontiguousarray(centre_crop(prepare(open_image(index.image_path(record)), spec), spec.size)) for record in records
+        np.ascontiguousarray(centre_crop(prepare(open_image(index.image_path(record)), spec, record.image_id), spec.size))
+        for record in records
     )
-    policy = table_3(recipe.augmentation.probabilities)
+    policy = recipe_policy(recipe.augmentation)
     sheet = draw_gallery(tiles(lesion, partner, policy, recipe.augmentation, recipe.seed))
     with atomic_file(path) as temporary:
         sheet.save(temporary, format="PNG", optimize=True)

@@ -32,16 +32,18 @@ class Axes(NamedTuple):
     rows: Array
 
 
-def distorted_axis(factors: Array, side: int) -> Array:
+def distorted_axis(factors: Array, side: int, normalised: bool = True) -> Array:
     """Where grid distortion samples each pixel of one axis, in pixels.
 
-    `generate_grid` with `normalized=True` of Albumentations 2.0.8, for all images at once. That grid
-    ends one pixel outside the image; here it is mirrored back inside.
+    Normalised, it is `generate_grid` of Albumentations 2.0.8, whose grid is scaled to end one pixel outside the image; else
+    `grid_distortion` of 1.3.1, whose cells keep the drawn lengths and may leave the image. What lies outside is mirrored back
+    inside (reflect_101).
 
     Args:
         factors: relative length of each cell, shape (N, steps + 1); the last cell is the
             remainder of `side` divided by steps.
         side: pixels of the axis, at least `steps`.
+        normalised: whether the lengths are scaled to the image's.
 
     Returns:
         float64, shape (N, side), each in [0, side - 1].
@@ -51,14 +53,24 @@ def distorted_axis(factors: Array, side: int) -> Array:
     rest = side - steps * cell
     lengths = factors * np.array([cell] * steps + [rest])
     edges = np.concatenate([np.zeros((len(factors), 1)), np.cumsum(lengths, axis=1)], axis=1)
-    edges = edges * (side / edges[:, -1:])
+    if normalised:
+        edges = edges * (side / edges[:, -1:])
+    else:
+        edges[:, -1] = side  # the incomplete last cell ends there, wherever the others ended
     pixels = np.arange(side)
     cells = np.minimum(pixels // cell, steps)
     last = np.where(cells == steps, rest, cell) - 1
     share = (pixels - cells * cell) / np.maximum(last, 1)
     where = edges[:, cells] + (edges[:, cells + 1] - edges[:, cells]) * share
-    inside: Array = np.clip(np.minimum(where, 2 * (side - 1) - where), 0, side - 1)
-    return inside
+    return _mirrored(where, side)
+
+
+def _mirrored(places: Array, side: int) -> Array:
+    """Places mirrored about the outermost pixels, as often as needed."""
+    period = 2 * (side - 1)
+    inside = np.mod(places, period)
+    mirrored: Array = np.minimum(inside, period - inside)
+    return mirrored
 
 
 def compose(flips: Array, affine: Array, columns: Array, rows: Array) -> Axes:

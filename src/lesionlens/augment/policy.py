@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from lesionlens.core.artifact import hash_value
 from lesionlens.core.errors import RecipeError
+from lesionlens.core.recipe import AugmentationRecipe
+from lesionlens.core.recipe_transforms import PARAMETERS, PROBABILITY, Parameter
 
-TRANSFORMS = (
-    "horizontal_flip",
-    "vertical_flip",
-    "shift_scale_rotate",
-    "brightness_contrast",
-    "hue_saturation_value",
-    "gaussian_noise",
-    "gaussian_blur",
-    "motion_blur",
-    "grid_distortion",
-    "coarse_dropout",
-)
-MAX_HOLES = 32
+TRANSFORMS = tuple(PARAMETERS)
 SMALLEST_SIDE = 16  # of an image, pixels; a grid has at most one cell per pixel
 
 
@@ -30,7 +21,7 @@ SMALLEST_SIDE = 16  # of an image, pixels; a grid has at most one cell per pixel
 class Policy:
     """Probabilities and magnitudes of the ten image transforms; the defaults are table 3 of the paper.
 
-    Where table 3 gives no number, it is the default of Albumentations.
+    Where table 3 gives no number, `STYLES` has ours and those of the library that the paper used.
 
     Attributes:
         horizontal_flip: probability, as for the nine that follow.
@@ -48,6 +39,10 @@ class Policy:
         grid_distort: largest departure of a cell's relative length from 1.
         holes: smallest and largest number of holes.
         hole_side: range of a hole's height and width, fractions of the image's.
+        hole_px: range of a hole's height and width in pixels; (0, 0) follows `hole_side`.
+        motion_kernel: how the line of the 3 x 3 kernel is drawn: `angle` (Albumentations 2) or between two random `points`
+            (Albumentations 1).
+        grid_normalised: whether the distorted grid is scaled to end where the image does.
 
     Raises:
         RecipeError: if a probability or a magnitude is out of its range.
@@ -77,22 +72,23 @@ class Policy:
     grid_distort: float = 0.3
     holes: tuple[int, int] = (5, 8)
     hole_side: tuple[float, float] = (0.1, 0.2)
+    hole_px: tuple[int, int] = (0, 0)
+    motion_kernel: str = "angle"
+    grid_normalised: bool = True
 
     def __post_init__(self) -> None:
-        limits = dict.fromkeys(TRANSFORMS, 1.0) | {"shift": 1.0, "brightness": 1.0, "contrast": 1.0, "rotate_deg": 180.0}
-        limits |= {"scale": 0.95, "grid_distort": 0.95, "hue": 30.0, "saturation": 255.0, "value": 255.0}
-        for name, limit in limits.items():
-            _check(0 <= getattr(self, name) <= limit, name, getattr(self, name), f"from 0 to {limit:g}")
-        ranges = {"noise_variance": (0, 65025), "blur_sigma": (0.01, 100), "holes": (1, MAX_HOLES), "hole_side": (0, 1)}
-        for name, (low, high) in ranges.items():
-            first, last = getattr(self, name)
-            _check(low <= first <= last <= high, name, (first, last), f"an ascending pair from {low} to {high}")
-        _check(1 <= self.grid_steps <= SMALLEST_SIDE, "grid_steps", self.grid_steps, f"from 1 to {SMALLEST_SIDE}")
+        for transform, parameters in PARAMETERS.items():
+            _check(transform, PROBABILITY, getattr(self, transform))
+            for name, parameter in parameters.items():
+                field = FIELDS.get(name, name)
+                if field != "hole_px" or self.hole_px != (0, 0):
+                    _check(field, parameter, getattr(self, field))
 
     @property
     def hash(self) -> str:
-        """SHA-256 over every field, hexadecimal."""
-        return hash_value(dataclasses.asdict(self))
+        """SHA-256 over the fields, hexadecimal; one that the first hashes did not have counts only if it is not its default."""
+        fields = dataclasses.asdict(self)
+        return hash_value({name: value for name, value in fields.items() if YOUNGER.get(name) != value})
 
     def probability(self, name: str) -> float:
         """Probability of the transform `name`."""
@@ -104,13 +100,53 @@ class Policy:
         return dataclasses.replace(self, **probabilities)
 
 
-def _check(condition: bool, name: str, value: object, rule: str) -> None:
-    if not condition:
-        raise RecipeError(f"augmentation policy: {name} = {value!r}; it must be {rule}")
+FIELDS = {
+    "variance": "noise_variance",
+    "sigma": "blur_sigma",
+    "kernel": "motion_kernel",
+    "steps": "grid_steps",
+    "distort": "grid_distort",
+    "normalised": "grid_normalised",
+    "side": "hole_side",
+    "size_px": "hole_px",
+}
+"""Fields of a Policy that recipes call otherwise."""
+YOUNGER = {"hole_px": (0, 0), "motion_kernel": "angle", "grid_normalised": True}
+"""Fields that the first hashes did not have, with their defaults."""
+OPENCV_SIGMA = math.sqrt(0.5 / math.log(2))
+"""Of the kernel 1/4, 1/2, 1/4: what OpenCV takes for a 3 x 3 Gaussian whose sigma is given as 0 (its formula says 0.8)."""
+
+
+def _check(name: str, parameter: Parameter, value: object) -> None:
+    if parameter.canonical(value) is None:
+        raise RecipeError(f"augmentation policy: {name} = {value!r}; it must be {parameter.rule}")
+
+
+STYLES = {
+    "lesionlens": Policy(),
+    "paper": Policy(blur_sigma=(OPENCV_SIGMA, OPENCV_SIGMA), hole_px=(8, 8), motion_kernel="points", grid_normalised=False),
+}
+"""Policies by name: table 3, and where it gives no number, ours or the defaults of Albumentations 1.3.1."""
+
+
+def recipe_policy(recipe: AugmentationRecipe) -> Policy:
+    """The policy of a recipe: its style, with the parameters and probabilities that it sets.
+
+    >>> recipe_policy(AugmentationRecipe(transforms={"hue_saturation_value": {"saturation": 30}})).saturation
+    30.0
+    """
+    fields: dict[str, Any] = dict(recipe.probabilities)
+    for transform, values in recipe.transforms.items():
+        for name, value in values.items():
+            field = transform if name == "p" else FIELDS.get(name, name)
+            fields[field] = tuple(value) if isinstance(value, list) else value
+    if "hole_side" in fields:
+        fields["hole_px"] = (0, 0)
+    return dataclasses.replace(STYLES[recipe.style], **fields)
 
 
 def table_3(probabilities: Mapping[str, float] | None = None) -> Policy:
-    """The policy of the paper's table 3, with some probabilities replaced.
+    """Our policy, with some probabilities replaced.
 
     Args:
         probabilities: by the name of a transform in `TRANSFORMS`.
@@ -118,7 +154,4 @@ def table_3(probabilities: Mapping[str, float] | None = None) -> Policy:
     Raises:
         RecipeError: if a name is unknown or a probability is not in [0, 1].
     """
-    for name in probabilities or {}:
-        if name not in TRANSFORMS:
-            raise RecipeError(f"augmentation.probabilities: unknown transform {name!r}; known are {', '.join(TRANSFORMS)}")
-    return Policy(**dict(probabilities or {}))  # type: ignore[arg-type]
+    return recipe_policy(AugmentationRecipe(probabilities=dict(probabilities or {})))

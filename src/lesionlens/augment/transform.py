@@ -72,19 +72,20 @@ def draw(seeds: Sequence[int], policy: Policy, height: int, width: int) -> Draws
         if name in DRAWS:
             drawn[name] = DRAWS[name](u[:, 1:], policy)
     parameters = {name: drawn[name].astype(np.float32) for name in PAINTS}
-    parameters["coarse_dropout"] = draws.hole_boxes(drawn["coarse_dropout"], height, width)
+    parameters["coarse_dropout"] = draws.hole_boxes(drawn["coarse_dropout"], height, width, policy.hole_px != (0, 0))
     warped = applied["shift_scale_rotate"] | applied["grid_distortion"]
-    return Draws(applied, parameters, warped, _axes(applied, drawn, height, width))
+    return Draws(applied, parameters, warped, _axes(applied, drawn, (height, width), policy.grid_normalised))
 
 
-def _axes(applied: dict[str, Array], drawn: dict[str, Array], height: int, width: int) -> geometry.Axes:
+def _axes(applied: dict[str, Array], drawn: dict[str, Array], shape: tuple[int, int], normalised: bool) -> geometry.Axes:
+    height, width = shape
     flips = 1.0 - 2.0 * np.stack([applied["horizontal_flip"], applied["vertical_flip"]], axis=1)
     still = np.array([0.0, 0.0, 1.0, 0.0])
     affine = np.where(applied["shift_scale_rotate"][:, None], drawn["shift_scale_rotate"], still)
     across, down = np.split(drawn["grid_distortion"], 2, axis=1)
     bent = applied["grid_distortion"][:, None]
-    columns = np.where(bent, geometry.distorted_axis(across, width), np.arange(width))
-    rows = np.where(bent, geometry.distorted_axis(down, height), np.arange(height))
+    columns = np.where(bent, geometry.distorted_axis(across, width, normalised), np.arange(width))
+    rows = np.where(bent, geometry.distorted_axis(down, height, normalised), np.arange(height))
     return geometry.compose(flips, affine, columns, rows)
 
 

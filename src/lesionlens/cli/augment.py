@@ -50,12 +50,12 @@ def augment(
 def _materialise(run: Run, recipe: Recipe, folder: Path) -> int:
     from lesionlens.augment.files import materialise
     from lesionlens.augment.offline import read_plan
-    from lesionlens.augment.policy import table_3
+    from lesionlens.augment.policy import recipe_policy
     from lesionlens.data.image import frame_spec
     from lesionlens.data.index import read_index
 
     if recipe.augmentation.offline_pixels == "fresh":
         REPORTER.note("this recipe draws its copies again in each epoch; the files hold the plan's own draw")
-    plan, policy = read_plan(run.plan), table_3(recipe.augmentation.probabilities)
+    plan, policy = read_plan(run.plan), recipe_policy(recipe.augmentation)
     with REPORTER.bar("Writing copies", len(plan) - len(plan.originals)) as advance:
         return materialise(plan, read_index(run.index), frame_spec(recipe.input), policy, folder, advance)

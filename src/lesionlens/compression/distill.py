@@ -19,13 +19,13 @@ from lesionlens.training.run import Derivation, TrainingData
 def student_recipe(teacher: Recipe, recipe: CompressionRecipe) -> Recipe:
     """The student's recipe: that of the teacher with another network, number of epochs, peak rate and name.
 
-    The input is the teacher's, so that both see the same pixels; drop rates are 0.
+    The input is the teacher's, so that both see the same pixels; drop rates are 0, and all layers learn at one rate.
     """
     return replace(
         teacher,
         name=f"{teacher.name} distilled",
         model=ModelRecipe(name=recipe.student, weights=recipe.student_weights),
-        training=rescheduled(teacher.training, recipe.student_epochs, recipe.student_learning_rate),
+        training=replace(rescheduled(teacher.training, recipe.student_epochs, recipe.student_learning_rate), layer_decay=1.0),
         compression=recipe,
     )
 

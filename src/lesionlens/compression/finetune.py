@@ -36,6 +36,7 @@ def rescheduled(training: TrainingRecipe, epochs: int, learning_rate: float) -> 
         warmup_learning_rate=min(training.warmup_learning_rate * factor, learning_rate),
         final_learning_rate=min(training.final_learning_rate * factor, learning_rate),
         patience=0,
+        learning_rate_scaling="none",  # the new peak is stated for this training
     )
 
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 from pydantic.dataclasses import dataclass
@@ -14,7 +14,9 @@ from pydantic.dataclasses import dataclass
 from lesionlens.core.artifact import hash_value
 from lesionlens.core.errors import RecipeError
 from lesionlens.core.pickles import is_pickle_name, pickle_remedy
+from lesionlens.core.recipe_augmentation import AugmentationRecipe as AugmentationRecipe
 from lesionlens.core.recipe_section import Section, broken_rule, key, nearest
+from lesionlens.core.recipe_training import TrainingRecipe as TrainingRecipe
 
 VARIANTS = (
     *("fp32", "bf16", "dynamic-int8", "int8", "pruned", "pruned-int8"),
@@ -45,9 +47,10 @@ class InputRecipe(Section):
         le=2048,
         rule="0, or from input.size to 2048",
     )
-    resize: Literal["squash", "short_side"] = key(
+    resize: Literal["squash", "short_side", "window"] = key(
         "squash",
-        "`squash` the whole image into the frame, or scale the `short_side` to the frame and crop the centre.",
+        "`squash` the whole image into the frame; scale the `short_side` to the frame and crop the centre; or scale the short "
+        "side to the frame and cut a `window` of `input.size` out of the whole image, at a place drawn once for each image.",
     )
     normalise: Literal["training", "imagenet", "half"] = key(
         "imagenet",
@@ -77,7 +80,7 @@ class SplitRecipe(Section):
     folds: int = key(5, "Number of folds (`lesion-kfold`).", ge=2, le=100)
     fold: int = key(0, "The fold that is the test split (`lesion-kfold`).", ge=0, rule="from 0 to split.folds - 1")
     seed: int = key(0, "Seed of the split alone, so that training seeds can vary on one split.")
-    test_source: str = key("", "The value of the column `dataset` whose images are the test split (`source`).")
+    test_source: str = key("", "The value of the column `dataset` whose images are the test split (`source`).", later=True)
 
     def __post_init__(self) -> None:
         if self.protocol == "source" and not self.test_source:
@@ -86,42 +89,6 @@ class SplitRecipe(Section):
         if total >= 0.95:
             raise broken_rule("split.validation + split.test", total, "below 0.95")
         self.require(self.fold < self.folds, "fold")
-
-
-@dataclass(frozen=True)
-class AugmentationRecipe(Section):
-    """The two phases of augmentation: offline copies of rare classes, then mixing of mini-batches."""
-
-    SECTION: ClassVar[str] = "augmentation"
-
-    offline_fill: float = key(
-        1.0, "Augmented copies fill every class up to this share of the largest class; 0 makes none.", ge=0, le=1
-    )
-    offline_pixels: Literal["fixed", "fresh"] = key(
-        "fixed", "Draw each copy once (`fixed`), or again in each epoch (`fresh`).", paper="fixed"
-    )
-    originals: bool = key(
-        False,
-        "Augment the originals like the copies.",
-        rule='false unless augmentation.offline_pixels is "fresh"',
-    )
-    mixup_p: float = key(0.3, "Probability that MixUp mixes a mini-batch.", ge=0, le=1, paper=0.3)
-    mixup_alpha: float = key(1.0, "Both parameters of MixUp's Beta distribution.", gt=0, paper=1.0)
-    cutmix_p: float = key(0.2, "Probability that CutMix mixes a mini-batch.", ge=0, le=1, paper=0.2)
-    cutmix_alpha: float = key(1.0, "Both parameters of CutMix's Beta distribution.", gt=0, paper=1.0)
-    probabilities: dict[str, Annotated[float, Field(ge=0, le=1)]] = key(
-        {},
-        "Probabilities of transforms other than those of the paper's table 3, by the transform's name: "
-        "`{ gaussian_blur = 0.1 }`.",
-        rule="from 0 to 1",
-        paper={},
-    )
-
-    def __post_init__(self) -> None:
-        total = self.mixup_p + self.cutmix_p
-        if total > 1:
-            raise broken_rule("augmentation.mixup_p + cutmix_p", total, "at most 1")
-        self.require(not self.originals or self.offline_pixels == "fresh", "originals")
 
 
 @dataclass(frozen=True)
@@ -143,69 +110,6 @@ class ModelRecipe(Section):
 
     def __post_init__(self) -> None:
         _refuse_pickle("model.weights", self.weights)
-
-
-@dataclass(frozen=True)
-class TrainingRecipe(Section):
-    """The optimizer, its schedule and the loss; the defaults are table 6 of the paper."""
-
-    SECTION: ClassVar[str] = "training"
-
-    epochs: int = key(100, "Passes over the training plan.", ge=1, le=100_000, paper=100)
-    batch_size: int = key(
-        64,
-        "Images per mini-batch, over all processes together.",
-        ge=2,
-        le=100_000,
-        rule="from 2 to 100000 (batch norms and MixUp need at least 2)",
-        paper=64,
-    )
-    accumulate: int = key(1, "Mini-batches per optimizer step.", ge=1, le=100_000)
-    optimizer: Literal["adamw", "adam", "nadam", "sgd"] = key("adamw", "The optimizer.", paper="adamw")
-    learning_rate: float = key(5e-5, "Peak learning rate.", gt=0, le=10, paper=5e-5)
-    beta1: float = key(0.9, "Momentum (first beta of the Adam family).", ge=0, lt=1, paper=0.9)
-    weight_decay: float = key(5e-3, "Weight decay; not applied to biases and norms.", ge=0, paper=5e-3)
-    schedule: Literal["onecycle", "cosine", "constant"] = key(
-        "onecycle", "Schedule of the learning rate after the warm-up.", paper="onecycle"
-    )
-    warmup_epochs: float = key(
-        30.0,
-        "Epochs from `training.warmup_learning_rate` to the peak; may be a fraction.",
-        ge=0,
-        rule="from 0 to below training.epochs",
-        paper=30.0,
-    )
-    warmup_learning_rate: float = key(
-        5e-6, "Learning rate of the first step.", ge=0, rule="from 0 to training.learning_rate", paper=5e-6
-    )
-    final_learning_rate: float = key(0.0, "Learning rate of the last step.", ge=0, rule="from 0 to training.learning_rate")
-    loss: Literal["cross_entropy", "focal"] = key("cross_entropy", "The loss.", paper="cross_entropy")
-    focal_gamma: float = key(2.0, "Focusing parameter of the focal loss.", ge=0)
-    label_smoothing: float = key(0.1, "Label smoothing e: the target is y(1-e)+e/K.", ge=0, lt=1, paper=0.1)
-    class_weights: Literal["none", "inverse", "effective"] = key(
-        "none", "Weights of the classes in the loss: `inverse` to their frequency, or `effective` number (Cui 2019)."
-    )
-    logit_adjustment: float = key(0.0, "Logit adjustment tau (Menon 2021); 0 turns it off.", ge=0)
-    sampler: Literal["shuffle", "balanced"] = key("shuffle", "Order of the images: `shuffle`, or all classes alike (`balanced`).")
-    ema_decay: float = key(0.0, "Decay of the moving average of the weights; 0 turns it off.", ge=0, lt=1)
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = key(
-        "auto",
-        "Number format of the forward pass; `auto` takes mixed precision where the device supports it.",
-        paper="mixed",
-    )
-    channels_last: bool = key(True, "Memory format of the network and its images.")
-    compile: bool = key(False, "Run the network through torch.compile.")
-    clip_norm: float = key(0.0, "Largest norm of the gradient; 0 turns clipping off.", ge=0)
-    patience: int = key(0, "Epochs without a better validation before training stops; 0 never stops early.", ge=0)
-    monitor: Literal["balanced_accuracy", "accuracy", "macro_f1", "loss"] = key(
-        "balanced_accuracy", "The validation metric that selects the best epoch."
-    )
-    tensorboard: bool = key(False, "Write TensorBoard events as well.")
-
-    def __post_init__(self) -> None:
-        for name in ("warmup_learning_rate", "final_learning_rate"):
-            self.require(getattr(self, name) <= self.learning_rate, name)
-        self.require(self.warmup_epochs < self.epochs, "warmup_epochs")
 
 
 @dataclass(frozen=True)
@@ -242,6 +146,7 @@ class ExplanationRecipe(Section):
         "Most images that are explained by occlusion, which takes hundreds of passes for each; 0 explains all.",
         ge=0,
         le=1_000_000,
+        later=True,
     )
 
 
@@ -325,9 +230,6 @@ class Recipe(Section):
         >>> Recipe(name="a").hash("training") == Recipe(name="b").hash("training")
         True
         """
-        value = self.to_json()
-        if self.explanation == ExplanationRecipe():  # younger than the first hashes, which do not change
-            del value["explanation"]
-        if not self.split.test_source:
-            del value["split"]["test_source"]  # younger, too
-        return hash_value({key: value[key] for key in sections if key in value} if sections else value)
+        values = {name: value.hashed() if isinstance(value, Section) else value for name, value in vars(self).items()}
+        values = {name: value for name, value in values.items() if value != {}}  # a section of `later` keys alone
+        return hash_value({name: values[name] for name in sections if name in values} if sections else values)

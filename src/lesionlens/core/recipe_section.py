@@ -5,6 +5,7 @@ pydantic checks types, ranges and unknown keys; this module declares keys for it
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import typing
 from collections.abc import Callable, Iterable, Iterator
@@ -40,7 +41,7 @@ TYPE_ERRORS = {
 """What a value must be, by pydantic's name of the error."""
 
 
-def key(default: Any, meaning: str, *, rule: str = "", paper: Any = None, **limits: float) -> Any:
+def key(default: Any, meaning: str, *, rule: str = "", paper: Any = None, later: bool = False, **limits: float) -> Any:
     """Declare a key of a section.
 
     Args:
@@ -49,9 +50,14 @@ def key(default: Any, meaning: str, *, rule: str = "", paper: Any = None, **limi
         rule: completes "it must be"; by default it follows from the limits, the choices or the type.
             A text that has a rule must not be empty.
         paper: the value that the paper states; None where it states none.
+        later: whether the key is younger than recipes whose hashes are on record; see `Section.hashed`.
         limits: `ge`, `gt`, `le` and `lt`, as pydantic names them.
     """
-    shared: dict[str, Any] = {"description": meaning, "json_schema_extra": {"rule": rule, "paper": paper}, **limits}
+    shared: dict[str, Any] = {
+        "description": meaning,
+        "json_schema_extra": {"rule": rule, "paper": paper, "later": later},
+        **limits,
+    }
     if isinstance(default, dict):
         return Field(default_factory=default.copy, **shared)
     return Field(default, min_length=1 if rule and isinstance(default, str) else None, **shared)
@@ -112,6 +118,14 @@ class Section:
         if not condition:
             raise broken_rule(_path(type(self), name), getattr(self, name), _rule(type(self).__pydantic_fields__[name]))
 
+    def hashed(self) -> dict[str, Any]:
+        """The values that a hash is taken over: a key declared `later` counts only if it differs from its default.
+
+        So a recipe that does not use a new key keeps the hash that finished runs carry.
+        """
+        fields = type(self).__pydantic_fields__
+        return {name: value for name, value in dataclasses.asdict(self).items() if not _is_later_default(fields[name], value)}
+
     @classmethod
     def declared_keys(cls) -> Iterator[Key]:
         """The keys of this section in order, those of nested sections left out."""
@@ -120,6 +134,12 @@ class Section:
             if isinstance(facts, dict):
                 default = field.get_default(call_default_factory=True, validated_data={})
                 yield Key(_path(cls, name), field.description or "", default, _rule(field), facts["paper"])
+
+
+def _is_later_default(field: FieldInfo, value: Any) -> bool:
+    facts = field.json_schema_extra
+    later = isinstance(facts, dict) and bool(facts["later"])
+    return later and value == field.get_default(call_default_factory=True, validated_data={})
 
 
 def broken_rule(name: str, value: object, rule: str) -> RecipeError:

@@ -25,6 +25,7 @@ from lesionlens.data.decoded_image import DecodedImage
 from lesionlens.data.decoding_rules import DECODE_ERRORS, MAX_PIXELS, check_scans, check_size
 from lesionlens.data.dicom.reader import decode_dicom
 from lesionlens.data.formats import DICOM, HEAD_BYTES, HEIC, JPEG_2000, KNOWN_FORMATS, check_decodable, format_of
+from lesionlens.data.window import seen_box
 
 if TYPE_CHECKING:
     from lesionlens.core.recipe import InputRecipe  # a bundle runs without recipes: its start stays fast
@@ -33,7 +34,7 @@ FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP", "GIF", "JPEG2000", "AVIF")
 JPEG_2000_START = b"\xff\x4f\xff\x51"
 DECODERS = ("pydicom.filereader", "pydicom.encaps", "pydicom.pixels.processing", "openjpeg.utils", "pi_heif", "PIL.ImageCms")
 FILTER = "pillow-bilinear-antialiased"
-RESIZE_RULES = ("squash", "short_side")
+RESIZE_RULES = ("squash", "short_side", "window")
 ORIENTATION = 0x0112
 NORMALISATIONS = {
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
@@ -47,9 +48,9 @@ class InputSpec:
 
     Attributes:
         size: side of the square that the network sees, pixels.
-        frame: side of the square that `prepare` makes, pixels, at least `size`.
-        resize: `squash` the whole image into the frame, or `short_side`: scale the short side to
-            the frame and cut its centre.
+        frame: side of the frame, pixels, at least `size`.
+        resize: `squash` the whole image into the frame; `short_side`: scale the short side to the frame and cut its centre;
+            or `window`: scale the short side to the frame, and cut a window of `size` out of the whole image.
         mean: per channel (red, green, blue), of values in [0, 1].
         std: per channel, of values in [0, 1], above 0.
 
@@ -102,7 +103,13 @@ class InputSpec:
     @cached_property
     def frame_hash(self) -> str:
         """SHA-256 of what decides the pixels of `prepare`: all that a store depends on."""
-        return hash_value({"frame": self.frame, "resize": self.resize, "filter": FILTER})
+        window = {"size": self.size} if self.resize == "window" else {}
+        return hash_value({"frame": self.frame, "resize": self.resize, "filter": FILTER, **window})
+
+    @property
+    def prepared(self) -> int:
+        """Side of the square that `prepare` makes and a store keeps, pixels: the window if there is one, else the frame."""
+        return self.size if self.resize == "window" else self.frame
 
 
 def input_spec(
@@ -291,24 +298,21 @@ def _upright(image: Image.Image, orientation: int) -> Image.Image:
     return image if method is None else image.transpose(method)
 
 
-def prepare(image: Image.Image, spec: InputSpec) -> np.ndarray:
-    """Scale an RGB image into the frame, with Pillow's antialiased bilinear filter.
+def prepare(image: Image.Image, spec: InputSpec, image_id: str = "") -> np.ndarray:
+    """Scale and cut an RGB image, with Pillow's antialiased bilinear filter.
 
     Args:
         image: RGB, as `open_image` gives it.
-        spec: frame and resize rule.
+        spec: frame, size and resize rule.
+        image_id: places the window of the rule `window`, once and for all; the centre if empty.
 
     Returns:
-        uint8 pixels, shape (frame, frame, 3), contiguous.
+        uint8 pixels, shape (`spec.prepared`, `spec.prepared`, 3), contiguous.
     """
-    side = (spec.frame, spec.frame)
-    if spec.resize == "short_side":
-        width, height = image.size
-        short = min(width, height)
-        left, top = (width - short) / 2, (height - short) / 2
-        image = image.resize(side, Image.Resampling.BILINEAR, box=(left, top, left + short, top + short))
-    elif image.size != side:
-        image = image.resize(side, Image.Resampling.BILINEAR)
+    side = (spec.prepared, spec.prepared)
+    box = None if spec.resize == "squash" else seen_box(image.size, spec, image_id)
+    if box is not None or image.size != side:
+        image = image.resize(side, Image.Resampling.BILINEAR, box=box)
     return np.array(image, dtype=np.uint8)
 
 

@@ -127,7 +127,7 @@ def pack(
     if not records or len({record.image_id for record in records}) != len(records):
         raise DataError(f"{len(records)} images to pack; it must be at least one, and none twice")
     with atomic_folder(path, mark=FACTS_FILE) as folder:
-        with _Rows(folder / IMAGES_FILE, len(records), spec.frame) as rows:
+        with _Rows(folder / IMAGES_FILE, len(records), spec.prepared) as rows:
             hashes, broken, notes = _pack_rows(index, records, spec, rows, workers, progress)
             if broken and (not skip_broken or len(broken) == len(records)):
                 raise ImageError(_describe(broken, len(records)))
@@ -135,7 +135,7 @@ def pack(
             rows.keep(kept)
         facts = {
             "ids": [records[number].image_id for number in kept],
-            "frame": spec.frame,
+            "frame": spec.prepared,
             "frame_hash": spec.frame_hash,
             "index_hash": index.hash,
             "dropped": broken,
@@ -245,7 +245,7 @@ def _pack_rows(
         except ImageError as error:
             broken[record.image_id] = str(error)
             return
-        pixels = prepare(decoded.image, spec)
+        pixels = prepare(decoded.image, spec, record.image_id)
         notes[number] = decoded.notes
         rows.write(number, pixels)
         hashes[number] = _row_hash(pixels)

@@ -99,7 +99,7 @@ def _read(index: Index, record: Record, spec: InputSpec, count: MaskCount) -> np
     except ImageError as error:
         _skip(count, "unreadable", str(error))
         return None
-    pixels = centre_crop(prepare(mask, spec), spec.size)[..., 0]
+    pixels = centre_crop(prepare(mask, spec, record.image_id), spec.size)[..., 0]
     inside: np.ndarray = pixels > np.asarray(mask).max() / 2  # half covered; masks come as 0 and 255 or as 0 and 1
     if not inside.any():
         _skip(count, "empty", record.image_id)

@@ -33,6 +33,24 @@ def timm() -> ModuleType:
 
 
 @cache
+def optim() -> ModuleType:
+    """timm's optimizers and parameter groups, which `import timm` leaves out."""
+    timm()
+    import timm.optim as module
+
+    return module
+
+
+@cache
+def auto_augment() -> ModuleType:
+    """timm's operations of RandAugment."""
+    timm()
+    import timm.data.auto_augment as module
+
+    return module
+
+
+@cache
 def declare_operators() -> None:
     """Declare the operators that `import torchvision` needs, unless its extension provides them."""
     if not _extension_loads():

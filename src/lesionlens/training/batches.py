@@ -15,7 +15,8 @@ from torch import Tensor
 
 from lesionlens.augment.files import crop_corner
 from lesionlens.augment.offline import Plan
-from lesionlens.augment.policy import table_3
+from lesionlens.augment.policy import recipe_policy
+from lesionlens.augment.randaugment import RandAugment
 from lesionlens.augment.transform import augment
 from lesionlens.core.errors import ArtifactError, TrainingError
 from lesionlens.core.recipe import Recipe
@@ -23,6 +24,7 @@ from lesionlens.core.seeds import derive_seed
 from lesionlens.data.image import InputSpec
 from lesionlens.data.index import Index
 from lesionlens.data.store import Store
+from lesionlens.models.operators import auto_augment
 from lesionlens.training.distributed import World
 from lesionlens.training.order import Order, class_counts, cut_batches, epoch_order
 from lesionlens.training.prefetch import Prefetch
@@ -40,11 +42,13 @@ class Batch:
         images: uint8 (N, 3, S, S), channels_last in memory.
         labels: class indices, int64 (N,).
         total: images of the whole batch over all processes, at least N.
+        seeds: of each image in this epoch, for what is drawn after the pixels; N, or none if nothing is.
     """
 
     images: Tensor
     labels: Tensor
     total: int
+    seeds: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -110,7 +114,8 @@ class Batches:
         self.recipe = recipe
         self.world = world
         self.device = world.device
-        self.policy = table_3(recipe.augmentation.probabilities)
+        self.policy = recipe_policy(recipe.augmentation)
+        self.randaugment = randaugment(recipe.augmentation.randaugment, spec) if recipe.augmentation.randaugment else None
         self.cuts = cut_batches(len(rows.labels), recipe.training.batch_size)
         smallest = min(cut.stop - cut.start for cut in self.cuts)
         if smallest < world.size:
@@ -136,13 +141,14 @@ class Batches:
     def _generate(self, epoch: int) -> Iterator[Batch]:
         order = epoch_order(self.rows.labels, self.recipe.training.sampler, self.recipe.seed, epoch)
         for cut in self.cuts:
-            draws = np.array_split(np.arange(cut.start, cut.stop), self.world.size)[self.world.rank]
+            draws = np.arange(cut.start, cut.stop)[self.world.rows(cut.stop - cut.start)]
             share = Order(order.rows[draws], order.repeats[draws])
             labels = torch.from_numpy(self.rows.labels[share.rows])
             images = self.read(share, epoch)
             if self.device.type == "cuda" and not self.on_device:
                 images, labels = images.pin_memory(), labels.pin_memory()
-            yield Batch(self._to_device(images), labels.to(self.device, non_blocking=True), cut.stop - cut.start)
+            seeds = tuple(self.online_seeds(share, epoch, "erasing")) if self.recipe.augmentation.random_erasing_p else ()
+            yield Batch(self._to_device(images), labels.to(self.device, non_blocking=True), cut.stop - cut.start, seeds)
 
     def _to_device(self, images: Tensor) -> Tensor:
         return images if images.device == self.device else images.to(self.device, non_blocking=True)
@@ -155,7 +161,17 @@ class Batches:
         if len(augmented):
             where = torch.from_numpy(augmented).to(images.device)
             images[where] = augment(images[where], [seeds[n] for n in augmented], self.policy)
+        if self.randaugment is not None:
+            images = self.randaugment(images, self.online_seeds(order, epoch, "randaugment"))
         return images
+
+    def online_seeds(self, order: Order, epoch: int, purpose: str) -> list[int]:
+        """Seeds of each draw that are new in each epoch, for copies that are drawn once too."""
+        draws = zip(order.rows.tolist(), order.repeats.tolist(), strict=True)
+        return [
+            derive_seed(self.recipe.seed, purpose, epoch, self.rows.image_ids[row], int(self.rows.copies[row]), repeat)
+            for row, repeat in draws
+        ]
 
     def seeds(self, order: Order, epoch: int) -> list[int]:
         """The seed of each draw; for copies that are drawn once it does not depend on the epoch."""
@@ -186,6 +202,12 @@ class Batches:
             pairs = zip(frames, corners, strict=True)
             frames = torch.stack([image[top : top + size, left : left + size] for image, (top, left) in pairs])
         return frames.permute(0, 3, 1, 2)  # (N, 3, S, S), channels_last in memory
+
+
+def randaugment(configuration: str, spec: InputSpec) -> RandAugment:
+    """timm's RandAugment of that configuration; what a warp leaves empty gets the mean colour, as in timm."""
+    fill = tuple(min(255, round(255 * value)) for value in spec.mean)
+    return RandAugment(auto_augment().rand_augment_transform(configuration, {"img_mean": fill}))
 
 
 def frames_on(device: torch.device, images: np.ndarray) -> Tensor:

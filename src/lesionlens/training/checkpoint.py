@@ -234,6 +234,8 @@ def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]
     for name, tensor in tensors.items():
         number, _, entry = name.partition(".")
         parameter = parameters[int(number)]
+        if tensor.ndim > 0 and tensor.shape != parameter.shape:
+            raise ValueError(f"the optimizer's {entry} {number} has shape {tuple(tensor.shape)}, not {tuple(parameter.shape)}")
         if tensor.shape == parameter.shape and tensor.ndim > 0:  # fused kernels need the parameter's own strides
             tensor = torch.empty_like(parameter, dtype=tensor.dtype).copy_(tensor)
         state.setdefault(int(number), {})[entry] = tensor

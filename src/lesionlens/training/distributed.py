@@ -2,10 +2,10 @@
 
     torchrun --nproc-per-node 4 -m lesionlens train paper --index ...
 
-Every process takes its share of each batch and the gradients are averaged, so the result equals
-that of one process up to rounding. Two things are computed on each share alone: the
-statistics of batch norms while training (rank 0's running statistics are kept), and the partners
-of MixUp and CutMix.
+Every process takes its share of each batch and the gradients are averaged, so the result equals that of one process up
+to rounding; MixUp and CutMix are drawn once for the whole batch, and partners come from all of it. Only the statistics of
+batch norms while training are computed on each share alone (rank 0's running statistics are kept); GPUs can share them
+with `training.sync_batchnorm`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, distributed, nn
 
 from lesionlens.core.errors import TrainingError
+from lesionlens.models.operators import timm
 
 TIMEOUT = timedelta(hours=2)  # the other processes wait while rank 0 validates
 
@@ -52,6 +53,27 @@ class World:
             distributed.all_reduce(value)
         return value
 
+    def rows(self, total: int) -> slice:
+        """This process's share of the `total` rows of a mini-batch; shares differ by at most one row.
+
+        >>> [World(torch.device("cpu"), rank, 3).rows(8) for rank in range(3)]
+        [slice(0, 3, None), slice(3, 6, None), slice(6, 8, None)]
+        """
+        each, more = divmod(total, self.size)
+        start = self.rank * each + min(self.rank, more)
+        return slice(start, start + each + (self.rank < more))
+
+    def gather(self, rows: Tensor, total: int) -> Tensor:
+        """All `total` rows of a mini-batch, in order, from the `rows` that each process has, on every process."""
+        if self.size == 1:
+            return rows
+        most = -(-total // self.size)
+        padded = torch.cat([rows, rows[:1].expand(most - len(rows), *rows.shape[1:])]).contiguous()
+        shares = [torch.empty_like(padded) for _ in range(self.size)]
+        distributed.all_gather(shares, padded)
+        sizes = [len(range(total)[replace(self, rank=rank).rows(total)]) for rank in range(self.size)]
+        return torch.cat([share[:size] for share, size in zip(shares, sizes, strict=True)])
+
     def share(self, value: Any) -> Any:
         """The JSON-ready value of rank 0, on every process."""
         if self.size == 1:
@@ -63,12 +85,37 @@ class World:
         distributed.broadcast(text, 0)
         return json.loads(bytes(text.tolist()))
 
-    def wrap(self, network: nn.Module) -> nn.Module:
-        """The network whose backward pass averages the gradients over all processes."""
+    def wrap(self, network: nn.Module, sync_batchnorm: bool = False) -> nn.Module:
+        """The network whose backward pass averages the gradients over all processes.
+
+        Args:
+            network: changed in place if its batch norms are shared; its weights and their names stay.
+            sync_batchnorm: share the statistics of batch norms between the processes.
+
+        Raises:
+            TrainingError: if batch norms are to be shared on CPUs, which torch cannot.
+        """
         if self.size == 1:
             return network
+        if sync_batchnorm:
+            network = shared_batchnorms(network, self.device)
         devices = [self.device] if self.device.type == "cuda" else None
         return nn.parallel.DistributedDataParallel(network, device_ids=devices)
+
+
+def shared_batchnorms(network: nn.Module, device: torch.device) -> nn.Module:
+    """The network with timm's synchronised batch norms in place of its own.
+
+    Raises:
+        TrainingError: on a CPU, where torch has none.
+    """
+    if device.type == "cpu":
+        raise TrainingError(
+            "training.sync_batchnorm = True with several processes on CPUs; torch shares batch norms between CUDA GPUs only. "
+            "Set training.sync_batchnorm=false, or train with one process"
+        )
+    synchronised: nn.Module = timm().layers.convert_sync_batchnorm(network)
+    return synchronised
 
 
 def choose_device(name: str = "auto", local_rank: int = 0) -> torch.device:

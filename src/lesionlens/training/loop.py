@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from lesionlens.augment.online import mix
+from lesionlens.augment.erasing import erase_
+from lesionlens.augment.online import draw_mixing
 from lesionlens.core.errors import TrainingError
 from lesionlens.core.recipe import Recipe
 from lesionlens.core.seeds import derive_seed
@@ -88,7 +89,7 @@ class Trainer:
             teacher.prepare(world.device, recipe.training.channels_last)
         self.normalise = Normalise(spec.mean, spec.std).to(world.device)
         self.loss = Loss(recipe.training, batches.counts(n_classes)).to(world.device)
-        forward = world.wrap(state.network)
+        forward = world.wrap(state.network, recipe.training.sync_batchnorm)
         self.forward = compiled(forward, world.device) if recipe.training.compile else forward
 
     def train(self, epoch: int, progress: Progress | None = None) -> Sums:
@@ -113,9 +114,7 @@ class Trainer:
         first = number - number % accumulate
         members = min(accumulate, len(self.batches) - first)
         last = number == first + members - 1
-        targets = one_hot(batch.labels, self.n_classes)
-        seed = derive_seed(self.recipe.seed, "mix", epoch, number, self.world.rank)
-        images, targets = mix(self._inputs(batch.images), targets, self.recipe.augmentation, seed)
+        images, targets = self._mixed(batch, epoch, number)
         loss, logits = self._forward(images, targets, batch.total, synchronise=last, members=members)
         sums.losses.append(loss.detach())
         sums.sizes.append(batch.total)
@@ -125,8 +124,24 @@ class Trainer:
         if last:
             self._step()
 
-    def _inputs(self, images: Tensor) -> Tensor:
-        inputs: Tensor = self.normalise(images)
+    def _mixed(self, batch: Batch, epoch: int, number: int) -> tuple[Tensor, Tensor]:
+        """The network's inputs and targets (n, K): one draw of MixUp or CutMix for the whole mini-batch of all processes."""
+        images, targets = self._inputs(batch), one_hot(batch.labels, self.n_classes)
+        seed = derive_seed(self.recipe.seed, "mix", epoch, number, 0)
+        mixing = draw_mixing(batch.total, images.shape[2], images.shape[3], self.recipe.augmentation, seed)
+        if mixing is None:
+            return images, targets
+        partners = torch.from_numpy(mixing.partners[self.world.rows(batch.total)]).to(images.device)
+        if self.world.size == 1:
+            return mixing.apply(images, targets, images[partners], targets[partners])
+        others = self.world.gather(images, batch.total)[partners]
+        other_targets = one_hot(self.world.gather(batch.labels, batch.total)[partners], self.n_classes)
+        return mixing.apply(images, targets, others, other_targets)
+
+    def _inputs(self, batch: Batch) -> Tensor:
+        inputs: Tensor = self.normalise(batch.images)
+        if batch.seeds:
+            erase_(inputs, batch.seeds, self.recipe.augmentation)
         return inputs.contiguous(memory_format=torch.channels_last) if self.recipe.training.channels_last else inputs.contiguous()
 
     def _forward(self, images: Tensor, targets: Tensor, total: int, synchronise: bool, members: int) -> tuple[Tensor, Tensor]:

@@ -8,6 +8,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 
 from lesionlens.core.recipe import TrainingRecipe
+from lesionlens.training.optimizer import rate_scale
 
 SMALLEST_RATE = 1e-12
 ONE_STEP = 1.00001
@@ -27,7 +28,7 @@ def onecycle(optimizer: Optimizer, recipe: TrainingRecipe, steps_per_epoch: int)
         share = ONE_STEP / total_steps
     return OneCycleLR(
         optimizer,
-        max_lr=recipe.learning_rate,
+        max_lr=[recipe.learning_rate * rate_scale(group) for group in optimizer.param_groups],
         total_steps=total_steps,
         pct_start=share,
         div_factor=recipe.learning_rate / start,

@@ -12,7 +12,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from lesionlens.core.recipe import TrainingRecipe
 from lesionlens.training.ema import AveragedNetwork
 from lesionlens.training.history import Epoch
-from lesionlens.training.optimizer import build_optimizer
+from lesionlens.training.optimizer import build_optimizer, rate_scale, scaled_rates
 from lesionlens.training.precision import avoid_slow_bf16, build_scaler, resolve_precision
 from lesionlens.training.schedule import build_schedule
 
@@ -46,8 +46,9 @@ class TrainingState:
 
     @property
     def learning_rate(self) -> float:
-        """Rate of the next step."""
-        return float(self.optimizer.param_groups[0]["lr"])
+        """Rate of the next step; that of the head, if the layers learn at different rates."""
+        group = max(self.optimizer.param_groups, key=rate_scale)
+        return float(group["lr"]) / rate_scale(group)
 
 
 def build_state(network: nn.Module, recipe: TrainingRecipe, steps_per_epoch: int, device: torch.device) -> TrainingState:
@@ -56,6 +57,7 @@ def build_state(network: nn.Module, recipe: TrainingRecipe, steps_per_epoch: int
     Raises:
         RecipeError: if the device does not support the precision.
     """
+    recipe = scaled_rates(recipe)
     precision = resolve_precision(recipe.precision, device)
     network.to(device)
     if recipe.channels_last:
