@@ -37,7 +37,7 @@ def test_defaults_are_table_6_of_the_paper():
         ({"augmentation": {"probabilities": 1}}, "a table of numbers"),
         ({"augmentation": {"originals": True}}, "fresh"),
         ({"split": {"validation": 0.5, "test": 0.5}}, "below 0.95"),
-        ({"split": {"protocol": "random"}}, "lesion, lesion-kfold, paper, official"),
+        ({"split": {"protocol": "random"}}, "lesion, lesion-kfold, source, paper, official"),
         ({"input": {"size": 224, "frame": 200}}, "input.frame = 200"),
         ({"evaluation": {"views": 4}}, "1 or 8"),
         ({"compression": {"variants": ["int9"]}}, "compression.variants = 'int9'; it must be of .*did you mean int8?"),
