@@ -115,9 +115,12 @@ def _calibration(facts: Facts) -> str:
     value, p = ece["value"], ece.get("p")
     if value is None or (value <= LARGEST_ECE and (p is None or p >= SIGNIFICANT)):
         return ""
-    tested = "" if p is None else f"; p {'below 0.001' if p < 0.001 else f'= {p:.3f}'} that they are calibrated"
     before = "" if calibrated or "temperature" in scores else ", before the temperature that `lesionlens export` fits"
-    return f"The probabilities are off by {_percent(value)} on average (ECE{tested}){before}."
+    error = f"{_percent(value)}{_interval(ece)}"
+    if p is not None and p >= SIGNIFICANT:
+        return f"Calibration is uncertain: ECE {error}, which so few images cannot tell from 0 (p = {p:.2f}){before}."
+    tested = "" if p is None else f"; p {'below 0.001' if p < 0.001 else f'= {p:.3f}'} that they are calibrated"
+    return f"The probabilities are off by {error} on average (ECE{tested}){before}."
 
 
 def _few_lesions(facts: Facts) -> str:
@@ -173,8 +176,8 @@ RULES: dict[int, Callable[[Facts], str]] = {
     60: _patients,
     70: _missed,
     80: _external,
+    90: _few_lesions,
     100: _calibration,
-    110: _few_lesions,
     120: _not_sure,
     130: _gate,
     150: _skin_tone,

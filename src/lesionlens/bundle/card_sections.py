@@ -201,7 +201,8 @@ def made_from(facts: dict[str, Any]) -> str:
     hashes = [f"- {name}: `{value}`" for name, value in facts["origin"]["hashes"].items()]
     versions = ", ".join(f"{name} {value}" for name, value in facts["versions"]["export"].items())
     trained = ", ".join(f"{name} {value}" for name, value in facts["versions"]["training"].items())
-    return "\n".join(["## Made from", *hashes, f"- trained with: {trained or 'not recorded'}", f"- exported with: {versions}"])
+    exported = [f"- exported with: {versions}"] if versions else []
+    return "\n".join(["## Made from", *hashes, f"- trained with: {trained or 'not recorded'}", *exported])
 
 
 def _few(scores: dict[str, Any]) -> str:

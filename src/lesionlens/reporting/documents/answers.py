@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import wraps
 
 from lesionlens.reporting.documents.facts import RunFacts
+from lesionlens.reporting.documents.results import reading
 from lesionlens.reporting.documents.stated import FILE, TEXTS
 
 
@@ -46,12 +48,26 @@ def statement(key: str) -> Provider:
 
 def unstated(key: str) -> str:
     """Why a statement is not there, and how to make it."""
-    return f"{TEXTS[key]}: no artifact records it; state it as `{key}` in {FILE}"
+    return f"no artifact records {TEXTS[key]}; state it as `{key}` in {FILE}"
 
 
 def lacking(facts: RunFacts, name: str, what: str) -> Answer:
     """The answer where an optional result is not there."""
     return Answer(missing=f"{what}: {facts.results.lacking.get(name, 'not in the run')}")
+
+
+def guarded(name: str) -> Callable[[Provider], Provider]:
+    """Decorate a provider that reads an optional result: if the result lacks something, the error names its file."""
+
+    def decorate(provider: Provider) -> Provider:
+        @wraps(provider)
+        def answer(facts: RunFacts) -> Answer:
+            with reading(name, facts.run.paths):
+                return provider(facts)
+
+        return answer
+
+    return decorate
 
 
 def combined(answers: Iterable[Answer]) -> Answer:

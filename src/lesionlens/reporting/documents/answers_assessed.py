@@ -2,28 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+from lesionlens.reporting.documents import assessed_decisions, assessed_external, assessed_robustness, assessed_subgroups
 from lesionlens.reporting.documents.answers import Answer, Provider, lacking
 from lesionlens.reporting.documents.facts import RunFacts
+from lesionlens.reporting.documents.results import FILES, reading
 
-WHAT = {
-    "operating_points": ("decisions", "operating points, predictive values and decision curves"),
-    "subgroups": ("subgroups", "scores by age, sex, site and skin tone"),
-    "fairness": ("subgroups", "gaps between groups of people"),
-    "robustness": ("robustness", "scores under corruption, and agreement of photographs of one lesion"),
-    "heterogeneity": ("external", "scores by centre"),
-    "external": ("external", "scores on other data sets"),
-    "shift": ("external", "how other data sets differ from the training images"),
-}
+Tell = Callable[[Any], str]
+NOTHING_KNOWN = "no centre is known of any image"
 
 
-def assessed(name: str) -> Provider:
-    """The provider of one assessment."""
-    result, what = WHAT[name]
+def of_result(name: str, what: str, tell: Tell, otherwise: str = "") -> Provider:
+    """The provider of what one result tells.
+
+    Args:
+        name: of the result, see `results.Results`.
+        what: it tells, for people who lack it.
+        tell: the sentences, from the content.
+        otherwise: what is missing where the content has nothing to tell.
+    """
 
     def answer(facts: RunFacts) -> Answer:
-        return lacking(facts, result, what)
+        content = facts.results.external if name == "external" else facts.results.get(name)
+        if not content:
+            return lacking(facts, name, what)
+        with reading(name, facts.run.paths):
+            text = tell(content)
+        return Answer(text, FILES[name]) if text else Answer(missing=f"{what}: {otherwise}")
 
     return answer
 
 
-ASSESSED: dict[str, Provider] = {name: assessed(name) for name in WHAT}
+ASSESSED: dict[str, Provider] = {
+    "operating_points": of_result("decisions", "operating points, predictive values, decision curves", assessed_decisions.answer),
+    "further_recalibration": of_result("decisions", "a further recalibration", assessed_decisions.recalibration),
+    "subgroups": of_result("subgroups", "scores by age, sex, site and skin tone", assessed_subgroups.answer),
+    "fairness": of_result("subgroups", "gaps between groups of people", assessed_subgroups.fairness),
+    "heterogeneity": of_result("subgroups", "scores by centre", assessed_subgroups.clusters, NOTHING_KNOWN),
+    "robustness": of_result("robustness", "corruptions, and agreement of photographs of one lesion", assessed_robustness.answer),
+    "external": of_result("external", "scores on other data sets", assessed_external.answer),
+    "shift": of_result("external", "how other data sets differ from the training images", assessed_external.shift),
+}

@@ -7,7 +7,7 @@ from typing import Any
 
 from lesionlens.data.leaks import leak_sentences
 from lesionlens.data.protocols import SPLITS
-from lesionlens.reporting.documents.answers import Answer, Provider, counted, lacking, words
+from lesionlens.reporting.documents.answers import Answer, Provider, counted, guarded, lacking, words
 from lesionlens.reporting.documents.answers_study import published
 from lesionlens.reporting.documents.facts import RunFacts
 from lesionlens.reporting.documents.people import counts_text
@@ -42,6 +42,7 @@ def left_out(facts: RunFacts) -> Answer:
     return Answer(f"Of the images, by file and label: {text}." if text else "No image was left out.", "index.csv, split.json")
 
 
+@guarded("audit")
 def quality(facts: RunFacts) -> Answer:
     """What the audit found."""
     audit = facts.run.audit
@@ -56,6 +57,7 @@ def quality(facts: RunFacts) -> Answer:
     )
 
 
+@guarded("audit")
 def missing_data(facts: RunFacts) -> Answer:
     """Which fields are missing, and what that does to the network."""
     handled = "The network sees pixels alone, so a missing field changes no prediction, and nothing was imputed."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lesionlens import __version__
 from lesionlens.bundle.card_sections import training_text
-from lesionlens.reporting.documents.answers import Answer, Provider, lacking, words
+from lesionlens.reporting.documents.answers import Answer, Provider, guarded, lacking, words
 from lesionlens.reporting.documents.facts import RunFacts
 from lesionlens.reporting.formats import percent
 
@@ -141,6 +141,7 @@ def calculation(facts: RunFacts) -> Answer:
     )
 
 
+@guarded("explanation")
 def explanation(facts: RunFacts) -> Answer:
     """How predictions are explained, and whether that was validated."""
     report = facts.run.explanation

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lesionlens.reporting.documents.answers import Answer, Provider, lacking, words
+from lesionlens.reporting.documents.answers import Answer, Provider, guarded, lacking, words
 from lesionlens.reporting.documents.facts import RunFacts
-from lesionlens.reporting.formats import OVERALL, PER_CLASS, PLAIN, percent, plural
+from lesionlens.reporting.documents.numbers import metric_number
+from lesionlens.reporting.formats import OVERALL, PER_CLASS, percent, plural
 
 MAIN = ("balanced_accuracy", "macro_auc", "accuracy", "ece", "brier")
 SCORES = "scores.json"
@@ -86,7 +87,7 @@ def by_diagnosis(facts: RunFacts) -> Answer:
     """Sensitivity and specificity of each diagnosis."""
     rows = facts.run.scores["per_class"]
     texts = [
-        f"{code} {_number('recall', row['recall'])} and {_number('specificity', row['specificity'])}"
+        f"{code} {metric_number('recall', row['recall'])} and {metric_number('specificity', row['specificity'])}"
         for code, row in rows.items()
         if row["n"]
     ]
@@ -166,6 +167,7 @@ def alternative_diagnoses(facts: RunFacts) -> Answer:
     return Answer(f"Benign images that were tested: {shown or 'none'}.", SCORES)
 
 
+@guarded("compression")
 def compared(facts: RunFacts) -> Answer:
     """Other models beside this one."""
     table = facts.run.compression
@@ -176,22 +178,7 @@ def compared(facts: RunFacts) -> Answer:
 
 
 def _metrics(scores: Mapping[str, Any], names: tuple[str, ...]) -> str:
-    return "; ".join(f"{OVERALL[name].partition(' (macro')[0]} {_number(name, scores['metrics'][name])}" for name in names)
-
-
-def _number(name: str, metric: Mapping[str, Any]) -> str:
-    """A metric with its interval, or with its counts where it has none."""
-    value, low, high = metric["value"], metric["low"], metric["high"]
-    if value is None:
-        return "undefined"
-    if low is None or high is None:
-        counts = f"{metric['count']} of {metric['of']}, " if metric.get("of") else ""
-        return f"{_text(name, value)} ({counts}no interval)"
-    return f"{_text(name, value)} ({_text(name, low)} to {_text(name, high)})"
-
-
-def _text(name: str, value: float) -> str:
-    return f"{value:.3f}" if name in PLAIN else f"{100 * value:.1f} %"
+    return "; ".join(f"{OVERALL[name].partition(' (macro')[0]} {metric_number(name, scores['metrics'][name])}" for name in names)
 
 
 RESULTS: dict[str, Provider] = {

@@ -69,7 +69,7 @@ CLAIM = Checklist(
             Item("36", "Demographic and clinical characteristics by partition", ("demographics", "events")),
         ),
         "Results: performance": (
-            Item("37", "Performance in all partitions and subgroups", ("internal", "subgroups")),
+            Item("37", "Performance in all partitions and subgroups", ("internal", "subgroups", "external")),
             Item("38", "Diagnostic accuracy and its precision", ("overall", "by_diagnosis", "operating_points")),
             Item("39", "Analysis of failures", ("failures", "confusion")),
         ),

@@ -20,7 +20,7 @@ from lesionlens.reporting.documents.page import card_page
 from lesionlens.reporting.documents.providers import PROVIDERS
 from lesionlens.reporting.documents.run_card import run_card, with_front_matter
 from lesionlens.reporting.documents.stard_ai import STARD_AI
-from lesionlens.reporting.documents.stated import FILE, NOTHING, Stated, read_stated
+from lesionlens.reporting.documents.stated import Stated, stated_of
 from lesionlens.reporting.documents.tripod_ai import TRIPOD_AI
 from lesionlens.reporting.run_folder import read_run
 
@@ -63,12 +63,6 @@ def write_documents(run: Run, stated: Stated | None = None) -> WrittenDocuments:
         content = _content(facts, folder, tuple(texts))
         (folder / FACTS_FILE).write_text(_json(content), encoding="utf-8", newline="")
     return WrittenDocuments(run.documents, content)
-
-
-def stated_of(run: Run) -> Stated:
-    """What stated.toml in a run folder states; nothing if there is none."""
-    path = run.folder / FILE
-    return read_stated(path) if path.is_file() else NOTHING
 
 
 def document_texts(facts: RunFacts, folder: Path) -> dict[str, str]:

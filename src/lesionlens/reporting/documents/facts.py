@@ -9,13 +9,16 @@ from typing import Any
 from safetensors import safe_open
 
 from lesionlens.bundle.card_limits import Limit, limits
+from lesionlens.core.run import Run
 from lesionlens.export.provenance import INTENDED_USE, licences, origin
+from lesionlens.reporting.documents import assessed_decisions, assessed_external, assessed_robustness, assessed_subgroups
 from lesionlens.reporting.documents.people import people
-from lesionlens.reporting.documents.results import Results, check_finite, read_results
+from lesionlens.reporting.documents.results import Results, check_finite, read_results, reading
 from lesionlens.reporting.documents.stated import NOTHING, Stated
 from lesionlens.reporting.run_folder import RunContents
 from lesionlens.training.history import training_time
 
+ASSESSMENTS = {"decisions": assessed_decisions, "subgroups": assessed_subgroups, "robustness": assessed_robustness}
 NOT_TRAINED = ("running_mean", "running_var", "num_batches_tracked")  # buffers of batch norms
 
 
@@ -71,7 +74,7 @@ def gather(run: RunContents, stated: Stated = NOTHING) -> RunFacts:
         check_finite(run.audit, run.paths.audit)
     results = read_results(run)
     card = _card(run, results, stated)
-    beyond: tuple[Limit, ...] = ()
+    beyond = _limits_beyond(results, run.paths)
     ranked = tuple(limits(card, beyond))
     return RunFacts(run, card, results, stated, people(run.index, run.split), _parameters(run), ranked, beyond)
 
@@ -89,7 +92,28 @@ def _card(run: RunContents, results: Results, stated: Stated) -> dict[str, Any]:
         "calibrated_scores": None if bundle is None else bundle["scores"],
         "training": _training(run, stated),
         "external": sorted(results.external),
+        "skin_tone": _has_skin_tone(results, run.paths),
     }
+
+
+def _has_skin_tone(results: Results, paths: Run) -> bool:
+    content = results.get("subgroups")
+    with reading("subgroups", paths):
+        return content is not None and assessed_subgroups.has_skin_tone(content)
+
+
+def _limits_beyond(results: Results, paths: Run) -> tuple[Limit, ...]:
+    """The limits that the assessments show."""
+    found: list[Limit] = []
+    for name, module in ASSESSMENTS.items():
+        content = results.get(name)
+        if content is not None:
+            with reading(name, paths):
+                found += module.limits(content)
+    if results.external:
+        with reading("external", paths):
+            found += assessed_external.limits(results.external)
+    return tuple(found)
 
 
 def _of_run(run: RunContents) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from markupsafe import Markup
 from lesionlens import __version__
 from lesionlens.bundle.card_html import card_html
 from lesionlens.reporting.documents.facts import RunFacts
+from lesionlens.reporting.style import style_sheet
 
 TABLE, IN_BOX = "<table>", '<div class="scroll" role="region" tabindex="0" aria-label="Table"><table>'
 
@@ -19,8 +20,6 @@ def card_page(facts: RunFacts, text: str) -> str:
         facts: of the run.
         text: of the card, Markdown without front matter.
     """
-    from lesionlens.reporting.report import style_sheet
-
     loader = PackageLoader("lesionlens.reporting")
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     body = card_html(text, top_level=1).replace(TABLE, IN_BOX).replace("</table>", "</table></div>")

@@ -63,25 +63,18 @@ def people_table(counted: dict[str, dict[str, Any]]) -> str:
         ("Lesions", [f"{counted[name]['lesions']:,}" for name in heads]),
         ("Patients", [f"{counted[name]['patients']:,}" if counted[name]["patients"] else UNKNOWN for name in heads]),
         ("Age, median (quartiles)", [_age_text(counted[name]) for name in heads]),
-        ("Diagnosis", [counts_text(counted[name]["dx"]) for name in heads]),
     ]
     rows += [
         (title, [counts_text(counted[name][key]) for name in heads])
         for key, title in TITLES.items()
         if any(counted[name][key] for name in heads)
     ]
-    lines = [f"| {title} | " + " | ".join(cells) + " |" for title, cells in rows]
+    codes = sorted({code for name in heads for code in counted[name]["dx"]})
+    rows += [(f"Images of {code}", [f"{counted[name]['dx'].get(code, 0):,}" for name in heads]) for code in codes]
+    lines = [f"| {cell(title)} | " + " | ".join(cells) + " |" for title, cells in rows]
     head = "| | " + " | ".join(heads) + " |"
-    return "\n".join(
-        [
-            "## People and lesions",
-            head,
-            "|---" * (len(heads) + 1) + "|",
-            *lines,
-            "",
-            "Race, ethnicity and skin type are not recorded.",
-        ]
-    )
+    rule = "|---" * (len(heads) + 1) + "|"
+    return "\n".join(["## People and lesions", head, rule, *lines, "", "Race, ethnicity and skin type are not recorded."])
 
 
 def _age_text(counts: dict[str, Any]) -> str:

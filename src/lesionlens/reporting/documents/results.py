@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,20 +14,28 @@ from lesionlens.core import legacy
 from lesionlens.core.artifact import read_json
 from lesionlens.core.errors import ArtifactError
 from lesionlens.core.run import Run
-from lesionlens.reporting.run_folder import RunContents
+from lesionlens.reporting.run_folder import RunContents, file_name
 
 COMMANDS = {
     "bundle": "lesionlens export CHECKPOINT",
     "decisions": "lesionlens assess RUN",
     "subgroups": "lesionlens assess RUN",
-    "robustness": "lesionlens robustness RUN",
-    "external": "lesionlens evaluate BUNDLE --index other.csv",
+    "robustness": "lesionlens stress CHECKPOINT",
+    "external": "lesionlens evaluate CHECKPOINT --index other.csv",
     "audit": "lesionlens audit INDEX",
     "explanation": "lesionlens explain CHECKPOINT",
     "compression": "lesionlens compress CHECKPOINT",
     "training": "lesionlens train RECIPE",
 }
 ASSESSED = ("decisions", "subgroups", "robustness")
+FILES = {
+    **{name: file_name(name) for name in (*ASSESSED, "audit")},
+    "bundle": f"{file_name('bundle')}/{FACTS_FILE}",
+    "external": f"{file_name('external')}/*/external.json",
+    "explanation": file_name("faithfulness"),
+    "compression": file_name("comparison"),
+    "training": file_name("history"),
+}  # in a run folder
 EXTERNAL_FILE = "external.json"
 NOT_IN_CARD = ("format", "id", "files")  # of bundle.json
 
@@ -125,7 +134,17 @@ def _external(run: RunContents) -> dict[str, dict[str, Any]]:
     return {name: value for name, value in read.items() if value is not None and _is_of(run, value)}
 
 
-def result_path(run: Run, name: str) -> Path:
-    """Where a result of `ASSESSED` lies."""
-    path: Path = getattr(run, name)
-    return path
+@contextmanager
+def reading(name: str, run: Run) -> Iterator[None]:
+    """Turn a result that lacks what it should hold into a clear error.
+
+    Raises:
+        ArtifactError: in place of the error of a missing key or a wrong type.
+    """
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise ArtifactError(
+            f"{run.folder / FILES[name]} does not hold what it should ({type(error).__name__}: {error}); make it again "
+            f"with: {COMMANDS[name]}"
+        ) from error

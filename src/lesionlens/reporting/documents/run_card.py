@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from lesionlens.bundle.card import card
-from lesionlens.reporting.documents.facts import RunFacts
+from lesionlens.reporting.documents import assessed_external
+from lesionlens.reporting.documents.facts import ASSESSMENTS, RunFacts
 from lesionlens.reporting.documents.model_index import front_matter
 from lesionlens.reporting.documents.people import people_table
+from lesionlens.reporting.documents.results import reading
 
 TITLES = {
     "bundle": 'Calibration, gate and the answer "not sure"',
@@ -32,10 +34,25 @@ def with_front_matter(facts: RunFacts, text: str) -> str:
 
 def further_sections(facts: RunFacts) -> dict[str, str]:
     """The sections that a bundle cannot have, by their names in `bundle.card.ORDER`."""
-    return {"people": people_table(facts.people), "lacking": _lacking(facts)}
+    sections = {"people": people_table(facts.people), "lacking": _lacking(facts)}
+    for name, module in ASSESSMENTS.items():
+        content = facts.results.get(name)
+        if content is not None:
+            with reading(name, facts.run.paths):
+                sections[name] = module.section(content)
+    if facts.results.external:
+        with reading("external", facts.run.paths):
+            sections["external"] = assessed_external.section(facts.results.external)
+    return sections
 
 
 def _lacking(facts: RunFacts) -> str:
     """What the run lacks, and how to make it."""
-    rows = [f"| {TITLES[name]} | {why} |" for name, why in facts.results.lacking.items()]
+    rows = [f"| {TITLES[name]} | {_remedy(why)} |" for name, why in facts.results.lacking.items()]
     return "\n".join(["## Not available", "| what | how to make it |", "|---|---|", *rows]) if rows else ""
+
+
+def _remedy(why: str) -> str:
+    """A reason with its command as code."""
+    reason, mark, command = why.rpartition("make it with: ")
+    return f"{reason}`{command}`" if mark else why

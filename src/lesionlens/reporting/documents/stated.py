@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from lesionlens.core.errors import RecipeError
 from lesionlens.core.recipe_section import nearest
+from lesionlens.core.run import Run
 
 FILE = "stated.toml"  # in a run folder
 
@@ -92,8 +93,31 @@ class Stated:
         """A statement; empty if it was not made."""
         return self.texts.get(key, "")
 
+    def with_options(self, data_licence: str = "", watts: float | None = None, grams_co2_per_kwh: float | None = None) -> Stated:
+        """The same with what the options of a command state; an option counts before the file.
+
+        Raises:
+            RecipeError: as for the class.
+        """
+        return replace(
+            self,
+            texts={**self.texts, **({"data_licence": data_licence} if data_licence else {})},
+            watts=self.watts if watts is None else watts,
+            grams_co2_per_kwh=self.grams_co2_per_kwh if grams_co2_per_kwh is None else grams_co2_per_kwh,
+        )
+
 
 NOTHING = Stated()
+
+
+def stated_of(run: Run) -> Stated:
+    """What stated.toml in a run folder states; nothing if there is none.
+
+    Raises:
+        RecipeError: as `read_stated`.
+    """
+    path = run.folder / FILE
+    return read_stated(path) if path.is_file() else NOTHING
 
 
 def read_stated(path: Path) -> Stated:

@@ -43,7 +43,7 @@ TRIPOD_AI = Checklist(
             Item("12c", "Type of model, building steps, internal validation", ("model", "training", "selection")),
             Item("12d", "Heterogeneity between clusters", ("uncertainty", "heterogeneity")),
             Item("12e", "Measures and plots of performance", ("measures", "uncertainty")),
-            Item("12f", "Updating of the model", ("recalibration",)),
+            Item("12f", "Updating of the model", ("recalibration", "further_recalibration")),
             Item("12g", "Calculation of predictions", ("calculation",)),
             Item("13", "Class imbalance, and recalibration after it", ("imbalance", "recalibration")),
             Item("14", "Fairness", ("fairness",)),
@@ -68,7 +68,7 @@ TRIPOD_AI = Checklist(
             Item("22", "The whole model, and restrictions of its use", ("calculation", "availability")),
             Item("23a", "Performance with intervals, in subgroups too", ("overall", "by_diagnosis", "subgroups")),
             Item("23b", "Heterogeneity of performance", ("heterogeneity",)),
-            Item("24", "Results of updating", ("recalibration",)),
+            Item("24", "Results of updating", ("recalibration", "further_recalibration")),
         ),
         "Discussion": (
             Item("25", "Interpretation, fairness included", ("summary", "fairness")),

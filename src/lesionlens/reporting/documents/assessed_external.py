@@ -1,0 +1,110 @@
+"""external.json of every other data set in the documents: scores beside the own test split, and how the images differ."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from lesionlens.bundle.card_limits import Limit
+from lesionlens.reporting.documents.numbers import metric_number, share
+from lesionlens.reporting.documents.people import cell
+
+Sets = Mapping[str, Mapping[str, Any]]
+COLUMNS = {
+    "balanced_accuracy": "balanced accuracy",
+    "melanoma_auc": "AUC melanoma",
+    "melanoma_sensitivity": "sensitivity melanoma",
+    "melanoma_specificity": "specificity melanoma",
+    "malignant_auc": "AUC malignant",
+}
+COMPARED = ("melanoma_auc", "malignant_auc", "balanced_accuracy")  # the first that both have
+NAMES = {
+    "melanoma_auc": "the AUC for melanoma",
+    "malignant_auc": "the AUC for malignant lesions",
+    "balanced_accuracy": "balanced accuracy",
+}
+MELANOMA_NOTE = 'Sensitivity and specificity for melanoma at the frozen threshold, where "not sure" counts as found.'
+
+
+def section(sets: Sets) -> str:
+    """The section of the card."""
+    lines = [
+        "## Other data sets",
+        MELANOMA_NOTE,
+        "",
+        f"| data | images | {' | '.join(COLUMNS.values())} |",
+        "|---" * (len(COLUMNS) + 2) + "|",
+    ]
+    internal = _internal(sets)
+    if internal is not None:
+        lines.append(_row(f"own {internal['split']} split", internal))
+    lines += [_row(name, content["key_figures"]["image"]) for name, content in sets.items()]
+    lines += ["", *(f"- {cell(name)}: {_flow(content)} {_shift(content)}" for name, content in sets.items())]
+    return "\n".join(lines)
+
+
+def answer(sets: Sets) -> str:
+    """Scores on each other data set in sentences."""
+    return " ".join(f"{name}: {_flow(content)} {_figures(content['key_figures']['image'])}." for name, content in sets.items())
+
+
+def shift(sets: Sets) -> str:
+    """How the images of each data set differ from the training images."""
+    return " ".join(f"{name}: {_shift(content)}" for name, content in sets.items())
+
+
+def limits(sets: Sets) -> list[Limit]:
+    """The data set with the lowest score beside the own test split."""
+    rows = [(_compared(content), name, content) for name, content in sets.items()]
+    known = [(value["value"], metric, name, content) for (metric, value), name, content in rows if value.get("value") is not None]
+    if not known:
+        return []
+    value, metric, name, content = min(known, key=lambda row: float(row[0]))
+    there = content["key_figures"]["image"]
+    text = f"On {name} ({there['n_images']} images) {NAMES[metric]} is {metric_number(metric, there['figures'][metric])}"
+    own = (content["internal"] or {}).get("figures", {}).get(metric, {})
+    beside = f", on the own test split {metric_number(metric, own)}" if own.get("value") is not None else ""
+    return [Limit(80, "external", f"{text}{beside}.")]
+
+
+def _compared(content: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+    figures = content["key_figures"]["image"]["figures"]
+    for metric in COMPARED:
+        if figures[metric]["value"] is not None:
+            return metric, figures[metric]
+    return COMPARED[-1], figures[COMPARED[-1]]
+
+
+def _internal(sets: Sets) -> Mapping[str, Any] | None:
+    return next((content["internal"] for content in sets.values() if content["internal"]), None)
+
+
+def _row(name: str, row: Mapping[str, Any]) -> str:
+    cells = " | ".join(cell(metric_number(column, row["figures"][column])) for column in COLUMNS)
+    return f"| {cell(name)} | {row['n_images']} | {cells} |"
+
+
+def _figures(row: Mapping[str, Any]) -> str:
+    return "; ".join(f"{title} {metric_number(name, row['figures'][name])}" for name, title in COLUMNS.items())
+
+
+def _flow(content: Mapping[str, Any]) -> str:
+    flow = content["flow"]
+    return (
+        f"{flow['index']} images, {flow['leaked']} left out because they may be training images, {flow['unreadable']} "
+        f"unreadable, "
+        f'{flow["refused"]} refused by the gate, {flow["not_sure"]} "not sure", {flow["diagnosed"]} diagnosed.'
+    )
+
+
+def _shift(content: Mapping[str, Any]) -> str:
+    distance, prior = content["shift"]["distance"], content["shift"]["prior"]
+    beyond = (
+        f"not measured ({distance['reason']})"
+        if "reason" in distance
+        else f"{share({'value': distance['share_beyond']}).partition(' (')[0]} beyond the threshold"
+    )
+    from_training = prior["observed_from_training"]
+    shares = "" if from_training is None else f"; {100 * from_training:.1f} % of the images would have to change "
+    "diagnosis to have the shares of training"
+    return f"Distance from the training images: {beyond}{shares}."
