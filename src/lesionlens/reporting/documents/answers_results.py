@@ -125,15 +125,19 @@ def failures(facts: RunFacts) -> Answer:
 def indeterminate(facts: RunFacts) -> Answer:
     """How unusable images and doubtful predictions were handled."""
     dropped = facts.run.scores.get("n_dropped", 0)
-    text = f"{plural(dropped, 'image')} of the {facts.run.scores['split']} split could not be read and "
-    f"{'is' if dropped == 1 else 'are'} not counted."
+    text = (
+        f"{plural(dropped, 'image')} of the {facts.run.scores['split']} split could not be read and "
+        f"{'is' if dropped == 1 else 'are'} not counted."
+    )
     if not facts.exported:
         return Answer(text, SCORES, lacking(facts, "bundle", "unusable and doubtful images").missing)
     gate, decision = facts.card["gate"], facts.card["decision"]
     text += ' All others count with their most probable diagnosis, those that the gate refuses or that are "not sure" as well.'
     if gate is not None:
-        text += f" The gate refuses {gate['validation']['rejected_by_any']} of {gate['validation']['n_images']} images of "
-        "the validation split."
+        text += (
+            f" The gate refuses {gate['validation']['rejected_by_any']} of {gate['validation']['n_images']} images of "
+            "the validation split."
+        )
     if decision and decision["threshold"] is not None:
         text += f' Of those {percent(decision["validation"]["not_sure"]["value"])} are "not sure".'
     return Answer(text, "scores.json, bundle/bundle.json")

@@ -49,8 +49,10 @@ def answer(content: Content) -> str:
 def recalibration(content: Content) -> str:
     """What a further recalibration would bring."""
     chosen = content["recalibration"]
-    return f"Recalibration chosen by cross-validation on validation: {chosen['method']} (temperature "
-    f"{chosen['temperature']:.3f}), because {chosen['reason']}."
+    return (
+        f"Recalibration chosen by cross-validation on validation: {chosen['method']} (temperature "
+        f"{chosen['temperature']:.3f}), because {chosen['reason']}."
+    )
 
 
 def limits(content: Content) -> list[Limit]:
@@ -115,14 +117,8 @@ def _curves(content: Content) -> str:
         if "reason" in curve:
             continue
         ranges = ", ".join(f"{low:g} to {high:g}" for low, high in curve["useful"])
-        texts.append(
-            f"{_title(name)}: "
-            + (
-                f"better than referring all or none at thresholds {ranges}"
-                if ranges
-                else "nowhere clearly better than referring all or none"
-            )
-        )
+        better = f"better than referring all or none at thresholds {ranges}"
+        texts.append(f"{_title(name)}: {better if ranges else 'nowhere clearly better than referring all or none'}")
     return f"Decision curve. {'; '.join(texts)}." if texts else ""
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lesionlens.bundle.card_limits import Limit
-from lesionlens.reporting.documents.numbers import metric_number, share
+from lesionlens.reporting.documents.numbers import metric_number
 from lesionlens.reporting.documents.people import cell
 
 Sets = Mapping[str, Mapping[str, Any]]
@@ -55,24 +55,25 @@ def shift(sets: Sets) -> str:
 
 def limits(sets: Sets) -> list[Limit]:
     """The data set with the lowest score beside the own test split."""
-    rows = [(_compared(content), name, content) for name, content in sets.items()]
-    known = [(value["value"], metric, name, content) for (metric, value), name, content in rows if value.get("value") is not None]
+    known = [(content, *compared) for content in sets.values() if (compared := _compared(content)) is not None]
     if not known:
         return []
-    value, metric, name, content = min(known, key=lambda row: float(row[0]))
+    content, metric, _ = min(known, key=lambda row: row[2])
     there = content["key_figures"]["image"]
-    text = f"On {name} ({there['n_images']} images) {NAMES[metric]} is {metric_number(metric, there['figures'][metric])}"
+    text = (
+        f"On {content['name']} ({there['n_images']} images) {NAMES[metric]} is {metric_number(metric, there['figures'][metric])}"
+    )
     own = (content["internal"] or {}).get("figures", {}).get(metric, {})
     beside = f", on the own test split {metric_number(metric, own)}" if own.get("value") is not None else ""
     return [Limit(80, "external", f"{text}{beside}.")]
 
 
-def _compared(content: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+def _compared(content: Mapping[str, Any]) -> tuple[str, float] | None:
+    """The metric that is compared with the own test split, and its value; None if the data allow none."""
     figures = content["key_figures"]["image"]["figures"]
-    for metric in COMPARED:
-        if figures[metric]["value"] is not None:
-            return metric, figures[metric]
-    return COMPARED[-1], figures[COMPARED[-1]]
+    known = (metric for metric in COMPARED if figures[metric]["value"] is not None)
+    metric = next(known, None)
+    return None if metric is None else (metric, float(figures[metric]["value"]))
 
 
 def _internal(sets: Sets) -> Mapping[str, Any] | None:
@@ -99,12 +100,8 @@ def _flow(content: Mapping[str, Any]) -> str:
 
 def _shift(content: Mapping[str, Any]) -> str:
     distance, prior = content["shift"]["distance"], content["shift"]["prior"]
-    beyond = (
-        f"not measured ({distance['reason']})"
-        if "reason" in distance
-        else f"{share({'value': distance['share_beyond']}).partition(' (')[0]} beyond the threshold"
-    )
-    from_training = prior["observed_from_training"]
-    shares = "" if from_training is None else f"; {100 * from_training:.1f} % of the images would have to change "
-    "diagnosis to have the shares of training"
-    return f"Distance from the training images: {beyond}{shares}."
+    known = "reason" not in distance
+    beyond = f"{100 * distance['share_beyond']:.1f} % beyond the threshold" if known else f"not measured ({distance['reason']})"
+    changed = prior["observed_from_training"]
+    shares = f"; {100 * changed:.1f} % of the images would have to change diagnosis to have the shares of training"
+    return f"Distance from the training images: {beyond}{'' if changed is None else shares}."

@@ -15,8 +15,7 @@ UNSTABLE = 0.9  # share of lesions whose photographs agree, below which it is a 
 
 def section(content: Content) -> str:
     """The section of the card."""
-    lines = ["## Robustness", f"- {_agreement(content['photographs'], 'Photographs of one lesion', 'lesions')}"]
-    lines.append(f"- {_agreement(content['views'], 'Flips and rotations of one image', 'images')}")
+    lines = ["## Robustness", *(f"- {text}" for text in _agreements(content))]
     table = content["corruptions"]
     lines += [
         "",
@@ -40,10 +39,7 @@ def section(content: Content) -> str:
 def answer(content: Content) -> str:
     """Agreement and corruptions in sentences."""
     table = content["corruptions"]
-    texts = [
-        _agreement(content["photographs"], "Photographs of one lesion", "lesions"),
-        _agreement(content["views"], "Flips and rotations of one image", "images"),
-    ]
+    texts = _agreements(content)
     texts.append(f"Clean balanced accuracy {share(table['clean']['balanced_accuracy'])} on {table['n_images']} images.")
     if table["rows"]:
         worst = _worst(content)
@@ -62,28 +58,39 @@ def limits(content: Content) -> list[Limit]:
         found.append(Limit(105, "repeatability", text))
     if content["corruptions"]["rows"]:
         worst, clean = _worst(content), content["corruptions"]["clean"]["balanced_accuracy"]
-        text = f"Under {worst['title'].lower()} balanced accuracy falls from {share(clean)} to "
-        f"{share(worst['strengths'][-1]['balanced_accuracy'])}."
+        text = (
+            f"Under {worst['title'].lower()} balanced accuracy falls from {share(clean)} to "
+            f"{share(worst['strengths'][-1]['balanced_accuracy'])}."
+        )
         found.append(Limit(106, "corruption", text))
     return found
 
 
 def _worst(content: Content) -> Mapping[str, Any]:
-    row: Mapping[str, Any] = min(
-        content["corruptions"]["rows"], key=lambda row: float(row["strengths"][-1]["balanced_accuracy"]["value"])
-    )
-    return row
+    rows: list[Mapping[str, Any]] = content["corruptions"]["rows"]
+    return min(rows, key=lambda row: float(row["strengths"][-1]["balanced_accuracy"]["value"]))
+
+
+def _agreements(content: Content) -> list[str]:
+    return [
+        _agreement(content["photographs"], "Photographs of one lesion", "lesions"),
+        _agreement(content["views"], "Flips and rotations of one image", "images"),
+    ]
 
 
 def _agreement(result: Mapping[str, Any], what: str, units: str) -> str:
     if not result["n_units"]:
         return f"{what}: not available, {result['reason']}."
     metrics = result["metrics"]
-    return f"{what}: one diagnosis for {share(metrics['all_alike'])} of {result['n_units']} {units}, kappa "
-    f"{plain(metrics['kappa'])}."
+    return (
+        f"{what}: one diagnosis for {share(metrics['all_alike'])} of {result['n_units']} {units}, kappa "
+        f"{plain(metrics['kappa'])}."
+    )
 
 
 def _row(row: Mapping[str, Any]) -> str:
     first, last = row["strengths"][0], row["strengths"][-1]
-    return f"| {cell(row['title'])} | {share(first['balanced_accuracy'])} | {share(last['balanced_accuracy'])} | "
-    f"{share(last['changed'])} |"
+    return (
+        f"| {cell(row['title'])} | {share(first['balanced_accuracy'])} | {share(last['balanced_accuracy'])} | "
+        f"{share(last['changed'])} |"
+    )

@@ -123,5 +123,7 @@ def _row(group: Mapping[str, Any], primary: str) -> str:
     counts = f"| {cell(group['group'])} | {group['n_images']} | {group['n_lesions']} |"
     if not group["scored"]:
         return f"{counts} not scored: {cell(group['reason'])} | |"
-    return f"{counts} {metric_number('accuracy', group['metrics']['accuracy'])} | "
-    f"{metric_number(primary, group['metrics'][primary])} |"
+    return (
+        f"{counts} {metric_number('accuracy', group['metrics']['accuracy'])} | "
+        f"{metric_number(primary, group['metrics'][primary])} |"
+    )
