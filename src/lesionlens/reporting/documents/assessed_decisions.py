@@ -92,7 +92,7 @@ def _title(name: str) -> str:
 
 def _point(row: Mapping[str, Any]) -> str:
     if "test" not in row:
-        return f"none: {row['reason']} | | "
+        return f"none: {row['reason']} | |"
     return f"{row['threshold']:.4f} | {share(row['test']['sensitivity'])} | {share(row['test']['specificity'])}"
 
 

@@ -102,6 +102,7 @@ def _shift(content: Mapping[str, Any]) -> str:
     distance, prior = content["shift"]["distance"], content["shift"]["prior"]
     known = "reason" not in distance
     beyond = f"{100 * distance['share_beyond']:.1f} % beyond the threshold" if known else f"not measured ({distance['reason']})"
-    changed = prior["observed_from_training"]
-    shares = f"; {100 * changed:.1f} % of the images would have to change diagnosis to have the shares of training"
-    return f"Distance from the training images: {beyond}{'' if changed is None else shares}."
+    changed, shares = prior["observed_from_training"], ""
+    if changed is not None:
+        shares = f"; {100 * changed:.1f} % of the images would have to change diagnosis to have the shares of training"
+    return f"Distance from the training images: {beyond}{shares}."

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from lesionlens.bundle.bundle import FACTS_FILE, read_bundle
-from lesionlens.core import legacy
 from lesionlens.core.artifact import read_json
 from lesionlens.core.errors import ArtifactError
 from lesionlens.core.run import Run
@@ -103,7 +102,7 @@ def check_finite(value: Any, path: Path, place: str = "") -> None:
 def _read(path: Path) -> dict[str, Any] | None:
     if not path.is_file():
         return None
-    value = legacy.current(read_json(path))
+    value = read_json(path)  # lesionlens 0.1 had none of these, and `figures` is a key of today
     if not isinstance(value, dict):
         raise ArtifactError(f"{path} is not a result of lesionlens (no JSON object); make it again")
     check_finite(value, path)
