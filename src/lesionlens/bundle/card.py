@@ -61,14 +61,15 @@ def _main_metrics(facts: Facts) -> list[str]:
     scores = facts["scores"]
     if not scores:
         return [sections.NOT_MEASURED]
-    rows = [(title, scores["metrics"][name], name) for name, title in MAIN_METRICS.items()]
     melanoma = scores["per_class"].get("mel")
-    rows += [(title, melanoma[name], name) for name, title in MELANOMA.items()] if melanoma else []
+    rows = [(title, melanoma[name], name) for name, title in MELANOMA.items()] if melanoma else []
+    rows += [(title, scores["metrics"][name], name) for name, title in MAIN_METRICS.items()]
     ece = (facts.get("calibrated_scores") or scores)["metrics"]["ece"]
     rows.append(("Calibration error (ECE)", ece, "ece"))
-    where = f"{scores['n_images']} images of {scores['n_lesions']} lesions, {scores['split']} split"
     return [
-        f"| {where} | value | {scores['confidence']:.0%} interval |",
+        f"Measured on {scores['n_images']} images of {scores['n_lesions']} lesions, {scores['split']} split:",
+        "",
+        f"| metric | value | {scores['confidence']:.0%} interval |",
         "|---|---|---|",
         *(f"| {title} | {_value(name, metric)} | {_bounds(name, metric)} |" for title, metric, name in rows),
     ]

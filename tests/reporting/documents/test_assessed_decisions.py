@@ -19,7 +19,9 @@ def test_the_section_has_every_operating_point(content):
     assert "- Malignant or benign: no benign image." in text
     assert "58 dermatologists reached a sensitivity of 86.6%" in text
     assert "Melanoma: better than referring all or none at thresholds 0.02 to 0.4." in text
-    assert 'Threshold of "not sure" 0.0700 (at least 95 % on average)' in text
+    assert (
+        'Threshold of "not sure" 0.0700 (at least 95 % on average): on test 96.0 % (90.0 to 99.0) are found or "not sure"' in text
+    )
     assert "for mel 80.0 % (60.0 to 90.0); 1.50 diagnoses in a set on average" in text
 
 
@@ -32,7 +34,7 @@ def test_answers_are_sentences(content):
 def test_the_cost_of_sensitivity_is_a_limit(content):
     (limit,) = assessed_decisions.limits(content)
     assert limit.text == (
-        "At the threshold that is to find 95% of melanoma lesions, 40.0 % (10.0 to 40.0) of the others are called suspicious."
+        "At the threshold that is to find 95% of the melanomas, 40.0 % (10.0 to 40.0) of the other images are called suspicious."
     )
     content["questions"]["melanoma"]["at_sensitivity"][0]["test"]["specificity"] = {"value": 0.75, "count": 3, "of": 4}
     assert "25.0 % (1 of 4, no interval)" in assessed_decisions.limits(content)[0].text

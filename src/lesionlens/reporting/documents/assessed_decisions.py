@@ -10,6 +10,7 @@ from lesionlens.reporting.documents.numbers import plain, share
 
 Content = Mapping[str, Any]
 QUESTIONS = {"melanoma": "Melanoma", "malignant": "Malignant or benign"}
+PLURAL = {"melanoma": "melanomas", "malignant": "malignant lesions"}
 KINDS = ("specificity", "sensitivity")
 WANTED_SENSITIVITY = 0.95
 
@@ -62,8 +63,8 @@ def limits(content: Content) -> list[Limit]:
             if row["stated"] == WANTED_SENSITIVITY and "test" in row:
                 rate = row["test"]["specificity"]
                 text = (
-                    f"At the threshold that is to find {WANTED_SENSITIVITY:.0%} of {_title(name).lower()} "
-                    f"lesions, {share({**rate, **_complement(rate)})} of the others are called suspicious."
+                    f"At the threshold that is to find {WANTED_SENSITIVITY:.0%} of the {PLURAL.get(name, name)}, "
+                    f"{share({**rate, **_complement(rate)})} of the other images are called suspicious."
                 )
                 return [Limit(78, "cost_of_sensitivity", text)]
     return []
@@ -127,10 +128,10 @@ def _guarantee(content: Content) -> str:
     rule = stated["rules"].get(stated["stated"], {})
     if rule.get("test") is None:
         return f'Threshold of "not sure": none, {rule["reason"]}.' if rule.get("reason") else ""
+    test = rule["test"]
     return (
-        f'Threshold of "not sure" {rule["threshold"]:.4f} ({rule["promise"]}): on test '
-        "{share(rule['test']['sensitivity'])} are found or "
-        f'"not sure", and {share(rule["test"]["not_sure"])} of all images are "not sure".'
+        f'Threshold of "not sure" {rule["threshold"]:.4f} ({rule["promise"]}): on test {share(test["sensitivity"])} are found or '
+        f'"not sure", and {share(test["not_sure"])} of all images are "not sure".'
     )
 
 

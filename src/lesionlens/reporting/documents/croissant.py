@@ -84,8 +84,8 @@ def croissant(facts: RunFacts, folder: Path) -> dict[str, Any]:
         "@type": "sc:Dataset",
         "name": f"Index of {name}",
         "description": f"{len(index)} dermoscopic images of {len(index.labels)} diagnoses with lesion, age, sex and site, "
-        f"as lesionlens "
-        f"read them ({name}). SHA-256 over the records: {index.hash}. The images themselves are not part of it.",
+        f"as LesionLens "
+        f"reads them ({name}). SHA-256 over the records: {index.hash}. The images themselves are not part of it.",
         "conformsTo": CONFORMS_TO,
         "license": _licence(facts),
         "version": "1.0.0",
