@@ -18,7 +18,7 @@ def test_the_section_names_the_gap_and_every_group(content):
     assert "| male | 100 | 80 | 80.0 % (50.0 to 90.0) | 0.900 (0.700 to 0.950) |" in text
     assert "| genital | 3 | 2 | not scored: 2 lesions; a score needs 20 | |" in text
     assert "Not available: the index has no column dataset." in text
-    assert "as the source states it, estimated from pixels. Unknown for 4 images." in text
+    assert "As the source states it, estimated from pixels. Unknown for 4 images." in text
 
 
 def test_answers_tell_of_people_and_centres_apart(content):

@@ -28,7 +28,7 @@ def section(content: Content) -> str:
             lines += [f"Not available: {cell(attribute['reason'])}.", ""]
             continue
         unknown = f" Unknown for {attribute['n_unknown']} images." if attribute["n_unknown"] else ""
-        lines += [f"{cell(attribute['definition'])}{estimate}.{unknown}", "", head, "|---|---|---|---|---|"]
+        lines += [f"{_capital(cell(attribute['definition']))}{estimate}.{unknown}", "", head, "|---|---|---|---|---|"]
         lines += [_row(group, primary) for group in attribute["groups"]]
         lines.append("")
     return "\n".join(lines).rstrip()
@@ -127,3 +127,7 @@ def _row(group: Mapping[str, Any], primary: str) -> str:
         f"{counts} {metric_number('accuracy', group['metrics']['accuracy'])} | "
         f"{metric_number(primary, group['metrics'][primary])} |"
     )
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

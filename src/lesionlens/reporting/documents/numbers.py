@@ -37,6 +37,15 @@ def metric_number(name: str, metric: Number) -> str:
     return plain(metric) if name in PLAIN or "auc" in name else share(metric)
 
 
+def percent(value: float) -> str:
+    """A stated share in per cent, without digits that it does not have.
+
+    >>> percent(0.95), percent(0.713)
+    ('95 %', '71.3 %')
+    """
+    return f"{round(100 * value, 6):g} %"
+
+
 def p_text(p: float | None) -> str:
     """A p value in words.
 
