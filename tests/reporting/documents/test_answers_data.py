@@ -77,7 +77,7 @@ def test_preprocessing_is_that_of_the_checkpoint(plain_facts, bundled_facts):
 
 def test_imbalance(plain_facts):
     assert (
-        "augmented copies fill each diagnosis of the training split up to 100% of the largest"
+        "augmented copies fill each diagnosis of the training split up to 100 % of the largest"
         in DATA["imbalance"](plain_facts).text
     )
     training = {"class_weights": "inverse", "sampler": "balanced", "logit_adjustment": 1.0}

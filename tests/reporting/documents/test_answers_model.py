@@ -25,7 +25,7 @@ def test_a_threshold_is_told_with_where_it_was_chosen(bundled_facts):
     decision = {"watched": ["mel"], "threshold": 0.07, "sensitivity": 0.95, "validation": {"split": "validation"}}
     facts = dataclasses.replace(bundled_facts, card={**bundled_facts.card, "decision": decision})
     assert (
-        '0.0700 or more is "not sure": chosen on the validation split for a sensitivity of at least 95%'
+        '0.0700 or more is "not sure": chosen on the validation split for a sensitivity of at least 95 %'
         in MODEL["output"](facts).text
     )
     facts = dataclasses.replace(bundled_facts, card={**bundled_facts.card, "gate": None})
@@ -34,7 +34,10 @@ def test_a_threshold_is_told_with_where_it_was_chosen(bundled_facts):
 
 def test_the_network_and_its_training(plain_facts, bundled_facts):
     assert f"{bundled_facts.parameters:,} trained weights" in MODEL["model"](bundled_facts).text
-    assert MODEL["model"](plain_facts).missing == "number of weights: not in the run"
+    assert (
+        MODEL["model"](plain_facts).missing
+        == "number of weights: the run has no train/best.safetensors; make it with: lesionlens train RECIPE"
+    )
     assert "adamw, 100 epochs planned, batches of 64, peak learning rate 5e-05" in MODEL["training"](plain_facts).text
     assert "weights trained on ImageNet" in MODEL["initial_weights"](plain_facts).text
     assert "random weights" in MODEL["initial_weights"](bundled_facts).text

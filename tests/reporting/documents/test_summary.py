@@ -4,7 +4,7 @@ from lesionlens.reporting.run_folder import read_run
 
 def test_the_report_begins_with_the_same_limits_as_the_card(assessed_run, assessed_facts):
     top = summary(read_run(assessed_run))
-    texts = [limit.text for limit in assessed_facts.limits]
+    texts = [limit.text.replace("`", "") for limit in assessed_facts.limits]
     assert top["limits"] == texts[:3]
     assert top["further"] == texts[3:]
     assert top["for"] == assessed_facts.card["intended_use"]["for"]

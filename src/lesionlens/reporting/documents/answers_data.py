@@ -10,6 +10,7 @@ from lesionlens.data.protocols import SPLITS
 from lesionlens.reporting.documents.answers import Answer, Provider, counted, guarded, lacking, words
 from lesionlens.reporting.documents.answers_study import published
 from lesionlens.reporting.documents.facts import RunFacts
+from lesionlens.reporting.documents.numbers import stated_share
 from lesionlens.reporting.documents.people import counts_text
 
 FIELDS = {"age": "age", "sex": "sex", "site": "site", "lesion_id": "lesion id", "patient_id": "patient id", "mask": "lesion mask"}
@@ -90,7 +91,7 @@ def splits(facts: RunFacts) -> Answer:
     by = "stratified by diagnosis" if split.protocol != "official" else "as published"
     return Answer(
         f"Protocol {split.protocol!r}, {by}, seed {split.seed}: images {shown}{lesions}; split {split.hash[:12]}. The training "
-        "split trains, the validation split selects the epoch and fits thresholds, the test split is scored once trained.",
+        "split trains, the validation split selects the epoch and fits thresholds, the test split is scored.",
         "split.json",
     )
 
@@ -137,7 +138,7 @@ def demographics(facts: RunFacts) -> Answer:
 
 def events(facts: RunFacts) -> Answer:
     """Images of each diagnosis by split."""
-    texts = [f"{name}: {counts_text(counts['dx'])}" for name, counts in facts.people.items() if counts["images"]]
+    texts = [f"{name}: {counted(counts['dx'])}" for name, counts in facts.people.items() if counts["images"]]
     return Answer(f"Images by diagnosis, {'; '.join(texts)}.", "index.csv, split.json")
 
 
@@ -158,7 +159,8 @@ def imbalance(facts: RunFacts) -> Answer:
     means = []
     if augmentation.offline_fill:
         means.append(
-            f"augmented copies fill each diagnosis of the training split up to {augmentation.offline_fill:.0%} of the largest"
+            f"augmented copies fill each diagnosis of the training split up to {stated_share(augmentation.offline_fill)} "
+            f"of the largest"
         )
     if training.class_weights != "none":
         means.append(f"the loss has class weights ({training.class_weights})")

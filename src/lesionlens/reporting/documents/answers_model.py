@@ -6,8 +6,11 @@ from lesionlens import __version__
 from lesionlens.bundle.card_sections import training_text
 from lesionlens.reporting.documents.answers import Answer, Provider, guarded, lacking, words
 from lesionlens.reporting.documents.facts import RunFacts
+from lesionlens.reporting.documents.numbers import stated_share
 from lesionlens.reporting.formats import percent
 
+NO_CHECKPOINT = "the run has no train/best.safetensors; make it with: lesionlens train RECIPE"
+NO_VERSIONS = "train/best.safetensors does not record them"
 WEIGHTS = {"imagenet": "weights trained on ImageNet, of timm's hub", "none": "random weights"}
 
 
@@ -24,7 +27,7 @@ def model(facts: RunFacts) -> Answer:
     """Architecture, input and output."""
     recipe, spec = facts.run.recipe, facts.card["input"]
     weights = "" if facts.parameters is None else f", {facts.parameters:,} trained weights"
-    missing = "" if facts.parameters is not None else lacking(facts, "training", "number of weights").missing
+    missing = "" if facts.parameters is not None else f"number of weights: {NO_CHECKPOINT}"
     return Answer(
         f"{recipe.model.name} as timm defines it{weights}; input: one image of {spec['size']}x{spec['size']} pixels; "
         f"output: a logit "
@@ -38,7 +41,7 @@ def software(facts: RunFacts) -> Answer:
     """Libraries and their versions."""
     versions = facts.card["versions"]["training"]
     if not versions:
-        return Answer(missing=lacking(facts, "training", "versions of the libraries").missing)
+        return Answer(missing=f"versions of the libraries: {NO_VERSIONS if facts.run.checkpoint else NO_CHECKPOINT}")
     return Answer(
         "Trained with " + ", ".join(f"{name} {value}" for name, value in versions.items()) + ".", "train/best.safetensors"
     )
@@ -60,7 +63,8 @@ def training(facts: RunFacts) -> Answer:
         f"({recipe.schedule}, {recipe.warmup_epochs:g} epochs of warm-up), weight decay {recipe.weight_decay:g}, loss "
         f"{recipe.loss} with "
         f"label smoothing {recipe.label_smoothing:g}{average}, seed {facts.run.recipe.seed}. Augmentation: offline copies up to "
-        f"{augmentation.offline_fill:.0%} of the largest diagnosis, MixUp with probability {augmentation.mixup_p:g}, CutMix with "
+        f"{stated_share(augmentation.offline_fill)} of the largest diagnosis, MixUp with probability "
+        f"{augmentation.mixup_p:g}, CutMix with "
         f"{augmentation.cutmix_p:g}. Every key of the recipe is in documents.json.",
         "recipe.toml",
     )
@@ -82,7 +86,7 @@ def selection(facts: RunFacts) -> Answer:
     which = "" if epoch is None else f": epoch {epoch}"
     monitor = facts.run.recipe.training.monitor.replace("_", " ")
     return Answer(
-        f"The epoch with the best {monitor} on the validation split was selected{which}. The test split chose nothing.",
+        f"The epoch with the best {monitor} on the validation split was selected{which}. The test split takes no part in it.",
         "recipe.toml",
     )
 
@@ -107,7 +111,7 @@ def output(facts: RunFacts) -> Answer:
         f"{text} An image whose diagnosis is not {words(decision['watched'])} but whose probability of it is "
         f"{decision['threshold']:.4f} "
         f'or more is "not sure": chosen on the {decision["validation"]["split"]} split for a sensitivity of at least '
-        f"{decision['sensitivity']:.0%}, before the test split was scored.",
+        f"{stated_share(decision['sensitivity'])}, without the test split.",
         "bundle/bundle.json",
     )
 

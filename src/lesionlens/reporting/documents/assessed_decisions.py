@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lesionlens.bundle.card_limits import Limit
-from lesionlens.reporting.documents.numbers import percent, plain, share
+from lesionlens.reporting.documents.numbers import plain, share, stated_share
 
 Content = Mapping[str, Any]
 QUESTIONS = {"melanoma": "Melanoma", "malignant": "Malignant or benign"}
@@ -18,7 +18,7 @@ WANTED_SENSITIVITY = 0.95
 def section(content: Content) -> str:
     """The section of the card."""
     rows = [
-        f"| {_title(name)} | {kind} {percent(row['stated'])} | {_point(row)} |"
+        f"| {_title(name)} | {kind} {stated_share(row['stated'])} | {_point(row)} |"
         for name, question in _asked(content)
         for kind in KINDS
         for row in question[f"at_{kind}"]
@@ -37,7 +37,7 @@ def section(content: Content) -> str:
 def answer(content: Content) -> str:
     """Operating points and what follows from them, in sentences."""
     points = [
-        f"{_title(name)}, {kind} {percent(row['stated'])} chosen on validation: {_rates(row)}"
+        f"{_title(name)}, {kind} {stated_share(row['stated'])} chosen on validation: {_rates(row)}"
         for name, question in _asked(content)
         for kind in KINDS
         for row in question[f"at_{kind}"][:2]
@@ -63,7 +63,7 @@ def limits(content: Content) -> list[Limit]:
             if row["stated"] == WANTED_SENSITIVITY and "test" in row:
                 rate = row["test"]["specificity"]
                 text = (
-                    f"At the threshold that is to find {percent(WANTED_SENSITIVITY)} of the {PLURAL.get(name, name)}, "
+                    f"At the threshold that is to find {stated_share(WANTED_SENSITIVITY)} of the {PLURAL.get(name, name)}, "
                     f"{share({**rate, **_complement(rate)})} of the other images are called suspicious."
                 )
                 return [Limit(78, "cost_of_sensitivity", text)]
@@ -106,8 +106,8 @@ def _readers(content: Content) -> str:
     if not readers or "verdict" not in readers:
         return ""
     return (
-        f"{readers['n']} dermatologists reached a sensitivity of {percent(readers['sensitivity'])} at a specificity of "
-        f"{percent(readers['specificity'])} on other images ({readers['source']}); the network's: {readers['verdict']}."
+        f"{readers['n']} dermatologists reached a sensitivity of {stated_share(readers['sensitivity'])} at a specificity of "
+        f"{stated_share(readers['specificity'])} on other images ({readers['source']}); the network's: {readers['verdict']}."
     )
 
 
@@ -144,7 +144,7 @@ def _conformal(content: Content) -> str:
     worst = min(best["test"]["per_class"].items(), key=lambda item: float(item[1]["coverage"]["value"]))
     return (
         f"Conformal sets ({best['sets']['score']}, {best['sets']['group']}) for a coverage of "
-        f"{percent(best['sets']['coverage'])} hold the "
+        f"{stated_share(best['sets']['coverage'])} hold the "
         f"true diagnosis for {share(best['test']['coverage'])} of lesions, for {worst[0]} {share(worst[1]['coverage'])}; "
         f"{plain({'value': best['test']['size']}, 2).partition(' ')[0]} diagnoses in a set on average."
     )

@@ -37,10 +37,10 @@ def metric_number(name: str, metric: Number) -> str:
     return plain(metric) if name in PLAIN or "auc" in name else share(metric)
 
 
-def percent(value: float) -> str:
+def stated_share(value: float) -> str:
     """A stated share in per cent, without digits that it does not have.
 
-    >>> percent(0.95), percent(0.713)
+    >>> stated_share(0.95), stated_share(0.713)
     ('95 %', '71.3 %')
     """
     return f"{round(100 * value, 6):g} %"

@@ -13,7 +13,7 @@ from lesionlens.reporting.run_folder import RunContents
 def summary(run: RunContents) -> dict[str, Any]:
     """What stands at the top of the report: `for`, `not_for`, `limits`, and `further` limits."""
     facts = gather(run, stated_of(run.paths))
-    texts = [limit.text for limit in facts.limits]
+    texts = [limit.text.replace("`", "") for limit in facts.limits]
     return {
         "for": facts.card["intended_use"]["for"],
         "not_for": facts.card["intended_use"]["not_for"],
