@@ -35,6 +35,15 @@ PROTOCOL_TEXTS = {
 }
 
 
+def is_unstated(data_licence: str) -> bool:
+    """Whether a text says that the licence of the images is not known.
+
+    >>> is_unstated(UNKNOWN_LICENCE), is_unstated("CC0")
+    (True, False)
+    """
+    return data_licence == UNKNOWN_LICENCE
+
+
 def licences(source: str, network: str, weights: str, data_licence: str = "") -> dict[str, str]:
     """Licences of code, data and weights.
 

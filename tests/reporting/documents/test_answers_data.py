@@ -5,6 +5,7 @@ import pytest
 from lesionlens.core.errors import ArtifactError
 from lesionlens.core.recipe_file import recipe_from
 from lesionlens.reporting.documents.answers_data import DATA
+from lesionlens.reporting.documents.stated import Stated
 
 AUDIT = {
     "n_images": 236,
@@ -92,3 +93,10 @@ def test_numbers_of_the_flow_add_up(plain_facts):
     run = plain_facts.run
     assert f"{len(run.index)} images in the index; 0 in no split" in DATA["flow"](plain_facts).text
     assert f"{run.scores['n_images']} of {run.scores['n_lesions']} lesions were scored" in DATA["flow"](plain_facts).text
+
+
+def test_a_licence_that_is_not_stated_is_missing(plain_facts, finished_run, facts_of):
+    assert DATA["licence"](plain_facts).text == ""
+    assert DATA["licence"](plain_facts).missing.startswith("licence of the images: not stated")
+    stated = facts_of(finished_run, Stated({"data_licence": "CC0"}, name="stated.toml"))
+    assert (DATA["licence"](stated).text, DATA["licence"](stated).source) == ("Licence of the images: CC0.", "stated.toml")

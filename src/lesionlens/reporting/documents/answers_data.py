@@ -7,6 +7,7 @@ from typing import Any
 
 from lesionlens.data.leaks import leak_sentences
 from lesionlens.data.protocols import SPLITS
+from lesionlens.export.provenance import is_unstated
 from lesionlens.reporting.documents.answers import Answer, Provider, counted, guarded, lacking, words
 from lesionlens.reporting.documents.answers_study import published
 from lesionlens.reporting.documents.facts import RunFacts
@@ -27,7 +28,10 @@ def sources(facts: RunFacts) -> Answer:
 
 def licence(facts: RunFacts) -> Answer:
     """Licence of the images."""
-    return Answer(f"Licence of the images: {facts.card['licences']['data']}.", "index.csv")
+    text = facts.card["licences"]["data"]
+    if is_unstated(text):
+        return Answer(missing=f"licence of the images: {text}")
+    return Answer(f"Licence of the images: {text}.", facts.stated.name if facts.stated.text("data_licence") else "index.csv")
 
 
 def left_out(facts: RunFacts) -> Answer:

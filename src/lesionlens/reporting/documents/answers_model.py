@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lesionlens import __version__
 from lesionlens.bundle.card_sections import training_text
+from lesionlens.export.provenance import is_unstated
 from lesionlens.reporting.documents.answers import Answer, Provider, guarded, lacking, words
 from lesionlens.reporting.documents.facts import RunFacts
 from lesionlens.reporting.documents.numbers import stated_share
@@ -194,12 +195,11 @@ def intended_use(facts: RunFacts) -> Answer:
 
 
 def availability(facts: RunFacts) -> Answer:
-    """Licences of code, weights and images."""
-    texts = facts.card["licences"]
-    return Answer(
-        f"Code: lesionlens {__version__}, {texts['code']}. Weights: {texts['weights']}. Images: {texts['data']}.",
-        "recipe.toml, index.csv",
-    )
+    """Licences of code and weights; that of the images has an answer of its own."""
+    known, weights = facts.card["licences"], facts.run.recipe.model.name
+    unstated = is_unstated(known["data"])
+    trained = f"{weights}, trained on images whose licence is not stated" if unstated else known["weights"]
+    return Answer(f"Code: lesionlens {__version__}, {known['code']}. Weights: {trained}.", "recipe.toml, index.csv")
 
 
 def stored_outputs(facts: RunFacts) -> Answer:

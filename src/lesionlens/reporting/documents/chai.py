@@ -69,7 +69,7 @@ class _Card:
                 "ReleaseDate": "Not available: a run records no date of release",
                 "ReleaseVersion": f"checkpoint {self.facts.run.scores['made_from'].get('checkpoint', 'unknown')[:12]}, "
                 f"lesionlens {__version__}",
-                "GlobalAvailability": self.say("availability"),
+                "GlobalAvailability": self.say("availability", "licence"),
                 "RegulatoryApproval": self.facts.card["intended_use"]["status"],
             },
             "ModelSummary": {

@@ -79,7 +79,11 @@ CLAIM = Checklist(
         ),
         "Other information": (
             Item("42", "Protocol or further technical details", ("protocol",)),
-            Item("43", "Availability of software, model and data", ("availability", "data_availability", "code_availability")),
+            Item(
+                "43",
+                "Availability of software, model and data",
+                ("availability", "licence", "data_availability", "code_availability"),
+            ),
             Item("44", "Funding", ("funding",)),
         ),
     },

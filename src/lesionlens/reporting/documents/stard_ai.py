@@ -82,7 +82,7 @@ STARD_AI = Checklist(
             Item("37", "Protocol", ("protocol",)),
             Item("38", "Funding", ("funding",)),
             Item("39", "Commercial interests", ("commercial",)),
-            Item("40a", "Availability of data and code", ("availability", "data_availability", "code_availability")),
+            Item("40a", "Availability of data and code", ("availability", "licence", "data_availability", "code_availability")),
             Item("40b", "Whether outputs are stored and can be audited", ("stored_outputs",)),
         ),
     },

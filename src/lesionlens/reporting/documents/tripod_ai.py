@@ -65,7 +65,7 @@ TRIPOD_AI = Checklist(
             Item("20b", "Characteristics of participants", ("demographics",)),
             Item("20c", "Comparison of evaluation with development data", ("demographics", "events", "shift")),
             Item("21", "Participants and events in each analysis", ("events",)),
-            Item("22", "The whole model, and restrictions of its use", ("calculation", "availability")),
+            Item("22", "The whole model, and restrictions of its use", ("calculation", "availability", "licence")),
             Item("23a", "Performance with intervals, in subgroups too", ("overall", "by_diagnosis", "subgroups")),
             Item("23b", "Heterogeneity of performance", ("heterogeneity",)),
             Item("24", "Results of updating", ("recalibration", "further_recalibration")),
