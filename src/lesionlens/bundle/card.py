@@ -10,7 +10,7 @@ from lesionlens.bundle.card_limits import Limit, limits
 
 SHOWN_LIMITS = 3
 MAIN_METRICS = {"balanced_accuracy": "Balanced accuracy", "macro_auc": "Macro AUC", "accuracy": "Accuracy"}
-MELANOMA = {"recall": "Melanoma: sensitivity", "specificity": "Melanoma: specificity"}
+MELANOMA = {"recall": "Melanoma as first choice: sensitivity", "specificity": "Melanoma as first choice: specificity"}
 NOT_EXPORTED = (
     '## Bundle\nThis network was not exported, so it has no calibration, no gate and no answer "not sure" yet. '
     "Export it with: `lesionlens export train/best.safetensors`"

@@ -60,7 +60,7 @@ def people_table(counted: dict[str, dict[str, Any]]) -> str:
     heads = [name for name in SPLITS if counted[name]["images"]]
     rows = [
         ("Images", [f"{counted[name]['images']:,}" for name in heads]),
-        ("Lesions", [f"{counted[name]['lesions']:,}" for name in heads]),
+        ("Lesion ids", [f"{counted[name]['lesions']:,}" for name in heads]),
         ("Patients", [f"{counted[name]['patients']:,}" if counted[name]["patients"] else UNKNOWN for name in heads]),
         ("Age, median (quartiles)", [_age_text(counted[name]) for name in heads]),
     ]
