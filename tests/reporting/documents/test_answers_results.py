@@ -84,3 +84,12 @@ def test_variants(plain_facts):
     }
     facts = dataclasses.replace(plain_facts, run=dataclasses.replace(plain_facts.run, compression=table))
     assert RESULTS["compared"](facts).text == "Variants of this network measured side by side: fp32 and int8."
+
+
+def test_a_stated_clinic_stands_beside_the_tested_diagnoses(plain_facts, assessed_facts):
+    assert "--prevalence mel=0.05" in RESULTS["representative"](plain_facts).missing
+    decisions = {**assessed_facts.results.content["decisions"], "settings": {"prevalence": {"mel": 0.05, "nv": 0.7}}}
+    results = dataclasses.replace(assessed_facts.results, content={"decisions": decisions})
+    answer = RESULTS["representative"](dataclasses.replace(assessed_facts, results=results))
+    assert answer.text.endswith("Stated for the clinic: mel 5 %, nv 70 %.")
+    assert (answer.missing, answer.source) == ("", "scores.json, assessment/decisions.json")

@@ -7,7 +7,8 @@ from typing import Any
 
 from lesionlens.reporting.documents.answers import Answer, Provider, guarded, lacking, words
 from lesionlens.reporting.documents.facts import RunFacts
-from lesionlens.reporting.documents.numbers import metric_number
+from lesionlens.reporting.documents.numbers import metric_number, stated_share
+from lesionlens.reporting.documents.results import FILES
 from lesionlens.reporting.formats import OVERALL, PER_CLASS, percent, plural
 
 MAIN = ("balanced_accuracy", "macro_auc", "accuracy", "ece", "brier")
@@ -153,15 +154,17 @@ def blinding(facts: RunFacts) -> Answer:
     return Answer("The network sees pixels alone: no diagnosis and no clinical information of the scored images.", "recipe.toml")
 
 
+@guarded("decisions")
 def representative(facts: RunFacts) -> Answer:
     """Whether the tested diagnoses are as frequent as among the people it is meant for."""
     rows, total = facts.run.scores["per_class"], facts.run.scores["n_images"]
-    shares = ", ".join(f"{code} {percent(row['n'] / total)}" for code, row in rows.items() if row["n"])
-    return Answer(
-        f"Tested diagnoses: {shares}.",
-        SCORES,
-        "the shares among the people that it is meant for: give them to `lesionlens assess RUN --prevalence`",
-    )
+    tested = ", ".join(f"{code} {percent(row['n'] / total)}" for code, row in rows.items() if row["n"])
+    stated = (facts.results.get("decisions") or {}).get("settings", {}).get("prevalence")
+    if stated:
+        clinic = ", ".join(f"{code} {stated_share(share)}" for code, share in stated.items())
+        return Answer(f"Tested diagnoses: {tested}. Stated for the clinic: {clinic}.", f"{SCORES}, {FILES['decisions']}")
+    missing = "the shares in the intended population: state them with: lesionlens assess RUN --prevalence mel=0.05"
+    return Answer(f"Tested diagnoses: {tested}.", SCORES, missing)
 
 
 def alternative_diagnoses(facts: RunFacts) -> Answer:
