@@ -37,3 +37,13 @@ def test_what_was_not_measured_says_why():
         "clinic: Distance from the training images: not measured (the model has no gate)."
     )
     assert assessed_external.answer({"clinic": content}).startswith("clinic: 600 images")
+
+
+def test_a_reason_stands_once_below_the_table():
+    content = external()
+    for name in ("melanoma_sensitivity", "melanoma_specificity"):
+        content["key_figures"]["image"]["figures"][name] = {"value": None, "low": None, "high": None, "reason": "no threshold"}
+    text = assessed_external.section({"clinic": content})
+    assert "| undefined | undefined |" in text
+    assert text.count("no threshold") == 1
+    assert "- Undefined: sensitivity melanoma (clinic), specificity melanoma (clinic), because no threshold." in text

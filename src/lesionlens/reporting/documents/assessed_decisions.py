@@ -107,7 +107,8 @@ def _readers(content: Content) -> str:
         return ""
     return (
         f"{readers['n']} dermatologists reached a sensitivity of {stated_share(readers['sensitivity'])} at a specificity of "
-        f"{stated_share(readers['specificity'])} on other images ({readers['source']}); the network's: {readers['verdict']}."
+        f"{stated_share(readers['specificity'])} on other images ({readers['source']}); the network's sensitivity there: "
+        f"{readers['verdict']}."
     )
 
 

@@ -36,10 +36,10 @@ def section(sets: Sets) -> str:
         "|---" * (len(COLUMNS) + 2) + "|",
     ]
     internal = _internal(sets)
-    if internal is not None:
-        lines.append(_row(f"own {internal['split']} split", internal))
-    lines += [_row(name, content["key_figures"]["image"]) for name, content in sets.items()]
-    lines += ["", *(f"- {cell(name)}: {_flow(content)} {_shift(content)}" for name, content in sets.items())]
+    rows = {} if internal is None else {f"own {internal['split']} split": internal}
+    rows |= {name: content["key_figures"]["image"] for name, content in sets.items()}
+    lines += [_row(name, row) for name, row in rows.items()]
+    lines += ["", *(f"- {cell(name)}: {_flow(content)} {_shift(content)}" for name, content in sets.items()), *_reasons(rows)]
     return "\n".join(lines)
 
 
@@ -81,8 +81,23 @@ def _internal(sets: Sets) -> Mapping[str, Any] | None:
 
 
 def _row(name: str, row: Mapping[str, Any]) -> str:
-    cells = " | ".join(cell(metric_number(column, row["figures"][column])) for column in COLUMNS)
+    cells = " | ".join(_cell(column, row["figures"][column]) for column in COLUMNS)
     return f"| {cell(name)} | {row['n_images']} | {cells} |"
+
+
+def _cell(name: str, figure: Mapping[str, Any]) -> str:
+    return "undefined" if figure["value"] is None else cell(metric_number(name, figure))
+
+
+def _reasons(rows: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Why figures are undefined, each reason once."""
+    found: dict[str, list[str]] = {}
+    for name, row in rows.items():
+        for column, title in COLUMNS.items():
+            figure = row["figures"][column]
+            if figure["value"] is None:
+                found.setdefault(figure.get("reason", "not computed"), []).append(f"{title} ({name})")
+    return [f"- Undefined: {cell(', '.join(where))}, because {cell(reason)}." for reason, where in found.items()]
 
 
 def _figures(row: Mapping[str, Any]) -> str:
