@@ -3,7 +3,9 @@ import copy
 import pytest
 
 from lesionlens.bundle.bundle import open_bundle
-from lesionlens.bundle.card import NOT_MEASURED, card
+from lesionlens.bundle.card import card
+from lesionlens.bundle.card_limits import Limit
+from lesionlens.bundle.card_sections import NOT_MEASURED
 
 
 @pytest.fixture
@@ -77,3 +79,35 @@ def test_the_third_answer_is_told_or_its_absence(facts):
     assert "0.960 [0.900, 1.000]" in text
     del facts["decision"]
     assert "it was exported without one" in card(facts)
+
+
+def test_the_first_screen_says_whom_it_is_for_and_three_limits(facts):
+    text = card(facts)
+    summary = text[text.index("## In short") : text.index("## Diagnoses")]
+    assert f"- For: {facts['intended_use']['for']}" in summary
+    assert f"- Not for: {facts['intended_use']['not_for']}" in summary
+    metric = facts["scores"]["metrics"]["balanced_accuracy"]
+    assert (
+        f"| Balanced accuracy | {100 * metric['value']:.1f} % | {100 * metric['low']:.1f} to {100 * metric['high']:.1f} % |"
+        in summary
+    )
+    assert [line[:2] for line in summary.splitlines() if line[:1].isdigit()] == ["1.", "2.", "3."]
+    assert "drawn by a program" in summary
+
+
+def test_limits_and_sections_of_a_run_take_their_place(facts):
+    first = Limit(1, "test", "It is of glass.")
+    text = card(facts, {"people": "## People\nNobody.", "external": ""}, [first])
+    assert "1. It is of glass." in text
+    assert "- It is of glass." in text
+    assert text.index("## Data") < text.index("## People") < text.index("## Metrics")
+
+
+def test_a_network_that_was_not_exported(facts):
+    for name in ("variants", "temperature", "gate", "decision", "outputs"):
+        del facts[name]
+    text = card(facts)
+    assert "A test_convnext that gives probabilities of 7 diagnoses" in text
+    assert "was not exported" in text
+    assert "## Gate" not in text
+    assert "## Calibration" not in text

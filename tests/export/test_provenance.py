@@ -1,6 +1,15 @@
 import pytest
 
-from lesionlens.export.provenance import leak_statement, licences
+from lesionlens.core.recipe import SplitRecipe
+from lesionlens.core.recipe_file import recipe_from
+from lesionlens.data.sources.source import read_source
+from lesionlens.data.split import make_split
+from lesionlens.export.provenance import leak_statement, licences, origin
+
+
+@pytest.fixture
+def image_split(synthetic_root):
+    return make_split(read_source(synthetic_root), SplitRecipe())
 
 
 def test_a_leak_is_said_first():
@@ -31,3 +40,14 @@ def test_licences_follow_the_data(source, stated, expected):
 
 def test_the_path_of_the_users_weights_stays_at_home():
     assert "secret" not in str(licences("table", "convnext_tiny", "/home/secret/w.safetensors"))
+
+
+def test_the_origin_tells_of_the_split_and_hides_folders(image_split):
+    recipe = recipe_from({"name": "x", "model": {"weights": "/home/secret/w.safetensors"}})
+    facts = origin(recipe, "folder", image_split, {"split": image_split.hash}, epoch=3, averaged=True)
+    assert facts["images"] == {name: len(ids) for name, ids in image_split.ids.items()}
+    assert (facts["leaks"], facts["leak_rate"], facts["epoch"], facts["averaged"]) == (False, 0.0, 3, True)
+    assert facts["recipe"]["model"]["weights"] == "w.safetensors"
+    assert "secret" not in str(facts)
+    assert recipe.model.weights == "/home/secret/w.safetensors"
+    assert facts["leak_statement"].endswith("0.0 % of test images show a lesion that is also in training.")

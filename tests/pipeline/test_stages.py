@@ -54,7 +54,7 @@ def test_every_artifact_is_there(finished):
     names += " validation.npz assessment/decisions.json"
     names += " store/images.npy train/best.safetensors train/last.safetensors train/history.jsonl explain/faithfulness.json"
     names += " explain/gallery.png bundle/bundle.json bundle/model.onnx compress/compression.json"
-    names += " example/prediction.json example/overlay.png"
+    names += " example/prediction.json example/overlay.png documents/documents.json documents/card.md documents/stard-ai.md"
     for name in names.split():
         assert (finished / name).stat().st_size > 0, name
     assert load_recipe(finished / "recipe.toml") == recipe()
@@ -81,13 +81,13 @@ def test_the_same_run_elsewhere_gives_the_same_scores(finished, synthetic_root, 
     assert first["metrics"] == second["metrics"]
 
 
-BEHIND_TRAIN = ["evaluate", "assess", "explain", "export", "compress", "predict", "report"]
+BEHIND_TRAIN = ["evaluate", "assess", "explain", "export", "compress", "predict", "report", "documents"]
 
 
 @pytest.mark.parametrize(
     ("override", "expected"),
     [
-        ("name=other", ["report"]),
+        ("name=other", ["report", "documents"]),
         ("seed=1", ["augment", "train", *BEHIND_TRAIN]),
         ("split.seed=1", ["split", "augment", "train", *BEHIND_TRAIN]),
         ("input.frame=64", ["augment", "pack", "train", *BEHIND_TRAIN]),
@@ -95,7 +95,7 @@ BEHIND_TRAIN = ["evaluate", "assess", "explain", "export", "compress", "predict"
         ("model.drop_rate=0.1", ["train", *BEHIND_TRAIN]),
         ("training.epochs=3", ["train", *BEHIND_TRAIN]),
         ("evaluation.views=8", BEHIND_TRAIN),
-        ("compression.calibration_images=9", ["compress", "predict", "report"]),
+        ("compression.calibration_images=9", ["compress", "predict", "report", "documents"]),
     ],
 )
 def test_a_changed_setting_remakes_its_stages_and_no_other(finished, synthetic_root, override, expected):

@@ -111,6 +111,7 @@ def test_the_page_is_accessible(page):
 def test_every_section_is_there(page):
     sections = [attributes["id"] for attributes in page.all("section")]
     assert sections == [
+        "summary",
         "data",
         "audit",
         "augmentation",
@@ -126,6 +127,13 @@ def test_every_section_is_there(page):
         "external",
         "provenance",
     ]
+
+
+def test_the_first_section_says_whom_it_is_for_and_how_far_to_trust_it(page):
+    assert "by people trained to read them" in page.text
+    assert "Diagnosis without a physician" in page.text
+    assert "No data set of another centre was scored" in page.text
+    assert "Fewer than 20 lesions were tested of" in page.text
 
 
 def test_scores_stand_with_interval_and_paper(page, finished_run):

@@ -1,9 +1,11 @@
 """Records of epochs: the best one, patience, and the file."""
 
+import dataclasses
+
 import pytest
 
 from lesionlens.core.errors import ArtifactError
-from lesionlens.training.history import Epoch, best_epoch, is_better, out_of_patience, read_history, write_history
+from lesionlens.training.history import Epoch, best_epoch, is_better, out_of_patience, read_history, training_time, write_history
 
 
 def epochs(*values, name="balanced_accuracy"):
@@ -54,3 +56,12 @@ def test_a_damaged_file_is_an_error(tmp_path, content):
         path.write_text(content)
     with pytest.raises(ArtifactError, match="history"):
         read_history(path)
+
+
+def test_the_time_of_a_training_is_the_sum_of_its_epochs():
+    history = epochs(0.5, 0.6)
+    time = training_time(history, epoch=2)
+    assert time == {"epochs": 2, "epoch": 2, "seconds": sum(each.seconds for each in history)}
+    assert training_time([]) == {"epochs": 0, "epoch": None, "seconds": 0}
+    with pytest.raises(ArtifactError, match="no finite number"):
+        training_time([dataclasses.replace(history[0], seconds=float("nan"))])

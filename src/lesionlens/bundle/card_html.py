@@ -18,20 +18,24 @@ RULES = ("heading", "list", "table", "emphasis", "backticks")
 SAFE = re.compile(r"[^<]*(?:</?(?:h[1-6]|p|ul|ol|li|strong|em|code|table|thead|tbody|tr|th|td)>[^<]*|<th scope=\"col\">[^<]*)*")
 
 
-def card_html(text: str) -> str:
+def card_html(text: str, top_level: int = TOP_LEVEL) -> str:
     """Render a card's Markdown: headings, paragraphs, lists, tables, bold, emphasis and code.
 
     The only attribute is the scope of a column's header. Anything else in the text, HTML and links above all, stays text.
 
     >>> card_html("# demo <b>")
     '<h3>demo &lt;b&gt;</h3>\\n'
+
+    Args:
+        text: Markdown.
+        top_level: level of its first heading in the page, 1 to 6.
     """
     parser = MarkdownIt("zero", {"html": False}).enable(RULES)
     tokens = parser.parse(text)
     for token in tokens:
         token.attrs = {"scope": "col"} if token.type == "th_open" else {}  # nor the start of a list, nor a column's style
         if token.tag.startswith("h"):
-            token.tag = f"h{min(6, int(token.tag[1]) + TOP_LEVEL - 1)}"
+            token.tag = f"h{min(6, int(token.tag[1]) + top_level - 1)}"
     return str(parser.renderer.render(tokens, parser.options, {}))
 
 

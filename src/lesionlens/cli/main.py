@@ -15,6 +15,7 @@ from lesionlens.cli.benchmark import benchmark
 from lesionlens.cli.compress import compress
 from lesionlens.cli.console import note
 from lesionlens.cli.convert import convert
+from lesionlens.cli.documents import documents
 from lesionlens.cli.download import download
 from lesionlens.cli.evaluate import compare, evaluate, submission
 from lesionlens.cli.experiments import ablate, crossvalidate, search
@@ -39,7 +40,7 @@ from lesionlens.core.errors import LesionLensError
 PANELS = {
     "Data": (download, synthetic, index, audit, split, augment, pack),
     "Train": (run, train, recipes, networks, convert),
-    "Evaluate": (evaluate, assess, stress, compare, explain, report, submission),
+    "Evaluate": (evaluate, assess, stress, compare, explain, report, documents, submission),
     "Experiments": (ablate, crossvalidate, search),
     "Deploy": (export, compress, predict, inspect, benchmark),
     "Serve": (serve,),

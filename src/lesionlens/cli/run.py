@@ -42,7 +42,7 @@ def run(
 ) -> None:
     """Run the whole pipeline, from images to a report.
 
-    Stages: index, audit, split, augment, pack, train, evaluate, assess, explain, export, compress, predict, report.
+    Stages: index, audit, split, augment, pack, train, evaluate, assess, explain, export, compress, predict, report, documents.
     Stages whose inputs did not change are skipped; stopped at any moment, the same command resumes.
     """
     from lesionlens.core.errors import DataError
@@ -88,6 +88,8 @@ def _outputs(job: Job, todo: dict[str, bool]) -> dict[str, Any]:
         outputs |= {"bundle": str(job.run.bundle), "example": read_json(job.run.example)}
     if "report" in todo:
         outputs["report"] = str(job.run.report)
+    if "documents" in todo:
+        outputs["documents"] = str(job.run.documents)
     return outputs
 
 
@@ -99,7 +101,7 @@ def _summary(result: dict[str, Any], dry: bool) -> str:
     metrics = result["scores"]["metrics"]
     shown = "\n".join(_metric(name, metrics[name]) for name in HEADLINE)
     marks = " (LEAKING protocol)" if result["scores"]["leaks"] else ""
-    made = "\n".join(f"{name + ':':8}{result[name]}" for name in ("bundle", "report") if name in result)
+    made = "\n".join(f"{name + ':':11}{result[name]}" for name in ("bundle", "report", "documents") if name in result)
     return f"test split, 95 % intervals by lesion{marks}\n{shown}\n{made}"
 
 

@@ -33,7 +33,6 @@ from lesionlens.core.artifact import atomic_folder, hash_file
 from lesionlens.core.errors import CheckpointError, ModelError, RecipeError
 from lesionlens.data.dataset import Dataset
 from lesionlens.data.image import InputSpec, centre_crop
-from lesionlens.data.leaks import leak_sentences
 from lesionlens.data.split import Split
 from lesionlens.data.store import Store
 from lesionlens.evaluation.calibration import expected_calibration_error, softmax
@@ -46,12 +45,14 @@ from lesionlens.export.gate_fit import REJECTION_RATE, FittedGate, check_rate, w
 from lesionlens.export.gate_images import BATCH as GATE_BATCH
 from lesionlens.export.gate_images import evenly_spaced, fit_gate_on_dataset
 from lesionlens.export.graph import OPSET, GraphNetwork, run_graph, write_graph
-from lesionlens.export.provenance import INTENDED_USE, leak_statement, licences
+from lesionlens.export.provenance import INTENDED_USE, licences, origin
 from lesionlens.export.reference import reference_of, write_reference
 from lesionlens.training.checkpoint import CheckpointInfo, load_network
+from lesionlens.training.history import read_history, training_time
 
 EXPORTED_WITH = ("torch", "onnx", "onnxscript", "onnxruntime")
 SPLIT = "validation"
+HISTORY_FILE = "history.jsonl"  # beside a checkpoint that was trained
 BATCH = 3  # of the comparison: neither 1 nor the batch size of the traced graph
 
 
@@ -286,37 +287,19 @@ def _check_predictions(predictions: Predictions | None, trained: _TrainedNetwork
 def _facts(trained: _TrainedNetwork, dataset: Dataset, data_licence: str) -> dict[str, Any]:
     info = trained.info
     source, model = dataset.index.source, info.recipe.model
+    hashes = {"checkpoint": trained.hash, "index": dataset.index.hash, "split": dataset.split.hash, "store": dataset.store.hash}
+    history = trained.checkpoint.with_name(HISTORY_FILE)
     return {
         "name": info.recipe.name,
         "labels": info.labels.to_json(),
         "input": info.spec.to_json(),
         "input_hash": info.spec.hash,
         "opset": OPSET,
-        "origin": _origin(trained, dataset, source),
+        "origin": origin(info.recipe, source, dataset.split, hashes, info.epoch, info.averaged),
+        "training": training_time(read_history(history), info.epoch) if history.is_file() else None,
         "versions": {"training": info.versions, "export": _versions()},
         "intended_use": INTENDED_USE,
         "licences": licences(source, model.name, model.weights, data_licence),
-    }
-
-
-def _origin(trained: _TrainedNetwork, dataset: Dataset, source: str) -> dict[str, Any]:
-    info, split, index = trained.info, dataset.split, dataset.index
-    tested = {"test": len(split.ids["test"]), "validation": 0}
-    recipe = info.recipe.to_json()
-    recipe["model"]["weights"] = Path(recipe["model"]["weights"]).name  # a bundle must not reveal a user's folders
-    return {
-        "recipe": recipe,
-        "epoch": info.epoch,
-        "averaged": info.averaged,
-        "source": source,
-        "images": {split_name: len(ids) for split_name, ids in split.ids.items()},
-        "protocol": split.protocol,
-        "leaks": split.leaks,
-        "leak_rate": split.leak_rate.get("test"),
-        "patient_leak_rate": split.patient_leak_rate("test"),
-        "n_unknown_lesion": split.n_unknown_lesion("test"),
-        "leak_statement": leak_statement(split.protocol, split.leaks, leak_sentences(split.leak_rate, tested)),
-        "hashes": {"checkpoint": trained.hash, "index": index.hash, "split": split.hash, "store": dataset.store.hash},
     }
 
 

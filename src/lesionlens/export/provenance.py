@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lesionlens.core.recipe import Recipe
+from lesionlens.data.leaks import leak_sentences
+from lesionlens.data.split import Split
 
 INTENDED_USE = {
     "for": "Research on, and decision support in, the reading of single dermoscopic images of skin lesions, "
@@ -29,6 +35,15 @@ PROTOCOL_TEXTS = {
 }
 
 
+def is_unstated(data_licence: str) -> bool:
+    """Whether a text says that the licence of the images is not known.
+
+    >>> is_unstated(UNKNOWN_LICENCE), is_unstated("CC0")
+    (True, False)
+    """
+    return data_licence == UNKNOWN_LICENCE
+
+
 def licences(source: str, network: str, weights: str, data_licence: str = "") -> dict[str, str]:
     """Licences of code, data and weights.
 
@@ -45,6 +60,38 @@ def licences(source: str, network: str, weights: str, data_licence: str = "") ->
         "data": data,
         "weights": f"{network} of timm (code Apache-2.0), started from {start}; trained on images under: {data}",
         "selftest": f"the images in selftest.npz are part of the data: {data}",
+    }
+
+
+def origin(
+    recipe: Recipe, source: str, split: Split, hashes: Mapping[str, str], epoch: int | None, averaged: bool
+) -> dict[str, Any]:
+    """Where a network comes from: recipe, images, split and its leaks, JSON-ready.
+
+    Args:
+        recipe: that trained it.
+        source: of the images, as the index says.
+        split: that it was trained on.
+        hashes: SHA-256 of checkpoint, index, split and store.
+        epoch: of its weights; None if unknown.
+        averaged: whether they are averaged weights.
+    """
+    tested = {"test": len(split.ids["test"]), "validation": 0}
+    content = recipe.to_json()
+    content["model"]["weights"] = Path(recipe.model.weights).name  # what is passed on must not reveal a user's folders
+    return {
+        "recipe": content,
+        "epoch": epoch,
+        "averaged": averaged,
+        "source": source,
+        "images": {split_name: len(ids) for split_name, ids in split.ids.items()},
+        "protocol": split.protocol,
+        "leaks": split.leaks,
+        "leak_rate": split.leak_rate.get("test"),
+        "patient_leak_rate": split.patient_leak_rate("test"),
+        "n_unknown_lesion": split.n_unknown_lesion("test"),
+        "leak_statement": leak_statement(split.protocol, split.leaks, leak_sentences(split.leak_rate, tested)),
+        "hashes": dict(hashes),
     }
 
 

@@ -1,4 +1,4 @@
-"""The stages that deliver a network: export, compress, predict an example, report."""
+"""The stages that deliver a network: export, compress, predict an example, report, documents."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ from lesionlens.evaluation.predictions import read_predictions
 from lesionlens.export.export import ExportSettings, images_to_process
 from lesionlens.export.export import export as export_checkpoint
 from lesionlens.pipeline.job import StageResult
+from lesionlens.reporting.documents.documents import documents_text, write_documents
+from lesionlens.reporting.documents.stated import Stated
 from lesionlens.reporting.formats import size_text
 from lesionlens.reporting.report import write_report
 
@@ -101,3 +103,15 @@ def report(run: Run) -> StageResult:
     lines = [line, *(f"left out: {name}: {reason}" for name, reason in written.left_out.items())]
     content = {"report": str(written.path), "size_bytes": written.size_bytes, "left_out": written.left_out}
     return StageResult(line, "\n".join(lines), content)
+
+
+def documents(run: Run, stated: Stated | None = None) -> StageResult:
+    """Write the documents of a run: card, checklists, machine-readable cards.
+
+    Args:
+        run: its artifacts are read, its documents are written.
+        stated: what only people know; stated.toml of the run folder if None.
+    """
+    written = write_documents(run, stated)
+    names = ", ".join(sorted(written.content["files"]))
+    return StageResult(f"{written.folder}: {names}", documents_text(written), written.content)

@@ -8,7 +8,7 @@ from typing import Any
 
 from lesionlens.assessment.assess import AssessmentSettings
 from lesionlens.compression.source import CompressionSettings
-from lesionlens.core.artifact import hash_value
+from lesionlens.core.artifact import hash_file, hash_value
 from lesionlens.data.dataset import Dataset
 from lesionlens.data.image import frame_spec
 from lesionlens.data.index import read_index
@@ -21,6 +21,8 @@ from lesionlens.pipeline.data_stages import SYNTHETIC_IMAGES
 from lesionlens.pipeline.execution import Stage
 from lesionlens.pipeline.job import ImageSource, Job, StageResult
 from lesionlens.pipeline.preflight import check_split
+from lesionlens.reporting.documents.results import EXTERNAL_FILE
+from lesionlens.reporting.documents.stated import FILE as STATED_FILE
 from lesionlens.synthetic.dataset import VERSION as SYNTHETIC_VERSION
 from lesionlens.training.distributed import join_world
 
@@ -99,6 +101,18 @@ def _report(job: Job) -> StageResult:
     return delivery_stages.report(job.run)
 
 
+def _documents(job: Job) -> StageResult:
+    return delivery_stages.documents(job.run)
+
+
+def _shown(job: Job) -> Any:
+    """What report and documents read beyond the stages: the name, results of commands, and what people state."""
+    run = job.run
+    single = [run.subgroups, run.robustness, run.folder / STATED_FILE]
+    files = [*single, *(run.external.glob(f"*/{EXTERNAL_FILE}") if run.external.is_dir() else ())]
+    return [job.recipe.name, sorted((path.parent.name, path.name, hash_file(path)) for path in files if path.is_file())]
+
+
 def _source(job: Job) -> Any:
     """What the index depends on: where the images are, and what is there now."""
     source = job.source
@@ -154,7 +168,14 @@ STAGES = (
         "report",
         "report",
         ("index", "audit", "split", "augment", "train", "evaluate", "assess", "explain", "compress", "predict"),
-        _sections("name"),
+        _shown,
         _report,
+    ),
+    Stage(
+        "documents",
+        "documents/documents.json",
+        ("index", "audit", "split", "augment", "pack", "train", "evaluate", "assess", "explain", "export", "compress"),
+        _shown,
+        _documents,
     ),
 )

@@ -4,26 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from lesionlens import __version__
 from lesionlens.core.artifact import write_text
 from lesionlens.core.run import Run
 from lesionlens.reporting import cases, paper, provenance, scores, sections
 from lesionlens.reporting.audit_summary import audit_summary
+from lesionlens.reporting.documents.summary import summary
 from lesionlens.reporting.formats import count, percent, plural
 from lesionlens.reporting.heat_maps import heat_maps
-from lesionlens.reporting.palette import class_colours, class_names
 from lesionlens.reporting.run_folder import RunContents, read_run
+from lesionlens.reporting.style import style_sheet
 from lesionlens.reporting.topics import topics
 from lesionlens.reporting.variants import variants
-
-TEMPLATES = files("lesionlens.reporting") / "templates"
 
 
 @dataclass(frozen=True)
@@ -83,6 +80,7 @@ def _content(run: RunContents) -> dict[str, Any]:
         "css": style_sheet(run),
         "title": sections.title(run),
         "headline": sections.headline(run),
+        "summary": summary(run),
         "data": sections.data(run),
         "audit": audit_summary(run),
         "sheet": sections.sheet(run),
@@ -109,13 +107,3 @@ def _content(run: RunContents) -> dict[str, Any]:
         "version": __version__,
         "date": f"{today.day} {today:%B %Y}",
     }
-
-
-def style_sheet(run: RunContents) -> Markup:
-    """The page's style sheet with the colours of the diagnoses, light and dark."""
-    names, colours = class_names(run.labels), class_colours(run.labels)
-    light = "".join(f"--{names[code]}:{colours[code][0]};" for code in run.labels.codes)
-    dark = "".join(f"--{names[code]}:{colours[code][1]};" for code in run.labels.codes)
-    rules = "".join(f".{name}{{--k:var(--{name})}}" for name in names.values())
-    sheet = (TEMPLATES / "report.css").read_text(encoding="utf-8")
-    return Markup(sheet.replace("/* light colours */", light).replace("/* dark colours */", dark) + rules)

@@ -76,6 +76,18 @@ def out_of_patience(history: Sequence[Epoch], monitor: str, patience: int) -> bo
     return bool(patience and best is not None and history[-1].epoch - best.epoch >= patience)
 
 
+def training_time(history: Sequence[Epoch], epoch: int | None = None) -> dict[str, Any]:
+    """How long a training took, JSON-ready: `epochs`, `seconds` with validation, and the `epoch` of the weights.
+
+    Raises:
+        ArtifactError: if a duration is not a finite number.
+    """
+    seconds = sum(each.seconds for each in history)
+    if not math.isfinite(seconds):
+        raise ArtifactError("the history of the training has a duration that is no finite number; train again")
+    return {"epochs": len(history), "epoch": epoch, "seconds": round(seconds, 3)}
+
+
 def write_history(history: Sequence[Epoch], path: Path) -> None:
     """Write one JSON line per epoch, atomically."""
     write_text(path, "".join(json.dumps(epoch.to_json(), allow_nan=False) + "\n" for epoch in history))
