@@ -150,7 +150,7 @@ def conformal() -> str:
     note = (
         f"{', '.join(result['names'])}: {result['n_images']} images of {result['n_lesions']} lesions, half of which are the "
         f"validation split each time. In brackets: the {result['level']:.0%} interval of Binomial({result['splits']}, "
-        f"{result['coverage']:g}). Coverage of diagnoses is the mean over the splits."
+        f"{result['coverage']:g}). Coverage of diagnoses is the mean over the splits and over lesions."
     )
     return "\n\n".join([table(head, rows), note, f"`{result['command']}`"])
 
