@@ -4,9 +4,8 @@
 
 Of each split, half of the lesions are the validation split on which the sets are fitted. One photograph of one other lesion
 asks whether a new lesion is covered: over the splits, the number that are must lie in the binomial interval of the promise
-(APS may lie above, because it has ties). All other lesions, each
-counting once, give coverage for each diagnosis, and sizes. Give predictions that
-had no part in the training, such as validation.npz and predictions.npz.
+(APS may lie above, because it has ties). All other lesions, each counting once, give coverage for each diagnosis, and sizes.
+Give predictions that had no part in the training, such as validation.npz and predictions.npz.
 """
 
 from __future__ import annotations
