@@ -4,8 +4,8 @@
 
 Of each split, half of the lesions are the validation split on which the sets are fitted. One photograph of one other lesion
 asks whether a new lesion is covered: over the splits, the number that are must lie in the binomial interval of the promise
-(APS may lie above, because it has ties). All other lesions give coverage for each diagnosis, and sizes. Give predictions that
-had no part in the training, such as validation.npz and predictions.npz.
+(APS may lie above, because it has ties). All other lesions, each counting once, give coverage for each diagnosis, and sizes.
+Give predictions that had no part in the training, such as validation.npz and predictions.npz.
 """
 
 from __future__ import annotations
@@ -37,19 +37,22 @@ class Pool:
         labels: true class indices, (N,).
         lesions: numbers from 0, (N,).
         codes: the K diagnoses.
+        weights: 1 over the number of images of the lesion, (N,).
     """
 
     probabilities: np.ndarray
     labels: np.ndarray
     lesions: np.ndarray
     codes: tuple[str, ...]
+    weights: np.ndarray
 
     @classmethod
     def of(cls, predictions: list[Predictions]) -> Pool:
         """All lesions of some predictions."""
         names = ("probabilities", "labels", "lesion_ids")
         p, labels, ids = (np.concatenate([getattr(each, name) for each in predictions]) for name in names)
-        return cls(p, labels, np.unique(ids, return_inverse=True)[1], predictions[0].codes)
+        _, lesions, counts = np.unique(ids, return_inverse=True, return_counts=True)
+        return cls(p, labels, lesions, predictions[0].codes, 1 / counts[lesions])
 
     def split(self, number: int) -> tuple[np.ndarray, int]:
         """Images of the half of the lesions that sets are fitted on, (N,), and one image of another lesion."""
@@ -68,7 +71,7 @@ def measure(pool: Pool, splits: int, coverage: float, score: str, group: str) ->
         chosen = fit_sets(*given, coverage, score, group).sets(pool.probabilities)
         covered, rest = chosen[np.arange(len(chosen)), pool.labels], ~fitted
         new += bool(covered[image])
-        by_class.append([_mean(covered[rest & (pool.labels == k)]) for k in range(len(pool.codes))])
+        by_class.append([_mean(covered, pool.weights * (rest & (pool.labels == k))) for k in range(len(pool.codes))])
         sizes.append(chosen[rest].sum(axis=1).mean())
         empty.append((~chosen[rest].any(axis=1)).mean())
     low, high = binom.ppf([(1 - LEVEL) / 2, (1 + LEVEL) / 2], splits, coverage)
@@ -84,8 +87,8 @@ def measure(pool: Pool, splits: int, coverage: float, score: str, group: str) ->
     }
 
 
-def _mean(covered: np.ndarray) -> float:
-    return float(covered.mean()) if len(covered) else float("nan")
+def _mean(covered: np.ndarray, weights: np.ndarray) -> float:
+    return float(weights @ covered / weights.sum()) if weights.any() else float("nan")
 
 
 def main() -> None:

@@ -37,6 +37,7 @@ MELANOMA, PREVALENCE, COSTS = Target("melanoma", ("mel",)), 0.05, (50.0, 1.0)
 THRESHOLDS = (0.02, 0.1, 0.3)
 POPULATION = 300_000
 AREAS = {"partial AUC": partial_auc(LEAST_SPECIFICITY), "area of ISIC 2024": partial_auc_above(LEAST_SENSITIVITY)}
+LIMITS = {"partial AUC": (1.0, 20), "area of ISIC 2024": (0.2, 100)}  # largest value, lesions that an interval needs
 NAMES = ("calibrated, 1488 lesions", "calibrated, 300 lesions")
 
 
@@ -48,8 +49,11 @@ def cases_of(random: np.random.Generator, scenario: Scenario, n_lesions: int) ->
 def intervals(cases: Cases, resamples: int, seed: int, sets: Any) -> Iterator[tuple[str, Interval]]:
     """Every number by name, with its interval."""
     truth, scores = MELANOMA.truth(cases), MELANOMA.scores(cases)
-    curves = RocCurves.of(truth, scores).intervals(AREAS, cases.lesion_ids, resamples, 0.95, seed)
-    yield from curves.items()
+    n_positive = len(np.unique(cases.lesion_ids[truth]))
+    curves = RocCurves.of(truth, scores).resampled(AREAS, cases.lesion_ids, resamples, seed)
+    for (name, (scale, fewest)), resampled in zip(LIMITS.items(), curves.values(), strict=True):
+        if n_positive >= fewest:
+            yield name, resampled.logit_interval(n_positive, scale)
     line = calibration_line(truth, scores, cases.lesions)
     yield from ((f"calibration {name}", each) for name, each in line.items())
     for threshold in THRESHOLDS:

@@ -124,6 +124,37 @@ def coverage() -> str:
     return "\n\n".join([table(["metric", *scenarios], rows), note, f"`{result['command']}`"])
 
 
+def decision_coverage() -> str:
+    result = read("decision_coverage.json")
+    scenarios, n = result["scenarios"], result["simulations"]
+    names = list(dict.fromkeys(name for rows in scenarios.values() for name in rows))
+    rows = [[name, *(_share_covered(each.get(name), n) for each in scenarios.values())] for name in names]
+    note = f"Share of {n} simulations in which the 95 % interval contains the truth, of those that printed one."
+    return "\n\n".join([table(["number", *scenarios], rows), note, f"`{result['command']}`"])
+
+
+def _share_covered(row: dict[str, float] | None, simulations: int) -> str:
+    return "-" if row is None or row["n"] < simulations / 2 else f"{row['coverage']:.3f}"
+
+
+def conformal() -> str:
+    result = read("conformal.json")
+    codes = list(result["rows"][0]["per_class"])
+    rows = []
+    for row in result["rows"]:
+        low, high = row["binomial_interval"]
+        covered_new = f"{row['new_lesions_covered']} ({low} to {high})"
+        classes = [f"{row['per_class'][code]:.2f}" for code in codes]
+        rows.append([f"{row['score']}, {row['group']}", covered_new, *classes, f"{row['size']:.2f}"])
+    head = ["sets", f"new lesions covered in {result['splits']} splits", *codes, "mean size"]
+    note = (
+        f"{', '.join(result['names'])}: {result['n_images']} images of {result['n_lesions']} lesions, half of which are the "
+        f"validation split each time. In brackets: the {result['level']:.0%} interval of Binomial({result['splits']}, "
+        f"{result['coverage']:g}). Coverage of diagnoses is the mean over the splits and over lesions."
+    )
+    return "\n\n".join([table(head, rows), note, f"`{result['command']}`"])
+
+
 def covered(name: str, rows: dict[str, dict[str, float]], simulations: int) -> str:
     of_metric = [row for key, row in rows.items() if key.split()[0] == name and row["n"] >= simulations / 2]
     ends = sorted({f"{each['coverage']:.3f}" for each in of_metric})
@@ -278,6 +309,8 @@ TABLES = {
     "times": times,
     "intervals": intervals,
     "coverage": coverage,
+    "decision_coverage": decision_coverage,
+    "conformal": conformal,
     "augmentation": augmentation,
     "training": training,
     "serving": serving,

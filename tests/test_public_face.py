@@ -71,3 +71,10 @@ def test_examples_hold(name):
     results = doctest.testmod(importlib.import_module(name), optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
     assert results.attempted
     assert not results.failed
+
+
+def test_assess_reads_what_evaluate_wrote(small_run, tmp_path):
+    ll.evaluate(small_run / "train" / "best.safetensors", out=tmp_path)
+    results = ll.assess(tmp_path)
+    ids = ll.open_dataset(small_run).split.ids
+    assert results["decisions"]["n_images"] == {name: len(ids[name]) for name in ("validation", "test")}

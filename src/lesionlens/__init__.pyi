@@ -1,3 +1,4 @@
+from .api import assess as assess
 from .api import audit as audit
 from .api import evaluate as evaluate
 from .api import grad_cam as grad_cam

@@ -19,6 +19,7 @@ from lesionlens.core.run import Run
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from lesionlens.assessment.assess import AssessmentSettings
     from lesionlens.data.audit.audit import Audit
     from lesionlens.data.dataset import Dataset
     from lesionlens.data.index import Index
@@ -139,6 +140,32 @@ def evaluate(
     paths = Run.of_checkpoint(Path(checkpoint))
     paths = paths if out is None else paths.with_scores_in(Path(out))
     return evaluate_checkpoint(paths, PredictionSettings(split=split), Path(checkpoint), reporter).content
+
+
+def assess(folder: str | Path, settings: AssessmentSettings | None = None) -> dict[str, dict[str, Any]]:
+    """Assess the stored predictions of a run: calibration, operating points, costs and conformal sets.
+
+    Everything is chosen on the validation split and reported on the test split, both of which `evaluate` predicts.
+
+    Args:
+        folder: run folder with predictions.npz and validation.npz.
+        settings: resamples, and what is known of a clinic; `AssessmentSettings()` if None.
+
+    Returns:
+        The content of each result by name, such as `decisions`; see `assessment.decisions.assess_decisions`.
+
+    Raises:
+        ArtifactError: if the predictions are missing, damaged or do not belong together.
+        RecipeError: if the settings do not fit the diagnoses.
+
+    Example:
+        >>> decisions = ll.assess("runs/light")["decisions"]  # doctest: +SKIP
+        >>> decisions["recalibration"]["method"]  # doctest: +SKIP
+        'temperature'
+    """
+    from lesionlens.assessment.assess import assess as assess_run
+
+    return assess_run(Run.at(Path(folder)), settings)
 
 
 def open_dataset(folder: str | Path) -> Dataset:

@@ -15,7 +15,7 @@ from lesionlens.experiments.curves import curve_panels
 from lesionlens.reporting import paper
 from lesionlens.reporting.formats import interval_text, metric_text
 from lesionlens.reporting.plots import IntervalRow, interval_plot
-from lesionlens.reporting.report import TEMPLATES
+from lesionlens.reporting.style import TEMPLATES
 
 
 def page(table: dict[str, Any], folder: Path) -> str:

@@ -45,8 +45,9 @@ def test_negative_factors_swap_the_bounds():
 def test_weights_are_scale_free_and_few_lesions_have_no_interval():
     truth = np.arange(100) < 10
     called = (np.arange(100) % 3 == 0)[:, None]
-    first, second = (ErrorRates.of(truth, called, scale * np.ones(100), cases_of(100), 0.95) for scale in (1, 7))
+    first, second = (ErrorRates.of(truth, called, scale * np.ones(100), cases_of(100), 0.95) for scale in (1, 0.2))
     np.testing.assert_allclose(first.missed, second.missed)
+    np.testing.assert_allclose(first.false_alarms, second.false_alarms)
     (cost,) = first.combined(np.zeros(1), np.ones(1), np.ones(1))
     assert np.isnan(cost.low)
     assert cost.reason == "10 lesions (of the rarer side); an interval needs 20"

@@ -113,6 +113,15 @@ def test_a_perfect_ranking_has_no_interval_of_its_partial_area(draw):
     assert areas["standardised"]["value"] == 1
     assert areas["isic_2024"]["value"] == pytest.approx(0.2)
     assert areas["standardised"]["reason"] == "every resample gives the same"
+    assert "positive lesions that score lowest; an interval needs 100" in areas["isic_2024"]["reason"]
+
+
+def test_the_area_above_a_sensitivity_has_an_interval_where_enough_lesions_are_hard(draw):
+    shares = [1, 1, 1, 1, 4, 4, 1]
+    areas = points_of(draw(600, split="validation", shares=shares), draw(600, shares=shares))["partial_auc"]
+    for each in (areas["standardised"], areas["isic_2024"]):
+        assert each["low"] < each["value"] < each["high"]
+        assert each["method"] == "bootstrap-logit"
 
 
 def test_label_sets_of_two_diagnoses(draw):

@@ -2,9 +2,17 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from lesionlens.assessment.decisions.roc import RocCurves, partial_auc, partial_auc_above, sensitivity_at, specificity_at
+from lesionlens.assessment.decisions.roc import (
+    Resampled,
+    RocCurves,
+    partial_auc,
+    partial_auc_above,
+    sensitivity_at,
+    specificity_at,
+)
 
 
 @pytest.fixture
@@ -73,7 +81,28 @@ def test_intervals_hold_their_value_and_depend_on_the_seed_alone(sample):
     truth, scores = sample
     lesions = np.arange(len(truth)) // 2
     curves, statistics = RocCurves.of(truth, scores), {"area": partial_auc(0.8), "point": sensitivity_at(0.8)}
-    first, again = (curves.intervals(statistics, lesions, 200, 0.95, 1) for _ in range(2))
-    assert first == again
-    for interval in first.values():
+    first, again = (curves.resampled(statistics, lesions, 200, 1) for _ in range(2))
+    for name, resampled in first.items():
+        interval = resampled.percentile_interval(0.95)
+        assert interval == again[name].percentile_interval(0.95)
         assert interval.low < interval.value < interval.high
+
+
+def test_the_logit_interval_by_hand():
+    interval = Resampled(0.9, np.array([0.8, 0.9, 0.95])).logit_interval(28)
+    deviation = np.std(np.log(np.array([0.8, 0.9, 0.95]) / np.array([0.2, 0.1, 0.05])), ddof=1)
+    half = stats.t.ppf(0.975, 30) * deviation
+    assert interval.low == pytest.approx(1 / (1 + np.exp(half) / 9))
+    assert interval.high == pytest.approx(1 / (1 + np.exp(-half) / 9))
+    scaled = Resampled(0.18, np.array([0.16, 0.18, 0.19])).logit_interval(28, 0.2)
+    assert scaled.low == pytest.approx(0.2 * interval.low)
+
+
+def test_resamples_that_are_alike_give_no_interval():
+    assert Resampled(1.0, np.ones(50)).logit_interval(30).reason == "every resample gives the same"
+    assert Resampled(np.nan, np.zeros(0)).logit_interval(30).reason
+
+
+def test_an_area_of_nearly_1_stays_inside_its_interval():
+    interval = Resampled(0.9999, np.linspace(0.9, 1, 50)).logit_interval(30)
+    assert interval.low < interval.value <= interval.high <= 1

@@ -1,5 +1,8 @@
 """Thresholds for a stated specificity or sensitivity."""
 
+import doctest
+import importlib
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -35,3 +38,11 @@ def test_scores_that_are_all_alike_call_nobody_or_everybody():
 @pytest.mark.parametrize(("share", "needed"), [(0.95, 20), (0.9, 10), (0.713, 4), (0.99, 100)])
 def test_lesions_that_a_share_needs(share, needed):
     assert lesions_needed(share) == needed
+
+
+@pytest.mark.parametrize("name", ["thresholds", "prevalence", "predictive_values", "prior", "costs", "net_benefit", "conformal"])
+def test_examples_in_docstrings(name):
+    module = importlib.import_module(f"lesionlens.assessment.decisions.{name}")
+    results = doctest.testmod(module)
+    assert results.attempted > 0
+    assert results.failed == 0

@@ -62,8 +62,11 @@ class ErrorRates:
 
 
 def _rates(wrong: np.ndarray, side: np.ndarray, cases: Cases, confidence: float) -> np.ndarray:
-    """Weighted share of `wrong` (N, M) on a side with weights (N,), as value and bounds, (3, M)."""
-    counted = np.broadcast_to(side[:, None], wrong.shape)
+    """Weighted share of `wrong` (N, M) on a side with weights (N,), as value and bounds, (3, M).
+
+    The weights get the mean 1, because the design effect counts cases.
+    """
+    counted = np.broadcast_to((side / side[side > 0].mean())[:, None], wrong.shape)
     ratio = Ratio.of(cases.lesions.totals(wrong * counted), cases.lesions.totals(counted))
     return np.stack([ratio.value, *ratio.bounds(confidence)])
 

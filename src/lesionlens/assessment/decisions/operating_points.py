@@ -11,6 +11,7 @@ import numpy as np
 from lesionlens.assessment.decisions.cases import Cases, Target, missing, proportions, too_few, without_bounds
 from lesionlens.assessment.decisions.predictive_values import predictive_values
 from lesionlens.assessment.decisions.roc import (
+    Resampled,
     RocCurves,
     Statistic,
     partial_auc,
@@ -22,6 +23,7 @@ from lesionlens.assessment.decisions.settings import READERS_SPECIFICITY, Decisi
 from lesionlens.assessment.decisions.thresholds import lesions_needed, threshold_for_sensitivity, threshold_for_specificity
 from lesionlens.evaluation.delong import clustered_auc
 from lesionlens.evaluation.intervals import Interval
+from lesionlens.evaluation.metric_intervals import LEAST_LESIONS
 from lesionlens.evaluation.ranking import Ranking
 
 LEAST_SPECIFICITY, LEAST_SENSITIVITY = 0.8, 0.8  # of the partial areas
@@ -145,15 +147,14 @@ class _Question:
         return too_few(min(_n_lesions(self.test, side) for side in (truth, ~truth)), "of the rarer side in the test split")
 
     @cached_property
-    def curve(self) -> dict[str, Interval]:
+    def curve(self) -> dict[str, Resampled]:
         """Figures of the test split's own ROC curve, by name."""
         points = [(AT_SPECIFICITY, value) for value in {*self.settings.specificities, READERS_SPECIFICITY}]
         points += [(AT_SENSITIVITY, value) for value in self.settings.sensitivities]
         statistics = {f"{kind.name} {value}": kind.of_curve(value) for kind, value in points}
         statistics |= {"standardised": partial_auc(LEAST_SPECIFICITY), "isic_2024": partial_auc_above(LEAST_SENSITIVITY)}
         how, curves = self.resampling, RocCurves.of(self.truths["test"], self.scores["test"])
-        intervals = curves.intervals(statistics, self.test.lesion_ids, how.resamples, how.confidence, how.seed)
-        return {name: without_bounds(interval, self.few_in_test) for name, interval in intervals.items()}
+        return curves.resampled(statistics, self.test.lesion_ids, how.resamples, how.seed)
 
     def point(self, kind: Kind, value: float) -> dict[str, Any]:
         """One operating point: chosen on validation, reported on test."""
@@ -176,11 +177,11 @@ class _Question:
 
     def _of_curve(self, kind: Kind, value: float) -> Interval:
         """The point of the test split's own curve; its interval is at least as wide as that of a fixed threshold."""
-        resampled = self.curve[f"{kind.name} {value}"]
+        resampled = self.curve[f"{kind.name} {value}"].percentile_interval(self.resampling.confidence)
         threshold = kind.threshold(self.truths["test"], self.scores["test"], value)
         fixed = self._rates("test", threshold)[kind.follows]
-        if resampled.reason or fixed.reason:
-            return without_bounds(resampled, resampled.reason or fixed.reason)
+        if self.few_in_test or fixed.reason:
+            return without_bounds(resampled, self.few_in_test or fixed.reason)
         return Interval(resampled.value, min(resampled.low, fixed.low), max(resampled.high, fixed.high), WIDER)
 
     def _rates(self, split: str, threshold: float) -> dict[str, Interval]:
@@ -204,8 +205,15 @@ class _Question:
     def partial_areas(self) -> dict[str, Any]:
         """Standardised partial AUC, and that of ISIC 2024."""
         limits = {"least_specificity": LEAST_SPECIFICITY, "least_sensitivity": LEAST_SENSITIVITY}
-        areas = {name: self.curve[name] for name in ("standardised", "isic_2024")}
-        return limits | {name: without_bounds(each, _no_spread(each)).to_json() for name, each in areas.items()}
+        n_positive = _n_lesions(self.test, self.truths["test"])
+        n_fewest = min(n_positive, _n_lesions(self.test, ~self.truths["test"]))
+        standardised = self.curve["standardised"].logit_interval(n_fewest, 1.0, self.resampling.confidence)
+        above = self.curve["isic_2024"].logit_interval(n_fewest, 1 - LEAST_SENSITIVITY, self.resampling.confidence)
+        areas = {
+            "standardised": without_bounds(standardised, self.few_in_test),
+            "isic_2024": without_bounds(above, self.few_in_test or _few_hard(n_positive)),
+        }
+        return limits | {name: each.to_json() for name, each in areas.items()}
 
     def readers(self) -> dict[str, Any]:
         """The point at the specificity of dermatologists, beside their sensitivity."""
@@ -213,9 +221,13 @@ class _Question:
         return {**READERS, "point": point, "verdict": _verdict(point.get("test", {}).get("sensitivity", {}))}
 
 
-def _no_spread(interval: Interval) -> str:
-    """Why an interval without width is none; empty if it has one."""
-    return interval.reason or ("every resample gives the same" if interval.low == interval.high else "")
+def _few_hard(n_positive: int) -> str:
+    """Why the area above a sensitivity has no interval: it rests on the positive lesions with the lowest scores."""
+    needed = round(LEAST_LESIONS / (1 - LEAST_SENSITIVITY))
+    if n_positive >= needed:
+        return ""
+    share = f"{1 - LEAST_SENSITIVITY:.0%} of {n_positive} positive lesions"
+    return f"it rests on the {share} that score lowest; an interval needs {needed}"
 
 
 def _n_lesions(cases: Cases, rows: np.ndarray) -> int:

@@ -6,12 +6,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import expit, logit, stdtrit
 
+from lesionlens.evaluation.delong import PRIOR_LESIONS
 from lesionlens.evaluation.intervals import CHUNK_ELEMENTS, Interval, bounds, lesion_weights
 
 Statistic = Callable[[np.ndarray, np.ndarray], np.ndarray]  # of false and true positive rates, (B, T), gives (B,)
 SLACK = 1e-9  # rates are sums of weights; a rate of exactly the stated value counts as reached
-PERCENTILE = "bootstrap-percentile"
+PERCENTILE, LOGIT = "bootstrap-percentile", "bootstrap-logit"
+EDGE = 1e-3  # resampled shares are held between it and 1 minus it before the logit
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,16 +54,15 @@ class RocCurves:
             rates[:, 1:] = weights[:, self.last] / total
         return rates
 
-    def intervals(
-        self, statistics: Mapping[str, Statistic], lesion_ids: np.ndarray, resamples: int, confidence: float, seed: int
-    ) -> dict[str, Interval]:
-        """Statistics of the curve with percentile intervals over resamples of lesions.
+    def resampled(
+        self, statistics: Mapping[str, Statistic], lesion_ids: np.ndarray, resamples: int, seed: int
+    ) -> dict[str, Resampled]:
+        """Statistics of the curve, for all images and for resamples of lesions.
 
         Args:
             statistics: by name.
             lesion_ids: of the images in their first order, (N,).
             resamples: number of resamples.
-            confidence: level, in (0, 1).
             seed: of the resamples.
         """
         chunk_rows = max(1, CHUNK_ELEMENTS // len(self.order))
@@ -68,12 +70,49 @@ class RocCurves:
         for weights in lesion_weights(lesion_ids, resamples, seed, chunk_rows):
             rates = self.rates(weights)
             chunks.append([statistic(*rates) for statistic in statistics.values()])
-        resampled = [np.concatenate(column) for column in zip(*chunks, strict=True)]
-        rates, intervals = self.rates(), {}
-        for (name, statistic), column in zip(statistics.items(), resampled, strict=True):
-            low, high = bounds(column, confidence)
-            intervals[name] = Interval(float(statistic(*rates)[0]), float(low), float(high), PERCENTILE)
-        return intervals
+        columns, rates = [np.concatenate(column) for column in zip(*chunks, strict=True)], self.rates()
+        return {
+            name: Resampled(float(statistic(*rates)[0]), column[~np.isnan(column)])
+            for (name, statistic), column in zip(statistics.items(), columns, strict=True)
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Resampled:
+    """A statistic of all images and of resamples.
+
+    Attributes:
+        value: of all images.
+        values: of the resamples in which it is defined, (B,).
+    """
+
+    value: float
+    values: np.ndarray
+
+    def percentile_interval(self, confidence: float = 0.95) -> Interval:
+        """Percentiles of the resamples."""
+        low, high = bounds(self.values, confidence)
+        return Interval(self.value, float(low), float(high), PERCENTILE)
+
+    def logit_interval(self, n_lesions: int, scale: float = 1.0, confidence: float = 0.95) -> Interval:
+        """Student's interval on the logit scale with the standard deviation of the resamples.
+
+        Percentiles of areas near their largest value cover too little (benchmarks/decision_coverage.py).
+
+        Args:
+            n_lesions: lesions that the statistic rests on; its degrees of freedom are as those of an AUC.
+            scale: the largest value.
+            confidence: level, in (0, 1).
+
+        Returns:
+            No bounds but a reason where all resamples are alike.
+        """
+        if not len(self.values) or np.ptp(self.values) == 0:
+            return Interval(self.value, np.nan, np.nan, "", "every resample gives the same")
+        value, *values = logit(np.clip(np.append(self.value, self.values) / scale, EDGE, 1 - EDGE))
+        half = float(stdtrit(n_lesions - 1 + PRIOR_LESIONS, (1 + confidence) / 2)) * float(np.std(values, ddof=1))
+        low, high = (scale * float(expit(value + sign * half)) for sign in (-1, 1))
+        return Interval(self.value, min(low, self.value), max(high, self.value), LOGIT)
 
 
 def sensitivity_at(specificity: float) -> Statistic:
