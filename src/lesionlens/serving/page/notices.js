@@ -1,8 +1,8 @@
 // Problems, shown in full: title, detail, request id, and what can be done.
 
-import { Problem } from "./api.js";
 import { button, icon, make, p } from "./dom.js";
 import { sentence } from "./format.js";
+import { Problem } from "./problem.js";
 
 const ADVICE = {
   401: "A token is needed. Ask the operator of this server for one.",
