@@ -27,6 +27,7 @@ from lesionlens.cli.record import record
 from lesionlens.cli.report import report
 from lesionlens.cli.run import run
 from lesionlens.cli.serve import serve
+from lesionlens.cli.site import site
 from lesionlens.cli.split import split
 from lesionlens.cli.synthetic import synthetic
 from lesionlens.cli.token import token
@@ -38,7 +39,7 @@ PANELS = {
     "Train": (run, train, recipes, networks, convert),
     "Evaluate": (evaluate, compare, explain, report),
     "Deploy": (export, compress, predict, inspect, benchmark),
-    "Serve": (serve,),
+    "Serve": (serve, site),
 }
 GROUPS = (token, record)
 EPILOG = (

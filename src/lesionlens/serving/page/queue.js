@@ -128,7 +128,7 @@ export class Queue extends EventTarget {
       this.#pausedUntil = Math.max(this.#pausedUntil, Date.now() + 1000 * wait);
       this.#become(item, "waiting");
     } else {
-      const unreachable = error instanceof Problem && error.status === 0 && error.code !== "local";
+      const unreachable = error instanceof Problem && error.status === 0 && error.code !== "local" && !error.local;
       this.#become(item, unreachable ? "gone" : "failed");
     }
   }

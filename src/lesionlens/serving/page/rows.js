@@ -80,7 +80,7 @@ export class Rows {
   #content({ state, prediction, problem }) {
     const line = (symbol, text) => [icon(symbol), make("span", {}, text)];
     if (state === "failed") return line("problem", problem.title);
-    if (state === "gone") return line("waiting", "Waits for the server");
+    if (state === "gone") return line("waiting", TEXTS.waits);
     if (state === "waiting" && this.queue.pause && problem)
       return line("waiting", `${problem.status === 429 ? "Rate limit" : "Server busy"}; again in ${this.queue.pause} s`);
     if (state !== "done") return [make("span", {}, STATES[state])];

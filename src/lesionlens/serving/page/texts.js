@@ -4,6 +4,7 @@
 export const TEXTS = {
   takesAtMost: "this server takes at most",
   sending: "Sending",
+  waits: "Waits for the server",
   listEmpty: "The list is empty. Logged predictions stay in the history.",
   notShown: "The picture is not kept on the server and is no longer in this tab.",
   opacityFixed: "The server laid the map over the picture, so its opacity is fixed.",
