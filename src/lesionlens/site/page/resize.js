@@ -1,5 +1,5 @@
 // Pillow's antialiased bilinear resampling (libImaging/Resample.c), operation by operation, so that prepared pixels are
-// those of Python: weights in double precision, pixels in fixed point with 22 bits, rows first, then columns.
+// those of Python: weights in double precision, pixels in fixed point with 22 bits, rounded after rows and after columns.
 
 const PRECISION_BITS = 22;
 const HALF = 1 << (PRECISION_BITS - 1);
@@ -47,49 +47,84 @@ export class Resizer {
     this.across = { ...across, weights: fixed(across.weights) };
     this.down = { ...down, weights: fixed(down.weights) };
     Object.assign(this, { width, height, side });
-    this.narrow = new Uint8Array(height * side * 3); // rows at their final width
+    this.columnsFirst = columnsFirst(width, height, side);
+    // Rows at their final width, or sums of columns at their final height.
+    this.between = this.columnsFirst ? new Int32Array(side * width * 3).fill(HALF) : new Uint8Array(height * side * 3);
   }
 
   /** Take `count` rows of RGBA or RGBX pixels; `row` is the number of the first. */
   add(pixels, row, count) {
-    const { first, counts, weights, width } = this.across;
-    const { side, narrow } = this;
     for (let y = 0; y < count; y++) {
       const start = y * this.width * 4;
-      let out = (row + y) * side * 3;
-      for (let x = 0; x < side; x++) {
-        let red = HALF;
-        let green = HALF;
-        let blue = HALF;
-        let k = x * width;
-        for (let from = start + first[x] * 4, end = from + counts[x] * 4; from < end; from += 4) {
-          const weight = weights[k++];
-          red += pixels[from] * weight;
-          green += pixels[from + 1] * weight;
-          blue += pixels[from + 2] * weight;
-        }
-        narrow[out++] = red >> PRECISION_BITS;
-        narrow[out++] = green >> PRECISION_BITS;
-        narrow[out++] = blue >> PRECISION_BITS;
-      }
+      if (this.columnsFirst) this.#addToColumns(pixels, start, row + y);
+      else this.#narrow(pixels, start, 4, this.between, (row + y) * this.side * 3);
     }
   }
 
   /** The square, uint8 (side, side, 3). */
   finish() {
+    const square = new Uint8Array(this.side * this.side * 3);
+    if (this.columnsFirst) this.#finishRows(square);
+    else this.#finishColumns(square);
+    return square;
+  }
+
+  /** One row at its final width; `step` values lie between two pixels of `pixels`. */
+  #narrow(pixels, start, step, target, out) {
+    const { first, counts, weights, width } = this.across;
+    for (let x = 0; x < this.side; x++) {
+      let red = HALF;
+      let green = HALF;
+      let blue = HALF;
+      let k = x * width;
+      for (let from = start + first[x] * step, end = from + counts[x] * step; from < end; from += step) {
+        const weight = weights[k++];
+        red += pixels[from] * weight;
+        green += pixels[from + 1] * weight;
+        blue += pixels[from + 2] * weight;
+      }
+      target[out++] = red >> PRECISION_BITS;
+      target[out++] = green >> PRECISION_BITS;
+      target[out++] = blue >> PRECISION_BITS;
+    }
+  }
+
+  /** Add row number `row` to every output row that it is part of. */
+  #addToColumns(pixels, start, row) {
+    const { first, counts, weights, width } = this.down;
+    const length = this.width * 3;
+    for (let y = 0; y < this.side && first[y] <= row; y++) {
+      const k = row - first[y];
+      if (k >= counts[y]) continue;
+      const weight = weights[y * width + k];
+      for (let from = start, at = y * length; at < (y + 1) * length; from += 4, at += 3) {
+        this.between[at] += pixels[from] * weight;
+        this.between[at + 1] += pixels[from + 1] * weight;
+        this.between[at + 2] += pixels[from + 2] * weight;
+      }
+    }
+  }
+
+  #finishRows(square) {
+    const levels = Uint8Array.from(this.between, (sum) => sum >> PRECISION_BITS);
+    for (let y = 0; y < this.side; y++) this.#narrow(levels, y * this.width * 3, 3, square, y * this.side * 3);
+  }
+
+  #finishColumns(square) {
     const { first, counts, weights, width } = this.down;
     const length = this.side * 3; // of a row
-    const square = new Uint8Array(this.side * length);
     for (let y = 0; y < this.side; y++) {
       for (let x = 0; x < length; x++) {
         let sum = HALF;
-        for (let k = 0; k < counts[y]; k++) sum += this.narrow[(first[y] + k) * length + x] * weights[y * width + k];
+        for (let k = 0; k < counts[y]; k++) sum += this.between[(first[y] + k) * length + x] * weights[y * width + k];
         square[y * length + x] = sum >> PRECISION_BITS;
       }
     }
-    return square;
   }
 }
+
+/** Whether Pillow 13 scales the columns before the rows: where that shrinks the image far more. Before, it never did. */
+const columnsFirst = (width, height, side) => height - side > 2 * Math.max(0, width - side);
 
 /** Which part of an image becomes the network's frame; see `data.image.prepare`. */
 export function frameBox({ resize }, width, height) {
