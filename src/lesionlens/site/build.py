@@ -25,6 +25,7 @@ SERVER_ONLY = ("index.html", "api.js", "app.js", "history.js", "texts.js", "toke
 FRAGMENT, WORKER_SOURCE = ".html", "service_worker.js"
 BROWSER_RUNTIME = "onnxruntime"
 PREFERRED = "fp32"
+ROUNDED = "each runtime rounds this variant differently; fp32, where the bundle has it, gives the same probabilities everywhere"
 
 
 @dataclass(frozen=True)
@@ -64,9 +65,10 @@ class Site:
         bundle, sizes = self.content["bundle"], self.content["size_bytes"]
         runtime = self.content["runtime"]
         lines = [
-            f"{self.path}: {bundle['name']} ({bundle['id'][:12]}), variant {bundle['variant']}, version {self.content['version']}",
+            f"{self.path}: {bundle['name']} ({bundle['id'][:12]}), {bundle['variant']}, version {self.content['version']}",
             f"  network {_mb(sizes['network'])}, runtime {_mb(sizes['runtime'])}, page and facts {_mb(sizes['page'])}",
             *([f"  runtime for WebGPU, loaded only where there is one: {_mb(sizes['webgpu'])}"] if sizes["webgpu"] else []),
+            *([] if bundle["variant"] == PREFERRED else [f"  {ROUNDED}"]),
             f"  {runtime['package']} {runtime['version']} ({runtime['licence']} licence, in {runtime['folder']}/LICENCE.txt)",
             f"  try it: python -m http.server --directory {self.path}",
         ]

@@ -1,5 +1,6 @@
 // What the page asks for, answered on this device: the same calls as the server's `api.js`, by a worker with the network.
 
+import { checkBrowser } from "./engine.js";
 import { Problem } from "./problem.js";
 
 const DAMAGED = "The network or its files are not here";
@@ -23,6 +24,7 @@ export function open(told) {
 }
 
 async function load() {
+  checkBrowser();
   const response = await fetch("model.json").catch(() => null);
   if (!response?.ok) throw new Problem({ title: DAMAGED, detail: "model.json cannot be loaded. Check the connection." });
   model = await response.json();

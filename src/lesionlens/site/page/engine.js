@@ -24,7 +24,6 @@ export const cannot = (detail) => new Problem({ local: true, title: "This browse
  * gives the outputs by name as Float32Array, `backend` in words, and `differences` of the self-test.
  */
 export async function openEngine(model, read) {
-  checkBrowser();
   const [graph, test] = await Promise.all([read(model.graph.file), read(model.selftest.file)]);
   const problems = [];
   for (const backend of await backends(model)) {
