@@ -49,6 +49,13 @@ class Host:
     stop: Callable[[], None] = lambda: None
 
 
+class QuietServer(http.server.ThreadingHTTPServer):
+    """A browser that closes hangs up without a word; that is no error."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        pass
+
+
 @pytest.fixture
 def host() -> Iterator[Callable[[Path], Host]]:
     """Serves folders: `host(folder)`; its port stays with it while the test runs."""
@@ -61,7 +68,7 @@ def host() -> Iterator[Callable[[Path], Host]]:
             def log_message(self, *arguments: Any) -> None:
                 found.requests.append(f"{self.command} {self.path}")
 
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=str(folder)))
+        server = QuietServer(("127.0.0.1", 0), functools.partial(Handler, directory=str(folder)))
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
 

@@ -108,14 +108,17 @@ def changed_site(site: Path, folder: Path, change: Callable[[Path], None]) -> Pa
 
 def test_a_browser_that_blurs_pixels(small_site: Path, browser: Callable[..., Any], host: Any, tmp_path: Path):
     blur = """
-const read = OffscreenCanvasRenderingContext2D.prototype.getImageData;
+const readPixels = OffscreenCanvasRenderingContext2D.prototype.getImageData;
 OffscreenCanvasRenderingContext2D.prototype.getImageData = function (...place) {
-  const found = read.apply(this, place);
+  const found = readPixels.apply(this, place);
   found.data[4] ^= 1;
   return found;
 };
 """
-    site = changed_site(small_site, tmp_path, lambda copy: (copy / "predictor.js").open("a").write(blur))
+    def change(copy: Path) -> None:
+        (copy / "predictor.js").write_text((copy / "predictor.js").read_text() + blur)
+
+    site = changed_site(small_site, tmp_path, change)
     assert "protection against fingerprinting" in refused(browser(), host(site).url)
 
 

@@ -26,7 +26,7 @@ export function open(told) {
 async function load() {
   checkBrowser();
   const response = await fetch("model.json").catch(() => null);
-  if (!response?.ok) throw new Problem({ title: DAMAGED, detail: "model.json cannot be loaded. Check the connection." });
+  if (!response?.ok) throw new Problem({ title: DAMAGED, detail: "The file model.json cannot be loaded. Check the connection." });
   model = await response.json();
   worker ??= startWorker();
   const { backend, differences } = await ask("open", model);
@@ -48,6 +48,7 @@ function startWorker() {
     const problem = new Problem({ title: DAMAGED, detail: message || "The worker cannot be loaded. Load the page again." });
     for (const { reject } of waiting.values()) reject(problem);
     waiting.clear();
+    worker = null; // another try starts another one
   };
   return started;
 }
