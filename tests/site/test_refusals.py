@@ -115,6 +115,7 @@ OffscreenCanvasRenderingContext2D.prototype.getImageData = function (...place) {
   return found;
 };
 """
+
     def change(copy: Path) -> None:
         (copy / "predictor.js").write_text((copy / "predictor.js").read_text() + blur)
 
