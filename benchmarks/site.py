@@ -152,7 +152,8 @@ def predicted(driver: Any, images: list[Path]) -> tuple[dict[str, Any], list[lis
     answers = [driver.execute_async_script(PREDICT, at) for at in range(len(images))]
     times = {step: [answer["timings_ms"][step] for answer in answers[WARM_UP:]] for step in STEPS}
     runtime = driver.execute_script("return [self.crossOriginIsolated, navigator.hardwareConcurrency]")
-    shares = [[row["probability"] for row in answer["probabilities"]] or [0.0] * 7 for answer in answers]
+    count = max(len(answer["probabilities"]) for answer in answers)
+    shares = [[row["probability"] for row in answer["probabilities"]] or [0.0] * count for answer in answers]
     return {"isolated": runtime[0], "cores": runtime[1], "ms": summary(times)}, shares
 
 
