@@ -7,7 +7,7 @@ OPTIONS ?=
 PROCESSES ?= 2
 RECIPE ?= $(if $(filter synthetic,$(DATA)),demo,light)
 
-.PHONY: demo test slow docs lint types check wheel mutants clean
+.PHONY: demo test slow docs lint types check wheel mutants browser-runtime clean
 
 demo: $(VENV)/.train  ## run the main job; DATA=folder for real images; RECIPE, RUN, OPTIONS to choose
 	$(BIN)/lesionlens run $(RECIPE) --data "$(DATA)" --run "$(RUN)" $(OPTIONS)
@@ -39,6 +39,9 @@ wheel: $(VENV)/.dev  ## build a wheel and use it in an empty folder
 
 mutants: $(VENV)/.dev  ## break one expression at a time and count the changes that the tests notice
 	$(BIN)/python tools/mutants.py --processes $(PROCESSES) $(OPTIONS)
+
+browser-runtime: $(VENV)/.dev  ## fetch what `lesionlens site` runs on, once, for the tests in a browser
+	$(BIN)/python tools/fetch_browser_runtime.py
 
 clean:  ## remove the virtual environment and caches, never a run
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

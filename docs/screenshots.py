@@ -3,6 +3,8 @@
     lesionlens run demo --data synthetic --set input.size=128 --run runs/screenshots --until evaluate
     lesionlens export runs/screenshots/train/best.safetensors --sensitivity 0.8
     python docs/screenshots.py --bundle runs/screenshots/bundle
+    lesionlens site runs/screenshots/bundle --out runs/screenshots/site
+    python docs/screenshots.py --site runs/screenshots/site
 
 It needs chromium, chromedriver and selenium. The images are synthetic: no patient stands behind them.
 """
@@ -11,11 +13,14 @@ from __future__ import annotations
 
 import argparse
 import base64
+import functools
+import http.server
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -34,20 +39,43 @@ WAIT_SECONDS = 60
 def main() -> None:
     """Take all pictures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--bundle", type=Path, required=True, help="bundle of a network trained on synthetic images")
+    parser.add_argument("--bundle", type=Path, help="bundle of a network trained on synthetic images, for the server's page")
+    parser.add_argument("--site", type=Path, help="its static site, for the page without a server")
     parser.add_argument("--out", type=Path, default=HERE, help="folder for the pictures")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        images = write_synthetic(Path(folder) / "images", N_IMAGES, SEED, 600, 450)
-        server, url = start(options.bundle, Path(folder))
-        try:
-            for screen in SCREENS:
-                for scheme in SCHEMES:
-                    take(url, chosen(images), screen, scheme, options.out)
-            take_report(url, chosen(images)[0], options.out / "page-report.png")
-        finally:
-            server.terminate()
-            server.wait()
+        images = chosen(write_synthetic(Path(folder) / "images", N_IMAGES, SEED, 600, 450))
+        if options.bundle:
+            take_server(options.bundle, images, Path(folder), options.out)
+        if options.site:
+            take_site(options.site, images, options.out)
+
+
+def take_server(bundle: Path, images: list[Path], folder: Path, out: Path) -> None:
+    """The page of a server, and its report."""
+    server, url = start(bundle, folder)
+    try:
+        take_screens(url, images, out, "page")
+        take_report(url, images[0], out / "page-report.png")
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def take_site(site: Path, images: list[Path], out: Path) -> None:
+    """The page of a static site on a plain host."""
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(site))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    take_screens(f"http://127.0.0.1:{server.server_address[1]}/", images, out, "site")
+    server.shutdown()
+
+
+def take_screens(url: str, images: list[Path], out: Path, name: str) -> None:
+    """Every screen in every colour scheme."""
+    for screen in SCREENS:
+        for scheme in SCHEMES:
+            take(url, images, screen, scheme, out / f"{name}-{screen}-{scheme}.png")
 
 
 def chosen(images: Path) -> list[Path]:
@@ -107,7 +135,7 @@ def show(driver: Any, url: str, images: list[Path]) -> None:
     time.sleep(0.5)  # thumbnails
 
 
-def take(url: str, images: list[Path], screen: str, scheme: str, out: Path) -> None:
+def take(url: str, images: list[Path], screen: str, scheme: str, path: Path) -> None:
     """One picture of an answer."""
     driver = browser(screen, scheme)
     try:
@@ -115,7 +143,7 @@ def take(url: str, images: list[Path], screen: str, scheme: str, out: Path) -> N
         if screen == "phone":
             driver.execute_script("document.getElementById('detail').scrollIntoView()")
             time.sleep(0.2)
-        save(driver, out / f"page-{screen}-{scheme}.png")
+        save(driver, path)
     finally:
         driver.quit()
 

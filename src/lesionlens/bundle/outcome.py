@@ -11,6 +11,18 @@ from lesionlens.core.labels import LabelSet
 DIAGNOSIS, NOT_SURE, NOT_USABLE = OUTCOMES = ("diagnosis", "not_sure", "not_usable")
 NONE_MALIGNANT = "none of the diagnoses that it knows is malignant"
 NOT_CHECKED = "This bundle has no gate, so whether the image is usable at all was not checked."
+WITHOUT = "it was exported without one"
+# The sentences of `explanation_text`, and of the browser's copy of it in `lesionlens site`.
+SENTENCES = {
+    NOT_USABLE: "Not usable, so there is no diagnosis: {reasons}.",
+    NOT_SURE: (
+        "Not sure: have a person look. The first choice is {first}, but the probability of {watched} "
+        "is {probability}, not below the threshold {threshold}.{notes}"
+    ),
+    DIAGNOSIS: "Most probable is {first}; {share}.{notes}",
+    "first": "{name} ({code}) with probability {probability}",
+    "share": "malignant diagnoses together {probability}",
+}
 
 
 def outcome_of(probabilities: np.ndarray, labels: LabelSet, gate_result: GateResult | None, decision: Decision | None) -> str:
@@ -36,20 +48,19 @@ def explanation_text(
     outcome = outcome_of(probabilities, labels, gate_result, decision)
     if outcome == NOT_USABLE:
         assert gate_result is not None
-        return f"Not usable, so there is no diagnosis: {'; '.join(gate_result.texts)}."
+        return SENTENCES[NOT_USABLE].format(reasons="; ".join(gate_result.texts))
     number = int(probabilities.argmax())
-    first = f"{labels.names[number]} ({labels.codes[number]}) with probability {_words(float(probabilities[number]))}"
+    words = _words(float(probabilities[number]))
+    first = SENTENCES["first"].format(name=labels.names[number], code=labels.codes[number], probability=words)
     notes = "" if gate_result is not None else f" {NOT_CHECKED}"
     if outcome == NOT_SURE:
         assert decision is not None
         watched = float(decision.watched_probability(probabilities[None], labels)[0])
-        return (
-            f"Not sure: have a person look. The first choice is {first}, but the probability of {decision.name} "
-            f"is {watched:.3f}, not below the threshold {decision.threshold:.4f}.{notes}"
-        )
+        numbers = {"probability": f"{watched:.3f}", "threshold": f"{decision.threshold:.4f}"}
+        return SENTENCES[NOT_SURE].format(first=first, watched=decision.name, notes=notes, **numbers)
     share = malignant_share(probabilities, labels)
-    together = NONE_MALIGNANT if share is None else f"malignant diagnoses together {_words(share)}"
-    return f"Most probable is {first}; {together}.{_caution(decision)}{notes}"
+    together = NONE_MALIGNANT if share is None else SENTENCES["share"].format(probability=_words(share))
+    return SENTENCES[DIAGNOSIS].format(first=first, share=together, notes=f"{caution(decision)}{notes}")
 
 
 def malignant_share(probabilities: np.ndarray, labels: LabelSet) -> float | None:
@@ -59,11 +70,11 @@ def malignant_share(probabilities: np.ndarray, labels: LabelSet) -> float | None
     return float(min(1.0, probabilities[np.array(labels.malignant)].sum()))
 
 
-def _caution(decision: Decision | None) -> str:
+def caution(decision: Decision | None) -> str:
     """What a diagnosis lacks where nothing can be "not sure"."""
     if decision is not None and decision.threshold is not None:
         return ""
-    why = "it was exported without one" if decision is None else decision.reason
+    why = WITHOUT if decision is None else decision.reason
     return f' This bundle has no calibrated outcome "not sure": {why}.'
 
 

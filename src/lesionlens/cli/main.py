@@ -30,6 +30,7 @@ from lesionlens.cli.record import record
 from lesionlens.cli.report import report
 from lesionlens.cli.run import run
 from lesionlens.cli.serve import serve
+from lesionlens.cli.site import site
 from lesionlens.cli.split import split
 from lesionlens.cli.stress import stress
 from lesionlens.cli.synthetic import synthetic
@@ -43,7 +44,7 @@ PANELS = {
     "Evaluate": (evaluate, assess, stress, compare, explain, report, documents, submission),
     "Experiments": (ablate, crossvalidate, search),
     "Deploy": (export, compress, predict, inspect, benchmark),
-    "Serve": (serve,),
+    "Serve": (serve, site),
 }
 GROUPS = (token, record)
 EPILOG = (

@@ -1,17 +1,11 @@
 // The only module that talks to the server. Every failure becomes a Problem with a title, a detail and,
 // where the server gave one, a request id.
 
+import { Problem } from "./problem.js";
+
 const TOKEN = "lesionlens-token";
 const ROOT = "v1/";
 const RESPONSE_MS = 120_000;
-
-/** A failure as in RFC 9457 problem details; status 0: no response at all. */
-export class Problem extends Error {
-  constructor({ status = 0, title, detail = "", code = "", requestId = "", retryAfter = null }) {
-    super(title);
-    Object.assign(this, { status, title, detail, code, requestId, retryAfter });
-  }
-}
 
 const handlers = { token: async () => null, gone: () => {}, back: () => {} };
 let prompt = null; // one at a time, however many requests were refused

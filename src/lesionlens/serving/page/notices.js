@@ -1,8 +1,8 @@
 // Problems, shown in full: title, detail, request id, and what can be done.
 
-import { Problem } from "./api.js";
 import { button, icon, make, p } from "./dom.js";
 import { sentence } from "./format.js";
+import { Problem } from "./problem.js";
 
 const ADVICE = {
   401: "A token is needed. Ask the operator of this server for one.",
@@ -14,7 +14,7 @@ const ADVICE = {
 export function problemNotice(error, again = null) {
   const problem =
     error instanceof Problem ? error : new Problem({ title: "The page failed", detail: String(error?.message ?? error) });
-  const ids = [problem.code && `Code ${problem.code}`, problem.requestId && `Request ${problem.requestId}`].filter(Boolean);
+  const ids = [problem.code && !problem.local && `Code ${problem.code}`, problem.requestId && `Request ${problem.requestId}`].filter(Boolean);
   const title = problem.status ? `${problem.title} (${problem.status})` : problem.title;
   const lines = [
     p(title, "problem-title"),
@@ -27,7 +27,7 @@ export function problemNotice(error, again = null) {
 }
 
 /** Whether the same request may succeed later; a refused file stays refused. */
-const mayHelp = ({ status }) => status === 0 || status >= 500 || [401, 403, 408, 429].includes(status);
+const mayHelp = ({ status, local }) => (status === 0 && !local) || status >= 500 || [401, 403, 408, 429].includes(status);
 
 /** One line for a list. */
 export const problemLine = (problem) => (problem.detail ? `${problem.title}: ${problem.detail}` : problem.title);

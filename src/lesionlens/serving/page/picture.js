@@ -5,11 +5,11 @@
 import { call } from "./api.js";
 import { button, byId, field, freshId, icon, make, p, select } from "./dom.js";
 import { leading, nameOf, percent } from "./format.js";
+import { TEXTS } from "./texts.js";
 
 const OPACITY = 60; // per cent, at first
 const RELEASE_MS = 1000;
 const SAME_SHAPE = 0.02; // relative difference of the sides' ratios
-const NOT_KEPT = "The picture is not kept on the server and is no longer in this tab.";
 
 /** One prediction's picture; `dispose` frees its memory. */
 export class Picture {
@@ -23,7 +23,7 @@ export class Picture {
     Object.assign(this, { prediction, file, changed, code: leading(prediction)?.code ?? "", opacity: OPACITY });
     this.picture = make("img", { class: "photo", alt: `The image ${prediction.file_name || "without a name"}` });
     this.map = make("img", { class: "map", alt: "", hidden: true });
-    this.blank = p([icon("image"), make("span", {}, NOT_KEPT)], "blank-picture");
+    this.blank = p([icon("image"), make("span", {}, TEXTS.notShown)], "blank-picture");
     this.stage = make("div", { class: "stage" }, this.picture, this.map, this.blank);
     this.stage.style.setProperty("--ratio", prediction.image.width / prediction.image.height);
     this.note = make("p", { class: "map-note", role: "status" });
@@ -136,7 +136,7 @@ export class Picture {
     this.blank.hidden = true;
     this.stage.classList.toggle("blended", this.#blended); // the server's own picture, with its title and scale
     const name = this.prediction.probabilities.find((row) => row.code === this.code)?.name ?? this.code;
-    const fixed = this.#blended ? " The server laid the map over the picture, so its opacity is fixed." : "";
+    const fixed = this.#blended ? ` ${TEXTS.opacityFixed}` : "";
     this.map.alt = this.#blended ? "" : `Heat map for ${name}`;
     this.note.textContent = `Where the network found evidence for ${name}: not why, and not that it is right.${fixed}`;
   }

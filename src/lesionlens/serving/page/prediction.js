@@ -121,8 +121,8 @@ function recordOf({ id, created, image, notes, timings_ms: { total, ...steps }, 
     fact("Time", milliseconds(total), make("span", { class: "sub" }, times.join(", "))),
     fact("Prediction", code(id)),
     fact("Model", `${bundle.name}, ${bundle.variant}`, make("code", { class: "sub" }, bundle.id)),
-    fact("Image SHA\u2011256", code(input_sha256)),
-    fact("Request", code(request_id)),
+    input_sha256 && fact("Image SHA\u2011256", code(input_sha256)),
+    request_id && fact("Request", code(request_id)),
   );
 }
 

@@ -1,8 +1,10 @@
 // The images of this session and how far each one is. A few are sent at a time; when the server is full
 // (503) or this token has used up its rate (429), all wait as long as the server asks.
 
-import { Problem, sendImage } from "./api.js";
+import { sendImage } from "./api.js";
 import { bytes } from "./format.js";
+import { Problem } from "./problem.js";
+import { TEXTS } from "./texts.js";
 
 const AT_ONCE = 2;
 const RATE_WAIT = 5; // seconds, where a 429 does not say
@@ -102,7 +104,7 @@ export class Queue extends EventTarget {
   async #check(file) {
     const most = this.limits.upload_bytes;
     if (file.size > most) {
-      const rule = `this server takes at most ${bytes(most, Math.floor)}`;
+      const rule = `${TEXTS.takesAtMost} ${bytes(most, Math.floor)}`;
       const detail = `It has ${bytes(file.size, Math.ceil)}; ${rule}. Save it smaller, or as JPEG.`;
       throw new Problem({ status: 413, title: "The file is too large", detail });
     }
@@ -126,7 +128,7 @@ export class Queue extends EventTarget {
       this.#pausedUntil = Math.max(this.#pausedUntil, Date.now() + 1000 * wait);
       this.#become(item, "waiting");
     } else {
-      const unreachable = error instanceof Problem && error.status === 0 && error.code !== "local";
+      const unreachable = error instanceof Problem && error.status === 0 && error.code !== "local" && !error.local;
       this.#become(item, unreachable ? "gone" : "failed");
     }
   }

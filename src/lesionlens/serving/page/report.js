@@ -5,6 +5,7 @@ import { bar, byId, code, fact, facts, make, number, p, row, rowHeader } from ".
 import { OUTCOMES, conclusionName, explained, figure, interval, leading, nameOf } from "./format.js";
 import { percent, ranked, sentence, when } from "./format.js";
 import { measureLimit, measureName } from "./measures.js";
+import { TEXTS } from "./texts.js";
 
 const LIMITS =
   "Research and decision support, not a medical device. Probabilities are calibrated for images like those of the model's " +
@@ -19,7 +20,7 @@ export function fillReport(prediction, shown = {}, model = null) {
   const evidence = make("div", {}, probabilities(prediction), check(prediction, model?.gate));
   return place.replaceChildren(
     top(prediction),
-    blank("Patient, site of the lesion (by hand; the server knows neither)"),
+    blank(TEXTS.byHand),
     outcome(prediction),
     make("div", { class: "report-columns" }, pictures(prediction, shown), evidence),
     review(prediction, model?.labels ?? prediction.probabilities),
@@ -42,7 +43,7 @@ function outcome(prediction) {
 }
 
 function pictures({ image, probabilities: rows }, { photo, map, blended, opacity, code: shownCode }) {
-  if (!photo) return make("figure", {}, p("The picture is not kept on the server.", "report-blank"));
+  if (!photo) return make("figure", {}, p(TEXTS.notShown, "report-blank"));
   const name = rows.find((each) => each.code === shownCode)?.name ?? "";
   const stage = (...images) => {
     const element = make("div", { class: blended ? "stage blended" : "stage" }, ...images);
@@ -128,8 +129,8 @@ function foot({ bundle, id, input_sha256, request_id }, model) {
       fact("Model", `${bundle.name}, ${bundle.variant}`),
       fact("Bundle", code(bundle.id)),
       fact("Prediction", code(id)),
-      fact("Image SHA\u2011256", code(input_sha256)),
-      fact("Request", code(request_id)),
+      input_sha256 && fact("Image SHA\u2011256", code(input_sha256)),
+      request_id && fact("Request", code(request_id)),
     ),
   );
 }

@@ -4,9 +4,10 @@
 import { announce, button, byId, icon, make } from "./dom.js";
 import { OUTCOMES, explained, inShort } from "./format.js";
 import { problemLine } from "./notices.js";
+import { TEXTS } from "./texts.js";
 import { forgetThumbnail, thumbnail } from "./thumbnails.js";
 
-const STATES = { waiting: "Waiting", sending: "Sending", computing: "Computing" };
+const STATES = { waiting: "Waiting", sending: TEXTS.sending, computing: "Computing" };
 
 /** Show `queue`; `choose` is called with the item whose row was pressed. */
 export class Rows {
@@ -79,7 +80,7 @@ export class Rows {
   #content({ state, prediction, problem }) {
     const line = (symbol, text) => [icon(symbol), make("span", {}, text)];
     if (state === "failed") return line("problem", problem.title);
-    if (state === "gone") return line("waiting", "Waits for the server");
+    if (state === "gone") return line("waiting", TEXTS.waits);
     if (state === "waiting" && this.queue.pause && problem)
       return line("waiting", `${problem.status === 429 ? "Rate limit" : "Server busy"}; again in ${this.queue.pause} s`);
     if (state !== "done") return [make("span", {}, STATES[state])];
@@ -115,7 +116,7 @@ export class Rows {
   #clear() {
     this.queue.clear();
     byId("choose").focus();
-    announce("The list is empty. Logged predictions stay in the history.");
+    announce(TEXTS.listEmpty);
   }
 
   #move(event) {

@@ -1,0 +1,35 @@
+// The views of the page, by the address's hash.
+
+import { byId } from "./dom.js";
+
+/**
+ * Show the view that the address names, and mark its link.
+ *
+ * `titles` names each view, the first is shown where the address names none; `parents` names the link of a view without
+ * one of its own. Returns the view's name.
+ */
+export function showView(titles, name, parents = {}) {
+  const view = name in titles ? name : Object.keys(titles)[0];
+  for (const other of Object.keys(titles)) byId(`view-${other}`).hidden = other !== view;
+  for (const link of document.querySelectorAll(".views a")) {
+    if (link.hash === `#${parents[view] ?? view}`) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  document.title = `${titles[view]} \u2013 LesionLens`;
+  return view;
+}
+
+/** Move the focus to a view's heading, as a new page would. */
+export function focusView(view) {
+  byId(`${view}-title`).focus({ preventScroll: true });
+  window.scrollTo(0, 0);
+}
+
+/** The link that skips to the content, and the button that closes the large picture. */
+export function watchFrame() {
+  byId("picture-close").onclick = () => byId("picture-dialog").close();
+  byId("skip").onclick = (event) => {
+    event.preventDefault();
+    byId("main").focus();
+  };
+}

@@ -1,0 +1,69 @@
+// Keeping the page on the device: the service worker, the installation, and the change to a new version.
+
+import { byId } from "./dom.js";
+
+const OFFLINE = "Stored on this device: works without a connection.";
+const NO_WORKER = "Not stored on this device: browsers store pages that come over HTTPS only.";
+const FAILED = "Not stored on this device:";
+const NEWER = "A new version is here.";
+
+/** Register the service worker and show how far it is; `told` says it to a screen reader. */
+export async function watchOffline(told) {
+  watchInstall();
+  if (!navigator.serviceWorker) return show(NO_WORKER);
+  try {
+    const registration = await navigator.serviceWorker.register("sw.js", { updateViaCache: "none" });
+    watchUpdates(registration, told);
+    await stored(registration);
+    return show(registration.waiting ? NEWER : OFFLINE);
+  } catch (error) {
+    return show(`${FAILED} ${error.message}`);
+  }
+}
+
+const show = (text) => (byId("offline-state").textContent = text);
+
+/** Resolves once a version is stored whole; rejects when the first one cannot be. */
+function stored(registration) {
+  const first = registration.active ? null : (registration.installing ?? registration.waiting);
+  if (!first) return Promise.resolve();
+  return new Promise((resolve, reject) => {
+    first.onstatechange = () => {
+      if (first.state === "activated") resolve();
+      if (first.state === "redundant") reject(new Error("a file could not be loaded, or is not as it was built."));
+    };
+  });
+}
+
+/** Offer a new version once it is stored; it starts when the page is loaded again. */
+function watchUpdates(registration, told) {
+  const offer = () => {
+    if (!registration.waiting || !registration.active) return;
+    show(NEWER);
+    told(NEWER);
+    byId("renew").hidden = false;
+  };
+  byId("renew").onclick = () => {
+    navigator.serviceWorker.oncontrollerchange = () => location.reload();
+    registration.waiting.postMessage("use now");
+  };
+  registration.addEventListener("updatefound", () => {
+    const next = registration.installing;
+    next.addEventListener("statechange", () => next.state === "installed" && offer());
+  });
+  offer();
+}
+
+/** The browser's own installation, where it offers one. */
+function watchInstall() {
+  let prompt = null;
+  window.addEventListener("beforeinstallprompt", (event) => {
+    event.preventDefault();
+    prompt = event;
+    byId("install").hidden = false;
+  });
+  byId("install").onclick = async () => {
+    byId("install").hidden = true;
+    await prompt.prompt();
+  };
+}
