@@ -3,16 +3,19 @@
 import json
 import subprocess
 import sys
+import time
 
 import pytest
 from typer.testing import CliRunner
 
 from lesionlens.assessment.assess import ASSESSMENTS, AssessmentSettings, assess
+from lesionlens.assessment.decisions import DecisionSettings, assess_decisions
 from lesionlens.cli.main import app
 from lesionlens.core.artifact import hash_file, read_json
 from lesionlens.core.errors import RecipeError
 from lesionlens.core.run import Run
 from lesionlens.evaluation.predictions import write_predictions
+from lesionlens.evaluation.scores import score
 
 
 @pytest.fixture
@@ -95,3 +98,14 @@ def test_no_torch_is_loaded(run):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stderr.splitlines()[-1] == "[]", done.stderr
+
+
+@pytest.mark.slow
+def test_scores_and_assessment_of_1000_predictions_take_less_than_30_seconds(draw):
+    """With 2,000 resamples on two cores, which also leaves room for further assessments of the stored predictions."""
+    validation, test = draw(750, split="validation"), draw(750)
+    assert len(test) >= 950
+    start = time.perf_counter()
+    score(test, 2000)
+    assess_decisions(validation, test, DecisionSettings(prevalence={"mel": 0.05}, cost_missed=50, cost_referral=1))
+    assert time.perf_counter() - start < 30
