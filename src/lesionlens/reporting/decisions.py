@@ -19,10 +19,9 @@ RULES = {
     "none": "nobody",
 }
 QUESTIONS = {"melanoma": "Melanoma against the rest", "malignant": "Malignant against benign"}
-SCORES = {"lac": "smallest sets (LAC)", "aps": "most probable until enough (APS)"}
+SCORES = {"lac": "LAC", "aps": "APS"}
 GROUPS = {"marginal": "one threshold", "class": "one for each diagnosis"}
 GUARANTEED = ("sensitivity", "lesion_sensitivity", "not_sure", "accuracy_answered")
-PROMISES = {"expectation": "on average", "pac": "in nearly every split (PAC)"}
 
 
 def decisions(run: RunContents) -> dict[str, Any] | None:
@@ -39,7 +38,7 @@ def decisions(run: RunContents) -> dict[str, Any] | None:
         "calibration": _calibration(content["recalibration"]),
         "reliability": _reliability(run, content["reliability"]),
         "questions": [_question(name, each) for name, each in content["questions"].items()],
-        "guarantees": _guarantees(content["guarantees"]),
+        "guarantees": _guarantees(content["guarantees"], stated["guarantee"]["delta"]),
         "conformal": _conformal(run, content["conformal"]),
         "clinic": _clinic(content["clinic"]),
         "has_costs": stated["cost_missed"] is not None,
@@ -193,11 +192,12 @@ def _costs(costs: dict[str, Any]) -> dict[str, Any]:
     return {**stated, "threshold": percent(costs["threshold"], 2), "rows": rows, "saving": cell(costs["saving"], 3, 1)}
 
 
-def _guarantees(content: dict[str, Any]) -> dict[str, Any]:
+def _guarantees(content: dict[str, Any], delta: float) -> dict[str, Any]:
+    words = {"expectation": "on average over splits", "pac": f"in all but {100 * delta:g} % of splits"}
     rows = []
     for kind, rule in content["rules"].items():
         threshold, test = rule["threshold"], rule["test"]
-        row = {"kind": PROMISES[kind], "promise": rule["promise"], "own": kind == content["stated"]}
+        row = {"kind": words[kind], "own": kind == content["stated"]}
         row |= {"reason": rule.get("reason", ""), "threshold": ABSENT if threshold is None else f"{100 * threshold:.2f}"}
         rows.append({**row, "cells": [cell(test[name]) for name in GUARANTEED] if test else []})
     return {
@@ -230,7 +230,6 @@ def _conformal(run: RunContents, rows: list[dict[str, Any]]) -> dict[str, Any]:
         "coverage": percent(rows[0]["sets"]["coverage"], 0),
         "heads": heads,
         "rows": shown,
-        "words": [row["words"] for row in rows],
     }
 
 
