@@ -42,7 +42,7 @@ def test_the_page_shows_both(assessed: Path) -> None:
     for words in (
         *("All subgroups", "Body site", "Skin tone (estimate)", "not scored", "a score needs 20"),
         *("JPEG compression", "Defocus", "Mean corruption error", "58 dermatologists", "Case by case", "Hard images"),
-        *("One image under the corruptions", "Likely label error"),
+        *("One image under the corruptions", "Label in doubt"),
     ):
         assert words in page.text, words
     assert html.count("data:image/jpeg") >= 10

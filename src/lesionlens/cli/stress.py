@@ -54,7 +54,7 @@ def stress(
 ) -> None:
     """Put a network under stress: repeated photographs, flips and rotations, corruptions at five strengths.
 
-    The result also stands beside human readers, and lists hard images and likely label errors.
+    The result also stands beside human readers, and lists hard images and labels in doubt.
     """
     from lesionlens.assessment.robustness.settings import StressSettings
     from lesionlens.assessment.robustness.stress import Comparisons

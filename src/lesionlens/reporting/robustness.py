@@ -25,7 +25,7 @@ REPEATED = {
 }
 PICTURE_BYTES = 12_000
 TOO_FEW = f"an interval needs {LEAST_LESIONS}"
-KINDS = {"label": "Likely label error", "seeds": "Seeds disagree", "views": "Views disagree"}
+KINDS = {"label": "Label in doubt", "seeds": "Seeds disagree", "views": "Views disagree"}
 CURVES = (("balanced_accuracy", "balanced accuracy", "plain"), ("malignant_sensitivity", "malignant sensitivity", "warm"))
 READER_METRICS = {
     "accuracy": "Accuracy",
@@ -187,6 +187,7 @@ def _hard(hard: Mapping[str, Any], run: RunContents) -> dict[str, Any]:
             "other": names.get(image["other"], image["other"]),
             "called": names.get(image["called"], image["called"]),
             "is_label": image["kind"] == "label",
+            "made_by": image["dx_type"].replace("_", " "),
             "p_label": percent(image["p_label"], 0),
             "p_called": percent(image["p_called"], 0),
             "css": css.get(image["label"], ""),

@@ -41,6 +41,8 @@ def test_it_is_json_and_says_what_it_was_made_of(result: dict[str, Any], small_r
     assert 12 <= result["corruptions"]["n_images"] < len(stored)
     assert [row["name"] for row in result["corruptions"]["rows"]] == ["jpeg", "hair"]
     assert result["readers"] is None
+    by_id = dataset.index.by_id()
+    assert all(image["dx_type"] == by_id[image["image_id"]].dx_type != "" for image in result["hard"]["images"])
 
 
 def test_photographs_are_those_of_the_stored_predictions(result: dict[str, Any], small_run: Path) -> None:

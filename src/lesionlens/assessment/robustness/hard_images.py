@@ -10,14 +10,16 @@ import numpy as np
 
 from lesionlens.assessment.robustness.label_errors import label_errors
 from lesionlens.core.errors import DataError
+from lesionlens.data.index import Index
 from lesionlens.evaluation.calibration import softmax
 from lesionlens.evaluation.predictions import Predictions
 
 LISTED = 24  # images with pictures in the report
 KINDS = {
-    "label": "likely label error: confident learning (Northcutt, Jiang & Chuang 2021) prefers another diagnosis",
-    "seeds": "networks of other seeds disagree",
-    "views": "flips and rotations of the image disagree",
+    "label": "confident learning (Northcutt, Jiang & Chuang 2021) prefers another diagnosis: a likely label error, or, where "
+    "histology made the label, a likely error of the network",
+    "seeds": "networks of other seeds give another diagnosis",
+    "views": "flips and rotations of the image give another diagnosis",
 }
 
 
@@ -162,3 +164,9 @@ def _described(predictions: Predictions, kind: str, image: HardImage) -> dict[st
         "p_called": float(probabilities[called]),
         "score": image.score,
     }
+
+
+def with_ground_truth(hard: dict[str, Any], index: Index) -> dict[str, Any]:
+    """The same list with how each label was made (`dx_type`; empty if the index does not know it)."""
+    records = index.by_id()
+    return {**hard, "images": [{**image, "dx_type": records[image["image_id"]].dx_type} for image in hard["images"]]}

@@ -11,7 +11,7 @@ import numpy as np
 
 from lesionlens.assessment.robustness.corruption_table import CorruptionTable, against_reference, images_hash
 from lesionlens.assessment.robustness.corruptions import select_corruptions
-from lesionlens.assessment.robustness.hard_images import hard_images, other_seeds
+from lesionlens.assessment.robustness.hard_images import hard_images, other_seeds, with_ground_truth
 from lesionlens.assessment.robustness.network import StressedNetwork, open_network
 from lesionlens.assessment.robustness.published import beside_published
 from lesionlens.assessment.robustness.reader_comparison import compare_with_readers
@@ -92,7 +92,9 @@ def stress_network(
         "photographs": subject.photographs(),
         "views": subject.views(),
         "corruptions": subject.corruptions(read.reference, str(comparisons.reference)),
-        "hard": hard_images(predictions, seeds, subject.responses.views, subject.responses.image_ids),
+        "hard": with_ground_truth(
+            hard_images(predictions, seeds, subject.responses.views, subject.responses.image_ids), dataset.index
+        ),
         "n_seeds": 1 + len(read.others),
         "published": beside_published(predictions, settings.resampling),
         "readers": compare_with_readers(predictions, read.readers, settings.resampling) if read.readers else None,
