@@ -63,7 +63,10 @@ def test_a_split_and_a_data_set_by_hand(synthetic_root, small_run):
     assert np.isfinite(scores["metrics"]["accuracy"]["value"])
 
 
-DOCTESTED = ("lesionlens.core.legacy", "lesionlens.core.run", "lesionlens.evaluation.metrics", "lesionlens.training.loss")
+DOCTESTED = (
+    *("lesionlens.core.legacy", "lesionlens.core.run", "lesionlens.evaluation.metrics", "lesionlens.training.loss"),
+    *(f"lesionlens.assessment.external.{name}" for name in ("label_mapping", "official", "prior_shift", "text")),
+)
 
 
 @pytest.mark.parametrize("name", DOCTESTED)

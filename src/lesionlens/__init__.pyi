@@ -1,6 +1,7 @@
 from .api import assess as assess
 from .api import audit as audit
 from .api import evaluate as evaluate
+from .api import evaluate_external as evaluate_external
 from .api import grad_cam as grad_cam
 from .api import open_dataset as open_dataset
 from .api import run as run

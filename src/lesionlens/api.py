@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from lesionlens.assessment.assess import AssessmentSettings
+    from lesionlens.assessment.external.evaluation import ExternalSettings
     from lesionlens.data.audit.audit import Audit
     from lesionlens.data.dataset import Dataset
     from lesionlens.data.index import Index
@@ -140,6 +141,42 @@ def evaluate(
     paths = Run.of_checkpoint(Path(checkpoint))
     paths = paths if out is None else paths.with_scores_in(Path(out))
     return evaluate_checkpoint(paths, PredictionSettings(split=split), Path(checkpoint), reporter).content
+
+
+def evaluate_external(
+    model: str | Path,
+    index: str | Path,
+    settings: ExternalSettings | None = None,
+    *,
+    out: str | Path | None = None,
+    reporter: Reporter = SILENT,
+) -> dict[str, Any]:
+    """Evaluate a bundle or a checkpoint on images that it was not trained with; nothing of it is fitted to them.
+
+    Args:
+        model: folder of a bundle (no torch is loaded), or best.safetensors of a run.
+        index: index.csv of the images, from `lesionlens index`.
+        settings: name of the set, mapping of its labels, and what counts; the index's name and defaults if None.
+        out: folder of the results; `external/NAME` of the model's run if None.
+        reporter: told of progress.
+
+    Returns:
+        The content of external.json: `flow`, `leaks`, `mapping`, `image` and `lesion` scores, `shift`; see docs/external.md.
+
+    Raises:
+        DataError: if the index is the model's own, a label cannot be mapped, or nothing is left to score.
+
+    Example:
+        >>> result = ll.evaluate_external("bundle", "clinic/index.csv")  # doctest: +SKIP
+        >>> result["key_figures"]["image"]["figures"]["melanoma_auc"]["value"]  # doctest: +SKIP
+        0.861
+    """
+    from lesionlens.assessment.external.evaluation import ExternalSettings
+    from lesionlens.pipeline.external_stage import ExternalSources, default_name, evaluate_external_set
+
+    sources = ExternalSources(Path(model), Path(index), out=None if out is None else Path(out))
+    settings = settings or ExternalSettings(default_name(Path(index)))
+    return evaluate_external_set(sources, settings, reporter=reporter).content
 
 
 def assess(folder: str | Path, settings: AssessmentSettings | None = None) -> dict[str, dict[str, Any]]:

@@ -77,7 +77,7 @@ def test_coverage_holds_without_shift_and_falls_with_it() -> None:
     content = decisions()
     same, worse = (coverage_under_shift(content, calibrated(predictions_of(2000, 3, skill)), TEMPERATURE) for skill in (2.5, 1.0))
     values = [result["sets"][0]["external"]["coverage"]["value"] for result in (same, worse)]
-    assert values[0] == pytest.approx(0.9, abs=0.04)  # thresholds from 300 lesions
+    assert values[0] == pytest.approx(0.9, abs=0.06)  # three standard deviations of thresholds from 300 lesions
     assert values[1] < 0.8
 
 

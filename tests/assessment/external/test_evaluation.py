@@ -235,6 +235,14 @@ def test_wrong_options(evaluated: Path, small_bundle: Path, options: list[str], 
     assert problem in str(error)
 
 
+def test_the_public_function(evaluated: Path, small_bundle: Path) -> None:
+    import lesionlens as ll
+
+    content = ll.evaluate_external(small_bundle, evaluated / "clinic.csv", out=evaluated / "api")
+    assert content["name"] == "clinic"
+    assert content["flow"] == content_of(evaluated / "out")["flow"]
+
+
 def test_a_bundle_needs_an_index(small_bundle: Path) -> None:
     assert "give its index with --index" in str(problem_of(small_bundle))
 
