@@ -52,7 +52,6 @@ def test_nothing_is_requested_after_loading(small_site: Path, image: Path, brows
     page = browser()
     page.open(static.url, stored=True)
     page.command("Network.enable")
-    page.command("Network.setBlockedURLs", urls=["http://*", "https://*"])
     page.command("Network.emulateNetworkConditions", offline=True, latency=0, downloadThroughput=0, uploadThroughput=0)
     before = list(static.requests)
     page.upload(image)

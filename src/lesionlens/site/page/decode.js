@@ -22,11 +22,9 @@ const TURNS = {
 
 /** A decoded image, upright: its size, its pixels in strips, and the notes on it. `close` frees its memory. */
 export class Picture {
-  constructor(bitmap, orientation, notes) {
+  constructor(bitmap, orientation = 1, notes = [], shownUpright = true) {
     const across = orientation >= 5;
-    this.bitmap = bitmap;
-    this.orientation = orientation;
-    this.notes = notes;
+    Object.assign(this, { bitmap, orientation, notes, shownUpright });
     this.width = across ? bitmap.height : bitmap.width;
     this.height = across ? bitmap.width : bitmap.height;
   }
@@ -68,7 +66,7 @@ export async function openPicture(file, model) {
   const notes = header.otherColours && !header.profile ? [model.notes.no_profile] : [];
   const { bitmap, converted } = await decode(new Blob([header.bytes]), header.profile, model);
   if (converted) notes.push(CONVERTED);
-  const picture = new Picture(bitmap, header.orientation, notes);
+  const picture = new Picture(bitmap, header.orientation, notes, header.shownUpright);
   checkSize({ ...header, width: picture.width, height: picture.height }, model);
   return picture;
 }
@@ -103,8 +101,8 @@ async function decode(blob, hasProfile, { images }) {
 
 /** Whether two bitmaps of one size differ by more than `most` grey levels anywhere. */
 function differ(one, other, most) {
-  const strips = new Picture(other, 1, []).strips();
-  for (const [pixels] of new Picture(one, 1, []).strips()) {
+  const strips = new Picture(other).strips();
+  for (const [pixels] of new Picture(one).strips()) {
     const [others] = strips.next().value;
     for (let at = 0; at < pixels.length; at++) if (Math.abs(pixels[at] - others[at]) > most) return true;
   }
@@ -143,7 +141,7 @@ export async function keepsPixels() {
   const side = 64;
   const given = new ImageData(side, side);
   for (let at = 0; at < given.data.length; at++) given.data[at] = at % 4 === 3 ? 255 : (at * 2654435761) >>> 24;
-  const picture = new Picture(await createImageBitmap(given, EXACT), 1, []);
+  const picture = new Picture(await createImageBitmap(given, EXACT));
   const [found] = picture.strips().next().value;
   picture.close();
   return found.every((value, at) => value === given.data[at]);

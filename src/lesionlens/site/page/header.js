@@ -13,11 +13,12 @@ const SRGB_PRIMARIES = [0.3127, 0.329, 0.64, 0.33, 0.3, 0.6, 0.15, 0.06];
 /**
  * The facts of a file: `width`, `height` (as stored; 0 where only decoding tells), `orientation` (1 to 8, as in EXIF),
  * `bytes` (those to decode, without the rotation), `animated`, `profile` (whether a colour profile is embedded), `otherColours`
- * (tagged as other than sRGB without one), `cmyk`, `scans`. Throws a Problem where the file is cut short.
+ * (tagged as other than sRGB without one), `cmyk`, `scans`, `shownUpright`
+ * (whether every browser turns it by itself when it shows it). Throws a Problem where the file is cut short.
  */
 export function readHeader(kind, bytes) {
   const header = { width: 0, height: 0, orientation: 1, bytes, animated: false, profile: false, otherColours: false };
-  Object.assign(header, { cmyk: false, scans: 1, exif: null, xmp: "" });
+  Object.assign(header, { cmyk: false, scans: 1, exif: null, xmp: "", shownUpright: true });
   try {
     READERS[kind](bytes, viewOf(bytes), header);
   } catch (error) {
@@ -150,6 +151,7 @@ function turnedLater(kind, header) {
   const inXmp = /tiff:Orientation(?:="|>)([0-9])/.exec(xmp);
   const stated = tags?.orientation ?? (inXmp ? Number(inXmp[1]) : 1);
   header.orientation = stated >= 1 && stated <= 8 ? stated : 1;
+  header.shownUpright = header.orientation === 1 || (kind === "JPEG" && Boolean(tags?.orientation));
   if (!tags?.orientationAt) return header;
   if (exif.chunk) header.bytes = without(bytes, ...exif.chunk); // a PNG chunk has a checksum
   else {

@@ -16,7 +16,7 @@ let gate = null;
 
 let last = Promise.resolve();
 
-const OPERATIONS = { open, predict, map, prepared };
+const OPERATIONS = { open, predict, map, upright, prepared };
 
 self.onmessage = ({ data }) => {
   last = last.then(() => answer(data)); // the runtime computes one image at a time
@@ -45,7 +45,7 @@ async function open(facts) {
 async function predict({ file }) {
   const started = performance.now();
   const { picture, pixels, decoded, resized } = await preparedPicture(file);
-  const { width, height, notes } = picture;
+  const { width, height, notes, shownUpright } = picture;
   picture.close();
   const outputs = await engine.run(pixels);
   const done = performance.now();
@@ -60,7 +60,7 @@ async function predict({ file }) {
     image: { width, height, frames: 1, frame: 0 },
     timings_ms: Object.fromEntries(Object.entries(timings).map(([name, ms]) => [name, Number(ms.toFixed(2))])),
   };
-  return { body, maps: outputs.maps ?? null };
+  return { body, maps: outputs.maps ?? null, shownUpright };
 }
 
 async function preparedPicture(file) {
@@ -68,6 +68,15 @@ async function preparedPicture(file) {
   const decoded = performance.now();
   const pixels = prepare(picture, model);
   return { picture, pixels, decoded, resized: performance.now() };
+}
+
+/** A file turned upright, as PNG, for image elements that do not turn it by themselves. */
+async function upright({ file }) {
+  const picture = await openPicture(file, model);
+  const canvas = new OffscreenCanvas(picture.width, picture.height);
+  picture.draw(canvas.getContext("2d"));
+  picture.close();
+  return canvas.convertToBlob({ type: "image/png" });
 }
 
 /** The network's input of a file, uint8 (size, size, 3): for tests against Python. */
