@@ -70,7 +70,7 @@ class Site:
             *([f"  runtime for WebGPU, loaded only where there is one: {_mb(sizes['webgpu'])}"] if sizes["webgpu"] else []),
             *([] if bundle["variant"] == PREFERRED else [f"  {ROUNDED}"]),
             f"  {runtime['package']} {runtime['version']} ({runtime['licence']} licence, in {runtime['folder']}/LICENCE.txt)",
-            f"  try it: python -m http.server --directory {self.path}",
+            f"  try it: python -m http.server -d {self.path}",
         ]
         return "\n".join(lines)
 
