@@ -29,7 +29,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def renew_worker(site: Path) -> str:
-    """Write the service worker anew for changed files; returns the version."""
+    """Write the service worker again for changed files; returns the version."""
     files = file_facts(site, leave_out=("sw.js", "site.json"))
     return write_worker(site, (PAGE / WORKER_SOURCE).read_text(encoding="utf-8"), files, ())
 

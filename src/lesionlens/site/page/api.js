@@ -1,4 +1,4 @@
-// What the page asks for, answered on this device: the same calls as the server's `api.js`, by a worker with the network.
+// The calls of the server's `api.js`, computed on this device by a worker that runs the network.
 
 import { checkBrowser } from "./engine.js";
 import { Problem } from "./problem.js";

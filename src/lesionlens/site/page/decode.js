@@ -37,15 +37,15 @@ export class Picture {
       const count = Math.min(STRIP, this.height - row);
       pen.resetTransform();
       pen.clearRect(0, 0, canvas.width, canvas.height);
-      this.draw(pen, -row);
+      this.draw(pen, { shift: -row });
       yield [pen.getImageData(0, 0, this.width, count).data, row, count];
     }
   }
 
-  /** Draw it upright at its own size, `shift` pixels further down. */
-  draw(pen, shift = 0) {
-    const [a, b, c, d, across, down] = TURNS[this.orientation];
-    pen.imageSmoothingEnabled = false;
+  /** Draw it upright, scaled, and then `shift` pixels further down; at its own size no pixel changes. */
+  draw(pen, { shift = 0, scale = 1 } = {}) {
+    const [a, b, c, d, across, down] = TURNS[this.orientation].map((each) => each * scale);
+    Object.assign(pen, { imageSmoothingEnabled: scale !== 1, imageSmoothingQuality: "high" });
     pen.setTransform(a, b, c, d, across * this.width, down * this.height + shift);
     pen.drawImage(this.bitmap, 0, 0);
   }
@@ -142,7 +142,7 @@ export async function keepsPixels() {
   const given = new ImageData(side, side);
   for (let at = 0; at < given.data.length; at++) given.data[at] = at % 4 === 3 ? 255 : (at * 2654435761) >>> 24;
   const picture = new Picture(await createImageBitmap(given, EXACT));
-  const [found] = picture.strips().next().value;
+  const [pixels] = picture.strips().next().value;
   picture.close();
-  return found.every((value, at) => value === given.data[at]);
+  return pixels.every((value, at) => value === given.data[at]);
 }

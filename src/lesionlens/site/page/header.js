@@ -77,8 +77,8 @@ function readPng(bytes, view, header) {
     if (type === "acTL") header.animated = true;
     else if (type === "iCCP") header.profile = true;
     else if (type === "sRGB") tagged = true;
-    else if (type === "gAMA") header.otherColours ||= Math.abs(view.getUint32(body) / 1e5 - SRGB_GAMMA) > 0.02;
-    else if (type === "cHRM") header.otherColours ||= SRGB_PRIMARIES.some((one, i) => Math.abs(view.getUint32(body + 4 * i) / 1e5 - one) > 0.01);
+    else if (type === "gAMA") header.otherColours ||= differs(view, body, SRGB_GAMMA, 0.02);
+    else if (type === "cHRM") header.otherColours ||= SRGB_PRIMARIES.some((one, n) => differs(view, body + 4 * n, one, 0.01));
     else if (type === "eXIf") header.exif = { start: body, end: body + length, chunk: [at, body + length + 4] };
     else if (type === "iTXt" && latin(bytes, body, 17) === "XML:com.adobe.xmp") header.xmp = text(bytes, body, body + length);
     ended = type === "IEND";
@@ -86,6 +86,8 @@ function readPng(bytes, view, header) {
   }
   if (tagged) header.otherColours = false;
 }
+
+const differs = (view, at, expected, most) => Math.abs(view.getUint32(at) / 1e5 - expected) > most;
 
 function readWebp(bytes, view, header) {
   const end = Math.min(8 + view.getUint32(4, true), bytes.length);
@@ -183,7 +185,8 @@ function readExif(block) {
     };
     const main = folder(view.getUint32(4, little));
     const at = main.get(ORIENTATION);
-    return { little, orientationAt: at, orientation: at && view.getUint16(at, little), adobeRgb: saysAdobeRgb(view, block, main, folder, little) };
+    const adobeRgb = saysAdobeRgb(view, block, main, folder, little);
+    return { little, orientationAt: at, orientation: at && view.getUint16(at, little), adobeRgb };
   } catch (error) {
     if (error instanceof RangeError) return null;
     throw error;

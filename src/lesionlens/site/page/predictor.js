@@ -3,7 +3,7 @@
 import { keepsPixels, openPicture, prepare } from "./decode.js";
 import { cannot, openEngine } from "./engine.js";
 import { Gate } from "./gate.js";
-import { mapPicture, overlayPicture } from "./heat_map.js";
+import { fitted, mapPicture, overlayPicture, uprightCanvas } from "./heat_map.js";
 import { predictionBody } from "./outcome.js";
 import { Problem } from "./problem.js";
 
@@ -19,10 +19,10 @@ let last = Promise.resolve();
 const OPERATIONS = { open, predict, map, upright, prepared };
 
 self.onmessage = ({ data }) => {
-  last = last.then(() => answer(data)); // the runtime computes one image at a time
+  last = last.then(() => respond(data)); // the runtime computes one image at a time
 };
 
-async function answer({ id, operation, input }) {
+async function respond({ id, operation, input }) {
   try {
     self.postMessage({ id, result: await OPERATIONS[operation](input) });
   } catch (error) {
@@ -73,8 +73,7 @@ async function preparedPicture(file) {
 /** A file turned upright, as PNG, for image elements that do not turn it by themselves. */
 async function upright({ file }) {
   const picture = await openPicture(file, model);
-  const canvas = new OffscreenCanvas(picture.width, picture.height);
-  picture.draw(canvas.getContext("2d"));
+  const canvas = uprightCanvas(picture, ...fitted(picture.width, picture.height, model.maps.longest_side));
   picture.close();
   return canvas.convertToBlob({ type: "image/png" });
 }
