@@ -58,7 +58,7 @@ def main() -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--site", type=Path, required=True, help="site that `lesionlens site` wrote")
-    parser.add_argument("--bundle", type=Path, required=True, help="the bundle that it was made of")
+    parser.add_argument("--bundle", type=Path, required=True, help="the bundle of the site")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/site.json"))
     options = parser.parse_args()
     site = read_json(options.site / "site.json")
@@ -66,7 +66,7 @@ def main() -> None:
         images = sorted(write_synthetic(Path(folder) / "images", N_IMAGES, 0, *SIZE).rglob("HAM10000_images_part_1/*.jpg"))
         browser = in_browser(options.site, images)
         python = {str(threads): in_python(options.bundle, site["bundle"]["variant"], images, threads) for threads in (1, 0)}
-    found = browser.pop("probabilities")
+    probabilities = browser.pop("probabilities")
     expected = python["1"].pop("probabilities")
     python["0"].pop("probabilities")
     result = {
@@ -76,7 +76,7 @@ def main() -> None:
         "images": {"count": len(images), "width": SIZE[0], "height": SIZE[1]},
         **browser,
         "python": python,
-        "largest_difference": float(np.abs(np.array(found) - expected).max()),
+        "largest_difference": float(np.abs(np.array(probabilities) - expected).max()),
     }
     write_json(options.out, result)
     print(json.dumps(result, indent=2))
@@ -149,11 +149,11 @@ def predicted(driver: Any, images: list[Path]) -> tuple[dict[str, Any], list[lis
     probe = "const probe = document.createElement('input'); probe.type = 'file'; probe.multiple = true; probe.id = 'probe';"
     driver.execute_script(probe + "document.body.append(probe)")
     driver.find_element("id", "probe").send_keys("\n".join(map(str, images)))
-    answers = [driver.execute_async_script(PREDICT, at) for at in range(len(images))]
-    times = {step: [answer["timings_ms"][step] for answer in answers[WARM_UP:]] for step in STEPS}
+    predictions = [driver.execute_async_script(PREDICT, at) for at in range(len(images))]
+    times = {step: [each["timings_ms"][step] for each in predictions[WARM_UP:]] for step in STEPS}
     runtime = driver.execute_script("return [self.crossOriginIsolated, navigator.hardwareConcurrency]")
-    count = max(len(answer["probabilities"]) for answer in answers)
-    shares = [[row["probability"] for row in answer["probabilities"]] or [0.0] * count for answer in answers]
+    count = max(len(each["probabilities"]) for each in predictions)
+    shares = [[row["probability"] for row in each["probabilities"]] or [0.0] * count for each in predictions]
     return {"isolated": runtime[0], "cores": runtime[1], "ms": summary(times)}, shares
 
 

@@ -37,7 +37,7 @@ def test_it_says_what_was_written_and_how_large(small_bundle: Path, without_runt
     assert "runtime 1.5 MB" in out
     assert "fp32, version " in out
     assert "onnxruntime-web 1.30.0 (MIT licence" in out
-    assert f"python -m http.server --directory {tmp_path / 'site'}" in out
+    assert f"python -m http.server -d {tmp_path / 'site'}" in out
 
 
 def test_json_is_site_json(small_bundle: Path, without_runtime: None, tmp_path: Path):

@@ -25,7 +25,7 @@ def drawn(number: int, size: tuple[int, int] = (600, 450)) -> Image.Image:
 
 
 def parity_images(folder: Path) -> list[Path]:
-    """Write the images, some 50, and return their paths."""
+    """Write the images, more than 50, and return their paths."""
     paths = []
     for name, data in _images():
         path = folder / name
@@ -37,7 +37,7 @@ def parity_images(folder: Path) -> list[Path]:
 def _images() -> Iterator[tuple[str, bytes]]:
     for number, size in enumerate(SIZES):
         yield f"size-{size[0]}x{size[1]}.jpg", _saved(drawn(number, size), "JPEG", quality=90)
-    for number in range(8):  # each diagnosis, and one more
+    for number in range(12):
         yield f"diagnosis-{number}.jpg", _saved(drawn(20 + number), "JPEG", quality=85)
     for orientation in range(1, 9):
         for kind, suffix in (("JPEG", "jpg"), ("PNG", "png"), ("WEBP", "webp")):

@@ -29,7 +29,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def renew_worker(site: Path) -> str:
-    """Write the service worker anew for changed files; returns the version."""
+    """Write the service worker again for changed files; returns the version."""
     files = file_facts(site, leave_out=("sw.js", "site.json"))
     return write_worker(site, (PAGE / WORKER_SOURCE).read_text(encoding="utf-8"), files, ())
 
@@ -52,7 +52,6 @@ def test_nothing_is_requested_after_loading(small_site: Path, image: Path, brows
     page = browser()
     page.open(static.url, stored=True)
     page.command("Network.enable")
-    page.command("Network.setBlockedURLs", urls=["http://*", "https://*"])
     page.command("Network.emulateNetworkConditions", offline=True, latency=0, downloadThroughput=0, uploadThroughput=0)
     before = list(static.requests)
     page.upload(image)

@@ -70,7 +70,7 @@ BUILDS = {
 
 
 def cache_folder() -> Path:
-    """Where downloads are kept: `$XDG_CACHE_HOME/lesionlens`, or `~/.cache/lesionlens`."""
+    """The folder of downloads: `$XDG_CACHE_HOME/lesionlens`, or `~/.cache/lesionlens`."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lesionlens"
 
 
@@ -115,10 +115,10 @@ def check_archive(path: Path) -> None:
                 digest.update(block)
     except OSError as error:
         raise DownloadError(f"{path} cannot be read ({error.strerror}); make it with: npm pack {PACKAGE}@{VERSION}") from error
-    found = f"sha512-{base64.b64encode(digest.digest()).decode()}"
-    if found != INTEGRITY:
+    integrity = f"sha512-{base64.b64encode(digest.digest()).decode()}"
+    if integrity != INTEGRITY:
         raise DownloadError(
-            f"{path} is not {PACKAGE} {VERSION}: its hash is {found[:20]}..., not {INTEGRITY[:20]}...; "
+            f"{path} is not {PACKAGE} {VERSION}: its hash is {integrity[:20]}..., not {INTEGRITY[:20]}...; "
             f"delete it and make it again with: npm pack {PACKAGE}@{VERSION}"
         )
 

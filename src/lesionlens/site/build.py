@@ -19,7 +19,7 @@ from lesionlens.site.offline import POLICY, file_facts, write_worker
 from lesionlens.site.page_text import page_text
 
 PAGE = Path(__file__).with_name("page")
-MARK = "site.json"  # names what made the folder; with it, the folder may be replaced
+MARK = "site.json"  # marks a folder that may be replaced, and lists its files
 MODEL = "model.json"
 SERVER_ONLY = ("index.html", "api.js", "app.js", "history.js", "texts.js", "token.js")
 FRAGMENT, WORKER_SOURCE = ".html", "service_worker.js"
@@ -70,7 +70,7 @@ class Site:
             *([f"  runtime for WebGPU, loaded only where there is one: {_mb(sizes['webgpu'])}"] if sizes["webgpu"] else []),
             *([] if bundle["variant"] == PREFERRED else [f"  {ROUNDED}"]),
             f"  {runtime['package']} {runtime['version']} ({runtime['licence']} licence, in {runtime['folder']}/LICENCE.txt)",
-            f"  try it: python -m http.server --directory {self.path}",
+            f"  try it: python -m http.server -d {self.path}",
         ]
         return "\n".join(lines)
 

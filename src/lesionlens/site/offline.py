@@ -39,8 +39,8 @@ def write_worker(folder: Path, source: str, files: dict[str, dict[str, Any]], op
     Args:
         folder: root of the site.
         source: code of the worker; it reads the constant `SITE`.
-        files: as from `file_facts`: what the worker may answer with.
-        optional: files that are kept only once a page has used them.
+        files: as from `file_facts`: what the worker may respond with.
+        optional: files that are stored only when a page first uses them.
 
     Returns:
         The site's version: a hash of every file's content and of the worker. Equal versions are equal sites.

@@ -41,6 +41,9 @@ export const postJson = (path, value) =>
 export const sendImage = (file, frame, progress, signal) =>
   withToken((sent) => upload(file, frame, sent, progress, signal));
 
+/** What an image element can show of a local file: the file itself. */
+export const shownFile = async (prediction, file) => file;
+
 /** Whether the server responds at all. */
 export async function alive() {
   try {

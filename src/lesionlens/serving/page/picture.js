@@ -2,7 +2,7 @@
 // picture that this browser has; where the browser cannot show the file (TIFF, DICOM) or no longer has
 // it (history), the server's own overlay is shown while the server still has the image.
 
-import { call } from "./api.js";
+import { call, shownFile } from "./api.js";
 import { button, byId, field, freshId, icon, make, p, select } from "./dom.js";
 import { leading, nameOf, percent } from "./format.js";
 import { TEXTS } from "./texts.js";
@@ -83,7 +83,8 @@ export class Picture {
 
   /** Whether the browser can show the file, upright and in the geometry that the server saw. */
   async #showLocal() {
-    this.#local = URL.createObjectURL(this.file);
+    this.#local = URL.createObjectURL(await shownFile(this.prediction, this.file));
+    if (this.#disposed) this.dispose();
     this.picture.src = this.#local;
     try {
       await this.picture.decode();

@@ -1,11 +1,11 @@
-// What the page asks for, answered on this device: the same calls as the server's `api.js`, by a worker with the network.
+// The calls of the server's `api.js`, computed on this device by a worker that runs the network.
 
 import { checkBrowser } from "./engine.js";
 import { Problem } from "./problem.js";
 
 const DAMAGED = "The network or its files are not here";
 const ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"; // of identifiers that sort by time, as the server makes them
-const predictions = new Map(); // by id: `prediction`, `maps`, `file`
+const predictions = new Map(); // by id: `prediction`, `maps`, `file`, `shownUpright`
 const waiting = new Map(); // requests to the worker by number
 let worker = null;
 let count = 0;
@@ -66,7 +66,7 @@ export async function sendImage(file, frame, told, signal) {
   await opened;
   if (!opened) throw new Problem({ title: DAMAGED, detail: "The image waits until they are loaded." });
   told(1); // nothing is sent: reading and computing have no known share
-  const { body, maps } = await ask("predict", { file });
+  const { body, maps, shownUpright } = await ask("predict", { file });
   if (signal.aborted) throw new DOMException("taken back", "AbortError");
   const created = new Date();
   const prediction = {
@@ -81,7 +81,7 @@ export async function sendImage(file, frame, told, signal) {
     maps: { codes: maps ? model.about.labels.map(({ code }) => code) : [], available: Boolean(maps), expires: null },
     review: null,
   };
-  predictions.set(prediction.id, { prediction, maps, file });
+  predictions.set(prediction.id, { prediction, maps, file, shownUpright });
   return prediction;
 }
 
@@ -96,6 +96,9 @@ export async function call(path) {
   const blob = await ask("map", { maps, number, width, height, title, file: style === "overlay" ? file : null });
   return new Response(blob);
 }
+
+/** What an image element can show of a file: the file, or a copy where it would not turn it upright. */
+export const shownFile = async ({ id }, file) => (predictions.get(id).shownUpright ? file : ask("upright", { file }));
 
 /** Keep a review with its prediction: it is in the report and in the saved JSON, and gone with the tab. */
 export async function postJson(path, { conclusion, note }) {

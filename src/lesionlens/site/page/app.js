@@ -1,4 +1,4 @@
-// The static page: two views, the session's images, and what is kept on the device.
+// The static page: two views, the session's images, and what is stored on the device.
 
 import { open } from "./api.js";
 import { announce, byId } from "./dom.js";

@@ -22,11 +22,9 @@ const TURNS = {
 
 /** A decoded image, upright: its size, its pixels in strips, and the notes on it. `close` frees its memory. */
 export class Picture {
-  constructor(bitmap, orientation, notes) {
+  constructor(bitmap, orientation = 1, notes = [], shownUpright = true) {
     const across = orientation >= 5;
-    this.bitmap = bitmap;
-    this.orientation = orientation;
-    this.notes = notes;
+    Object.assign(this, { bitmap, orientation, notes, shownUpright });
     this.width = across ? bitmap.height : bitmap.width;
     this.height = across ? bitmap.width : bitmap.height;
   }
@@ -39,15 +37,15 @@ export class Picture {
       const count = Math.min(STRIP, this.height - row);
       pen.resetTransform();
       pen.clearRect(0, 0, canvas.width, canvas.height);
-      this.draw(pen, -row);
+      this.draw(pen, { shift: -row });
       yield [pen.getImageData(0, 0, this.width, count).data, row, count];
     }
   }
 
-  /** Draw it upright at its own size, `shift` pixels further down. */
-  draw(pen, shift = 0) {
-    const [a, b, c, d, across, down] = TURNS[this.orientation];
-    pen.imageSmoothingEnabled = false;
+  /** Draw it upright, scaled, and then `shift` pixels further down; at its own size no pixel changes. */
+  draw(pen, { shift = 0, scale = 1 } = {}) {
+    const [a, b, c, d, across, down] = TURNS[this.orientation].map((each) => each * scale);
+    Object.assign(pen, { imageSmoothingEnabled: scale !== 1, imageSmoothingQuality: "high" });
     pen.setTransform(a, b, c, d, across * this.width, down * this.height + shift);
     pen.drawImage(this.bitmap, 0, 0);
   }
@@ -68,7 +66,7 @@ export async function openPicture(file, model) {
   const notes = header.otherColours && !header.profile ? [model.notes.no_profile] : [];
   const { bitmap, converted } = await decode(new Blob([header.bytes]), header.profile, model);
   if (converted) notes.push(CONVERTED);
-  const picture = new Picture(bitmap, header.orientation, notes);
+  const picture = new Picture(bitmap, header.orientation, notes, header.shownUpright);
   checkSize({ ...header, width: picture.width, height: picture.height }, model);
   return picture;
 }
@@ -103,8 +101,8 @@ async function decode(blob, hasProfile, { images }) {
 
 /** Whether two bitmaps of one size differ by more than `most` grey levels anywhere. */
 function differ(one, other, most) {
-  const strips = new Picture(other, 1, []).strips();
-  for (const [pixels] of new Picture(one, 1, []).strips()) {
+  const strips = new Picture(other).strips();
+  for (const [pixels] of new Picture(one).strips()) {
     const [others] = strips.next().value;
     for (let at = 0; at < pixels.length; at++) if (Math.abs(pixels[at] - others[at]) > most) return true;
   }
@@ -143,8 +141,8 @@ export async function keepsPixels() {
   const side = 64;
   const given = new ImageData(side, side);
   for (let at = 0; at < given.data.length; at++) given.data[at] = at % 4 === 3 ? 255 : (at * 2654435761) >>> 24;
-  const picture = new Picture(await createImageBitmap(given, EXACT), 1, []);
-  const [found] = picture.strips().next().value;
+  const picture = new Picture(await createImageBitmap(given, EXACT));
+  const [pixels] = picture.strips().next().value;
   picture.close();
-  return found.every((value, at) => value === given.data[at]);
+  return pixels.every((value, at) => value === given.data[at]);
 }

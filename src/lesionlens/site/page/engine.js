@@ -53,9 +53,9 @@ async function load(model, backend, graph) {
   const session = await InferenceSession.create(graph, { executionProviders: [backend], logSeverityLevel: 3 });
   const side = model.about.input.size;
   const run = async (pixels) => {
-    const found = await session.run({ images: new Tensor("uint8", pixels, [1, side, side, 3]) });
+    const tensors = await session.run({ images: new Tensor("uint8", pixels, [1, side, side, 3]) });
     const outputs = {};
-    for (const [name, tensor] of Object.entries(found)) outputs[name] = await tensor.getData();
+    for (const [name, tensor] of Object.entries(tensors)) outputs[name] = await tensor.getData();
     return outputs;
   };
   const threads = env.wasm.numThreads;
@@ -69,14 +69,15 @@ async function selfTest(model, engine, bytes) {
   const length = (name) => model.outputs[name].reduce((product, side) => product * side, 1);
   const floats = new Float32Array(bytes.buffer, 0, count * names.reduce((sum, name) => sum + length(name), 0));
   const pixels = bytes.subarray(floats.byteLength);
-  const found = [];
-  for (let n = 0; n < count; n++) found.push(await engine.run(pixels.slice((n * pixels.length) / count, ((n + 1) * pixels.length) / count)));
+  const results = [];
+  const step = pixels.length / count;
+  for (let n = 0; n < count; n++) results.push(await engine.run(pixels.slice(n * step, (n + 1) * step)));
   const differences = {};
   let start = 0;
   for (const name of names) {
     const expected = floats.subarray(start, (start += count * length(name)));
     const largest = name === "probabilities" ? 1 : Math.max(faintest, expected.reduce((most, value) => Math.max(most, Math.abs(value)), 0));
-    differences[name] = difference(found.map((outputs) => outputs[name]), expected) / largest;
+    differences[name] = difference(results.map((outputs) => outputs[name]), expected) / largest;
     if (!(differences[name] <= tolerance[name]))
       throw new Error(`the self-test fails: ${name} differ by ${differences[name].toPrecision(2)}, allowed is ${tolerance[name]}`);
   }

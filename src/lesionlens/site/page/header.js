@@ -13,11 +13,12 @@ const SRGB_PRIMARIES = [0.3127, 0.329, 0.64, 0.33, 0.3, 0.6, 0.15, 0.06];
 /**
  * The facts of a file: `width`, `height` (as stored; 0 where only decoding tells), `orientation` (1 to 8, as in EXIF),
  * `bytes` (those to decode, without the rotation), `animated`, `profile` (whether a colour profile is embedded), `otherColours`
- * (tagged as other than sRGB without one), `cmyk`, `scans`. Throws a Problem where the file is cut short.
+ * (tagged as other than sRGB without one), `cmyk`, `scans`, `shownUpright`
+ * (whether every browser turns it by itself when it shows it). Throws a Problem where the file is cut short.
  */
 export function readHeader(kind, bytes) {
   const header = { width: 0, height: 0, orientation: 1, bytes, animated: false, profile: false, otherColours: false };
-  Object.assign(header, { cmyk: false, scans: 1, exif: null, xmp: "" });
+  Object.assign(header, { cmyk: false, scans: 1, exif: null, xmp: "", shownUpright: true });
   try {
     READERS[kind](bytes, viewOf(bytes), header);
   } catch (error) {
@@ -76,8 +77,8 @@ function readPng(bytes, view, header) {
     if (type === "acTL") header.animated = true;
     else if (type === "iCCP") header.profile = true;
     else if (type === "sRGB") tagged = true;
-    else if (type === "gAMA") header.otherColours ||= Math.abs(view.getUint32(body) / 1e5 - SRGB_GAMMA) > 0.02;
-    else if (type === "cHRM") header.otherColours ||= SRGB_PRIMARIES.some((one, i) => Math.abs(view.getUint32(body + 4 * i) / 1e5 - one) > 0.01);
+    else if (type === "gAMA") header.otherColours ||= differs(view, body, SRGB_GAMMA, 0.02);
+    else if (type === "cHRM") header.otherColours ||= SRGB_PRIMARIES.some((one, n) => differs(view, body + 4 * n, one, 0.01));
     else if (type === "eXIf") header.exif = { start: body, end: body + length, chunk: [at, body + length + 4] };
     else if (type === "iTXt" && latin(bytes, body, 17) === "XML:com.adobe.xmp") header.xmp = text(bytes, body, body + length);
     ended = type === "IEND";
@@ -85,6 +86,8 @@ function readPng(bytes, view, header) {
   }
   if (tagged) header.otherColours = false;
 }
+
+const differs = (view, at, expected, most) => Math.abs(view.getUint32(at) / 1e5 - expected) > most;
 
 function readWebp(bytes, view, header) {
   const end = Math.min(8 + view.getUint32(4, true), bytes.length);
@@ -150,6 +153,7 @@ function turnedLater(kind, header) {
   const inXmp = /tiff:Orientation(?:="|>)([0-9])/.exec(xmp);
   const stated = tags?.orientation ?? (inXmp ? Number(inXmp[1]) : 1);
   header.orientation = stated >= 1 && stated <= 8 ? stated : 1;
+  header.shownUpright = header.orientation === 1 || (kind === "JPEG" && Boolean(tags?.orientation));
   if (!tags?.orientationAt) return header;
   if (exif.chunk) header.bytes = without(bytes, ...exif.chunk); // a PNG chunk has a checksum
   else {
@@ -181,7 +185,8 @@ function readExif(block) {
     };
     const main = folder(view.getUint32(4, little));
     const at = main.get(ORIENTATION);
-    return { little, orientationAt: at, orientation: at && view.getUint16(at, little), adobeRgb: saysAdobeRgb(view, block, main, folder, little) };
+    const adobeRgb = saysAdobeRgb(view, block, main, folder, little);
+    return { little, orientationAt: at, orientation: at && view.getUint16(at, little), adobeRgb };
   } catch (error) {
     if (error instanceof RangeError) return null;
     throw error;

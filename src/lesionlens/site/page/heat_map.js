@@ -51,22 +51,19 @@ export function colourise(values, limit, { colours, fade }) {
 
 /** A map alone, as PNG: transparent where there is no evidence. `maps` are those of all diagnoses, on one scale. */
 export function mapPicture(model, maps, number, width, height) {
-  const [canvas] = drawn(model, maps, number, fitted(width, height, model.maps.longest_side));
+  const [canvas] = mapCanvas(model, maps, number, fitted(width, height, model.maps.longest_side));
   return canvas.convertToBlob({ type: "image/png" });
 }
 
 /** A map over its image, with the title above and the scale beside it, as PNG. */
 export function overlayPicture(model, maps, number, picture, title) {
   const [width, height] = fitted(picture.width, picture.height, model.maps.longest_side);
-  const [map, limit] = drawn(model, maps, number, [width, height]);
+  const [map, limit] = mapCanvas(model, maps, number, [width, height]);
   const canvas = new OffscreenCanvas(width + 3 * MARGIN + BAR + 60, height + MARGIN + 2 * LINE);
   const pen = canvas.getContext("2d");
   pen.fillStyle = "white";
   pen.fillRect(0, 0, canvas.width, canvas.height);
-  const upright = new OffscreenCanvas(picture.width, picture.height);
-  picture.draw(upright.getContext("2d"));
-  pen.imageSmoothingQuality = "high";
-  pen.drawImage(upright, MARGIN, LINE, width, height);
+  pen.drawImage(uprightCanvas(picture, width, height), MARGIN, LINE);
   pen.globalAlpha = model.maps.opacity;
   pen.drawImage(map, MARGIN, LINE);
   pen.globalAlpha = 1;
@@ -77,8 +74,15 @@ export function overlayPicture(model, maps, number, picture, title) {
   return canvas.convertToBlob({ type: "image/png" });
 }
 
+/** A canvas with a picture, upright and scaled. */
+export function uprightCanvas(picture, width, height) {
+  const canvas = new OffscreenCanvas(width, height);
+  picture.draw(canvas.getContext("2d"), { scale: width / picture.width });
+  return canvas;
+}
+
 /** A canvas with one map, and the value of the highest colour of all maps. */
-function drawn(model, maps, number, [width, height]) {
+function mapCanvas(model, maps, number, [width, height]) {
   const [, rows, columns] = model.outputs.maps;
   const limit = maps.reduce((most, value) => Math.max(most, value), 0);
   const map = maps.subarray(number * rows * columns, (number + 1) * rows * columns);

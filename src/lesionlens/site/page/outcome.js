@@ -42,7 +42,7 @@ export function explanationOf(model, probabilities, gate) {
   return fill(sentences.diagnosis, { first, share, notes: sentences.caution + unchecked });
 }
 
-/** What a server would answer about these outputs, without what belongs to the request. */
+/** What a server would respond about these outputs, without what belongs to the request. */
 export function predictionBody(model, probabilities, gate) {
   const { labels } = model.about;
   const digits = model.prediction.digits;

@@ -3,7 +3,7 @@
 import { keepsPixels, openPicture, prepare } from "./decode.js";
 import { cannot, openEngine } from "./engine.js";
 import { Gate } from "./gate.js";
-import { mapPicture, overlayPicture } from "./heat_map.js";
+import { fitted, mapPicture, overlayPicture, uprightCanvas } from "./heat_map.js";
 import { predictionBody } from "./outcome.js";
 import { Problem } from "./problem.js";
 
@@ -16,13 +16,13 @@ let gate = null;
 
 let last = Promise.resolve();
 
-const OPERATIONS = { open, predict, map, prepared };
+const OPERATIONS = { open, predict, map, upright, prepared };
 
 self.onmessage = ({ data }) => {
-  last = last.then(() => answer(data)); // the runtime computes one image at a time
+  last = last.then(() => respond(data)); // the runtime computes one image at a time
 };
 
-async function answer({ id, operation, input }) {
+async function respond({ id, operation, input }) {
   try {
     self.postMessage({ id, result: await OPERATIONS[operation](input) });
   } catch (error) {
@@ -45,7 +45,7 @@ async function open(facts) {
 async function predict({ file }) {
   const started = performance.now();
   const { picture, pixels, decoded, resized } = await preparedPicture(file);
-  const { width, height, notes } = picture;
+  const { width, height, notes, shownUpright } = picture;
   picture.close();
   const outputs = await engine.run(pixels);
   const done = performance.now();
@@ -60,7 +60,7 @@ async function predict({ file }) {
     image: { width, height, frames: 1, frame: 0 },
     timings_ms: Object.fromEntries(Object.entries(timings).map(([name, ms]) => [name, Number(ms.toFixed(2))])),
   };
-  return { body, maps: outputs.maps ?? null };
+  return { body, maps: outputs.maps ?? null, shownUpright };
 }
 
 async function preparedPicture(file) {
@@ -68,6 +68,14 @@ async function preparedPicture(file) {
   const decoded = performance.now();
   const pixels = prepare(picture, model);
   return { picture, pixels, decoded, resized: performance.now() };
+}
+
+/** A file turned upright, as PNG, for image elements that do not turn it by themselves. */
+async function upright({ file }) {
+  const picture = await openPicture(file, model);
+  const canvas = uprightCanvas(picture, ...fitted(picture.width, picture.height, model.maps.longest_side));
+  picture.close();
+  return canvas.convertToBlob({ type: "image/png" });
 }
 
 /** The network's input of a file, uint8 (size, size, 3): for tests against Python. */

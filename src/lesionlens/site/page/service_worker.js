@@ -38,8 +38,8 @@ async function respond(request) {
     return request.mode === "navigate" ? fetch(request) : Response.error(); // a page that is not ours may be opened
   }
   const cache = await caches.open(CACHE);
-  const found = (await cache.match(file)) ?? (await keep(cache, file));
-  const headers = new Headers(found.headers);
+  const stored = (await cache.match(file)) ?? (await keep(cache, file));
+  const headers = new Headers(stored.headers);
   for (const [header, value] of Object.entries(SITE.headers)) headers.set(header, value);
-  return new Response(found.body, { status: 200, headers });
+  return new Response(stored.body, { status: 200, headers });
 }

@@ -6,7 +6,7 @@ export const TEXTS = {
   waits: "Waits for the network to load",
   listEmpty: "The list is empty. Nothing of it is stored.",
   notShown: "The picture is no longer in this tab.",
-  opacityFixed: "This browser does not turn this kind of file upright by itself, so the map is laid over a copy and its opacity is fixed.",
+  opacityFixed: "This browser does not show the file as the page reads it, so the map is laid over a copy and its opacity is fixed.",
   byHand: "Patient, site of the lesion (by hand; the page knows neither)",
   privacy: "Images are read by this page on this device, and sent to nobody. Predictions are forgotten when the tab is closed.",
 };
