@@ -42,7 +42,7 @@ def explain(
     masks: Annotated[bool, typer.Option("--masks/--no-masks", help="Compare the maps with lesion masks.")] = True,
     random_networks: Annotated[int, typer.Option(help="Networks with random weights to compare with.", min=0)] = 3,
     curve_images: Annotated[int, typer.Option(help="Images with deletion and insertion curves.", min=0)] = 200,
-    curve_steps: Annotated[int, typer.Option(help="Steps of each curve.", min=1)] = 10,
+    curve_steps: Annotated[int, typer.Option(help="Steps of each curve.", min=1)] = 30,
     resamples: Annotated[int, typer.Option(help="Bootstrap resamples; 0 takes the recipe's.")] = 0,
     batch_size: Annotated[int, typer.Option(help="Most images in the network at once; bounds the memory.", min=1)] = 32,
     cases: Annotated[int, typer.Option(help="Cases on each side of the gallery.", min=0)] = 4,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from lesionlens.core.errors import RecipeError
 from lesionlens.core.recipe import EvaluationRecipe, ExplanationRecipe
 from lesionlens.data.protocols import SPLITS
+from lesionlens.explanation.curves import STEPS
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class ExplainSettings:
     masks: bool = True
     random_networks: int = 3
     curve_images: int = 200
-    curve_steps: int = 10
+    curve_steps: int = STEPS
     resamples: int = 0
     images_per_pass: int = 32
     cases: int = 4

@@ -62,7 +62,7 @@ def measure_images(
     Raises:
         ArtifactError: if an image is not in the store.
     """
-    whole_frame, count = replace(spec, size=spec.frame), MaskCount()
+    whole_frame, count = replace(spec, size=spec.prepared), MaskCount()
     rows = store.rows([record.image_id for record in records])
     shares, angles, skins = (np.full(len(records), np.nan) for _ in range(3))
     for start in range(0, len(records), CHUNK):
