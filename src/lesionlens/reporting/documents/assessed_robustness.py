@@ -59,7 +59,7 @@ def limits(content: Content) -> list[Limit]:
     if content["corruptions"]["rows"]:
         worst, clean = _worst(content), content["corruptions"]["clean"]["balanced_accuracy"]
         text = (
-            f"Under {worst['title'].lower()} balanced accuracy falls from {share(clean)} to "
+            f"Under {_in_sentence(worst['title'])} balanced accuracy falls from {share(clean)} to "
             f"{share(worst['strengths'][-1]['balanced_accuracy'])}."
         )
         found.append(Limit(106, "corruption", text))
@@ -94,3 +94,8 @@ def _row(row: Mapping[str, Any]) -> str:
         f"| {cell(row['title'])} | {share(first['balanced_accuracy'])} | {share(last['balanced_accuracy'])} | "
         f"{share(last['changed'])} |"
     )
+
+
+def _in_sentence(title: str) -> str:
+    """A title within a sentence: `Defocus` becomes small, `JPEG compression` stays."""
+    return title if title[:2].isupper() else title[:1].lower() + title[1:]
