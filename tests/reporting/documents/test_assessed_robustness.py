@@ -38,3 +38,10 @@ def test_without_corruptions(content):
     content["photographs"] = {"n_units": 0, "reason": "no lesion has several photographs"}
     assert assessed_robustness.limits(content) == []
     assert "Mean corruption" not in assessed_robustness.section(content) + assessed_robustness.answer(content)
+
+
+def test_a_small_fall_is_no_limit(content):
+    content["corruptions"]["clean"]["balanced_accuracy"]["value"] = 0.549
+    assert [limit.name for limit in assessed_robustness.limits(content)] == ["repeatability"]
+    content["corruptions"]["clean"]["balanced_accuracy"]["value"] = 0.551
+    assert [limit.name for limit in assessed_robustness.limits(content)] == ["repeatability", "corruption"]

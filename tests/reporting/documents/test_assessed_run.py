@@ -45,4 +45,4 @@ def test_documents_read_what_the_assessments_write(assessed):
     assert "### Sex" in text
     assert "| Defocus | " in text
     names = [limit["name"] for limit in written.content["limits"]]
-    assert {"external", "corruption", "small_groups"} <= set(names)
+    assert {"external", "small_groups"} <= set(names)
