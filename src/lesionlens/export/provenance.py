@@ -31,6 +31,7 @@ PROTOCOL_TEXTS = {
     "lesion": "images of one lesion or patient never split",
     "lesion-kfold": "images of one lesion or patient never split; one of several folds",
     "paper": "images split without regard to lesions, as in the paper",
+    "source": "tested on one clinic or collection; images of one lesion or patient never split",
     "official": "the splits that the publisher of the images made",
 }
 

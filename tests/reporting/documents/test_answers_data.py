@@ -62,6 +62,21 @@ def test_the_audit(plain_facts):
         DATA["quality"](with_audit(plain_facts, {}))
 
 
+@pytest.mark.parametrize(
+    ("protocol", "division", "difference"),
+    [
+        ("lesion", "stratified by diagnosis", "by one random draw"),
+        ("official", "as published", "the publisher separated"),
+        ("source", "tested on one clinic", "of another clinic"),
+    ],
+)
+def test_what_the_protocol_means_for_the_splits(plain_facts, protocol, division, difference):
+    split = dataclasses.replace(plain_facts.run.split, protocol=protocol)
+    facts = dataclasses.replace(plain_facts, run=dataclasses.replace(plain_facts.run, split=split))
+    assert f"Protocol {protocol!r}, {division}" in DATA["splits"](facts).text
+    assert difference in DATA["comparison_of_splits"](facts).text
+
+
 def test_what_was_left_out(plain_facts):
     assert DATA["left_out"](plain_facts).text == "No image was left out."
     index = dataclasses.replace(plain_facts.run.index, notes=("3 images without a diagnosis are left out.",))

@@ -27,6 +27,8 @@ def test_limits(content):
     repeat, corruption = assessed_robustness.limits(content)
     assert "one diagnosis for only 85.0 % (75.0 to 92.0) of the lesions" in repeat.text
     assert corruption.text == ("Under gaussian blur balanced accuracy falls from 80.0 % (70.0 to 90.0) to 50.0 % (45.0 to 55.0).")
+    content["corruptions"]["rows"][0]["title"] = "JPEG compression"
+    assert "Under JPEG compression balanced" in assessed_robustness.limits(content)[1].text
     content["photographs"]["metrics"]["all_alike"]["value"] = 0.9
     assert [limit.name for limit in assessed_robustness.limits(content)] == ["corruption"]
 
@@ -36,3 +38,10 @@ def test_without_corruptions(content):
     content["photographs"] = {"n_units": 0, "reason": "no lesion has several photographs"}
     assert assessed_robustness.limits(content) == []
     assert "Mean corruption" not in assessed_robustness.section(content) + assessed_robustness.answer(content)
+
+
+def test_a_small_fall_is_no_limit(content):
+    content["corruptions"]["clean"]["balanced_accuracy"]["value"] = 0.549
+    assert [limit.name for limit in assessed_robustness.limits(content)] == ["repeatability"]
+    content["corruptions"]["clean"]["balanced_accuracy"]["value"] = 0.551
+    assert [limit.name for limit in assessed_robustness.limits(content)] == ["repeatability", "corruption"]

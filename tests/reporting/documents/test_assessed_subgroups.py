@@ -18,7 +18,7 @@ def test_the_section_names_the_gap_and_every_group(content):
     assert "| male | 100 | 80 | 80.0 % (50.0 to 90.0) | 0.900 (0.700 to 0.950) |" in text
     assert "| genital | 3 | 2 | not scored: 2 lesions; a score needs 20 | |" in text
     assert "Not available: the index has no column dataset." in text
-    assert "As the source states it, estimated from pixels. Unknown for 4 images." in text
+    assert "As the source states it. Unknown for 4 images." in text
 
 
 def test_answers_tell_of_people_and_centres_apart(content):
@@ -46,3 +46,11 @@ def test_nothing_to_compare(content):
     assert assessed_subgroups.largest_gap(content) == "none could be measured."
     assert [limit.name for limit in assessed_subgroups.limits(content)] == ["small_groups"]
     assert not assessed_subgroups.has_skin_tone(content)
+
+
+def test_many_small_groups_are_counted(content):
+    (small,) = content["attributes"][1]["groups"]
+    content["attributes"][1]["groups"] = [{**small, "group": f"site {n}"} for n in range(8)]
+    (text,) = [limit.text for limit in assessed_subgroups.limits(content) if limit.name == "small_groups"]
+    assert text.startswith("Too few lesions for a score of: body site site 0 (2), ")
+    assert text.endswith("body site site 4 (2), and 3 more.")

@@ -14,6 +14,7 @@ from lesionlens.reporting.documents.facts import RunFacts
 from lesionlens.reporting.documents.numbers import stated_share
 from lesionlens.reporting.documents.people import counts_text
 
+DIVIDED = {"official": "as published", "source": "tested on one clinic or collection"}  # else stratified by diagnosis
 FIELDS = {"age": "age", "sex": "sex", "site": "site", "lesion_id": "lesion id", "patient_id": "patient id", "mask": "lesion mask"}
 
 
@@ -92,7 +93,7 @@ def splits(facts: RunFacts) -> Answer:
     groups = split.leak_rate.get("groups_by_split", {})
     shown = counted({name: len(split.ids[name]) for name in SPLITS})
     lesions = f" (groups: {counted({name: groups[name] for name in SPLITS})})" if set(groups) >= set(SPLITS) else ""
-    by = "stratified by diagnosis" if split.protocol != "official" else "as published"
+    by = DIVIDED.get(split.protocol, "stratified by diagnosis")
     return Answer(
         f"Protocol {split.protocol!r}, {by}, seed {split.seed}: images {shown}{lesions}; split {split.hash[:12]}. The training "
         "split trains, the validation split selects the epoch and fits thresholds, the test split is scored.",
@@ -148,6 +149,8 @@ def events(facts: RunFacts) -> Answer:
 
 def comparison_of_splits(facts: RunFacts) -> Answer:
     """Whether training and test images differ."""
+    if facts.run.split.protocol == "source":
+        return Answer("The test images are of another clinic or collection than the training images.", "split.json")
     if facts.run.split.protocol == "official":
         return Answer("Training and test images are those that the publisher separated.", "split.json")
     return Answer(

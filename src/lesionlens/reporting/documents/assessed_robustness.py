@@ -10,6 +10,7 @@ from lesionlens.reporting.documents.numbers import plain, share
 from lesionlens.reporting.documents.people import cell
 
 Content = Mapping[str, Any]
+LEAST_FALL = 0.05  # of balanced accuracy under a corruption, from which it is a limit
 UNSTABLE = 0.9  # share of lesions whose photographs agree, below which it is a limit
 
 
@@ -58,11 +59,12 @@ def limits(content: Content) -> list[Limit]:
         found.append(Limit(105, "repeatability", text))
     if content["corruptions"]["rows"]:
         worst, clean = _worst(content), content["corruptions"]["clean"]["balanced_accuracy"]
+        fallen = clean["value"] - worst["strengths"][-1]["balanced_accuracy"]["value"]
         text = (
-            f"Under {worst['title'].lower()} balanced accuracy falls from {share(clean)} to "
+            f"Under {_in_sentence(worst['title'])} balanced accuracy falls from {share(clean)} to "
             f"{share(worst['strengths'][-1]['balanced_accuracy'])}."
         )
-        found.append(Limit(106, "corruption", text))
+        found += [Limit(106, "corruption", text)] if fallen >= LEAST_FALL else []
     return found
 
 
@@ -94,3 +96,8 @@ def _row(row: Mapping[str, Any]) -> str:
         f"| {cell(row['title'])} | {share(first['balanced_accuracy'])} | {share(last['balanced_accuracy'])} | "
         f"{share(last['changed'])} |"
     )
+
+
+def _in_sentence(title: str) -> str:
+    """A title within a sentence: `Defocus` becomes small, `JPEG compression` stays."""
+    return title if title[:2].isupper() else title[:1].lower() + title[1:]

@@ -8,11 +8,13 @@ from typing import Any
 from lesionlens.bundle.card_limits import SIGNIFICANT, Limit
 from lesionlens.reporting.documents.numbers import metric_number, p_text
 from lesionlens.reporting.documents.people import cell
+from lesionlens.reporting.formats import plural
 
 Content = Mapping[str, Any]
 PEOPLE = ("sex", "age", "site", "skin_tone")  # attributes of the patient, not of the photograph or the diagnosis
 CLUSTERS = ("dataset",)
 SKIN_TONE = "skin_tone"
+LISTED = 5  # groups in one sentence
 
 
 def section(content: Content) -> str:
@@ -22,13 +24,12 @@ def section(content: Content) -> str:
     lines = ["## Subgroups", f"{content['n_images']} images of the {content['split']} split; intervals by lesion.", ""]
     lines += [f"Largest gap: {largest_gap(content)}", ""]
     for attribute in content["attributes"]:
-        estimate = ", estimated from pixels" if attribute["estimate"] else ""
         lines.append(f"### {cell(attribute['title'])}")
         if attribute["reason"]:
             lines += [f"Not available: {cell(attribute['reason'])}.", ""]
             continue
-        unknown = f" Unknown for {attribute['n_unknown']} images." if attribute["n_unknown"] else ""
-        lines += [f"{_capital(cell(attribute['definition']))}{estimate}.{unknown}", "", head, "|---|---|---|---|---|"]
+        unknown = f" Unknown for {plural(attribute['n_unknown'], 'image')}." if attribute["n_unknown"] else ""
+        lines += [f"{_capital(cell(attribute['definition']))}.{unknown}", "", head, "|---|---|---|---|---|"]
         lines += [_row(group, primary) for group in attribute["groups"]]
         lines.append("")
     return "\n".join(lines).rstrip()
