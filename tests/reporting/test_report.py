@@ -124,6 +124,8 @@ def test_every_section_is_there(page):
         "heat-maps",
         "variants",
         "decisions",
+        "subgroups",
+        "robustness",
         "external",
         "provenance",
     ]

@@ -75,7 +75,8 @@ def limits(content: Content) -> list[Limit]:
         if not group["scored"]
     ]
     if small:
-        found.append(Limit(140, "small_groups", f"Too few lesions for a score of: {', '.join(small)}."))
+        more = [f"and {len(small) - LISTED} more"] if len(small) > LISTED else []
+        found.append(Limit(140, "small_groups", f"Too few lesions for a score of: {', '.join([*small[:LISTED], *more])}."))
     return found
 
 
