@@ -4,8 +4,7 @@
 
 A table stands in every page that has its markers, between `<!-- table: name -->` and `<!-- end -->`. With `--check`
 nothing is written, and the exit code is 1 if a page differs from what the results give.
-
-The `table.json` of a grid becomes `benchmarks/results/grids/NAME.json`, and its table is `grid-NAME`.
+`results/grids/NAME.json`, the `table.json` of a grid, gives the table `grid-NAME`.
 """
 
 from __future__ import annotations
@@ -161,9 +160,8 @@ def conformal() -> str:
 
 
 def grid(path: Path) -> str:
-    """Scores of a grid and what is significant, from the `table.json` of `lesionlens ablate`."""
     result = json.loads(path.read_text(encoding="utf-8"))
-    return "\n\n".join([formats.caption(result), formats.scores_table(result), formats.conclusion(result)])
+    return "\n\n".join(part(result) for part in (formats.caption, formats.scores_table, formats.conclusion))
 
 
 def covered(name: str, rows: dict[str, dict[str, float]], simulations: int) -> str:
