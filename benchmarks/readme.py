@@ -4,6 +4,7 @@
 
 A table stands in every page that has its markers, between `<!-- table: name -->` and `<!-- end -->`. With `--check`
 nothing is written, and the exit code is 1 if a page differs from what the results give.
+`results/grids/NAME.json`, the `table.json` of a grid, gives the table `grid-NAME`.
 """
 
 from __future__ import annotations
@@ -12,9 +13,12 @@ import argparse
 import json
 import re
 import sys
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
+
+from lesionlens.experiments import formats
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -153,6 +157,11 @@ def conformal() -> str:
         f"{result['coverage']:g}). Coverage of diagnoses is the mean over the splits and over lesions."
     )
     return "\n\n".join([table(head, rows), note, f"`{result['command']}`"])
+
+
+def grid(path: Path) -> str:
+    result = json.loads(path.read_text(encoding="utf-8"))
+    return "\n\n".join(part(result) for part in (formats.caption, formats.scores_table, formats.conclusion))
 
 
 def covered(name: str, rows: dict[str, dict[str, float]], simulations: int) -> str:
@@ -314,6 +323,7 @@ TABLES = {
     "augmentation": augmentation,
     "training": training,
     "serving": serving,
+    **{f"grid-{path.stem}": partial(grid, path) for path in sorted((RESULTS / "grids").glob("*.json"))},
 }
 
 

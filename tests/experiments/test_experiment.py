@@ -21,6 +21,7 @@ from lesionlens.experiments.grid import Row, single
 from lesionlens.experiments.launch import Limits, in_this_process
 from lesionlens.experiments.point_run import Task
 from lesionlens.experiments.points import points_of
+from lesionlens.experiments.table import build_table
 from lesionlens.pipeline.job import ImageSource
 from lesionlens.training.history import read_history
 
@@ -83,6 +84,16 @@ def test_the_tables_in_every_format(finished):
     assert "Two optimizers" in page
     assert "not a medical device" in page
     assert "http" not in page.replace("http-equiv", "")
+
+
+def test_a_table_names_no_folder_of_this_machine(copied, small_grid):
+    grid = replace(
+        small_grid, base=replace(small_grid.base, model=replace(small_grid.base.model, weights="/home/me/net.safetensors"))
+    )
+    text = json.dumps(build_table(Experiment(copied), grid, points_of(small_grid)))
+    assert "net.safetensors" in text
+    assert "/home/me" not in text
+    assert str(copied) not in text
 
 
 def test_a_second_call_runs_nothing(copied, small_grid, synthetic_root, here, notes):

@@ -112,6 +112,14 @@ def test_unknown_settings_name_the_nearest(tmp_path, axis, message):
         points_of(grid)
 
 
+def test_an_axis_may_be_one_parameter_of_a_transform(tmp_path):
+    axis = "[axes]\naugmentation.probabilities.gaussian_blur = [0.1, 0.5]\n"
+    grid = read(tmp_path, BASE.replace("demo", "light") + axis)
+    found = [grid.recipe(row).augmentation.probabilities for row in grid.rows]
+    assert [each["gaussian_blur"] for each in found] == [0.1, 0.5]
+    assert {each["motion_blur"] for each in found} == {0.1}, "the base's other probabilities stay"
+
+
 def test_an_override_of_an_axis_is_refused(tmp_path):
     with pytest.raises(RecipeError, match=r"rows of grid 'mine' set training\.epochs themselves"):
         read(tmp_path, BASE + "[axes]\ntraining.epochs = [9, 10]", "training.epochs=3")

@@ -1,8 +1,7 @@
-"""A search: on validation only, stopped trials, resuming, and what a space may hold."""
+"""A search: on validation only, trials that are stopped early, and resuming."""
 
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -11,7 +10,7 @@ from lesionlens.core.recipe_file import load_recipe
 from lesionlens.experiments import study
 from lesionlens.experiments.folder import Failure
 from lesionlens.experiments.launch import in_this_process
-from lesionlens.experiments.space import Range, Space, default_axes, load_space
+from lesionlens.experiments.space import Range, Space
 from lesionlens.experiments.study import Budget, require_optuna, search
 from lesionlens.pipeline.job import ImageSource
 from lesionlens.training.history import Epoch, read_history, write_history
@@ -126,75 +125,3 @@ def test_without_optuna(monkeypatch):
     with pytest.raises(ModelError, match=r"pip install 'lesionlens\[search\]'"):
         require_optuna()
     assert study.REDUCTION == 3
-
-
-def read(tmp_path: Path, text: str) -> Space:
-    path = tmp_path / "space.toml"
-    path.write_text(text)
-    return load_space(str(path))
-
-
-def test_a_space_from_a_grid(tmp_path):
-    space = read(
-        tmp_path,
-        """
-base = "demo"
-[axes]
-training.learning_rate = { low = 1e-4, high = 1e-2, log = true }
-training.batch_size = [16, 32]
-augmentation.probabilities = [{ gaussian_blur = 0.1 }, {}]
-training.epochs = { low = 6, high = 9 }
-[arms.mixed]
-title = "with mixing"
-augmentation.mixup_p = 0.3
-""",
-    )
-    assert space.axes == {
-        "training.learning_rate": Range(1e-4, 1e-2, True, False),
-        "training.batch_size": (16, 32),
-        "augmentation.probabilities": ({"gaussian_blur": 0.1}, {}),
-        "training.epochs": Range(6, 9, False, True),
-    }
-    assert space.arms == {"mixed": {"augmentation.mixup_p": 0.3}}
-    assert list(space.choices("augmentation.probabilities")) == ['{ "gaussian_blur" = 0.1 }', "{}"]
-    drawn = {
-        "arm": "mixed",
-        "training.learning_rate": 1e-3,
-        "training.batch_size": "32",
-        "augmentation.probabilities": "{}",
-        "training.epochs": 7,
-    }
-    assert space.settings(drawn) == {
-        "augmentation.mixup_p": 0.3,
-        "training.learning_rate": 1e-3,
-        "training.batch_size": 32,
-        "augmentation.probabilities": {},
-        "training.epochs": 7,
-    }
-
-
-def test_a_space_around_a_recipe():
-    space = load_space("light", ["training.epochs=4"])
-    assert space.axes == default_axes(space.base)
-    assert space.base.training.epochs == 4
-    assert load_space("table14").axes == {"training.optimizer": ("adamw", "adam", "nadam", "sgd")}
-
-
-@pytest.mark.parametrize(
-    ("axis", "message"),
-    [
-        ("{ low = 1.0 }", "it must be a list of values or a range"),
-        ("3", "it must be a list of values or a range"),
-        ("{ low = 2.0, high = 1.0 }", "low must be below high"),
-        ("{ low = 0.0, high = 1.0, log = true }", "low above 0 with log"),
-        ("{ low = '1', high = 1.0 }", "low must be below high"),
-    ],
-)
-def test_wrong_ranges(tmp_path, axis, message):
-    with pytest.raises(RecipeError, match=message):
-        read(tmp_path, f'base = "demo"\n[axes]\ntraining.learning_rate = {axis}\n')
-
-
-def test_an_unknown_space():
-    with pytest.raises(RecipeError, match="lihgt is neither a file nor the name of a grid or recipe; did you mean light"):
-        load_space("lihgt")

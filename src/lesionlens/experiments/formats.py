@@ -25,12 +25,13 @@ COST_HEADS = ("parameters, M", "MACs, G", "CPU latency, ms", "peak memory, MB", 
 
 def summary_text(table: dict[str, Any]) -> str:
     """The table for a terminal: title, scores and notes."""
-    return "\n\n".join([*table["notes"], caption(table), scores_table(table), *_failures(table)])
+    parts = [*table["notes"], caption(table), scores_table(table), conclusion(table), *_failures(table)]
+    return "\n\n".join(part for part in parts if part)
 
 
 def markdown(table: dict[str, Any]) -> str:
     """The whole table: scores, the paper's numbers where there are any, cost, failures and method."""
-    parts = [f"# {table['title']}", *table["notes"], caption(table), scores_table(table)]
+    parts = [f"# {table['title']}", *table["notes"], caption(table), scores_table(table), conclusion(table)]
     if any(row["paper"] for row in table["rows"]):
         parts += [
             "## Beside the paper",
@@ -60,6 +61,26 @@ def scores_table(table: dict[str, Any]) -> str:
 def head(name: str) -> str:
     """Head of the column of a metric."""
     return OVERALL.get(name, name).partition(" (")[0]
+
+
+def conclusion(table: dict[str, Any]) -> str:
+    """What is significant and what is not in the primary metric, in sentences; empty with one row."""
+    primary, level = table["primary"], 1 - table["confidence"]
+    p_values = {row_name(row): (row["holm"].get(primary), row["differences"].get(primary)) for row in table["rows"][1:]}
+    differing = [f"{name} {signed(primary, gap)}" for name, (p, gap) in p_values.items() if p is not None and p < level]
+    equal = [f"{name} {signed(primary, gap)}" for name, (p, gap) in p_values.items() if p is not None and p >= level]
+    untested = [name for name, (p, _) in p_values.items() if p is None]
+    first, sentences = row_name(table["rows"][0]), []
+    if differing:
+        sentences.append(
+            f"{head(primary)} differs from that of {first} in {'; '.join(differing)} (Holm, {100 * level:g} % level)."
+        )
+    if equal:
+        which = f"{head(primary)} does not differ significantly from that of {first} in {'; '.join(equal)}"
+        sentences.append(f"{which}: the intervals show which differences these runs cannot exclude.")
+    if untested:
+        sentences.append(f"Not tested: {', '.join(untested)}.")
+    return " ".join(sentences)
 
 
 def metrics_shown(table: dict[str, Any]) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ KEYS = (
     *("name", "title", "base", "paper", "set", "axes", "arms"),
     *("seeds", "folds", "sources", "primary", "family", "hours", "watts"),
 )
+RANGE_KEYS = ("low", "high", "log")  # of an axis of a search, in place of a list of values
 ROW_KEYS = ("title", "paper")  # of an arm, beside the settings of the recipe
 NOT_SETTINGS = {
     "name": "the name of a row's recipe follows from the grid",
@@ -120,13 +121,11 @@ def merged(value: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, A
     >>> merged({"model": {"name": "a", "weights": "none"}}, {"model.name": "b"})
     {'model': {'name': 'b', 'weights': 'none'}}
     """
-    result = {key: dict(item) if isinstance(item, dict) else item for key, item in value.items()}
+    result = dict(value)
     for key, item in settings.items():
-        section, dot, name = key.partition(".")
-        if dot:
-            result.setdefault(section, {})[name] = item
-        else:
-            result[section] = item
+        name, dot, rest = key.partition(".")
+        inner = result.get(name, {})
+        result[name] = merged(inner if isinstance(inner, Mapping) else {}, {rest: item}) if dot else item
     return result
 
 
@@ -143,6 +142,19 @@ def flat(value: Mapping[str, Any]) -> dict[str, Any]:
         else:
             settings[key] = item
     return settings
+
+
+def axes_of(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Axes by key from TOML's nested tables, as deep as they go; a list is an axis, and so is the table of a range.
+
+    >>> axes_of({"augmentation": {"probabilities": {"gaussian_blur": [0.1, 0.5]}}})
+    {'augmentation.probabilities.gaussian_blur': [0.1, 0.5]}
+    """
+    axes: dict[str, Any] = {}
+    for name, item in value.items():
+        key = f"{prefix}{name}"
+        axes |= axes_of(item, f"{key}.") if isinstance(item, dict) and not set(item) <= set(RANGE_KEYS) else {key: item}
+    return axes
 
 
 def grid_names() -> tuple[str, ...]:
@@ -251,7 +263,7 @@ def rows_of(value: Mapping[str, Any], name: str) -> tuple[tuple[Row, ...], str]:
         RecipeError: if there are neither arms nor axes, an axis has no list of values, or two rows have one name.
     """
     arms = [_arm(key, arm, name) for key, arm in _typed(value, "arms", dict, {}).items()]
-    axes = flat(_typed(value, "axes", dict, {}))
+    axes = axes_of(_typed(value, "axes", dict, {}))
     if not arms and not axes:
         raise RecipeError(
             f"grid {name!r} has neither [axes] nor [arms]; write for example: [axes] training.batch_size = [16, 32]"

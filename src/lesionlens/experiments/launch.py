@@ -117,4 +117,4 @@ def _failure(task: Task, code: int, log: Path) -> Failure | None:
             "killed", f"its process was killed by signal {-code}; signal 9 is what a system sends that runs out of memory"
         )
     lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-    return Failure("error", f"{lines[-1].strip()[:300] if lines else f'exit code {code}'}; see {log}")
+    return Failure("error", f"{lines[-1].strip()[:300] if lines else f'exit code {code}'}; see {log.parent.name}/{log.name}")

@@ -32,6 +32,7 @@ def page(table: dict[str, Any], folder: Path) -> str:
         "table": table,
         "caption": formats.caption(table),
         "scores": _scores(table),
+        "conclusion": formats.conclusion(table),
         "plot": _plot(table),
         "folds": formats.fold_rows(table),
         "paper": _paper(table),

@@ -13,9 +13,8 @@ from lesionlens.core.errors import RecipeError
 from lesionlens.core.recipe import Recipe
 from lesionlens.core.recipe_file import load_recipe, recipe_names, recipe_text, toml_text
 from lesionlens.core.recipe_section import nearest
-from lesionlens.experiments.grid import Grid, Row, base_recipe, check_keys, flat, grid_names, grid_text
+from lesionlens.experiments.grid import RANGE_KEYS, Grid, Row, axes_of, base_recipe, check_keys, flat, grid_names, grid_text
 
-RANGE_KEYS = ("low", "high", "log")
 ARM = "arm"
 
 
@@ -105,7 +104,7 @@ def load_space(source: str, overrides: Sequence[str] = (), base: str = "") -> Sp
         return Space(recipe.name, recipe, default_axes(recipe), {})
     check_keys(value, source)
     name = str(value.get("name", Path(source).stem))
-    axes = {key: _axis(name, key, item) for key, item in flat_axes(value.get("axes", {})).items()}
+    axes = {key: _axis(name, key, item) for key, item in axes_of(value.get("axes", {})).items()}
     arms = {
         key: flat({inner: item for inner, item in arm.items() if inner not in ("title", "paper")})
         for key, arm in value.get("arms", {}).items()
@@ -123,17 +122,6 @@ def _parsed(source: str) -> dict[str, Any]:
         return tomllib.loads(grid_text(source) if source not in recipe_names() or Path(source).is_file() else recipe_text(source))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecipeError(f"{source} is not TOML: {error}") from error
-
-
-def flat_axes(value: Mapping[str, Any]) -> dict[str, Any]:
-    """Axes by key; a range is a table itself and stays one."""
-    axes: dict[str, Any] = {}
-    for section, content in value.items():
-        if isinstance(content, dict) and not set(content) <= set(RANGE_KEYS):
-            axes |= {f"{section}.{key}": item for key, item in content.items()}
-        else:
-            axes[section] = content
-    return axes
 
 
 def _axis(name: str, key: str, item: Any) -> tuple[Any, ...] | Range:

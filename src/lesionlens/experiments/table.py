@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from lesionlens.core.artifact import read_json
 from lesionlens.core.errors import DataError
+from lesionlens.core.recipe import Recipe
 from lesionlens.core.recipe_file import recipe_to_toml
 from lesionlens.evaluation.pooling import repetitions_of
 from lesionlens.evaluation.predictions import Predictions, read_predictions
@@ -65,9 +68,14 @@ def _head(grid: Grid, runs: Sequence[Predictions]) -> dict[str, Any]:
         "seeds": list(grid.seeds),
         "watts": grid.watts,
         "method": METHOD,
-        "base": recipe_to_toml(grid.base),
+        "base": _base(grid.base),
         "paper_rows": _other_paper_rows(grid),
     }
+
+
+def _base(recipe: Recipe) -> str:
+    """The base recipe as TOML; of a file of weights the name alone, so that a table that is published names no folder."""
+    return recipe_to_toml(replace(recipe, model=replace(recipe.model, weights=Path(recipe.model.weights).name)))
 
 
 def _other_paper_rows(grid: Grid) -> list[dict[str, Any]]:
