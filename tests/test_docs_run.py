@@ -25,6 +25,7 @@ FOLLOWED = {
     "tutorial": ROOT / "docs" / "tutorial.md",
     "pipeline": ROOT / "docs" / "pipeline.md",
     **{name: ROOT / "docs" / "howto" / f"{name}.md" for name in ("researcher", "engineer", "data-owner")},
+    **{name: ROOT / "docs" / f"{name}.md" for name in ("decisions", "subgroups", "documents")},
 }
 NOT_RUN = {"make", "pip", "source", "mkdir", "cd", "torchrun", "python"}
 QUICK_TRAINING = [
@@ -202,6 +203,17 @@ def test_researcher_page(reader: Reader, photos: Path, ham10000: Path) -> None:
 def test_pipeline_page(reader: Reader, ham10000: Path) -> None:
     reader.follow(FOLLOWED["pipeline"])
     assert (reader.folder / "report.html").is_file()
+
+
+@pytest.mark.slow
+def test_pages_on_a_finished_run(reader: Reader, small_run: Path) -> None:
+    run = reader.folder / "runs" / "light"
+    shutil.copytree(small_run, run)
+    for name in ("decisions", "subgroups", "documents"):
+        reader.follow(FOLLOWED[name])
+    assert (run / "assessment" / "decisions.json").is_file()
+    assert '"delta": 0.1' in (run / "bundle" / "bundle.json").read_text()
+    assert (run / "documents" / "card.md").is_file()
 
 
 @pytest.mark.slow

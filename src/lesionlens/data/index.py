@@ -213,12 +213,13 @@ def _text(value: float | str | None) -> str:
     return "" if value is None else value if isinstance(value, str) else repr(value)
 
 
-def read_index(path: Path) -> Index:
+def read_index(path: str | Path) -> Index:
     """Read what `write_index` wrote.
 
     Raises:
         ArtifactError: if it or its stamp is missing, damaged, or was changed by hand.
     """
+    path = Path(path)
     if not path.is_file():
         raise ArtifactError(f"index {path} does not exist; make it with: lesionlens index FOLDER --out {path}")
     facts = read_stamp(path)["facts"]

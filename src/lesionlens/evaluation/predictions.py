@@ -152,12 +152,13 @@ def write_predictions(predictions: Predictions, path: Path) -> None:
         np.savez_compressed(stream, **arrays)
 
 
-def read_predictions(path: Path) -> Predictions:
+def read_predictions(path: str | Path) -> Predictions:
     """Read a file of `write_predictions`; nothing in it is executed.
 
     Raises:
         ArtifactError: if the file is missing, damaged, or its arrays do not match.
     """
+    path = Path(path)
     if not path.is_file():
         raise ArtifactError(f"{path} does not exist; make it with: lesionlens evaluate CHECKPOINT")
     try:
