@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from lesionlens.core.artifact import read_json
+from lesionlens.core.errors import ModelError
 from lesionlens.core.progress import SILENT
 from lesionlens.experiments.data import Images, index_images, share
 from lesionlens.experiments.folder import Experiment, Failure
 from lesionlens.experiments.launch import LOG, Limits, Stopped, in_own_process
-from lesionlens.experiments.point_run import Task, work_left
+from lesionlens.experiments.point_run import Task, failure_of, work_left
 from lesionlens.experiments.points import points_of
 from lesionlens.pipeline.job import ImageSource
 
@@ -110,7 +111,7 @@ def test_a_network_too_large_for_memory_is_a_failure(experiment, small_grid, mon
     monkeypatch.setattr(subprocess, "Popen", limited)
     failure = in_own_process(large, notes.reporter, Limits())
     assert failure is not None
-    assert failure.kind == "memory"
+    assert failure.kind == "memory", failure
     assert "out of memory" in failure.reason
     assert "input.size or training.batch_size" in failure.reason
 
@@ -146,3 +147,16 @@ def alive(process: int) -> bool:
         return False
     stat = Path(f"/proc/{process}/stat")
     return not stat.is_file() or stat.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def test_memory_that_a_stage_reports_in_words_of_its_own_is_still_memory():
+    wrapped = ModelError("convnext_small cannot be built")
+    wrapped.__cause__ = RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 2359296 bytes")
+    failure = failure_of(wrapped)
+    assert failure is not None
+    assert failure.kind == "memory"
+    assert "you tried to allocate" in failure.reason
+    other = failure_of(ModelError("no such network"))
+    assert other is not None
+    assert other.kind == "error"
+    assert failure_of(RuntimeError("a bug")) is None

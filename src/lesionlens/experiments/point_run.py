@@ -163,12 +163,12 @@ def _highest(*values: int | None) -> int | None:
 
 def failure_of(error: BaseException) -> Failure | None:
     """The failure that an error of a run stands for; None if it is a bug, which should not be hidden."""
-    words = " ".join(str(error).split())
-    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and any(word in words for word in MEMORY_WORDS)):
-        return Failure(
-            "memory",
-            f"out of memory ({words[:120] or type(error).__name__}); use a smaller network, input.size or training.batch_size",
-        )
+    cause = error.__cause__ or error  # building a network wraps what torch raises
+    words, words_of_cause = (" ".join(str(each).split()) for each in (error, cause))
+    lacks_memory = isinstance(cause, RuntimeError) and any(word in words_of_cause for word in MEMORY_WORDS)
+    if lacks_memory or isinstance(cause, MemoryError):
+        why = words_of_cause[:120] or type(cause).__name__
+        return Failure("memory", f"out of memory ({why}); use a smaller network, input.size or training.batch_size")
     return Failure("error", words) if isinstance(error, LesionLensError | OSError) else None
 
 
