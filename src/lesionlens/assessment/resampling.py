@@ -7,10 +7,8 @@ from collections.abc import Callable
 import numpy as np
 
 from lesionlens.assessment.decisions.settings import Resampling as Resampling
-from lesionlens.assessment.shares import too_few
-from lesionlens.evaluation.intervals import Interval, bounds, lesion_weights
-
-CHUNK_ELEMENTS = 1 << 19
+from lesionlens.evaluation.intervals import CHUNK_ELEMENTS, Interval, bounds, lesion_weights
+from lesionlens.evaluation.ratio_intervals import too_few
 
 
 def lesion_percentiles(

@@ -11,7 +11,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -20,9 +20,9 @@ from lesionlens.evaluation.calibration_error import calibration_error
 from lesionlens.evaluation.delong import ClusteredAuc, clustered_auc, correlations, mean_auc_bounds
 from lesionlens.evaluation.intervals import Interval, bootstrap_t
 from lesionlens.evaluation.proportions import Lesions, Ratio
+from lesionlens.evaluation.ratio_intervals import interval_or_reason, ratio_intervals, too_few
 from lesionlens.evaluation.weighted_metrics import WeightedMetrics
 
-LEAST_LESIONS = 20
 METHODS = {
     "wilson": "Wilson's score interval with the effective number of cases, from the variance between lesions, and Student's "
     "quantile (Korn & Graubard 1998)",
@@ -103,12 +103,14 @@ class _Sample:
     def of_classes(self, values: np.ndarray, ratio: Ratio, has_counts: bool) -> tuple[Interval, ...]:
         """Intervals of one ratio, for each class."""
         reasons = [self._reason(c) or ("" if cases else "never predicted") for c, cases in enumerate(ratio.cases)]
-        return self._of_ratio(values, ratio, reasons, has_counts)
+        return ratio_intervals(ratio, self.confidence, reasons, values, has_counts)
 
     def of_aucs(self, aucs: Sequence[ClusteredAuc]) -> tuple[Interval, ...]:
         """Intervals of the AUC of each class."""
         return tuple(
-            _interval(auc.value, auc.bounds(self.confidence), "delong-logit", self._reason(c) or self._reason_of_others(c))
+            interval_or_reason(
+                auc.value, auc.bounds(self.confidence), "delong-logit", self._reason(c) or self._reason_of_others(c)
+            )
             for c, auc in enumerate(aucs)
         )
 
@@ -133,52 +135,23 @@ class _Sample:
         """Interval of the accuracy, with its count."""
         right = self.hit.sum(1, keepdims=True)
         ratio = Ratio.of(self.lesions.totals(right), self.lesions.totals(np.ones_like(right)))
-        return self._of_ratio(ratio.value, ratio, [self._reason_overall()])
-
-    def _of_ratio(
-        self, values: np.ndarray, ratio: Ratio, reasons: Sequence[str], has_counts: bool = True
-    ) -> tuple[Interval, ...]:
-        low, high = ratio.bounds(self.confidence)
-        intervals = []
-        for c, (value, reason) in enumerate(zip(values, reasons, strict=True)):
-            counts = {"count": int(ratio.hits[c]), "of": int(ratio.cases[c])} if has_counts else {}
-            method = "clopper-pearson" if ratio.is_extreme[c] else "wilson"
-            intervals.append(_interval(float(value), (low[c], high[c]), method, reason, counts))
-        return tuple(intervals)
+        return ratio_intervals(ratio, self.confidence, [self._reason_overall()])
 
     def of_calibration_error(self, seed: int) -> tuple[Interval, ...]:
         """Debiased calibration error, beside the plain one (`plain`) and the p of the test of calibration (`p`)."""
         error = calibration_error(self.cases, self.lesions, self.confidence, seed)
         details = {"plain": error.plain, "p": None if np.isnan(error.p) else error.p}
-        return (_interval(error.value, (error.low, error.high), "normal-inversion", self._reason_overall(), details),)
+        return (interval_or_reason(error.value, (error.low, error.high), "normal-inversion", self._reason_overall(), details),)
 
     def overall(self, value: float, low: float, high: float, method: str) -> Interval:
         """An interval of a metric of all classes."""
-        return _interval(value, (low, high), method, self._reason_overall())
+        return interval_or_reason(value, (low, high), method, self._reason_overall())
 
     def _reason(self, c: int) -> str:
-        return _too_few(int(self.n_lesions[c]), "of this diagnosis") if self.n_lesions[c] else "no images of this diagnosis"
+        return too_few(int(self.n_lesions[c]), "of this diagnosis") if self.n_lesions[c] else "no images of this diagnosis"
 
     def _reason_of_others(self, c: int) -> str:
-        return _too_few(int(self.n_others[c]), "of other diagnoses")
+        return too_few(int(self.n_others[c]), "of other diagnoses")
 
     def _reason_overall(self) -> str:
-        return _too_few(len(self.lesions), "in all")
-
-
-def _too_few(n_lesions: int, which: str) -> str:
-    if n_lesions >= LEAST_LESIONS:
-        return ""
-    return f"{n_lesions} lesion{'' if n_lesions == 1 else 's'} {which}; an interval needs {LEAST_LESIONS}"
-
-
-def _interval(
-    value: float, ends: tuple[float, float], method: str, reason: str, details: Mapping[str, float | None] | None = None
-) -> Interval:
-    """An interval; without bounds where there is a reason, or where they are not defined."""
-    low, high = (float(end) for end in ends)
-    if not reason and (np.isnan(low) or np.isnan(high)):
-        reason = "not defined for these images"
-    if reason:
-        return Interval(value, np.nan, np.nan, "", reason, details or {})
-    return Interval(value, low, high, method, "", details or {})
+        return too_few(len(self.lesions), "in all")

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from lesionlens.evaluation.metric_intervals import LEAST_LESIONS, METHODS, metric_intervals
+from lesionlens.evaluation.metric_intervals import METHODS, metric_intervals
 from lesionlens.evaluation.metrics import confusion_matrix, present
 from lesionlens.evaluation.predictions import Predictions
+from lesionlens.evaluation.ratio_intervals import LEAST_LESIONS
 from lesionlens.evaluation.weighted_metrics import OVERALL, PER_CLASS, WeightedMetrics
 
 FORMAT = 2  # 1, of lesionlens 0.1, had percentile intervals for every metric, the plain ECE and no methods

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lesionlens.evaluation.metric_intervals import LEAST_LESIONS
+from lesionlens.evaluation.ratio_intervals import LEAST_LESIONS
 from lesionlens.reporting.corruption_sheet import corruption_sheet
 from lesionlens.reporting.formats import ABSENT, defined, has_interval, percent
 from lesionlens.reporting.palette import class_names

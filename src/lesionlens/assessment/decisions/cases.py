@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,8 +9,9 @@ import numpy as np
 from lesionlens.core.diagnoses import is_melanoma
 from lesionlens.core.labels import LabelSet
 from lesionlens.evaluation.intervals import Interval
-from lesionlens.evaluation.metric_intervals import LEAST_LESIONS
 from lesionlens.evaluation.proportions import Lesions, Ratio
+from lesionlens.evaluation.ratio_intervals import ratio_intervals
+from lesionlens.evaluation.ratio_intervals import too_few as lesions_lacking
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,17 +111,8 @@ def proportions(hits: np.ndarray, cases: np.ndarray, lesions: Lesions, confidenc
         M intervals with `count` and `of`; no bounds but a reason below `LEAST_LESIONS` lesions.
     """
     ratio = Ratio.of(lesions.totals(hits), lesions.totals(np.broadcast_to(cases, hits.shape)))
-    bounds = zip(*ratio.bounds(confidence), strict=True)
-    return [_proportion(ratio, place, ends, what) for place, ends in enumerate(bounds)]
-
-
-def _proportion(ratio: Ratio, place: int, ends: Sequence[float], what: str) -> Interval:
-    counts = {"count": int(ratio.hits[place]), "of": int(ratio.cases[place])}
-    reason = too_few(int(ratio.n_lesions[place]), what)
-    if reason:
-        return Interval(float(ratio.value[place]), np.nan, np.nan, "", reason, counts)
-    method = "clopper-pearson" if ratio.is_extreme[place] else "wilson"
-    return Interval(float(ratio.value[place]), float(ends[0]), float(ends[1]), method, "", counts)
+    reasons = [too_few(int(n_lesions), what) for n_lesions in ratio.n_lesions]
+    return list(ratio_intervals(ratio, confidence, reasons))
 
 
 def too_few(n_lesions: int, what: str = "") -> str:
@@ -130,10 +121,7 @@ def too_few(n_lesions: int, what: str = "") -> str:
     >>> too_few(3, "melanoma"), too_few(20)
     ('3 lesions (melanoma); an interval needs 20', '')
     """
-    if n_lesions >= LEAST_LESIONS:
-        return ""
-    bracket = f" ({what})" if what else ""
-    return f"{n_lesions} lesion{'' if n_lesions == 1 else 's'}{bracket}; an interval needs {LEAST_LESIONS}"
+    return lesions_lacking(n_lesions, f"({what})" if what else "")
 
 
 def without_bounds(interval: Interval, reason: str) -> Interval:

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from lesionlens.assessment.decisions.cases import proportions, too_few
+from lesionlens.assessment.decisions.cases import proportions
 from lesionlens.assessment.decisions.conformal import ConformalSets
 from lesionlens.core.errors import DataError
 from lesionlens.evaluation.intervals import Interval
 from lesionlens.evaluation.proportions import Lesions, Ratio
+from lesionlens.evaluation.ratio_intervals import ratio_intervals, too_few
 
 
 def evaluate_sets(
@@ -74,12 +75,4 @@ def lesion_coverage(covered: np.ndarray, lesion_ids: np.ndarray, confidence: flo
     shares = totals[:, 0] / totals[:, 1]
     one_each = Lesions.of(np.arange(len(lesions)))
     ratio = Ratio.of(one_each.totals(shares[:, None]), np.ones((len(lesions), 1)))
-    return _with_reason(ratio, len(lesions), confidence)
-
-
-def _with_reason(ratio: Ratio, n_lesions: int, confidence: float) -> Interval:
-    reason, value = too_few(n_lesions), float(ratio.value[0])
-    if reason:
-        return Interval(value, np.nan, np.nan, "", reason)
-    low, high = ratio.bounds(confidence)
-    return Interval(value, float(low[0]), float(high[0]), "clopper-pearson" if ratio.is_extreme[0] else "wilson")
+    return ratio_intervals(ratio, confidence, [too_few(len(lesions))], has_counts=False)[0]

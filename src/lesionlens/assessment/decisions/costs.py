@@ -100,7 +100,3 @@ def referral_costs(
 def _exact(rule: str, cost: Interval) -> Interval:
     """The cost; referring everybody or nobody has no error to estimate."""
     return without_bounds(cost, "exact at this prevalence") if rule in ("all", "none") else cost
-
-
-def _by_name(shares: np.ndarray) -> dict[str, float]:
-    return dict(zip(SHARES, shares.tolist(), strict=True))

@@ -23,8 +23,8 @@ from lesionlens.assessment.decisions.settings import READERS_SPECIFICITY, Decisi
 from lesionlens.assessment.decisions.thresholds import lesions_needed, threshold_for_sensitivity, threshold_for_specificity
 from lesionlens.evaluation.delong import clustered_auc
 from lesionlens.evaluation.intervals import Interval
-from lesionlens.evaluation.metric_intervals import LEAST_LESIONS
 from lesionlens.evaluation.ranking import Ranking
+from lesionlens.evaluation.ratio_intervals import LEAST_LESIONS
 
 LEAST_SPECIFICITY, LEAST_SENSITIVITY = 0.8, 0.8  # of the partial areas
 READERS_SENSITIVITY = 0.866

@@ -12,9 +12,10 @@ from lesionlens.core.labels import LabelSet
 from lesionlens.core.seeds import generator
 from lesionlens.evaluation.delong import clustered_auc
 from lesionlens.evaluation.intervals import Interval
-from lesionlens.evaluation.metric_intervals import LEAST_LESIONS
 from lesionlens.evaluation.proportions import Lesions, Ratio
 from lesionlens.evaluation.ranking import Ranking
+from lesionlens.evaluation.ratio_intervals import ratio_intervals
+from lesionlens.evaluation.ratio_intervals import too_few as lesions_lacking
 from lesionlens.export.decision_fit import EXPECTATION, SENSITIVITY, Guarantee, fit_decision
 
 
@@ -159,13 +160,7 @@ def share_interval(hits: np.ndarray, cases: np.ndarray, clusters: np.ndarray, co
     """Share of `hits` among `cases`, bool (N,), with its interval by cluster, count and method, or the reason for none."""
     lesions = Lesions.of(clusters)
     ratio = Ratio.of(lesions.totals(hits[:, None]), lesions.totals(cases[:, None]))
-    details = {"count": int(ratio.hits[0]), "of": int(ratio.cases[0])}
-    reason = too_few(int(ratio.n_lesions[0]))
-    if reason:
-        return Interval(float(ratio.value[0]), np.nan, np.nan, "", reason, details).to_json()
-    low, high = (float(end[0]) for end in ratio.bounds(confidence))
-    method = "clopper-pearson" if ratio.is_extreme[0] else "wilson"
-    return Interval(float(ratio.value[0]), low, high, method, "", details).to_json()
+    return ratio_intervals(ratio, confidence, [too_few(int(ratio.n_lesions[0]))])[0].to_json()
 
 
 def auc_interval(truth: np.ndarray, score: np.ndarray, clusters: np.ndarray, confidence: float = 0.95) -> dict[str, Any]:
@@ -181,8 +176,4 @@ def auc_interval(truth: np.ndarray, score: np.ndarray, clusters: np.ndarray, con
 
 def too_few(n_lesions: int, which: str = "") -> str:
     """Why there is no interval; empty if there are enough lesions."""
-    if not n_lesions:
-        return "no images"
-    if n_lesions >= LEAST_LESIONS:
-        return ""
-    return f"{n_lesions} lesion{'' if n_lesions == 1 else 's'}{' ' + which if which else ''}; an interval needs {LEAST_LESIONS}"
+    return lesions_lacking(n_lesions, which) if n_lesions else "no images"

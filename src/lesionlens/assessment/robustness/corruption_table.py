@@ -15,12 +15,13 @@ import numpy as np
 from lesionlens.assessment.resampling import Resampling
 from lesionlens.assessment.robustness.corruptions import STRENGTHS, Corruption
 from lesionlens.assessment.robustness.responses import Responses
-from lesionlens.assessment.shares import proportion, too_few
+from lesionlens.assessment.shares import proportion
 from lesionlens.core.artifact import hash_value
 from lesionlens.core.errors import DataError
 from lesionlens.core.labels import LabelSet
 from lesionlens.evaluation.intervals import Interval, bounds, lesion_weights
 from lesionlens.evaluation.proportions import Lesions
+from lesionlens.evaluation.ratio_intervals import too_few
 
 CHUNK_ELEMENTS = 1 << 21
 Rows = Mapping[str, np.ndarray]

@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 
 from lesionlens.assessment.resampling import Resampling, lesion_percentiles
-from lesionlens.assessment.shares import proportion, too_few, undefined
+from lesionlens.assessment.shares import proportion, undefined
 from lesionlens.core.diagnoses import is_melanoma, known_diagnosis
 from lesionlens.core.labels import LabelSet
 from lesionlens.evaluation.intervals import Interval
 from lesionlens.evaluation.predictions import Predictions
 from lesionlens.evaluation.proportions import Lesions
+from lesionlens.evaluation.ratio_intervals import too_few
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 
 from lesionlens.assessment.resampling import Resampling, lesion_percentiles
-from lesionlens.assessment.shares import mean_share, proportion, too_few
+from lesionlens.assessment.shares import mean_share, proportion
 from lesionlens.evaluation.intervals import Interval, bootstrap_t
 from lesionlens.evaluation.proportions import Lesions
+from lesionlens.evaluation.ratio_intervals import too_few
 
 COEFFICIENT = 1.96 * math.sqrt(2)
 USUAL = Resampling()

@@ -20,8 +20,8 @@ from scipy.stats import studentized_range
 
 from lesionlens.assessment.subgroups.group_metrics import Cases, group_metrics
 from lesionlens.evaluation.intervals import Interval
-from lesionlens.evaluation.metric_intervals import LEAST_LESIONS
 from lesionlens.evaluation.proportions import Lesions
+from lesionlens.evaluation.ratio_intervals import LEAST_LESIONS
 
 GAP_METRICS = ("accuracy", "balanced_accuracy", "auc_melanoma", "auc_malignant", "sensitivity_malignant", "specificity_malignant")
 LEAST_SHARED = 5  # lesions of a diagnosis in both groups, for it to count in a comparison of balanced accuracies

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lesionlens.assessment.shares import proportion, too_few, undefined
+from lesionlens.assessment.shares import proportion, undefined
 from lesionlens.core.diagnoses import is_melanoma
 from lesionlens.core.labels import LabelSet
 from lesionlens.evaluation.delong import clustered_auc
@@ -15,6 +15,7 @@ from lesionlens.evaluation.metric_intervals import metric_intervals
 from lesionlens.evaluation.predictions import Predictions
 from lesionlens.evaluation.proportions import Lesions
 from lesionlens.evaluation.ranking import Ranking
+from lesionlens.evaluation.ratio_intervals import too_few
 from lesionlens.evaluation.weighted_metrics import WeightedMetrics
 
 METRICS = {

@@ -16,9 +16,9 @@ from lesionlens.data.image import InputSpec
 from lesionlens.data.index import Index, select
 from lesionlens.data.store import Store
 from lesionlens.evaluation.intervals import Interval
-from lesionlens.evaluation.metric_intervals import LEAST_LESIONS
 from lesionlens.evaluation.multiplicity import holm
 from lesionlens.evaluation.predictions import Predictions
+from lesionlens.evaluation.ratio_intervals import LEAST_LESIONS
 
 FORMAT = 1
 USUAL = Resampling()
