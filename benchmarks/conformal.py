@@ -11,7 +11,6 @@ Give predictions that had no part in the training, such as validation.npz and pr
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,9 +19,10 @@ import numpy as np
 from scipy.stats import binom
 
 from lesionlens.assessment.decisions.conformal import GROUPS, SCORES, fit_sets
-from lesionlens.core.artifact import hash_file, write_json
+from lesionlens.core.artifact import hash_file
 from lesionlens.core.seeds import generator
 from lesionlens.evaluation.predictions import Predictions, read_predictions
+from output import write_or_print
 from source_version import commit
 
 LEVEL = 0.99  # of the binomial interval
@@ -112,10 +112,7 @@ def main() -> None:
         "command": f"python benchmarks/conformal.py {files} --splits {options.splits}",
         "commit": commit(),
     }
-    if options.out is None:
-        print(json.dumps(content, indent=2))
-    else:
-        write_json(options.out, content)
+    write_or_print(content, options.out)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ an interval. Set OMP_NUM_THREADS=1.
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,13 +18,13 @@ from typing import Any
 
 import numpy as np
 
-from lesionlens.core.artifact import write_json
 from lesionlens.core.labels import HAM10000
 from lesionlens.evaluation.calibration import log_softmax
 from lesionlens.evaluation.differences import differences
 from lesionlens.evaluation.intervals import resample_metrics
 from lesionlens.evaluation.metric_intervals import metric_intervals
 from lesionlens.evaluation.weighted_metrics import OVERALL, PER_CLASS, WeightedMetrics
+from output import write_or_print
 from source_version import commit
 
 LESIONS = np.array([228, 327, 727, 73, 614, 5403, 98])  # HAM10000, in the order of its label set
@@ -144,10 +143,7 @@ def main() -> None:
         "command": f"python benchmarks/coverage.py --simulations {options.simulations} --resamples {options.resamples}",
         "commit": commit(),
     }
-    if options.out is None:
-        print(json.dumps(content, indent=2))
-    else:
-        write_json(options.out, content)
+    write_or_print(content, options.out)
 
 
 if __name__ == "__main__":

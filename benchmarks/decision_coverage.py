@@ -9,7 +9,6 @@ from a large population. A number counts only where it is printed with an interv
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,10 +26,10 @@ from lesionlens.assessment.decisions.operating_points import LEAST_SENSITIVITY, 
 from lesionlens.assessment.decisions.predictive_values import predictive_values
 from lesionlens.assessment.decisions.reliability import calibration_line
 from lesionlens.assessment.decisions.roc import RocCurves, partial_auc, partial_auc_above
-from lesionlens.core.artifact import write_json
 from lesionlens.core.labels import HAM10000
 from lesionlens.evaluation.calibration import softmax
 from lesionlens.evaluation.intervals import Interval
+from output import write_or_print
 from source_version import commit
 
 MELANOMA, PREVALENCE, COSTS = Target("melanoma", ("mel",)), 0.05, (50.0, 1.0)
@@ -125,10 +124,7 @@ def main() -> None:
         "command": f"python benchmarks/decision_coverage.py --simulations {options.simulations} --resamples {options.resamples}",
         "commit": commit(),
     }
-    if options.out is None:
-        print(json.dumps(content, indent=2))
-    else:
-        write_json(options.out, content)
+    write_or_print(content, options.out)
 
 
 if __name__ == "__main__":

@@ -174,6 +174,11 @@ class FileChecks:
                 raise BundleError(f"bundle {self._bundle.path}: {problem}; copy the whole bundle again, or export it anew")
 
 
+def is_bundle(path: Path) -> bool:
+    """Whether a path is the folder of a bundle; without its facts it is a damaged one, not a folder of something else."""
+    return any((path / name).is_file() for name in (FACTS_FILE, GRAPH_FILE))
+
+
 def read_bundle(path: Path) -> Bundle:
     """Read `bundle.json` alone; for everything but looking use `open_bundle`.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
-from lesionlens.bundle.bundle import FACTS_FILE, GRAPH_FILE, read_bundle
+from lesionlens.bundle.bundle import FACTS_FILE, is_bundle, read_bundle
 from lesionlens.core.errors import BundleError
 
 MODULE = "lesionlens_model"
@@ -56,5 +56,4 @@ def split_arguments(arguments: list[str]) -> tuple[Path | None, list[str]]:
         (None, ['lesion.jpg'])
     """
     first = Path(arguments[0])
-    is_bundle = any((first / name).is_file() for name in (FACTS_FILE, GRAPH_FILE))  # without its facts it is a damaged one
-    return (first, arguments[1:]) if is_bundle else (None, arguments)
+    return (first, arguments[1:]) if is_bundle(first) else (None, arguments)

@@ -91,7 +91,7 @@ def evaluate(
     of images that the model was not trained with, no split is needed: temperature, threshold and gate stay as they are,
     and training images among them are found and left out.
     """
-    from lesionlens.pipeline.external_stage import is_bundle
+    from lesionlens.bundle.bundle import is_bundle
 
     bundle = is_bundle(model)
     options = _External(name, tuple(mapping or ()), refused.value, keep_leaks, training_index, resamples, confidence)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lesionlens.cli.console import REPORTER, emit_text
-from lesionlens.cli.options import Device, DeviceOption, Json, Layout, Set
+from lesionlens.cli.options import Device, DeviceOption, Json, Layout, Set, data_root
 
 if TYPE_CHECKING:
     from lesionlens.experiments.execution import Options, State
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from lesionlens.experiments.grid import Grid
     from lesionlens.pipeline.job import ImageSource
 
-SYNTHETIC = "synthetic"
 Data = Annotated[str, typer.Option(help="Folder of images, a CSV that lists them, or `synthetic`.")]
 Out = Annotated[Path, typer.Option(help="Folder of the experiment; it may hold earlier results of the same one.")]
 Watts = Annotated[float, typer.Option(min=0.0, help="Power drawn while training, for the estimate of energy.")]
 Measure = Annotated[bool, typer.Option("--measure", help="Measure the CPU latency of all rows; let nothing else run.")]
+Source = Annotated[Layout, typer.Option(help="Layout of the images.")]
 Retry = Annotated[bool, typer.Option("--retry", help="Run what failed before again.")]
 Audit = Annotated[bool, typer.Option("--audit/--no-audit", help="Look for near-duplicates before the images are split.")]
 Plan = Annotated[bool, typer.Option("--plan", help="Only show what would run.")]
@@ -36,7 +36,7 @@ def ablate(
     seeds: Annotated[int, typer.Option(min=0, help="Number of seeds (0, 1, ...); 0 takes the grid's.")] = 0,
     hours: Annotated[float, typer.Option(min=0.0, help="Stop after so many hours; 0 takes the grid's budget.")] = 0.0,
     watts: Watts = 0.0,
-    source: Annotated[Layout, typer.Option(help="Layout of the images.")] = Layout.auto,
+    source: Source = Layout.auto,
     device: DeviceOption = Device.auto,
     audit: Audit = True,
     measure: Measure = False,
@@ -75,7 +75,7 @@ def crossvalidate(
     overrides: Set = None,
     hours: Annotated[float, typer.Option(min=0.0, help="Stop after so many hours; 0 sets no limit.")] = 0.0,
     watts: Watts = 0.0,
-    source: Annotated[Layout, typer.Option(help="Layout of the images.")] = Layout.auto,
+    source: Source = Layout.auto,
     device: DeviceOption = Device.auto,
     audit: Audit = True,
     measure: Measure = False,
@@ -113,7 +113,7 @@ def search(
     base: Annotated[str, typer.Option(help="Another base recipe than the grid's, by name or path.")] = "",
     overrides: Set = None,
     hours: Annotated[float, typer.Option(min=0.0, help="Stop after so many hours; 0 sets no limit.")] = 0.0,
-    source: Annotated[Layout, typer.Option(help="Layout of the images.")] = Layout.auto,
+    source: Source = Layout.auto,
     device: DeviceOption = Device.auto,
     audit: Audit = True,
     as_json: Json = False,
@@ -145,12 +145,9 @@ def _run(grid: Grid, source: ImageSource, out: Path, options: Options, measure: 
 
 
 def _image_source(data: str, layout: Layout) -> ImageSource:
-    from lesionlens.core.errors import DataError
     from lesionlens.pipeline.job import ImageSource
 
-    if not data.strip():
-        raise DataError("--data is empty; give a folder of images, a CSV that lists them, or: --data synthetic")
-    return ImageSource(None if data == SYNTHETIC else Path(data).expanduser(), layout)
+    return ImageSource(data_root(data), layout)
 
 
 def _emit_plan(states: Sequence[State], as_json: bool) -> None:

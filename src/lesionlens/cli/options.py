@@ -59,6 +59,7 @@ class GuaranteeName(StrEnum):
     pac = "pac"
 
 
+SYNTHETIC = "synthetic"
 RUN_DEFAULT = "the run folder's if not given"
 ArtifactPath = Path | None
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
@@ -118,6 +119,19 @@ def rules(
         label_map=read_label_map(label_map) if label_map else {},
         encoding=encoding,
     )
+
+
+def data_root(data: str) -> Path | None:
+    """Where the images of `--data` are; None for the embedded synthetic ones.
+
+    Raises:
+        DataError: if it is empty.
+    """
+    from lesionlens.core.errors import DataError
+
+    if not data.strip():
+        raise DataError("--data is empty; give a folder of images, a CSV that lists them, or: --data synthetic")
+    return None if data == SYNTHETIC else Path(data).expanduser()
 
 
 def column(what: str) -> typer.models.OptionInfo:

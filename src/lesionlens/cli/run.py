@@ -8,12 +8,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lesionlens.cli.console import REPORTER, emit_text
-from lesionlens.cli.options import BenignOnly, Encoding, Json, LabelMap, Layout, Malignant, Set, SkipUnlabelled, column, rules
+from lesionlens.cli.options import (
+    BenignOnly,
+    Encoding,
+    Json,
+    LabelMap,
+    Layout,
+    Malignant,
+    Set,
+    SkipUnlabelled,
+    column,
+    data_root,
+    rules,
+)
 
 if TYPE_CHECKING:
     from lesionlens.pipeline.job import Job
 
-SYNTHETIC = "synthetic"
 HEADLINE = ("accuracy", "balanced_accuracy", "macro_f1", "macro_auc", "ece")
 StageOption = Annotated[str, typer.Option(metavar="STAGE")]
 
@@ -45,7 +56,6 @@ def run(
     Stages: index, audit, split, augment, pack, train, evaluate, assess, explain, export, compress, predict, report, documents.
     Stages whose inputs did not change are skipped; stopped at any moment, the same command resumes.
     """
-    from lesionlens.core.errors import DataError
     from lesionlens.core.recipe_file import load_recipe
     from lesionlens.core.run import Run
     from lesionlens.pipeline.execution import execute, plan
@@ -53,13 +63,12 @@ def run(
     from lesionlens.pipeline.preflight import check_images, check_stages
     from lesionlens.pipeline.stages import STAGES
 
-    if not data.strip():
-        raise DataError("--data is empty; give a folder of images, a CSV that lists them, or: --data synthetic")
+    root = data_root(data)
     resolved = load_recipe(recipe, overrides or ())
     columns = {"image": image_column, "dx": dx_column, "lesion": lesion_column, "patient": patient_column}
     given = {name: value for name, value in columns.items() if value}
     stated = rules(malignant, benign_only, skip_unlabelled, label_map, encoding)
-    images = ImageSource(None if data == SYNTHETIC else Path(data).expanduser(), source, given, stated)
+    images = ImageSource(root, source, given, stated)
     names = [stage.name for stage in STAGES]
     from_scratch = restart or start in names[: names.index("train") + 1]
     job = Job(Run.at(folder), resolved, images, REPORTER, from_scratch)

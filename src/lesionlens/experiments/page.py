@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from lesionlens import __version__
@@ -15,7 +14,7 @@ from lesionlens.experiments.curves import curve_panels
 from lesionlens.reporting import paper
 from lesionlens.reporting.formats import interval_text, metric_text
 from lesionlens.reporting.plots import IntervalRow, interval_plot
-from lesionlens.reporting.style import TEMPLATES
+from lesionlens.reporting.style import TEMPLATES, page_environment
 
 
 def page(table: dict[str, Any], folder: Path) -> str:
@@ -25,8 +24,7 @@ def page(table: dict[str, Any], folder: Path) -> str:
         table: as `table.build_table` makes it.
         folder: of the experiment; the histories of its runs are read.
     """
-    loader = PackageLoader("lesionlens.experiments")
-    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = page_environment("lesionlens.experiments")
     content = {
         "css": Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
         "table": table,

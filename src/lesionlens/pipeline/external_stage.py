@@ -17,7 +17,7 @@ from lesionlens.assessment.external.training_images import (
     training_images_of_reference,
     training_images_of_run,
 )
-from lesionlens.bundle.bundle import FACTS_FILE, GRAPH_FILE, read_bundle
+from lesionlens.bundle.bundle import is_bundle, read_bundle
 from lesionlens.core.artifact import read_json, write_text
 from lesionlens.core.errors import ArtifactError, SplitError
 from lesionlens.core.progress import SILENT, Reporter
@@ -62,11 +62,6 @@ class ExternalSources:
     def folder(self, name: str) -> Path:
         """Folder of the results of the set `name`."""
         return self.out or self.run.external / name
-
-
-def is_bundle(model: Path) -> bool:
-    """Whether a path is the folder of a bundle; without its facts it is a damaged one."""
-    return any((model / name).is_file() for name in (FACTS_FILE, GRAPH_FILE))
 
 
 def default_name(index: Path) -> str:

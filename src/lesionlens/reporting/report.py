@@ -7,8 +7,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from lesionlens import __version__
 from lesionlens.core.artifact import write_text
 from lesionlens.core.run import Run
@@ -18,7 +16,7 @@ from lesionlens.reporting.documents.summary import summary
 from lesionlens.reporting.formats import count, percent, plural
 from lesionlens.reporting.heat_maps import heat_maps
 from lesionlens.reporting.run_folder import RunContents, read_run
-from lesionlens.reporting.style import style_sheet
+from lesionlens.reporting.style import page_environment, style_sheet
 from lesionlens.reporting.topics import topics
 from lesionlens.reporting.variants import variants
 
@@ -68,8 +66,7 @@ def write_report(run: Path | Run, out: Path) -> WrittenReport:
 
 def render(run: RunContents) -> str:
     """Render the page of a run."""
-    loader = PackageLoader("lesionlens.reporting")
-    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = page_environment()
     environment.filters.update(count=count, percent=percent, plural=plural)
     return environment.get_template("report.html").render(**_content(run))
 

@@ -1,15 +1,27 @@
-"""The style sheet of the report and of the model card's page."""
+"""What the report, the model card's page and the page of a grid share: templates and the style sheet."""
 
 from __future__ import annotations
 
 from importlib.resources import files
 
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from lesionlens.reporting.palette import class_colours, class_names
 from lesionlens.reporting.run_folder import RunContents
 
-TEMPLATES = files("lesionlens.reporting") / "templates"
+PACKAGE = "lesionlens.reporting"
+TEMPLATES = files(PACKAGE) / "templates"
+
+
+def page_environment(*packages: str) -> Environment:
+    """Templates of this package, and of others that build on them.
+
+    Args:
+        packages: further packages with a folder `templates`, such as `lesionlens.experiments`.
+    """
+    loader = ChoiceLoader([PackageLoader(package) for package in (*packages, PACKAGE)])
+    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
 
 
 def style_sheet(run: RunContents) -> Markup:

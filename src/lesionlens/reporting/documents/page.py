@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from lesionlens import __version__
 from lesionlens.bundle.card_html import card_html
 from lesionlens.reporting.documents.facts import RunFacts
 from lesionlens.reporting.formats import NARROW
-from lesionlens.reporting.style import style_sheet
+from lesionlens.reporting.style import page_environment, style_sheet
 
 TABLE, IN_BOX = "<table>", '<div class="scroll" role="region" tabindex="0" aria-label="Table"><table>'
 
@@ -21,10 +20,10 @@ def card_page(facts: RunFacts, text: str) -> str:
         facts: of the run.
         text: of the card, Markdown without front matter.
     """
-    loader = PackageLoader("lesionlens.reporting")
-    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     body = card_html(text, top_level=1).replace(TABLE, IN_BOX).replace("</table>", "</table></div>")
     body = body.replace(" %", f"{NARROW}%")
-    return environment.get_template("card.html").render(
-        title=facts.run.recipe.name, css=style_sheet(facts.run), body=Markup(body), version=__version__
+    return (
+        page_environment()
+        .get_template("card.html")
+        .render(title=facts.run.recipe.name, css=style_sheet(facts.run), body=Markup(body), version=__version__)
     )
