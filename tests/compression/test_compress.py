@@ -19,6 +19,8 @@ from lesionlens.core.recipe import CompressionRecipe
 from lesionlens.data.dataset import Dataset
 from lesionlens.training.checkpoint import load_network, save_network
 
+pytestmark = pytest.mark.slow  # trains, quantises and prunes; tests/cli/test_compress.py is the quick one
+
 RECIPE = CompressionRecipe(variants=("dynamic-int8", "int8", "pruned", "pruned-int8"), calibration_images=12, default_drop=1.0)
 QUICK = CompressionSettings(rounds=0, compared_images=6, resamples=100)
 

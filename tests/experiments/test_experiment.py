@@ -221,6 +221,7 @@ def test_two_processes_do_not_share_a_folder(copied, small_grid, synthetic_root,
         run(small_grid, synthetic_root, copied, here, notes)
 
 
+@pytest.mark.slow  # several trainings
 def test_the_budget_stops_between_epochs_and_the_run_resumes(copied, small_grid, synthetic_root, here, notes):
     before = read_json(copied / "table.json")
     shutil.rmtree(copied / "runs")

@@ -54,6 +54,7 @@ def test_a_run_in_a_process_of_its_own(experiment, small_grid, notes):
     assert cost["peak_memory_bytes"] > 50e6
 
 
+@pytest.mark.slow  # a process of its own
 def test_a_failure_is_told_in_one_line(experiment, small_grid, notes):
     made = task(experiment, small_grid, 1)
     wrong = replace(made, recipe=replace(made.recipe, model=replace(made.recipe.model, name="resnet5")))
@@ -63,6 +64,7 @@ def test_a_failure_is_told_in_one_line(experiment, small_grid, notes):
     assert "timm knows no network 'resnet5'" in failure.reason
 
 
+@pytest.mark.slow  # a process of its own
 def test_a_bug_is_told_by_the_end_of_its_log(experiment, small_grid, notes):
     made = task(experiment, small_grid, 1)
     made.write()
@@ -73,6 +75,7 @@ def test_a_bug_is_told_by_the_end_of_its_log(experiment, small_grid, notes):
     assert "nonsense" in failure.reason
 
 
+@pytest.mark.slow  # a process of its own
 def test_the_deadline_ends_the_process_between_epochs(experiment, small_grid, notes):
     made = task(experiment, small_grid, 2)
     with pytest.raises(Stopped):

@@ -50,6 +50,7 @@ def test_maps_and_features_are_those_of_the_explained_network(images):
     np.testing.assert_allclose(found.maps, maps.numpy(), atol=1e-5)
 
 
+@pytest.mark.slow  # a transformer is traced and compiled
 def test_averaged_tokens_have_maps_in_the_exported_graph(tmp_path):
     network = network_of("test_vit2")
     spec = InputSpec(size=160, frame=160, resize="squash", mean=SPEC.mean, std=SPEC.std)

@@ -33,12 +33,14 @@ def site(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow  # each imports torch in a process of its own
 def test_timm_imports_beside_the_torchvision_that_is_here():
     done = python(CODE)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "True"
 
 
+@pytest.mark.slow  # each imports torch in a process of its own
 @pytest.mark.parametrize("module", ["torchvision", "timm", "torchvision.transforms.v2"])
 def test_the_hook_lets_plain_python_import_them(site, module):
     done = python(f"import {module}; print({module}.__name__)", site)
@@ -54,6 +56,7 @@ def test_the_hook_loads_nothing_until_torchvision_is_imported(site):
     assert done.stdout.strip() == "True False False"
 
 
+@pytest.mark.slow  # each imports torch in a process of its own
 def test_the_hook_and_lesionlens_declare_once(site):
     done = python("import torchvision\n" + CODE, site)
     assert (done.returncode, done.stdout.strip()) == (0, "True"), done.stderr
