@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binomtest
+from scipy.stats import binomtest, norm, t
 
 from lesionlens.evaluation.proportions import Lesions, Ratio, clopper_pearson, wilson
 
@@ -77,3 +77,43 @@ def test_totals_by_lesion():
     lesions = Lesions.of(np.array(["b", "a", "b", "c"]))
     assert len(lesions) == 3
     np.testing.assert_array_equal(lesions.totals(np.array([1.0, 2, 3, 4])), [2, 4, 4])
+
+
+@pytest.mark.parametrize(("confidence", "n_lesions", "freedom"), [(0.95, 20, 19), (0.9, 8, 7), (0.95, 7, 6), (0.95, 3, 6)])
+def test_students_quantile_takes_the_place_of_the_normal_one(confidence, n_lesions, freedom):
+    """Korn & Graubard 1998; `freedom` is never below 6."""
+    hits = column([1] * (n_lesions - 1) + [0])
+    ratio = Ratio.of(hits, column([2] * n_lesions))
+    z, t_ = (distribution.ppf((1 + confidence) / 2) for distribution in (norm, t(freedom)))
+    expected = wilson(ratio.value, ratio.effective * (z / t_) ** 2, confidence)
+    np.testing.assert_allclose(ratio.bounds(confidence), expected)
+
+
+def test_lesions_without_cases_do_not_count():
+    hits, cases = column([2, 0, 1, 0, 0]), column([2, 0, 2, 0, 3])
+    ratio, shown = Ratio.of(hits, cases), Ratio.of(hits[[0, 2, 4]], cases[[0, 2, 4]])
+    assert ratio.n_lesions[0] == shown.n_lesions[0] == 3
+    assert ratio.effective[0] == pytest.approx(shown.effective[0])
+    np.testing.assert_allclose(ratio.bounds(), shown.bounds())
+
+
+def test_columns_do_not_mix():
+    """No case, one hit of one, one miss of one, some of four, all of four, none of four."""
+    hits = np.array([[0, 1, 0, 1, 2, 0], [0, 0, 0, 0, 2, 0]], dtype=float)
+    cases = np.array([[0, 1, 1, 2, 2, 2], [0, 0, 0, 2, 2, 2]], dtype=float)
+    ratio = Ratio.of(hits, cases)
+    np.testing.assert_array_equal(ratio.value, [np.nan, 1, 0, 0.25, 1, 0])
+    np.testing.assert_array_equal(ratio.is_extreme, [True, True, True, False, True, True])
+    low, high = ratio.bounds()
+    np.testing.assert_allclose(low[[0, 1, 2, 4, 5]], [0, 0.025, 0, 0.025**0.5, 0])  # 2 independent cases in the last two
+    np.testing.assert_allclose(high[[0, 1, 2, 4, 5]], [1, 1, 0.975, 1, 1 - 0.025**0.5])
+    alone = Ratio.of(hits[:, 3:4], cases[:, 3:4])
+    np.testing.assert_allclose((low[3], high[3]), np.ravel(alone.bounds()))
+    assert 0 < low[3] < 0.25 < high[3] < 1
+
+
+def test_few_cases_by_hand():
+    """p = 1/3, residuals 1/3 and -1/3: the design effect is (2/9 * 2) / (3 * 2/9 * 1) = 2/3, held at 1."""
+    assert Ratio.of(column([1, 0]), column([2, 1])).effective[0] == pytest.approx(3)
+    one = Ratio.of(column([2]), column([4]))  # one lesion shows no design effect; its images may all be alike
+    assert one.effective[0] == pytest.approx(1)
