@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from lesionlens.assessment.external.frozen_model import FrozenModel, model_settings
-from lesionlens.bundle.bundle import FACTS_FILE, WEIGHTS_FILE, read_bundle
+from lesionlens.bundle.bundle import FACTS_FILE, read_bundle
 from lesionlens.bundle.decision import Decision
 from lesionlens.bundle.gate import Gate
 from lesionlens.bundle.outputs import Outputs
@@ -141,7 +141,7 @@ def _from_bundle(run: Run, checkpoint_hash: str) -> _Frozen | None:
     if not (run.bundle / FACTS_FILE).is_file():
         return None
     bundle = read_bundle(run.bundle)
-    if bundle.files[WEIGHTS_FILE]["sha256"] != checkpoint_hash:
+    if bundle.checkpoint_hash != checkpoint_hash:
         return None
     temperature = float(bundle.facts["temperature"]["value"])
     gate, decision = Gate.from_bundle(bundle), Decision.from_bundle(bundle)
