@@ -107,7 +107,8 @@ def _limb_edge(photo: Photo, view: View, random: Random, dermoscopic: np.ndarray
     across = x * math.cos(angle) + y * math.sin(angle) + bend * (y * math.cos(angle) - x * math.sin(angle)) ** 2
     across += 0.02 * noise(view, random, 15, 2)
     shade = 1 - 0.6 * np.exp(-np.maximum(place - across, 0) / random.uniform(0.1, 0.4))
-    return _cover(photo * shade[..., None], step_down(-across, -place, 0.01), _ground(view, random))
+    behind = step_down(np.asarray(-across, np.float32), -place, 0.01)
+    return _cover(np.asarray(photo * shade[..., None], np.float32), behind, _ground(view, random))
 
 
 def _finger(photo: Photo, view: View, random: Random, dermoscopic: np.ndarray) -> Photo:
@@ -123,7 +124,7 @@ def _finger(photo: Photo, view: View, random: Random, dermoscopic: np.ndarray) -
     for number in range(int(random.integers(1, 4))):
         along = x * math.cos(angle) + y * math.sin(angle) - random.uniform(0.2, 0.7)
         across = y * math.cos(angle) - x * math.sin(angle) - (number - 1) * 2.1 * width + random.uniform(-0.1, 0.1)
-        distance = np.hypot(np.minimum(along, 0), across) / width
+        distance = np.asarray(np.hypot(np.minimum(along, 0), across) / width, np.float32)
         shaded = tone * (1 - 0.45 * np.clip(distance, 0, 1) ** 2)[..., None]
         photo = _cover(photo * (1 - 0.3 * step_down(distance, 1.2, 0.2))[..., None], step_down(distance, 1, 0.03), shaded)
     return photo

@@ -26,8 +26,8 @@ from lesionlens.evaluation.predict import square_views
 from lesionlens.evaluation.predictions import Predictions, read_predictions
 from lesionlens.evaluation.temperature import fit_temperature
 from lesionlens.export.decision_fit import SENSITIVITY, fit_decision
-from lesionlens.export.gate_fit import REJECTION_RATE, fit_gate, smallest_side
-from lesionlens.export.gate_images import features_and_quality, shorter_sides, stratified_ids
+from lesionlens.export.gate_fit import REJECTION_RATE
+from lesionlens.export.gate_images import fit_gate_on_dataset, gate_counts
 from lesionlens.export.graph import GraphNetwork
 from lesionlens.export.reference import reference_of
 from lesionlens.training.checkpoint import CheckpointInfo, load_info, load_network
@@ -193,10 +193,7 @@ def _validation_predictions(
 
 def _gate(gated: _Gated, dataset: Dataset, info: CheckpointInfo, reporter: Reporter) -> tuple[Gate, np.ndarray]:
     """The gate, and its distances of the validation images."""
-    ids = {name: stratified_ids(dataset.ids(name), dataset.index, gated.images) for name in ("train", "validation")}
-    with reporter.bar("Fitting the gate", sum(map(len, ids.values()))) as advance:
-        features, _ = features_and_quality(gated.forward, ids["train"], dataset.store, info.spec, advance)
-        validation, measures = features_and_quality(gated.forward, ids["validation"], dataset.store, info.spec, advance)
-    smallest = smallest_side(info.spec.size, shorter_sides(dataset.index, ids["validation"]))
-    gate = fit_gate(features, measures, validation, smallest, REJECTION_RATE)
-    return Gate(gate.gaussian, gate.facts["thresholds"]), gate.distances
+    sizes = {split: len(dataset.ids(split)) for split in ("train", "validation")}
+    with reporter.bar("Fitting the gate", sum(gate_counts(sizes, gated.images).values())) as advance:
+        gate = fit_gate_on_dataset(gated.forward, dataset, info.spec, gated.images, REJECTION_RATE, advance)
+    return Gate(gate.gaussian, gate.facts["thresholds"], gate.photographs), gate.distances
