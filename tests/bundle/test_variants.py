@@ -168,6 +168,7 @@ def test_only_some_variants_are_kept(copy, rough, tmp_path):
         Predictor(small.path).run(images).probabilities, Predictor(copy, variant="rough").run(images).probabilities
     )
     assert open_bundle(copy).id == whole.id
+    assert keep_variants(copy, ["rough"], tmp_path / "again").id == small.id
 
 
 def test_int8_without_fp32_is_still_compared_with_it(copy, rough, tmp_path, monkeypatch):

@@ -54,7 +54,7 @@ def read_selftest(bundle: Bundle) -> SelfTest:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
         images = arrays.pop(IMAGES_KEY)
-        names = bundle.variants.keys() | ({FLOAT} if f"{FLOAT}/probabilities" in arrays else set())
+        names = dict.fromkeys((*bundle.variants, *([FLOAT] if f"{FLOAT}/probabilities" in arrays else [])))
         expected = {name: _expected(arrays, name) for name in names}
     except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         raise BundleError(f"{path} cannot be read ({error}); copy or export the bundle again") from error
