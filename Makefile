@@ -9,8 +9,12 @@ RECIPE ?= $(if $(filter synthetic,$(DATA)),demo,light)
 
 .PHONY: demo test slow docs lint types check wheel mutants browser-runtime clean
 
-demo: $(VENV)/.train  ## run the main job; DATA=folder for real images; RECIPE, RUN, OPTIONS to choose
+demo: $(VENV)/.train  ## run the main job, then the model that comes with LesionLens; DATA=folder for real images; RECIPE, RUN, OPTIONS to choose
 	$(BIN)/lesionlens run $(RECIPE) --data "$(DATA)" --run "$(RUN)" $(OPTIONS)
+	@echo; echo "The model that comes with LesionLens, on three synthetic images: one for each outcome"
+	test -d "$(RUN)/three" || $(BIN)/lesionlens synthetic "$(RUN)/three" --images 42 --width 600 --height 450
+	cd "$(RUN)/three/HAM10000_images_part_1" && $(abspath $(BIN))/lesionlens predict SYN_0000012.jpg SYN_0000022.jpg SYN_0000001.jpg
+	@if [ "$(DATA)" != synthetic ]; then echo; echo "The same model, on three images of $(DATA):"; 		find -L "$(DATA)" -name '*.jpg' | sort | head -n 3 | tr '\n' '\0' | xargs -0 $(BIN)/lesionlens predict; fi
 
 # A file stays in one process, because its tests share what they have trained, exported or started.
 test: $(VENV)/.dev  ## the tests that are quick, in PROCESSES processes
@@ -54,8 +58,9 @@ $(VENV)/.torch: constraints.txt
 	touch $@
 
 # PyPI's torchvision is built for a torch with CUDA; the hook lets plain `import torchvision` work beside one without.
-$(VENV)/.train: $(VENV)/.torch pyproject.toml tools/torchvision_hook.py
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[train,export,compress]'
+$(VENV)/.train: $(VENV)/.torch pyproject.toml model/pyproject.toml tools/torchvision_hook.py
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ./model
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[train,export,compress,model]'
 	$(BIN)/python tools/torchvision_hook.py >/dev/null
 	touch $@
 

@@ -22,6 +22,7 @@ import numpy as np
 from scipy.stats import beta
 
 from gate_methods import NetworkOutputs, compare
+from gate_photographs import held_out_kinds, tones
 from lesionlens import __version__
 from lesionlens.bundle.bundle import WEIGHTS_FILE, Bundle, open_bundle
 from lesionlens.bundle.decision import Decision
@@ -246,6 +247,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
         bundle = open_bundle(options.bundle) if options.bundle else export(checkpoint, dataset, Path(folder) / "bundle")
+        engine = Predictor(bundle.path, variant="fp32", batch_size=8)
         result = {
             "recipe": bundle.name,
             "bundle": bundle.id,
@@ -253,6 +255,8 @@ def main() -> None:
             "gate": bundle.facts["gate"],
             "decision": bundle.facts["decision"],
             "chosen_on_made_outliers": compare_methods(dataset, bundle, options.count),
+            "photographs": held_out_kinds(dataset, bundle, engine),
+            "tones": tones(dataset, bundle, engine),
             "rules_on_validation": rules_compared(dataset, bundle, checkpoint),
             "reported_by_variant": {name: reported_on(dataset, bundle, name, options.data) for name in bundle.variants},
             "cost_ms": cost_ms(bundle),

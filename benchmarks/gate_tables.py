@@ -97,12 +97,34 @@ def unsure(result: dict[str, Any]) -> str:
     )
 
 
+def photographs(result: dict[str, Any]) -> str:
+    """Drawn kinds of photographs, and skin tones."""
+    drawn, shifted = result["photographs"], result["tones"]
+    kinds = table(
+        ["kind", "taught all kinds", "not taught this kind"],
+        [[kind.replace("_", " "), f"{s['taught']:.0%}", f"{s['held_out']:.0%}"] for kind, s in drawn["share_told"].items()],
+    )
+    rows = [
+        [tone.replace("-", "\u2212"), f"{f['any']:.1%}", ", ".join(f"{code} {x:.1%}" for code, x in f.items() if code != "any")]
+        for tone, f in shifted["by_ita_deg"].items()
+    ]
+    return (
+        f"The check `no_dermatoscope` alone, at a threshold that rejects 1 % of the validation images; {drawn['n_tested']} drawn "
+        f"photographs of each kind, of validation lesions. The share told:\n\n{kinds}\n\n"
+        f"Dark skin: {shifted['n_images']} validation images, as they are and with the skin shifted to an individual typology "
+        "angle (degrees; 55 and more is very light, below \u221230 dark). Only the lightness is shifted, so this shows whether "
+        "an image is refused for being dark, and not how the network judges real dark skin:\n\n"
+        f"{table(['ITA', 'refused', 'reasons'], rows)}"
+    )
+
+
 def metrics(result: dict[str, Any]) -> str:
     cost = result["cost_ms"]
     return "\n\n".join(
         [
             f"### Which distance\n\n{methods(result)}",
             f"### Real images\n\n{real(result)}",
+            f"### Without a dermatoscope, and dark skin\n\n{photographs(result)}",
             f"### Not sure, on the test split\n\n{unsure(result)}",
             f"### Cost\n\nOne check takes {cost['check_median']:.2f} ms of one core (p95 {cost['check_p95']:.2f}), of which "
             f"{cost['quality_median']:.2f} ms measure the quality.",

@@ -18,6 +18,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import model_tables
 from lesionlens.experiments import formats
 
 ROOT = Path(__file__).parents[1]
@@ -323,6 +324,7 @@ TABLES = {
     "augmentation": augmentation,
     "training": training,
     "serving": serving,
+    **model_tables.TABLES,
     **{f"grid-{path.stem}": partial(grid, path) for path in sorted((RESULTS / "grids").glob("*.json"))},
 }
 

@@ -1,10 +1,11 @@
-"""Build a wheel and use it in an empty folder, where the repository cannot help.
+"""Build the two wheels and use them in an empty folder, where the repository cannot help.
 
     python tools/check_wheel.py
 
-The wheel is built from a copy of the sources, so that leftovers in build/ do not count, and compared with them file by
-file. It is installed into a fresh virtual environment that sees the other packages of this Python, but not its editable
-install of LesionLens. There, its command lists recipes, plans a run, and runs one until the split.
+The wheels of the package and of its trained model are built from a copy of the sources, so that leftovers in build/ do not
+count, and compared with them file by file. They are installed into a fresh virtual environment that sees the other packages of
+this Python, but not its editable installs. There, the command lists recipes, plans a run, runs one until the split, and predicts
+with the trained model.
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ import sys
 import sysconfig
 import tempfile
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+PROJECTS = {"lesionlens": ROOT, "lesionlens_model": ROOT / "model"}
 BUILT_FROM = ("pyproject.toml", "README.md", "LICENSE", "src")
 NOT_PACKAGED = shutil.ignore_patterns("__pycache__", "*.egg-info", "*.pyc")
 COMMANDS = (
@@ -28,26 +31,27 @@ COMMANDS = (
     ("run", "demo", "--data", "synthetic", "--plan"),
     ("synthetic", "images", "--images", "60", "--width", "96", "--height", "72"),
     ("run", "light", "--data", "images", "--run", "run", "--until", "split"),
+    ("predict", "images", "--out", "predictions.jsonl"),
 )
 WHERE = "import lesionlens, lesionlens.serving.page_files, lesionlens.reporting.report; print(lesionlens.__file__)"
 
 
-def build_wheel(folder: Path) -> Path:
-    """Build the wheel of the repository in `folder`, with the setuptools that is installed, and give its path."""
-    sources = folder / "sources"
+def build_wheel(folder: Path, project: Path, package: str) -> Path:
+    """Build the wheel of `project` in `folder`, with the setuptools that is installed, and give its path."""
+    sources = folder / "sources" / package
+    sources.mkdir(parents=True)
     for name in BUILT_FROM:
-        if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, sources / name, ignore=NOT_PACKAGED)
+        if (project / name).is_dir():
+            shutil.copytree(project / name, sources / name, ignore=NOT_PACKAGED)
         else:
-            sources.mkdir(exist_ok=True)
-            shutil.copy(ROOT / name, sources / name)
+            shutil.copy(project / name, sources / name)
     _call(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", folder / "wheel", sources)
-    (wheel,) = (folder / "wheel").glob("lesionlens-*.whl")
+    (wheel,) = (folder / "wheel").glob(f"{package}-*.whl")
     return wheel
 
 
 def differences(wheel: Path, source: Path) -> list[str]:
-    """What differs between a wheel and the folder `lesionlens` that it was built from; every file belongs to the package."""
+    """What differs between a wheel and the folder of the package that it was built from; every file belongs to the package."""
     with zipfile.ZipFile(wheel) as archive:
         packed = {name: archive.read(name) for name in archive.namelist() if ".dist-info/" not in name}
     files = [path for path in sorted(source.rglob("*")) if path.is_file() and "__pycache__" not in path.parts]
@@ -58,11 +62,11 @@ def differences(wheel: Path, source: Path) -> list[str]:
     return [*missing, *foreign, *changed]
 
 
-def fresh_environment(folder: Path, wheel: Path) -> Path:
-    """A virtual environment with the wheel and, without their `.pth` files, the packages of this Python; gives its bin folder."""
+def fresh_environment(folder: Path, wheels: Sequence[Path]) -> Path:
+    """A virtual environment with the wheels and, without their `.pth` files, the packages of this Python; gives its bin folder."""
     _call(sys.executable, "-m", "venv", "--without-pip", folder)
     python = folder / "bin" / "python"
-    _call(sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps", "--no-index", wheel)
+    _call(sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps", "--no-index", *wheels)
     site = next((folder / "lib").glob("python*/site-packages"))
     shared = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
     (site / "shared_packages.pth").write_text("".join(f"{path}\n" for path in sorted(shared)))
@@ -84,6 +88,8 @@ def use(programs: Path, empty: Path) -> None:
         _call(programs / "lesionlens", *words, cwd=empty)
     if not (empty / "run" / "split.json").is_file():
         raise SystemExit("the run wrote no split.json")
+    if not (empty / "predictions.jsonl").is_file():
+        raise SystemExit("the trained model predicted nothing")
 
 
 def _call(*words: str | Path, cwd: Path | None = None) -> str:
@@ -98,11 +104,14 @@ def main() -> None:
     """Build, compare, install, use."""
     with tempfile.TemporaryDirectory(prefix="lesionlens-wheel-") as name:
         folder = Path(name).resolve()
-        wheel = build_wheel(folder)
-        if problems := differences(wheel, ROOT / "src" / "lesionlens"):
-            raise SystemExit("\n".join([f"{wheel.name}:", *problems]))
-        use(fresh_environment(folder / "venv", wheel), folder / "empty")
-        print(f"{wheel.name} works in an empty folder")
+        wheels = []
+        for package, project in PROJECTS.items():
+            wheel = build_wheel(folder, project, package)
+            if problems := differences(wheel, project / "src" / package):
+                raise SystemExit("\n".join([f"{wheel.name}:", *problems]))
+            wheels.append(wheel)
+        use(fresh_environment(folder / "venv", wheels), folder / "empty")
+        print(f"{' and '.join(wheel.name for wheel in wheels)} work in an empty folder")
 
 
 if __name__ == "__main__":

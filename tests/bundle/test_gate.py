@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from lesionlens.bundle.bundle import open_bundle, read_bundle, write_facts
-from lesionlens.bundle.gate import CHECKS, GATE_FILE, FeatureGaussian, Gate, GateResult, unit_length
+from lesionlens.bundle.gate import CHECKS, GATE_FILE, FeatureGaussian, Gate, GateResult, PhotographScore, unit_length
 from lesionlens.core.errors import BundleError
 
 GAUSSIAN = FeatureGaussian(
@@ -19,6 +19,8 @@ GAUSSIAN = FeatureGaussian(
     rest=0.5,
 )
 LIMITS = {"too_small": 96.0, "blurred": 5.0, "too_dark": 40.0, "too_bright": 220.0, "clipped": 0.4, "not_dermoscopic": 50.0}
+LIMITS |= {"no_dermatoscope": 0.5}
+PHOTOGRAPHS = PhotographScore(np.array([0, 0, 4], np.float32), -1.0)
 GREY = np.random.default_rng(0).integers(100, 140, (32, 32, 3), dtype=np.uint8)
 
 
@@ -36,7 +38,7 @@ def test_length_is_one_or_nothing(features):
 
 
 def test_a_good_image_passes():
-    gate_result = Gate(GAUSSIAN, LIMITS).check((600, 450), GREY, np.array([3, 4, 0], np.float32))
+    gate_result = Gate(GAUSSIAN, LIMITS, PHOTOGRAPHS).check((600, 450), GREY, np.array([3, 4, 0], np.float32))
     assert gate_result.usable
     assert gate_result.reasons == ()
     assert gate_result.measures.keys() == {check.measure for check in CHECKS.values()}
@@ -51,20 +53,35 @@ def test_a_good_image_passes():
         ("too_dark", (600, 450), GREY // 4, [3, 4, 0]),
         ("too_bright", (600, 450), GREY + 112, [3, 4, 0]),
         ("clipped", (600, 450), np.where(np.arange(32)[:, None, None] < 16, 255, GREY).astype(np.uint8), [3, 4, 0]),
-        ("not_dermoscopic", (600, 450), GREY, [0, 0, 1]),
+        ("not_dermoscopic", (600, 450), GREY, [0, 0, -1]),
+        ("no_dermatoscope", (600, 450), GREY, [3, 4, 2.5]),  # 0.447 of the length: 4 * 0.447 - 1 = 0.79; distance 21
     ],
 )
 def test_every_check_has_its_image(code, size, pixels, features):
-    gate_result = Gate(GAUSSIAN, LIMITS).check(size, pixels, np.array(features, np.float32))
+    gate_result = Gate(GAUSSIAN, LIMITS, PHOTOGRAPHS).check(size, pixels, np.array(features, np.float32))
     assert gate_result.reasons == (code,)
     assert not gate_result.usable
     assert gate_result.to_json()["reasons"] == [{"code": code, "text": CHECKS[code].text}]
 
 
 def test_all_reasons_are_given():
-    gate_result = Gate(GAUSSIAN, LIMITS).check((50, 60), np.zeros((32, 32, 3), np.uint8), np.array([0, 0, 1], np.float32))
-    assert gate_result.reasons == ("too_small", "blurred", "too_dark", "not_dermoscopic")
-    assert len(gate_result.texts) == 4
+    gate_result = Gate(GAUSSIAN, LIMITS, PHOTOGRAPHS).check(
+        (50, 60), np.zeros((32, 32, 3), np.uint8), np.array([0, 0, 1], np.float32)
+    )
+    assert gate_result.reasons == ("too_small", "blurred", "too_dark", "not_dermoscopic", "no_dermatoscope")
+    assert len(gate_result.texts) == 5
+
+
+def test_what_a_photograph_is_told_by_is_a_linear_score():
+    found = PHOTOGRAPHS.score(np.array([[3, 0, 4], [300, 0, 400], [0, 0, 0]], np.float32))
+    np.testing.assert_allclose(found, [2.2, 2.2, -1], atol=1e-6)  # 4 * 0.8 - 1; the length does not count
+
+
+def test_a_gate_from_before_photographs_were_told_apart():
+    older = Gate(GAUSSIAN, {code: limit for code, limit in LIMITS.items() if code != "no_dermatoscope"})
+    gate_result = older.check((600, 450), GREY, np.array([3, 4, 2.5], np.float32))
+    assert gate_result.usable
+    assert "photograph_score" not in gate_result.measures
 
 
 def test_on_the_threshold_is_usable():
@@ -77,13 +94,13 @@ def test_on_the_threshold_is_usable():
 @pytest.mark.parametrize("length", [2, 4, 0])
 def test_features_of_another_length(length):
     with pytest.raises(BundleError, match=r"the gate was fitted on \(3,\)"):
-        Gate(GAUSSIAN, LIMITS).check((600, 450), GREY, np.ones(length, np.float32))
+        Gate(GAUSSIAN, LIMITS, PHOTOGRAPHS).check((600, 450), GREY, np.ones(length, np.float32))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_features_that_are_no_numbers(value):
     with pytest.raises(BundleError, match="NaN or infinite"):
-        Gate(GAUSSIAN, LIMITS).check((600, 450), GREY, np.array([1, value, 0], np.float32))
+        Gate(GAUSSIAN, LIMITS, PHOTOGRAPHS).check((600, 450), GREY, np.array([1, value, 0], np.float32))
 
 
 @pytest.fixture

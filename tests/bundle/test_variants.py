@@ -11,8 +11,8 @@ from lesionlens.bundle.outputs import Tolerance
 from lesionlens.bundle.runtime import Predictor, choose
 from lesionlens.bundle.selftest import SelfTest, read_selftest, write_selftest
 from lesionlens.bundle.telemetry import switch_off
-from lesionlens.bundle.variants import NewVariant, add_variant
-from lesionlens.core.errors import BundleError
+from lesionlens.bundle.variants import NewVariant, add_variant, keep_variants
+from lesionlens.core.errors import BundleError, RecipeError
 
 BOTH = {"openvino": "model.rough.onnx", "onnxruntime": "model.rough.onnx"}
 LOOSE = Tolerance(0.2, 0.5, 0.5)
@@ -155,3 +155,38 @@ def test_int8_that_saturates_is_refused_or_gives_way(copy, rough, monkeypatch):
     predictor = Predictor(copy)
     assert predictor.variant.name == "fp32"
     assert "running fp32 instead" in predictor.notes[-1]
+
+
+def test_only_some_variants_are_kept(copy, rough, tmp_path):
+    whole = add_variant(copy, NewVariant("rough", [rough], BOTH, tolerance=LOOSE))
+    small = keep_variants(copy, ["rough"], tmp_path / "small")
+    assert (list(small.variants), small.default_variant) == (["rough"], "rough")
+    assert whole.files.keys() - small.files.keys() == {"model.onnx", "weights.safetensors"}
+    assert small.checkpoint_hash == whole.files["weights.safetensors"]["sha256"]
+    images = read_selftest(small).images[:1]
+    np.testing.assert_array_equal(
+        Predictor(small.path).run(images).probabilities, Predictor(copy, variant="rough").run(images).probabilities
+    )
+    assert open_bundle(copy).id == whole.id
+    assert keep_variants(copy, ["rough"], tmp_path / "again").id == small.id
+
+
+def test_int8_without_fp32_is_still_compared_with_it(copy, rough, tmp_path, monkeypatch):
+    monkeypatch.setattr("lesionlens.bundle.runtime.fast_int8", lambda: False)
+    add_variant(copy, NewVariant("int8", [rough], BOTH, tolerance=LOOSE))
+    small = keep_variants(copy, ["int8"], tmp_path / "small")
+    assert "was compared with fp32" in Predictor(small.path).notes[-1]
+    monkeypatch.setattr("lesionlens.bundle.selftest.SATURATION", -1.0)
+    with pytest.raises(BundleError, match="Use a bundle that holds fp32"):
+        Predictor(small.path)
+
+
+def test_what_cannot_be_kept(copy, tmp_path):
+    with pytest.raises(BundleError, match="has no variant 'int4'; it has fp32"):
+        keep_variants(copy, ["int4"], tmp_path / "small")
+    with pytest.raises(RecipeError, match="no variant is named"):
+        keep_variants(copy, [], tmp_path / "small")
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "a.txt").write_text("mine")
+    with pytest.raises(BundleError, match="is not a bundle; it would be replaced"):
+        keep_variants(copy, ["fp32"], tmp_path / "notes")

@@ -3,15 +3,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lesionlens.bundle.gate import CHECKS, DISTANCE, Gate, unit_length
+from lesionlens.bundle.gate import CHECKS, DISTANCE, PHOTOGRAPH, Gate, unit_length
 from lesionlens.bundle.quality import BRIGHTNESS, CLIPPED, SHARPNESS
 from lesionlens.core.errors import DataError, RecipeError
 from lesionlens.export.gate_fit import (
+    PENALTY,
     SHARES,
+    TrainingFeatures,
     _eigen,
     choose_thresholds,
     fit_gate,
     fit_gaussian,
+    fit_photograph_score,
     ledoit_wolf_shrinkage,
     smallest_side,
 )
@@ -31,6 +34,7 @@ def draw_measures(count: int, seed: int = 0) -> dict[str, np.ndarray]:
         BRIGHTNESS: random.normal(157, 20, count),
         CLIPPED: np.where(random.uniform(size=count) < 0.8, 0, random.uniform(size=count)),
         DISTANCE: np.exp(random.normal(7, 0.5, count)),
+        PHOTOGRAPH: random.normal(-8, 2, count),
     }
 
 
@@ -112,8 +116,8 @@ def test_the_rate_is_used_up_as_it_is_shared():
     count = 2000
     measures = draw_measures(count)
     thresholds, allowed = choose_thresholds(measures, 0.02)
-    assert allowed["not_dermoscopic"] in range(20, 24)  # half of 40, and a little more where images fail twice
-    assert all(allowed[code] in range(4, 7) for code in SHARES if code != "not_dermoscopic")
+    for code, share in SHARES.items():  # a little more than its share of 40, where images fail twice
+        assert allowed[code] in range(round(40 * share), round(48 * share) + 1), code
     assert (measures[DISTANCE] > thresholds["not_dermoscopic"]).sum() == allowed["not_dermoscopic"]
     assert (measures[SHARPNESS] < thresholds["blurred"]).sum() == allowed["blurred"]
 
@@ -149,7 +153,9 @@ def test_small_images():
 def test_a_gate_says_what_it_does_to_its_own_images():
     validation = draw_measures(500)
     found = draw_features(500, 16, seed=2)
-    fitted = fit_gate(draw_features(200, 16), {k: v for k, v in validation.items() if k != DISTANCE}, found, 96, rate=0.05)
+    of_pixels = {k: v for k, v in validation.items() if k not in (DISTANCE, PHOTOGRAPH)}
+    learnt_from = TrainingFeatures(draw_features(200, 16), draw_features(9, 16, seed=6), draw_features(60, 16, seed=3)[:, ::-1])
+    fitted = fit_gate(learnt_from, of_pixels, found, 96, 0.05)
     told = fitted.facts["validation"]
     assert told["n_images"] == 500
     assert 15 <= told["rejected_by_any"] <= 25
@@ -158,7 +164,11 @@ def test_a_gate_says_what_it_does_to_its_own_images():
     assert fitted.facts["thresholds"].keys() == CHECKS.keys()
     assert fitted.facts["fitted"]["n_images"] == 200
     assert 0.03 < told["expected_at_most"] < 0.08
-    gate = Gate(fitted.gaussian, fitted.facts["thresholds"])
+    assert fitted.facts["fitted"]["n_other_tone"] == 9
+    assert fitted.facts["fitted"]["n_photographs"] == 60
+    gate = Gate(fitted.gaussian, fitted.facts["thresholds"], fitted.photographs)
+    like_photographs = gate.photographs.score(found) > gate.thresholds["no_dermatoscope"]
+    assert like_photographs.sum() == told["rejected"]["no_dermatoscope"]
     far = gate.gaussian.distance(found) > gate.thresholds["not_dermoscopic"]
     assert far.sum() == told["rejected"]["not_dermoscopic"]
 
@@ -166,10 +176,36 @@ def test_a_gate_says_what_it_does_to_its_own_images():
 @pytest.mark.parametrize("rate", [0, -0.1, 0.21, 1, float("nan")])
 def test_a_rate_out_of_range(rate):
     with pytest.raises(RecipeError, match="rejection rate"):
-        fit_gate(draw_features(10, 4), {}, draw_features(10, 4), 96, rate)
+        fit_gate(TrainingFeatures(draw_features(10, 4)), {}, draw_features(10, 4), 96, rate)
 
 
 @pytest.mark.parametrize("found", [np.zeros((0, 4), np.float32), np.full((2, 4), np.nan, np.float32)])
 def test_no_sound_validation_images(found):
     with pytest.raises(DataError, match="validation images"):
-        fit_gate(draw_features(10, 4), {}, found, 96)
+        fit_gate(TrainingFeatures(draw_features(10, 4)), {}, found, 96)
+
+
+def test_photographs_are_told_apart_as_scikit_learn_would():
+    from sklearn.linear_model import LogisticRegression
+
+    known, photographs = draw_features(200, 12), draw_features(80, 12, seed=4)[:, ::-1]
+    found = fit_photograph_score(known, photographs)
+    features = unit_length(np.concatenate([known, photographs])).astype(float)
+    reference = LogisticRegression(C=1 / PENALTY, tol=1e-9, max_iter=5000).fit(features, [0] * 200 + [1] * 80)
+    new = draw_features(50, 12, seed=5)
+    np.testing.assert_allclose(
+        found.score(new), reference.decision_function(unit_length(new).astype(float)), atol=2e-4
+    )  # float32
+
+
+def test_without_photographs_that_check_is_left_out():
+    of_pixels = {k: v for k, v in draw_measures(50).items() if k not in (DISTANCE, PHOTOGRAPH)}
+    fitted = fit_gate(TrainingFeatures(draw_features(40, 8)), of_pixels, draw_features(50, 8, seed=2), 96)
+    assert fitted.photographs is None
+    assert fitted.facts["thresholds"].keys() == CHECKS.keys() - {"no_dermatoscope"}
+    assert sum(fitted.facts["shares"].values()) == pytest.approx(1)
+
+
+def test_photographs_without_sound_features():
+    with pytest.raises(DataError, match="3 photographs; a gate needs both"):
+        fit_photograph_score(draw_features(10, 4), np.full((3, 4), np.nan, np.float32))

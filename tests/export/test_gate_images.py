@@ -10,7 +10,14 @@ from lesionlens.data.dataset import Dataset
 from lesionlens.data.index import Index, Record, read_index
 from lesionlens.data.split import read_split
 from lesionlens.data.store import Store
-from lesionlens.export.gate_images import BATCH, features_and_quality, fit_gate_on_dataset, shorter_sides, stratified_ids
+from lesionlens.export.gate_images import (
+    BATCH,
+    features_and_quality,
+    fit_gate_on_dataset,
+    gate_counts,
+    shorter_sides,
+    stratified_ids,
+)
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +64,17 @@ def test_the_gate_of_the_bundle_is_fitted_on_these(splits, predictor, small_bund
     gate = Gate.from_bundle(bundle)
     assert fitted.facts == bundle.facts["gate"]
     np.testing.assert_array_equal(fitted.gaussian.mean, gate.gaussian.mean)
-    assert fitted.facts["fitted"]["n_images"] == len(splits[1].ids["train"])
+    counts = gate_counts({split: len(splits[1].ids[split]) for split in ("train", "validation")}, 2000)
+    assert fitted.facts["fitted"]["n_images"] == counts["train"]
+    assert fitted.facts["fitted"]["n_other_tone"] == counts["other_tone"] > 0
+    assert fitted.facts["fitted"]["n_photographs"] == counts["photographs"] == len(splits[1].ids["train"]) // 2
+    np.testing.assert_array_equal(fitted.photographs.normal, gate.photographs.normal)
+
+
+def test_every_image_is_announced(splits, predictor):
+    told = []
+    fit_gate_on_dataset(predictor.run, Dataset(*splits), predictor.bundle.spec, 20, 0.02, told.append)
+    assert sum(told) == sum(gate_counts({split: len(splits[1].ids[split]) for split in ("train", "validation")}, 20).values())
 
 
 def test_fewer_images_may_be_asked_for(splits, predictor):

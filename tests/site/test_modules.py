@@ -14,7 +14,7 @@ from PIL import Image
 from tests.site.conftest import SitePage
 
 from lesionlens.bundle.decision import Decision
-from lesionlens.bundle.gate import CHECKS, FeatureGaussian, Gate, GateResult
+from lesionlens.bundle.gate import FeatureGaussian, Gate, GateResult, PhotographScore
 from lesionlens.bundle.outcome import NONE_MALIGNANT, NOT_CHECKED, SENTENCES, caution, explanation_text, outcome_of
 from lesionlens.bundle.overlay import nice_ticks
 from lesionlens.core.labels import HAM10000
@@ -130,14 +130,17 @@ def test_outcome_and_sentence_are_pythons(page: Callable[..., Any], name: str):
     assert len({outcome for outcome, _ in found}) == (2 if name in ("none", "no threshold") else 3)
 
 
-def test_the_image_check_is_pythons(page: Callable[..., Any]):
+@pytest.mark.parametrize("with_photographs", [True, False])
+def test_the_image_check_is_pythons(page: Callable[..., Any], with_photographs: bool):
     random = generator(6, "gate")
     directions = np.linalg.qr(random.normal(size=(40, 5)))[0].astype(np.float32)
     gaussian = FeatureGaussian(
         random.normal(0, 0.1, 40).astype(np.float32), directions, random.uniform(0.05, 0.3, 5).astype(np.float32), 0.04
     )
     thresholds = {"too_small": 90, "blurred": 40, "too_dark": 60, "too_bright": 190, "clipped": 0.004, "not_dermoscopic": 700}
-    gate = Gate(gaussian, {code: float(value) for code, value in thresholds.items()})
+    thresholds |= {"no_dermatoscope": 0.4} if with_photographs else {}
+    photographs = PhotographScore(random.normal(0, 1, 40).astype(np.float32), 0.1) if with_photographs else None
+    gate = Gate(gaussian, {code: float(value) for code, value in thresholds.items()}, photographs)
     given, expected = [], []
     for number in range(24):
         level, spread = random.uniform(20, 250), random.uniform(1, 20)
@@ -156,7 +159,7 @@ def test_the_image_check_is_pythons(page: Callable[..., Any]):
         assert {"usable": one["usable"], "reasons": one["reasons"]} == {
             key: other.to_json()[key] for key in ("usable", "reasons")
         }
-    assert {code for result in expected for code in result.reasons} == set(CHECKS)  # every reason was tried
+    assert {code for result in expected for code in result.reasons} == set(thresholds)  # every reason was tried
     assert any(result.usable for result in expected)
 
 

@@ -105,6 +105,11 @@ class Bundle:
         """Whether its graphs give Grad-CAM maps."""
         return self.outputs["maps"] is not None
 
+    @property
+    def checkpoint_hash(self) -> str:
+        """SHA-256 of the checkpoint that was exported."""
+        return str(self.facts["origin"]["hashes"]["checkpoint"])
+
     def variant(self, name: str = "auto") -> Variant:
         """The variant called `name`; `auto` is the default one.
 
@@ -253,7 +258,7 @@ def _check_names(bundle: Bundle) -> None:
     if strange:
         raise BundleError(f"bundle {bundle.path} lists {strange[0]!r}; its files must lie in its own folder. Do not trust it")
     graphs = {file for variant in bundle.variants.values() for file in variant.graphs.values()}
-    missing = sorted(({WEIGHTS_FILE, CARD_FILE, SELFTEST_FILE} | graphs) - listed)
+    missing = sorted(({CARD_FILE, SELFTEST_FILE} | graphs) - listed)
     if missing:
         raise BundleError(f"bundle {bundle.path} does not list {missing[0]}, which it needs; export it again")
     if bundle.default_variant not in bundle.variants:

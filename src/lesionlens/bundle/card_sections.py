@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lesionlens.bundle.decision import promise
-from lesionlens.bundle.gate import CHECKS, DISTANCE
+from lesionlens.bundle.gate import CHECKS, DISTANCE, PHOTOGRAPH
 from lesionlens.bundle.quality import BRIGHTNESS, CLIPPED, SHARPNESS, SIDE
 from lesionlens.bundle.selftest import SATURATION
 
@@ -25,6 +25,7 @@ MEASURES = {
     BRIGHTNESS: "mean luma (0 to 255)",
     CLIPPED: "share of pixels at 255 in one colour",
     DISTANCE: "distance from the training images",
+    PHOTOGRAPH: "score of photographs without a dermatoscope",
 }
 INT8_NOTE = (
     "int8 uses all 8 bits of the weights. On an x86 processor without int8 products (VNNI; only AVX2 or older AVX-512) its sums "
@@ -92,6 +93,7 @@ def gate(facts: dict[str, Any]) -> str:
     limit_of = {
         code: f"{MEASURES[check.measure]} {'below' if check.below else 'above'} {limits[code]:.4g}"
         for code, check in CHECKS.items()
+        if code in limits
     }
     rows = [f"| {code} | {limit} | {found['rejected'][code]} |" for code, limit in limit_of.items()]
     table = "\n".join(["| reason | when | rejected |", "|---|---|---|", *rows])
@@ -101,12 +103,14 @@ def gate(facts: dict[str, Any]) -> str:
         if found["expected_at_most"] > 2 * gate["rejection_rate"]
         else ""
     )
+    drawn = fitted.get("n_photographs", 0)
+    photographs = f" What a photograph without a dermatoscope looks like was learnt from {drawn} drawn ones." if drawn else ""
     return (
         f'## Gate\nAn image that fails a check is "not usable" and gets no diagnosis. The thresholds reject at most '
         f"{gate['rejection_rate']:.1%} of the {found['n_images']} images of the {found['split']} split, all checks together "
         f"({found['rejected_by_any']} images).{few} The distance is that of the network's features from those of "
-        f"{fitted['n_images']} {fitted['split']} images. Images from another device or centre may be rejected more often, "
-        f"and a passed gate does not mean that an image is of the kind that the network knows.\n\n{table}"
+        f"{fitted['n_images']} {fitted['split']} images.{photographs} Images from another device or centre may be rejected "
+        f"more often, and a passed gate does not mean that an image is of the kind that the network knows.\n\n{table}"
     )
 
 

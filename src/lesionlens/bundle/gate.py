@@ -18,8 +18,9 @@ from lesionlens.bundle.quality import BRIGHTNESS, CLIPPED, SHARPNESS, SIDE, meas
 from lesionlens.core.errors import BundleError
 
 GATE_FILE = "gate.npz"
-DISTANCE = "distance"
+DISTANCE, PHOTOGRAPH = "distance", "photograph_score"
 ARRAYS = ("mean", "directions", "spreads", "rest")
+PHOTOGRAPH_ARRAYS = ("normal", "offset")
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,11 @@ CHECKS: dict[str, GateCheck] = {
     "not_dermoscopic": GateCheck(
         DISTANCE, False, "the image does not look like the dermoscopic images that this network learnt from"
     ),
+    "no_dermatoscope": GateCheck(
+        PHOTOGRAPH, False, "the image looks as if it was taken without a dermatoscope; take it through one, close to the skin"
+    ),
 }
+OPTIONAL = ("no_dermatoscope",)  # gates from before there was this check have none
 
 
 @dataclass(frozen=True)
@@ -107,6 +112,23 @@ class FeatureGaussian:
         return np.asarray(inside + np.maximum(beyond, 0) / self.rest**2)
 
 
+@dataclass(frozen=True, eq=False)
+class PhotographScore:
+    """A linear score of features of length 1: how much an image looks like a photograph without a dermatoscope.
+
+    Attributes:
+        normal: float32 (C,).
+        offset: added to the product.
+    """
+
+    normal: np.ndarray
+    offset: float
+
+    def score(self, features: np.ndarray) -> np.ndarray:
+        """Log odds that images are such photographs, from features (N, C): float64 (N,)."""
+        return np.asarray(unit_length(features).astype(np.float64) @ self.normal.astype(np.float64) + self.offset)
+
+
 def unit_length(features: np.ndarray) -> np.ndarray:
     """Features (N, C) divided by their Euclidean length, float32; a row of zeros stays one."""
     scale = np.abs(features).max(axis=1, keepdims=True)  # first, so that no square overflows
@@ -120,12 +142,17 @@ class Gate:
 
     Args:
         gaussian: of the training split's features.
-        thresholds: by code, for every key of `CHECKS`.
+        thresholds: by code, keys of `CHECKS`; what has none is not checked.
+        photographs: tells photographs without a dermatoscope; None for gates from before there was this check.
     """
 
-    def __init__(self, gaussian: FeatureGaussian, thresholds: dict[str, float]) -> None:
+    def __init__(
+        self, gaussian: FeatureGaussian, thresholds: dict[str, float], photographs: PhotographScore | None = None
+    ) -> None:
         self.gaussian = gaussian
         self.thresholds = thresholds
+        self.photographs = photographs
+        self.checks = {code: check for code, check in CHECKS.items() if code in thresholds}
 
     @classmethod
     def from_bundle(cls, bundle: Bundle) -> Gate | None:
@@ -140,10 +167,12 @@ class Gate:
         if GATE_FILE not in bundle.files:
             raise BundleError(f"bundle {bundle.path} does not list {GATE_FILE}, which its gate needs; export it again")
         try:
-            thresholds = {code: float(facts["thresholds"][code]) for code in CHECKS}
+            codes = (code for code in CHECKS if code in facts["thresholds"] or code not in OPTIONAL)
+            thresholds = {code: float(facts["thresholds"][code]) for code in codes}
             if not all(math.isfinite(value) for value in thresholds.values()):
                 raise ValueError("a threshold is NaN or infinite")
-            return cls(_read_gaussian(bundle), thresholds)
+            gaussian, photographs = _read_arrays(bundle, "no_dermatoscope" in thresholds)
+            return cls(gaussian, thresholds, photographs)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise BundleError(
                 f"bundle {bundle.path}: its gate cannot be understood ({error}); export the bundle again"
@@ -168,24 +197,39 @@ class Gate:
             raise BundleError("the network gives features that are NaN or infinite; do not use this bundle on this machine")
         measures = measure_quality(image_size, pixels)
         measures[DISTANCE] = float(self.gaussian.distance(features[None])[0])
-        reasons = tuple(code for code, check in CHECKS.items() if check.fails(measures[check.measure], self.thresholds[code]))
+        if self.photographs is not None:
+            measures[PHOTOGRAPH] = float(self.photographs.score(features[None])[0])
+        reasons = tuple(
+            code for code, check in self.checks.items() if check.fails(measures[check.measure], self.thresholds[code])
+        )
         return GateResult(not reasons, reasons, measures)
 
 
-def _read_gaussian(bundle: Bundle) -> FeatureGaussian:
+def _read_arrays(bundle: Bundle, with_photographs: bool) -> tuple[FeatureGaussian, PhotographScore | None]:
+    """The arrays of gate.npz, each checked."""
     path = bundle.path / GATE_FILE
+    names = (*ARRAYS, *PHOTOGRAPH_ARRAYS) if with_photographs else ARRAYS
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            mean, directions, spreads, rest = (archive[name] for name in ARRAYS)
+            arrays = {name: archive[name] for name in names}
     except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         raise BundleError(f"{path} cannot be read ({error}); copy or export the bundle again") from error
-    length = int((bundle.outputs["features"] or [0])[0])
-    shapes_fit = mean.shape == (length,) and directions.shape == (length, len(spreads)) and spreads.ndim == 1 and rest.shape == ()
-    if not shapes_fit or any(array.dtype != np.float32 for array in (mean, directions, spreads, rest)):
+    length, count = int((bundle.outputs["features"] or [0])[0]), arrays["spreads"].size
+    shapes = {
+        "mean": (length,),
+        "directions": (length, count),
+        "spreads": (count,),
+        "rest": (),
+        "normal": (length,),
+        "offset": (),
+    }
+    if any(array.shape != shapes[name] or array.dtype != np.float32 for name, array in arrays.items()):
         raise BundleError(
-            f"{path} holds a gate for features of shape {mean.shape}, the network gives ({length},); export the bundle again"
+            f"{path} holds a gate for features of shape {arrays['mean'].shape}, the network gives ({length},); "
+            "export the bundle again"
         )
-    sound = all(np.isfinite(array).all() for array in (mean, directions, spreads, rest)) and (spreads > 0).all()
-    if not sound or not math.isfinite(rest) or not rest > 0:
+    positive = (arrays["spreads"] > 0).all() and arrays["rest"] > 0
+    if not positive or not all(np.isfinite(array).all() for array in arrays.values()):
         raise BundleError(f"{path} holds numbers that are NaN, infinite or not above 0; export the bundle again")
-    return FeatureGaussian(mean, directions, spreads, float(rest))
+    gaussian = FeatureGaussian(arrays["mean"], arrays["directions"], arrays["spreads"], float(arrays["rest"]))
+    return gaussian, PhotographScore(arrays["normal"], float(arrays["offset"])) if with_photographs else None

@@ -19,7 +19,7 @@ from lesionlens.bundle.engines import Limits, computes_in, fast_int8, import_run
 from lesionlens.bundle.gate import Gate
 from lesionlens.bundle.outputs import Outputs
 from lesionlens.bundle.prediction import BundleVariant, Failure, ImageInfo, Prediction
-from lesionlens.bundle.selftest import check_saturation, load_variant, run_selftest
+from lesionlens.bundle.selftest import FLOAT, check_saturation, load_variant, read_selftest, run_selftest
 from lesionlens.core.errors import BundleError, ImageError, RecipeError
 from lesionlens.data.image import InputSpec, centre_crop, decode_image, prepare
 
@@ -107,14 +107,14 @@ class Predictor:
         """Compare int8 with fp32 where it may saturate; a default that does gives way to fp32, with a note.
 
         Raises:
-            BundleError: if a variant that was requested by name saturates.
+            BundleError: if a variant that was requested by name saturates, or one in a bundle without fp32.
         """
-        if "int8" not in self.variant.name or fast_int8() is not False or "fp32" not in self.bundle.variants:
+        if "int8" not in self.variant.name or fast_int8() is not False or FLOAT not in read_selftest(self.bundle).expected:
             return
         try:
             about = check_saturation(self.bundle, self.variant, self.runtime, self._engine, self.limits)
         except BundleError as error:
-            if not may_replace:
+            if not may_replace or FLOAT not in self.bundle.variants:
                 raise
             self.notes = (*self.notes, f"{error}; running fp32 instead")
             self.variant, self.runtime, _ = choose(self.bundle, runtime, "fp32")

@@ -18,6 +18,7 @@ from lesionlens.core.errors import BundleError
 ON_OPENING = 2  # images checked whenever a bundle is opened; `inspect` checks all of them
 SATURATION = 0.05  # most that int8 may move further from fp32 here than where it was made; a probability
 IMAGES_KEY = "images"
+FLOAT = "fp32"  # what int8 is compared with; its outputs stay in the self-test where its graph is left out
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +27,7 @@ class SelfTest:
 
     Attributes:
         images: prepared, uint8 (N, S, S, 3).
-        expected: results by variant.
+        expected: results by variant; those of fp32 also where the bundle holds no fp32.
     """
 
     images: np.ndarray
@@ -53,7 +54,8 @@ def read_selftest(bundle: Bundle) -> SelfTest:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
         images = arrays.pop(IMAGES_KEY)
-        expected = {name: _expected(arrays, name) for name in bundle.variants}
+        names = dict.fromkeys((*bundle.variants, *([FLOAT] if f"{FLOAT}/probabilities" in arrays else [])))
+        expected = {name: _expected(arrays, name) for name in names}
     except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         raise BundleError(f"{path} cannot be read ({error}); copy or export the bundle again") from error
     side = bundle.spec.size
@@ -152,14 +154,15 @@ def check_saturation(bundle: Bundle, variant: Variant, runtime: str, engine: Eng
         BundleError: if it exceeds the one recorded where int8 was made by more than `SATURATION`, or is NaN.
     """
     selftest = read_selftest(bundle)
-    reference = selftest.expected["fp32"].probabilities
+    reference = selftest.expected[FLOAT].probabilities
     found = run_batches(engine, selftest.images, limits.batch_size).probabilities
     here, recorded = (float(np.abs(each - reference).max()) for each in (found, selftest.expected[variant.name].probabilities))
     about = f"on {len(reference)} images its probabilities differ from fp32 by up to {here:.3f}, {recorded:.3f} where it was made"
     if not here <= recorded + SATURATION:
+        remedy = f"Use --variant {FLOAT} on this machine" if FLOAT in bundle.variants else f"Use a bundle that holds {FLOAT}"
         raise BundleError(
             f"bundle {bundle.path}: variant {variant.name!r} saturates on {runtime}, because this processor has no int8 products "
-            f"(VNNI): {about}; allowed is {SATURATION} more. Use --variant fp32 on this machine"
+            f"(VNNI): {about}; allowed is {SATURATION} more. {remedy}"
         )
     return about
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lesionlens.bundle.bundle import FACTS_FILE, Bundle, Variant, open_bundle, write_facts
+from lesionlens.bundle.bundle import FACTS_FILE, WEIGHTS_FILE, Bundle, Variant, check_replaceable, open_bundle, write_facts
 from lesionlens.bundle.card_html import write_card
 from lesionlens.bundle.engines import Limits, installed
 from lesionlens.bundle.outputs import Outputs, Tolerance
-from lesionlens.bundle.selftest import SelfTest, check_outputs, load_variant, read_selftest, run_batches, write_selftest
+from lesionlens.bundle.selftest import FLOAT, SelfTest, check_outputs, load_variant, read_selftest, run_batches, write_selftest
 from lesionlens.core.artifact import atomic_folder
-from lesionlens.core.errors import BundleError
+from lesionlens.core.errors import BundleError, RecipeError
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,45 @@ def add_variant(path: Path, new: NewVariant) -> Bundle:
         write_card(folder, facts)
         write_facts(folder, facts)
     return open_bundle(path)
+
+
+def keep_variants(path: Path, names: Sequence[str], out: Path) -> Bundle:
+    """Copy a bundle with only some of its variants and without the checkpoint, for a small download.
+
+    The self-test keeps the outputs of fp32 even without its graph, so that int8 can still be compared with them where it may
+    saturate. The copy has an id of its own. Its default is the bundle's, or the first of `names` if that one is left out.
+
+    Args:
+        path: the bundle's folder.
+        names: variants to keep, at least one.
+        out: folder to write; a bundle in its place is replaced.
+
+    Raises:
+        BundleError: if the bundle is damaged, has no such variant, or `out` is something else than a bundle.
+        RecipeError: if no variant is named.
+        StorageError: if the disk is full or may not be written.
+
+    Example:
+        >>> keep_variants(Path("run/bundle"), ["int8"], Path("small"))  # doctest: +SKIP
+    """
+    if not names:
+        raise RecipeError("no variant is named; name at least one to keep, for example int8")
+    bundle = open_bundle(path)
+    kept = {name: bundle.variant(name).to_json() for name in names}
+    check_replaceable(out)
+    with atomic_folder(out, mark=FACTS_FILE) as folder:
+        for name in bundle.files.keys() - {WEIGHTS_FILE}:
+            shutil.copyfile(path / name, folder / name)
+        facts = {key: value for key, value in bundle.facts.items() if key not in ("format", "id", "files")}
+        facts["default_variant"] = bundle.default_variant if bundle.default_variant in kept else names[0]
+        facts["variants"] = kept
+        _remove_unused(folder, facts)
+        selftest = read_selftest(bundle)
+        expected = {name: outputs for name, outputs in selftest.expected.items() if name in kept or name == FLOAT}
+        write_selftest(SelfTest(selftest.images, expected), folder)
+        write_card(folder, facts)
+        write_facts(folder, facts)
+    return open_bundle(out)
 
 
 def _remove_unused(folder: Path, facts: dict[str, Any]) -> None:

@@ -43,7 +43,7 @@ from lesionlens.evaluation.temperature import fit_temperature, scaled_loss
 from lesionlens.export.decision_fit import EXPECTATION, SENSITIVITY, Guarantee, check_sensitivity, fit_decision
 from lesionlens.export.gate_fit import REJECTION_RATE, FittedGate, check_rate, write_gate
 from lesionlens.export.gate_images import BATCH as GATE_BATCH
-from lesionlens.export.gate_images import evenly_spaced, fit_gate_on_dataset
+from lesionlens.export.gate_images import evenly_spaced, fit_gate_on_dataset, gate_counts
 from lesionlens.export.graph import OPSET, GraphNetwork, run_graph, write_graph
 from lesionlens.export.provenance import INTENDED_USE, licences, origin
 from lesionlens.export.reference import reference_of, write_reference
@@ -159,7 +159,7 @@ def images_to_process(split: Split, settings: ExportSettings, predictions: Predi
     """Number of images that `export` processes, including those that are missing from the store."""
     sizes = {split_name: len(split.ids[split_name]) for split_name in ("train", SPLIT)}
     again = len(predictions) if predictions is not None and predictions.origin.views > 1 else 0
-    return sizes[SPLIT] + again + sum(min(size, settings.gate_images) for size in sizes.values())
+    return sizes[SPLIT] + again + sum(gate_counts(sizes, settings.gate_images).values())
 
 
 @dataclass(frozen=True)

@@ -8,20 +8,56 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.optimize import minimize
+from scipy.special import expit
 
-from lesionlens.bundle.gate import CHECKS, DISTANCE, GATE_FILE, FeatureGaussian, unit_length
+from lesionlens.bundle.gate import (
+    ARRAYS,
+    CHECKS,
+    DISTANCE,
+    GATE_FILE,
+    PHOTOGRAPH,
+    PHOTOGRAPH_ARRAYS,
+    FeatureGaussian,
+    PhotographScore,
+    unit_length,
+)
 from lesionlens.bundle.quality import SHARPNESS
 from lesionlens.core.errors import DataError, RecipeError
 
 METHOD = "Mahalanobis distance of length-1 features, one mean, shrunk covariance (Ledoit & Wolf 2004)"
 DIRECTIONS = 256
 REJECTION_RATE = 0.02
-SHARES = {"not_dermoscopic": 0.5, "blurred": 0.125, "too_dark": 0.125, "too_bright": 0.125, "clipped": 0.125}
+SHARES = {
+    **{"not_dermoscopic": 0.25, "no_dermatoscope": 0.35},
+    **{"blurred": 0.1, "too_dark": 0.1, "too_bright": 0.1, "clipped": 0.1},
+}
+PENALTY = 0.1  # of the squared weights, against the sum of the images' losses (scikit-learn's C = 10)
 MARGIN = 0.5  # of the distance from median to worst image, beyond the worst, where no image may be rejected
 SMALLEST_SPREAD = 1e-5  # of features of length 1
 RATES = (0.0001, 0.2)
 ROUNDING = 1e-9  # of logarithms
 LOGARITHMIC = (SHARPNESS, DISTANCE)
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingFeatures:
+    """What a gate learns from.
+
+    Attributes:
+        images: features of training images, (N, C).
+        other_tone: of some of them with another skin tone, (T, C); None for none.
+        photographs: of photographs without a dermatoscope, (P, C); None leaves that check out.
+    """
+
+    images: np.ndarray
+    other_tone: np.ndarray | None = None
+    photographs: np.ndarray | None = None
+
+    @property
+    def dermoscopic(self) -> np.ndarray:
+        """Features of what is to pass, (N + T, C)."""
+        return self.images if self.other_tone is None else np.concatenate([self.images, self.other_tone])
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,11 +68,13 @@ class FittedGate:
         gaussian: distribution of the training features.
         facts: for `bundle.json`, see docs/gate.md.
         distances: of the validation images, (M,).
+        photographs: tells photographs without a dermatoscope; None if there were none to fit it on.
     """
 
     gaussian: FeatureGaussian
     facts: dict[str, Any]
     distances: np.ndarray
+    photographs: PhotographScore | None = None
 
 
 def check_rate(rate: float) -> None:
@@ -50,7 +88,7 @@ def check_rate(rate: float) -> None:
 
 
 def fit_gate(
-    features: np.ndarray,
+    features: TrainingFeatures,
     validation: Mapping[str, np.ndarray],
     validation_features: np.ndarray,
     smallest_side_px: float,
@@ -59,7 +97,7 @@ def fit_gate(
     """Fit the distribution and choose the thresholds.
 
     Args:
-        features: of training images, (N, C).
+        features: what it learns from.
         validation: measures of `quality.measure_quality` by name, each (M,).
         validation_features: of the same validation images, (M, C).
         smallest_side_px: shorter sides below this are too small.
@@ -70,28 +108,65 @@ def fit_gate(
         RecipeError: if the rate is out of range.
     """
     check_rate(rate)
-    gaussian, shrinkage = fit_gaussian(features)
+    gaussian, shrinkage = fit_gaussian(features.dermoscopic)
     if not len(validation_features) or not np.isfinite(validation_features).all():
         raise DataError(f"{len(validation_features)} validation images with finite features are not enough to set thresholds")
     measures = {**validation, DISTANCE: gaussian.distance(validation_features)}
+    photographs = None
+    if features.photographs is not None:
+        photographs = fit_photograph_score(features.dermoscopic, features.photographs)
+        measures[PHOTOGRAPH] = photographs.score(validation_features)
     thresholds, allowed = choose_thresholds(measures, rate)
     thresholds["too_small"] = float(smallest_side_px)
     facts = {
         "file": GATE_FILE,
         "method": METHOD,
-        "fitted": {"split": "train", "n_images": len(features), "directions": len(gaussian.spreads), "shrinkage": shrinkage},
+        "fitted": {
+            **{"split": "train", "n_images": len(features.images), "directions": len(gaussian.spreads), "shrinkage": shrinkage},
+            "n_other_tone": len(features.dermoscopic) - len(features.images),
+            "n_photographs": 0 if features.photographs is None else len(features.photographs),
+        },
         "rejection_rate": rate,
-        "shares": SHARES,
-        "thresholds": {code: thresholds[code] for code in CHECKS},
+        "shares": _shares(measures),
+        "thresholds": {code: thresholds[code] for code in CHECKS if code in thresholds},
         "validation": _outcome(measures, thresholds, allowed),
     }
-    return FittedGate(gaussian, facts, measures[DISTANCE])
+    return FittedGate(gaussian, facts, measures[DISTANCE], photographs)
+
+
+def fit_photograph_score(dermoscopic: np.ndarray, photographs: np.ndarray) -> PhotographScore:
+    """Logistic regression with an L2 penalty on features of length 1.
+
+    Args:
+        dermoscopic: features of dermoscopic images, (N, C).
+        photographs: features of photographs without a dermatoscope, (P, C).
+
+    Raises:
+        DataError: if either has no rows, or features are not finite.
+    """
+    if not len(dermoscopic) or not len(photographs) or not np.isfinite(photographs).all():
+        raise DataError(
+            f"{len(dermoscopic)} dermoscopic images and {len(photographs)} photographs; a gate needs both, with finite features"
+        )
+    features = unit_length(np.concatenate([dermoscopic, photographs])).astype(np.float64)
+    labels = np.repeat([0.0, 1.0], [len(dermoscopic), len(photographs)])
+
+    def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
+        scores = features @ weights[:-1] + weights[-1]
+        residuals = expit(scores) - labels
+        value = np.logaddexp(0, scores).sum() - labels @ scores + PENALTY * weights[:-1] @ weights[:-1] / 2
+        return float(value), np.append(residuals @ features + PENALTY * weights[:-1], residuals.sum())
+
+    found = minimize(loss, np.zeros(features.shape[1] + 1), jac=True, method="L-BFGS-B", options={"maxiter": 2000, "ftol": 1e-12})
+    return PhotographScore(found.x[:-1].astype(np.float32), float(np.float32(found.x[-1])))
 
 
 def write_gate(fitted: FittedGate, folder: Path) -> None:
     """Write gate.npz into the folder of a bundle."""
     gaussian = fitted.gaussian
-    arrays = {name: np.asarray(getattr(gaussian, name), dtype=np.float32) for name in ("mean", "directions", "spreads", "rest")}
+    arrays = {name: np.asarray(getattr(gaussian, name), dtype=np.float32) for name in ARRAYS}
+    if fitted.photographs is not None:
+        arrays |= {name: np.asarray(getattr(fitted.photographs, name), dtype=np.float32) for name in PHOTOGRAPH_ARRAYS}
     with (folder / GATE_FILE).open("wb") as stream:
         np.savez(stream, **arrays)  # type: ignore[arg-type]  # allow_pickle is no array
 
@@ -162,18 +237,25 @@ def choose_thresholds(measures: Mapping[str, np.ndarray], rate: float) -> tuple[
     Returns:
         Thresholds by code, and the number of images that each check may reject.
     """
-    badness = {code: _badness(code, measures[CHECKS[code].measure]) for code in SHARES}
+    shares = _shares(measures)
+    badness = {code: _badness(code, measures[CHECKS[code].measure]) for code in shares}
     count = len(next(iter(badness.values())))
     order = {code: np.argsort(-values, kind="stable") for code, values in badness.items()}
     levels = np.full(count, np.inf)  # at which an image is rejected, by any check
-    for code, share in SHARES.items():
+    for code, share in shares.items():
         rank = np.empty(count)
         rank[order[code]] = np.arange(1, count + 1)
         levels = np.minimum(levels, rank / (share * count))
     most = int(np.floor(rate * count + 1e-9))
     level = np.sort(levels)[most] if most < count else np.inf  # of the first image that must stay
-    allowed = {code: max(0, int(np.ceil(share * count * level - 1e-9)) - 1) for code, share in SHARES.items()}
-    return {code: _threshold(code, badness[code][order[code]], allowed[code]) for code in SHARES}, allowed
+    allowed = {code: max(0, int(np.ceil(share * count * level - 1e-9)) - 1) for code, share in shares.items()}
+    return {code: _threshold(code, badness[code][order[code]], allowed[code]) for code in shares}, allowed
+
+
+def _shares(measures: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """The shares of the checks whose measure is there, together 1."""
+    shares = {code: share for code, share in SHARES.items() if CHECKS[code].measure in measures}
+    return {code: share / sum(shares.values()) for code, share in shares.items()}
 
 
 def smallest_side(size: int, sides_px: np.ndarray | None) -> float:
@@ -218,9 +300,9 @@ def _threshold(code: str, falling: np.ndarray, allowed: int) -> float:
 def _outcome(measures: Mapping[str, np.ndarray], thresholds: dict[str, float], allowed: dict[str, int]) -> dict[str, Any]:
     """Effect of the thresholds on the images that they were chosen on."""
     rejected = {}
-    for code, check in CHECKS.items():
-        values = measures.get(check.measure, np.empty(0))
-        rejected[code] = np.array([check.fails(float(value), thresholds[code]) for value in values], dtype=bool)
+    for code, threshold in thresholds.items():
+        values = measures.get(CHECKS[code].measure, np.empty(0))
+        rejected[code] = np.array([CHECKS[code].fails(float(value), threshold) for value in values], dtype=bool)
     count = len(measures[DISTANCE])
     any_check = np.any([mask for mask in rejected.values() if len(mask)], axis=0)
     expected = sum((number + 1) / (count + 1) for number in allowed.values())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,17 +10,23 @@ from PIL import Image
 
 from lesionlens.bundle.outputs import Outputs
 from lesionlens.bundle.quality import measure_quality
+from lesionlens.core.seeds import generator
 from lesionlens.data.dataset import Dataset
 from lesionlens.data.decoding_rules import DECODE_ERRORS
 from lesionlens.data.image import FORMATS, InputSpec, centre_crop
 from lesionlens.data.index import Index
 from lesionlens.data.store import Store
-from lesionlens.export.gate_fit import FittedGate, fit_gate, smallest_side
+from lesionlens.export.clinical_photos import ITA_DEG, KINDS, clinical_photo
+from lesionlens.export.gate_fit import FittedGate, TrainingFeatures, fit_gate, smallest_side
+from lesionlens.export.skin_tone import shift_tone
 
 BATCH = 8
+OTHER_TONE = 0.3  # of the training images count once more with another skin tone
+PHOTOGRAPHS = 1200  # drawn at most
 
 Run = Callable[[np.ndarray], Outputs]
 Progress = Callable[[int], None]
+Draw = Callable[[np.ndarray, int], np.ndarray]
 
 
 def fit_gate_on_dataset(run: Run, dataset: Dataset, spec: InputSpec, most: int, rate: float, progress: Progress) -> FittedGate:
@@ -28,17 +34,42 @@ def fit_gate_on_dataset(run: Run, dataset: Dataset, spec: InputSpec, most: int, 
 
     Args:
         run: the network, from prepared images, uint8 (N, S, S, 3) with N at most `BATCH`, to its outputs.
-        dataset: its training split gives the distribution, its validation split the thresholds.
+        dataset: its training split gives the distribution, its validation split the thresholds. Part of the training images
+            count again with another skin tone, and drawn photographs without a dermatoscope show what is to be refused.
         spec: how the images are prepared.
         most: images of each split at most, stratified by diagnosis.
         rate: share of the validation images that may be rejected.
         progress: called with the number of images of each batch.
     """
     ids = {split: stratified_ids(dataset.ids(split), dataset.index, most) for split in ("train", "validation")}
+    counts = gate_counts({split: len(dataset.ids(split)) for split in ids}, most)
     features, _ = features_and_quality(run, ids["train"], dataset.store, spec, progress)
+    rows = np.sort(dataset.store.rows(ids["train"]))
+    shifted = _drawn_features(run, _of_other_tone, counts["other_tone"], rows, dataset.store, spec, progress)
+    photographs = _drawn_features(run, _photograph, counts["photographs"], rows, dataset.store, spec, progress)
     validation_features, measures = features_and_quality(run, ids["validation"], dataset.store, spec, progress)
     sides_px = shorter_sides(dataset.index, ids["validation"])
-    return fit_gate(features, measures, validation_features, smallest_side(spec.size, sides_px), rate)
+    learnt_from = TrainingFeatures(features, shifted, photographs)
+    return fit_gate(learnt_from, measures, validation_features, smallest_side(spec.size, sides_px), rate)
+
+
+def gate_counts(sizes: Mapping[str, int], most: int) -> dict[str, int]:
+    """Number of images that a gate is fitted on, by kind.
+
+    Args:
+        sizes: images of the splits `train` and `validation`.
+        most: images of each split at most.
+
+    Example:
+        >>> gate_counts({"train": 7000, "validation": 1000}, 2000)
+        {'train': 2000, 'validation': 1000, 'other_tone': 600, 'photographs': 1000}
+    """
+    counts = {split: min(sizes[split], most) for split in ("train", "validation")}
+    return {
+        **counts,
+        "other_tone": int(OTHER_TONE * counts["train"]),
+        "photographs": min(PHOTOGRAPHS, counts["train"] // 2),
+    }
 
 
 def stratified_ids(ids: Sequence[str], index: Index, most: int) -> tuple[str, ...]:
@@ -69,6 +100,28 @@ def features_and_quality(
         qualities += [measure_quality(image.shape[:2], image) for image in images]
         progress(len(images))
     return np.concatenate(features), {name: np.array([quality[name] for quality in qualities]) for name in qualities[0]}
+
+
+def _drawn_features(
+    run: Run, draw: Draw, count: int, rows: np.ndarray, store: Store, spec: InputSpec, progress: Progress
+) -> np.ndarray | None:
+    """Features (count, C) of images drawn from stored ones, spread evenly over `rows`; None if `count` is 0."""
+    features = []
+    chosen = rows[np.linspace(0, len(rows) - 1, count).round().astype(int)]
+    for start in range(0, count, BATCH):
+        images = centre_crop(store.images[chosen[start : start + BATCH]], spec.size)
+        features.append(run(np.stack([draw(image, start + place) for place, image in enumerate(images)])).features)
+        progress(len(images))
+    return np.concatenate(features) if features else None
+
+
+def _of_other_tone(image: np.ndarray, number: int) -> np.ndarray:
+    return shift_tone(image, float(generator("other tone", number).uniform(*ITA_DEG)))
+
+
+def _photograph(image: np.ndarray, number: int) -> np.ndarray:
+    kinds = tuple(KINDS)
+    return clinical_photo(kinds[number % len(kinds)], number, image)
 
 
 def shorter_sides(index: Index, ids: Sequence[str]) -> np.ndarray | None:

@@ -13,7 +13,7 @@ from lesionlens.bundle.bundle import Bundle, Variant
 from lesionlens.bundle.card_html import read_card_html
 from lesionlens.bundle.colours import colour_table
 from lesionlens.bundle.decision import Decision
-from lesionlens.bundle.gate import ARRAYS, CHECKS, Gate
+from lesionlens.bundle.gate import ARRAYS, Gate
 from lesionlens.bundle.outcome import NONE_MALIGNANT, NOT_CHECKED, SENTENCES, caution
 from lesionlens.bundle.outputs import FAINTEST, Outputs
 from lesionlens.bundle.overlay import FADE, NOTHING, OPACITY, UNIT
@@ -77,15 +77,17 @@ def gate_facts(gate: Gate) -> dict[str, Any]:
     """The checks with their thresholds and reasons, and the arrays of `GATE_FILE` by name: first value and count."""
     checks = [
         {"code": code, "measure": check.measure, "below": check.below, "text": check.text, "threshold": gate.thresholds[code]}
-        for code, check in CHECKS.items()
+        for code, check in gate.checks.items()
     ]
-    gaussian = gate.gaussian
-    return {"file": GATE_FILE, "checks": checks, "directions": gaussian.directions.shape[1], "rest": gaussian.rest}
+    gaussian, photographs = gate.gaussian, gate.photographs
+    arrays = {"directions": gaussian.directions.shape[1], "rest": gaussian.rest}
+    return {"file": GATE_FILE, "checks": checks, **arrays, "offset": None if photographs is None else photographs.offset}
 
 
 def gate_bytes(gate: Gate) -> bytes:
-    """`GATE_FILE`: mean (C), directions (C, R) and spreads (R), little-endian float32 one after the other."""
-    arrays = (getattr(gate.gaussian, name) for name in ARRAYS if name != "rest")
+    """`GATE_FILE`: mean (C), directions (C, R), spreads (R), and normal (C) if any, little-endian float32 one after the other."""
+    arrays = [getattr(gate.gaussian, name) for name in ARRAYS if name != "rest"]
+    arrays += [] if gate.photographs is None else [gate.photographs.normal]
     return b"".join(np.ascontiguousarray(array, dtype="<f4").tobytes() for array in arrays)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from lesionlens.assessment.external.frozen_model import FrozenModel, model_settings
-from lesionlens.bundle.bundle import FACTS_FILE, WEIGHTS_FILE, read_bundle
+from lesionlens.bundle.bundle import FACTS_FILE, read_bundle
 from lesionlens.bundle.decision import Decision
 from lesionlens.bundle.gate import Gate
 from lesionlens.bundle.outputs import Outputs
@@ -26,8 +26,8 @@ from lesionlens.evaluation.predict import square_views
 from lesionlens.evaluation.predictions import Predictions, read_predictions
 from lesionlens.evaluation.temperature import fit_temperature
 from lesionlens.export.decision_fit import SENSITIVITY, fit_decision
-from lesionlens.export.gate_fit import REJECTION_RATE, fit_gate, smallest_side
-from lesionlens.export.gate_images import features_and_quality, shorter_sides, stratified_ids
+from lesionlens.export.gate_fit import REJECTION_RATE
+from lesionlens.export.gate_images import fit_gate_on_dataset, gate_counts
 from lesionlens.export.graph import GraphNetwork
 from lesionlens.export.reference import reference_of
 from lesionlens.training.checkpoint import CheckpointInfo, load_info, load_network
@@ -141,7 +141,7 @@ def _from_bundle(run: Run, checkpoint_hash: str) -> _Frozen | None:
     if not (run.bundle / FACTS_FILE).is_file():
         return None
     bundle = read_bundle(run.bundle)
-    if bundle.files[WEIGHTS_FILE]["sha256"] != checkpoint_hash:
+    if bundle.checkpoint_hash != checkpoint_hash:
         return None
     temperature = float(bundle.facts["temperature"]["value"])
     gate, decision = Gate.from_bundle(bundle), Decision.from_bundle(bundle)
@@ -193,10 +193,7 @@ def _validation_predictions(
 
 def _gate(gated: _Gated, dataset: Dataset, info: CheckpointInfo, reporter: Reporter) -> tuple[Gate, np.ndarray]:
     """The gate, and its distances of the validation images."""
-    ids = {name: stratified_ids(dataset.ids(name), dataset.index, gated.images) for name in ("train", "validation")}
-    with reporter.bar("Fitting the gate", sum(map(len, ids.values()))) as advance:
-        features, _ = features_and_quality(gated.forward, ids["train"], dataset.store, info.spec, advance)
-        validation, measures = features_and_quality(gated.forward, ids["validation"], dataset.store, info.spec, advance)
-    smallest = smallest_side(info.spec.size, shorter_sides(dataset.index, ids["validation"]))
-    gate = fit_gate(features, measures, validation, smallest, REJECTION_RATE)
-    return Gate(gate.gaussian, gate.facts["thresholds"]), gate.distances
+    sizes = {split: len(dataset.ids(split)) for split in ("train", "validation")}
+    with reporter.bar("Fitting the gate", sum(gate_counts(sizes, gated.images).values())) as advance:
+        gate = fit_gate_on_dataset(gated.forward, dataset, info.spec, gated.images, REJECTION_RATE, advance)
+    return Gate(gate.gaussian, gate.facts["thresholds"], gate.photographs), gate.distances

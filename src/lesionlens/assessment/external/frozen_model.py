@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from lesionlens.bundle.bundle import WEIGHTS_FILE, Bundle
+from lesionlens.bundle.bundle import Bundle
 from lesionlens.bundle.decision import Decision
 from lesionlens.bundle.gate import Gate
 from lesionlens.bundle.outputs import Outputs
@@ -122,4 +122,4 @@ def bundle_model(path: Path, runtime: str = "auto", variant: str = "auto", batch
 def bundle_hashes(bundle: Bundle) -> dict[str, str]:
     """Hashes of what a bundle was made from, and its own."""
     hashes = {name: str(value) for name, value in bundle.facts["origin"]["hashes"].items()}
-    return {**hashes, "checkpoint": str(bundle.files[WEIGHTS_FILE]["sha256"]), "bundle": bundle.id}
+    return {**hashes, "checkpoint": bundle.checkpoint_hash, "bundle": bundle.id}

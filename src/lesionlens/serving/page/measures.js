@@ -6,6 +6,7 @@ const NAMES = {
   shorter_side_px: "Shorter side, pixels",
   clipped_share: "Overexposed share",
   distance: "Distance from training images",
+  photograph_score: "Like a photograph without a dermatoscope",
 };
 const LIMITS = {
   shorter_side_px: [["too_small", "at least"]],
@@ -13,6 +14,7 @@ const LIMITS = {
   brightness: [["too_dark", "at least"], ["too_bright", "at most"]],
   clipped_share: [["clipped", "at most"]],
   distance: [["not_dermoscopic", "at most"]],
+  photograph_score: [["no_dermatoscope", "at most"]],
 };
 
 /** The measures whose limits the page knows, in the order of the checks. */

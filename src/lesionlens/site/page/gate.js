@@ -7,20 +7,29 @@ export class Gate {
   constructor(facts, bytes) {
     const floats = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
     const ranks = facts.directions;
-    const length = (floats.length - ranks) / (1 + ranks); // of the features
+    const vectors = facts.offset === null ? 1 : 2; // the mean, and what photographs without a dermatoscope are told by
+    const length = (floats.length - ranks) / (vectors + ranks); // of the features
     this.checks = facts.checks;
     this.rest = facts.rest;
     this.mean = floats.subarray(0, length);
     this.directions = floats.subarray(length, length + length * ranks); // (length, ranks)
-    this.spreads = floats.subarray(length + length * ranks);
+    this.spreads = floats.subarray(length + length * ranks, length + length * ranks + ranks);
+    this.offset = facts.offset;
+    this.normal = floats.subarray(length + length * ranks + ranks);
   }
 
   /** Check an image: its upright size as sent, its prepared pixels (side, side, 3), the network's features. */
   check(width, height, pixels, side, features) {
     const measures = { ...measure(width, height, pixels, side), distance: this.distance(features) };
+    if (this.offset !== null) measures.photograph_score = this.photographScore(features);
     const fails = ({ measure: name, below, threshold }) => !(below ? measures[name] >= threshold : measures[name] <= threshold);
     const reasons = this.checks.filter(fails).map(({ code, text }) => ({ code, text }));
     return { usable: !reasons.length, reasons, measures };
+  }
+
+  /** Log odds that features are those of a photograph without a dermatoscope. */
+  photographScore(features) {
+    return unitLength(features).reduce((sum, value, at) => sum + value * this.normal[at], this.offset);
   }
 
   /** Squared Mahalanobis distance of features from those of the training images. */

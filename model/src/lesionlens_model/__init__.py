@@ -1,0 +1,1 @@
+"""A bundle of LesionLens as package data, in the folder `bundle`. Nothing here is imported."""
