@@ -89,8 +89,11 @@ def load_weights(network: torch.nn.Module, path: Path, name: str, labels: Sequen
     file = _read(path)
     trained_labels = _check_checkpoint(file, name) if file.checkpoint is not None else ()
     head, expected = head_names(network), network.state_dict()
+    other_head = other_head_names(head, file.tensors)
     classifier, reason = _classifier(file.tensors, expected, head, trained_labels, labels)
-    state = file.tensors if classifier == KEPT else _without(head, file.tensors)
+    if classifier == ABSENT and other_head:
+        classifier, reason = REPLACED, "it has a hidden layer"
+    state = file.tensors if classifier == KEPT else _without(head | other_head, file.tensors)
     _check_tensors(state, expected, head, path, name)
     network.load_state_dict(state, strict=False)
     return InitialWeights(path.name, hash_file(path), trained_labels, classifier, reason)
@@ -106,7 +109,7 @@ def check_weights(network: torch.nn.Module, path: Path, name: str) -> None:
     if file.checkpoint is not None:
         _check_checkpoint(file, name)
     head = head_names(network)
-    _check_tensors(_without(head, file.tensors), network.state_dict(), head, path, name)
+    _check_tensors(_without(head | other_head_names(head, file.tensors), file.tensors), network.state_dict(), head, path, name)
 
 
 def _without(head: set[str], tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -210,6 +213,16 @@ def head_names(network: torch.nn.Module) -> set[str]:
     head = network.get_classifier()  # type: ignore[operator]
     owner = next(name for name, module in network.named_modules() if module is head)
     return {f"{owner}.{name}" for name, _ in head.named_parameters()}
+
+
+def other_head_names(head: set[str], tensors: Mapping[str, Tensor]) -> set[str]:
+    """Names in a file that belong to a classifier of another kind in the place of `head`, such as CAFormer's hidden layer.
+
+    >>> sorted(other_head_names({"head.fc.weight"}, dict.fromkeys(("head.fc.fc1.weight", "head.norm.weight"))))
+    ['head.fc.fc1.weight']
+    """
+    owners = {name.rpartition(".")[0] for name in head}
+    return {name for name in tensors if name not in head and any(name.startswith(f"{owner}.") for owner in owners)}
 
 
 def _shape_message(path: Path, name: str, key: str, value: Tensor, expected: Tensor, head: set[str]) -> str:
