@@ -12,6 +12,8 @@ from lesionlens.core.labels import LabelSet
 from lesionlens.core.machine import library_threads
 from lesionlens.core.recipe import ModelRecipe
 from lesionlens.models.catalogue import OWN, input_config, is_network
+from lesionlens.models.metadata_head import NAME as METADATA_HEAD
+from lesionlens.models.metadata_head import MetadataHead
 from lesionlens.models.timm_networks import create_timm
 from lesionlens.models.weights import InitialWeights, check_weights, load_weights
 
@@ -70,6 +72,8 @@ def build_network(recipe: ModelRecipe, n_classes: int, size: int = 224, pretrain
     nn.init.normal_(head.weight, std=HEAD_STD)
     if head.bias is not None:
         nn.init.zeros_(head.bias)
+    if recipe.metadata:
+        network.add_module(METADATA_HEAD, MetadataHead(recipe.metadata, n_classes))
     if pretrained and _in_file(recipe):
         load_weights(network, Path(recipe.weights).expanduser(), recipe.name)
     return network
