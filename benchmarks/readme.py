@@ -284,6 +284,30 @@ def serving() -> str:
     return table([what, *runs], rows) + f"\n\n`{first['command']}`"
 
 
+def networks() -> str:
+    if not (RESULTS / "networks.json").is_file():
+        return "Not measured yet: `python benchmarks/networks.py --out benchmarks/results/networks.json`"
+    result = read("networks.json")
+    rows = [network_row(name, row) for name, row in result["networks"].items()]
+    head = ["network", "parameters, M", "MACs, G", "heat maps", "in the bundle", "trains and exports at", "CPU latency, ms"]
+    timed = next((row["latency"] for row in result["networks"].values() if "latency" in row), None)
+    times = (
+        f"Latency of torch, fp32, one image, {timed['threads']} threads, median (p95); one network after the other."
+        if timed
+        else "Latency is not measured yet, because it needs a quiet machine: the same command with `--latency`."
+    )
+    return "\n\n".join([table(head, rows), times, f"`{result['command']}`"])
+
+
+def network_row(name: str, row: dict[str, Any]) -> list[str]:
+    counts = [f"{row['parameters'] / 1e6:.1f}", f"{row['macs'] / 1e9:.2f}"]
+    if not row["trains_and_exports"]:
+        return [name, *counts, "", "", f"no: {row['reason']}", ""]
+    time = f"{row['latency']['median_ms']:.0f} ({row['latency']['p95_ms']:.0f})" if "latency" in row else ""
+    maps = row["heat_map"].removeprefix("grad-cam (").removesuffix(")")
+    return [name, *counts, maps, "yes" if row["maps_in_bundle"] else "no", f"{row['trial_size']} px", time]
+
+
 def explanation() -> str:
     result = read("explanation.json")
     located = result["faithfulness"]["localisation"]
@@ -310,6 +334,7 @@ def explanation() -> str:
 
 TABLES = {
     "explanation": explanation,
+    "networks": networks,
     "latency": latency,
     "compression": compression,
     "leak": leak,

@@ -142,8 +142,16 @@ def test_the_grids_of_the_package(name):
     assert all(paper_row(name, row.paper) for row in grid.rows if grid.paper and row.paper != "none"), (
         "every row stands in the paper"
     )
-    for point in points[: len(grid.rows)]:
-        check_takes(point.recipe.model, point.recipe.input.size)
+
+
+MANY = ("networks", "table16", "table17")
+
+
+@pytest.mark.parametrize("name", [pytest.param(each, marks=pytest.mark.slow if each in MANY else ()) for each in grid_names()])
+def test_every_network_of_a_grid_takes_its_size(name):
+    grid = load_grid(name)
+    for recipe in {(point.recipe.model, point.recipe.input.size): point.recipe for point in points_of(grid)}.values():
+        check_takes(recipe.model, recipe.input.size)
 
 
 @pytest.mark.parametrize("name", ["table9", "table12", "table13", "table14", "table15"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from typing import NamedTuple
 
 from torch import nn
@@ -71,12 +72,51 @@ def _of_torchvision(build: Callable[[ModelRecipe, int, int, str], nn.Module], na
     return OwnNetwork(build, no_imagenet=reason)
 
 
+def _composed(module: str) -> Callable[[ModelRecipe, int, int, str], nn.Module]:
+    """The builder of a module of `models.fusion`, imported when it is asked for: none of them is needed to know the names."""
+
+    def build(recipe: ModelRecipe, n_classes: int, size: int, weights: str) -> nn.Module:
+        network: nn.Module = import_module(f"lesionlens.models.fusion.{module}").build(recipe, n_classes, size, weights)
+        return network
+
+    return build
+
+
+HALF = (0.5, 0.5, 0.5)
+XCEPTION_INPUT = InputConfig((3, 299, 299), False, HALF, HALF)
+XCEPTION = OwnNetwork(_composed("xception_attention"), XCEPTION_INPUT, ("legacy_xception",))
+EFFICIENTNET_INPUT = InputConfig((3, 300, 300), False, HALF, HALF)
+COMPOSED = {
+    "densenet_convnext": OwnNetwork(_composed("densenet_convnext"), parts=("densenet201", "convnext_large")),
+    "convnext_st_aff": OwnNetwork(
+        _composed("convnext_st_aff"), InputConfig((3, 224, 224), True), ("convnext_tiny", "swin_tiny_patch4_window7_224")
+    ),
+    "caformer_convnext": OwnNetwork(_composed("caformer_convnext"), parts=("caformer_s36",)),
+    **dict.fromkeys(("xception_soft_attention", "xception_hard_attention", "xception_self_attention"), XCEPTION),
+    "multiscale_efficientnetv2": OwnNetwork(_composed("multiscale_efficientnetv2"), EFFICIENTNET_INPUT, ("tf_efficientnetv2_s",)),
+    "efam_net": OwnNetwork(_composed("efam_net"), parts=("convnext_tiny",)),
+    "fuscanet": OwnNetwork(_composed("fuscanet"), InputConfig((3, 256, 256), False, (0.0,) * 3, (1.0,) * 3), ("mobilevit_s",)),
+    "eff2net": OwnNetwork(_composed("eff2net"), EFFICIENTNET_INPUT, ("tf_efficientnetv2_s",)),
+    "skintrans": OwnNetwork(_composed("skintrans"), InputConfig((3, 224, 224), True, HALF, HALF), ("vit_small_patch16_224",)),
+    "inherent_cnn": OwnNetwork(_composed("inherent_cnn"), no_imagenet="its paper trains it from random ones"),
+    "xception_shufflenet": OwnNetwork(
+        _composed("xception_shufflenet"),
+        XCEPTION_INPUT,
+        ("legacy_xception", "shufflenet_v2_x1_0"),
+        "torchvision publishes those of its part shufflenet_v2_x1_0 as a pickle; convert that file with: lesionlens convert "
+        "FILE.pth FOLDER/shufflenet_v2_x1_0.safetensors --network shufflenet_v2_x1_0, put legacy_xception.safetensors beside "
+        "it, then --set model.weights=FOLDER",
+    ),
+}
+"""The composed networks, by name; `parts` are the names of their files in a folder of weights."""
+
 OWN: dict[str, OwnNetwork] = {
     "alexnet": _of_torchvision(_alexnet, "alexnet", "AlexNet_Weights"),
     **{
         f"shufflenet_v2_x{width}": _of_torchvision(_shufflenet, f"shufflenet_v2_x{width}", f"ShuffleNet_V2_X{width}_Weights")
         for width in ("0_5", "1_0", "1_5", "2_0")
     },
+    **COMPOSED,
 }
 """By name; `model.name` looks here before it asks timm."""
 

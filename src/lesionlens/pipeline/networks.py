@@ -164,7 +164,7 @@ def _outline(name: str) -> _Outline:
 
 def _weight_sets(name: str) -> int:
     if name in OWN:
-        return int(bool(OWN[name].parts) and all(_weight_sets(part) for part in OWN[name].parts))
+        return int(not OWN[name].no_imagenet)
     return 1 if "." in name else len(timm().list_models(f"{name}.*", pretrained=True))
 
 

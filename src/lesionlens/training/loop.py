@@ -20,6 +20,7 @@ from lesionlens.models.build import Normalise
 from lesionlens.models.metadata_head import WithMetadata, head_of
 from lesionlens.training.batches import Batch, Batches
 from lesionlens.training.compiled import compiled
+from lesionlens.training.contrastive import ContrastiveLoss
 from lesionlens.training.distill import Teacher
 from lesionlens.training.distributed import World
 from lesionlens.training.history import Epoch, best_epoch, is_better, out_of_patience
@@ -90,6 +91,7 @@ class Trainer:
             teacher.prepare(world.device, recipe.training.channels_last)
         self.normalise = Normalise(spec.mean, spec.std).to(world.device)
         self.loss = Loss(recipe.training, batches.counts(n_classes)).to(world.device)
+        self.contrastive = ContrastiveLoss(state.network, recipe.training) if recipe.training.contrastive_weight else None
         whole = state.network if head_of(state.network) is None else WithMetadata(state.network)
         forward = world.wrap(whole, recipe.training.sync_batchnorm)
         self.forward = compiled(forward, world.device) if recipe.training.compile else forward
@@ -166,6 +168,8 @@ class Trainer:
             teacher_logits = self.teacher.logits(images, metadata) if self.teacher is not None else None
         weight = self.world.sum(self.loss.weight(targets)).clamp(min=torch.finfo(torch.float32).tiny)
         loss = self.loss.total(logits, targets) * self.world.size / weight  # gradients are averaged over processes
+        if self.contrastive is not None:
+            loss = loss + self.contrastive(targets)
         if self.teacher is not None and teacher_logits is not None:
             loss = self.teacher.blend(loss, logits, teacher_logits, total / self.world.size)
         self.state.scaler.scale(loss / members).backward()  # type: ignore[no-untyped-call]
