@@ -299,6 +299,21 @@ def networks() -> str:
     return "\n\n".join([table(head, rows), times, f"`{result['command']}`"])
 
 
+def metadata() -> str:
+    result = read("metadata.json")
+    names = {"nll": "negative log-likelihood", "macro_auc": "macro AUC", "balanced_accuracy": "balanced accuracy"}
+    rows = [[f"{steps} steps", *(difference(each[name]) for name in names)] for steps, each in result["steps"].items()]
+    first = next(iter(result["steps"].values()))
+    alone = ["the image alone", *(f"{first[name]['second']:.3f}" for name in names)]
+    what = f"{result['n_images']} {result['split']} images of {result['n_lesions']} lesions, {result['folds']} folds by lesion"
+    return table([what, *names.values()], [alone, *rows]) + f"\n\n`{result['command']}`"
+
+
+def difference(metric: dict[str, float]) -> str:
+    low, high = metric["low"], metric["high"]
+    return f"{metric['first']:.3f}: {metric['difference']:+.3f} ({low:+.3f} to {high:+.3f})"
+
+
 def network_row(name: str, row: dict[str, Any]) -> list[str]:
     counts = [f"{row['parameters'] / 1e6:.1f}", f"{row['macs'] / 1e9:.2f}"]
     if not row["trains_and_exports"]:
@@ -335,6 +350,7 @@ def explanation() -> str:
 TABLES = {
     "explanation": explanation,
     "networks": networks,
+    "metadata": metadata,
     "latency": latency,
     "compression": compression,
     "leak": leak,

@@ -128,4 +128,8 @@ def test_facts_and_files(metadata_bundle):
     bundle = read_bundle(metadata_bundle)
     assert bundle.facts["metadata"] == {"fields": ["age", "sex"], "choices": {"sex": ["female", "male"]}}
     assert METADATA_FILE in bundle.files
+    card = (metadata_bundle / "card.md").read_text(encoding="utf-8")
+    assert "## Patient\nBeside the image, the network is told age, sex of the patient." in card
+    assert card.index("## Data") < card.index("## Patient") < card.index("## Metrics")
+    assert "How they go with diagnoses follows whom the clinics" in card
     json.dumps(bundle.facts["metadata"])
