@@ -285,6 +285,45 @@ def serving() -> str:
     return table([what, *runs], rows) + f"\n\n`{first['command']}`"
 
 
+def networks() -> str:
+    if not (RESULTS / "networks.json").is_file():
+        return "Not measured yet: `python benchmarks/networks.py --out benchmarks/results/networks.json`"
+    result = read("networks.json")
+    rows = [network_row(name, row) for name, row in result["networks"].items()]
+    head = ["network", "parameters, M", "MACs, G", "heat maps", "in the bundle", "trains and exports at", "CPU latency, ms"]
+    timed = next((row["latency"] for row in result["networks"].values() if "latency" in row), None)
+    times = (
+        f"Latency of torch, fp32, one image, {timed['threads']} threads, median (p95); one network after the other."
+        if timed
+        else "Latency is not measured yet, because it needs a quiet machine: the same command with `--latency`."
+    )
+    return "\n\n".join([table(head, rows), times, f"`{result['command']}`"])
+
+
+def metadata() -> str:
+    result = read("metadata.json")
+    names = {"nll": "negative log-likelihood", "macro_auc": "macro AUC", "balanced_accuracy": "balanced accuracy"}
+    rows = [[f"{steps} steps", *(difference(each[name]) for name in names)] for steps, each in result["steps"].items()]
+    first = next(iter(result["steps"].values()))
+    alone = ["the image alone", *(f"{first[name]['second']:.3f}" for name in names)]
+    what = f"{result['n_images']} {result['split']} images of {result['n_lesions']} lesions, {result['folds']} folds by lesion"
+    return table([what, *names.values()], [alone, *rows]) + f"\n\n`{result['command']}`"
+
+
+def difference(metric: dict[str, float]) -> str:
+    low, high = metric["low"], metric["high"]
+    return f"{metric['first']:.3f}: {metric['difference']:+.3f} ({low:+.3f} to {high:+.3f})"
+
+
+def network_row(name: str, row: dict[str, Any]) -> list[str]:
+    counts = [f"{row['parameters'] / 1e6:.1f}", f"{row['macs'] / 1e9:.2f}"]
+    if not row["trains_and_exports"]:
+        return [name, *counts, "", "", f"no: {row['reason']}", ""]
+    time = f"{row['latency']['median_ms']:.0f} ({row['latency']['p95_ms']:.0f})" if "latency" in row else ""
+    maps = row["heat_map"].removeprefix("grad-cam (").removesuffix(")")
+    return [name, *counts, maps, "yes" if row["maps_in_bundle"] else "no", f"{row['trial_size']} px", time]
+
+
 def explanation() -> str:
     result = read("explanation.json")
     located = result["faithfulness"]["localisation"]
@@ -311,6 +350,8 @@ def explanation() -> str:
 
 TABLES = {
     "explanation": explanation,
+    "networks": networks,
+    "metadata": metadata,
     "latency": latency,
     "compression": compression,
     "leak": leak,

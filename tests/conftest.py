@@ -124,6 +124,42 @@ def small_run(synthetic_root: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.fixture(scope="session")
+def metadata_checkpoint(small_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An untrained network on the data of `small_run` that is told age and sex, not the site; read it only."""
+    from dataclasses import replace
+
+    import torch
+
+    from lesionlens.models.build import build_network
+    from lesionlens.training.checkpoint import load_info, save_network
+
+    info = load_info(small_run / "train" / "best.safetensors")
+    model = replace(info.recipe.model, metadata=("age", "sex"))
+    info = replace(info, recipe=replace(info.recipe, name="with metadata", model=model))
+    torch.manual_seed(1)
+    network = build_network(model, len(info.labels), info.spec.size)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(0.2 * torch.randn(parameter.shape))
+    path = tmp_path_factory.mktemp("metadata") / "train" / "best.safetensors"
+    path.parent.mkdir()
+    save_network(network, info, path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def metadata_bundle(small_run: Path, metadata_checkpoint: Path) -> Path:
+    """The bundle of `metadata_checkpoint`, without a gate; copy it before changing it."""
+    from lesionlens.core.run import Run
+    from lesionlens.data.dataset import Dataset
+    from lesionlens.export.export import ExportSettings, export
+
+    settings = ExportSettings(compared_images=4, selftest_images=2, gate_images=0)
+    dataset = Dataset.of_run(Run.at(small_run))
+    return export(metadata_checkpoint, dataset, metadata_checkpoint.parents[1] / "bundle", settings=settings).path
+
+
+@pytest.fixture(scope="session")
 def small_bundle(small_run: Path) -> Path:
     """The bundle of `small_run`; copy it before changing it."""
     from lesionlens.core.run import Run

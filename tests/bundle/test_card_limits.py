@@ -126,3 +126,9 @@ def test_what_others_find_is_ranked_among_them(facts):
         "gap",
         "external",
     ]
+
+
+def test_what_a_network_is_told_of_the_patient_is_a_limit(facts):
+    assert "metadata" not in names(facts)
+    (limit,) = (limit for limit in limits({**facts, "metadata": {"fields": ["age", "sex"]}}) if limit.name == "metadata")
+    assert limit.text.startswith("It is told age and sex of the patient.")

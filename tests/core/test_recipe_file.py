@@ -46,7 +46,7 @@ def test_defaults_are_table_6_of_the_paper():
         ({"compression": {"variants": 8}}, "a list of texts"),
         ({"compression": {"calibration_images": 0}}, "compression.calibration_images = 0; it must be from 1"),
         ({"compression": {"sparsity": 1.0}}, "compression.sparsity = 1.0; it must be from 0 to below 1"),
-        ({"compression": {"student": ""}}, "a network that timm knows"),
+        ({"compression": {"student": ""}}, "a network of timm or of `lesionlens networks`"),
         ({"compression": {"fine_tune_learning_rate": 0.0}}, "above 0"),
         ({"compression": {"distillation_temperature": 0.0}}, "above 0"),
         ({"seed": -1}, "seed = -1"),

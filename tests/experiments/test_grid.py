@@ -10,8 +10,8 @@ from lesionlens.core.errors import RecipeError
 from lesionlens.core.recipe_file import load_recipe
 from lesionlens.experiments import grid as grids
 from lesionlens.experiments.grid import flat, grid_names, grid_text, load_grid, merged, seeds_of, single
-from lesionlens.experiments.network_check import check_takes
 from lesionlens.experiments.points import points_of
+from lesionlens.models.build import check_takes
 from lesionlens.reporting import paper_tables
 from lesionlens.reporting.paper_tables import paper_row, paper_rows
 
@@ -137,11 +137,21 @@ def test_the_grids_of_the_package(name):
     grid = load_grid(name)
     points = points_of(grid)
     assert len(points) == len(grid.rows) * len(grid.seeds)
-    assert grid.name == name == grid.paper
+    assert grid.name == name == (grid.paper or "networks")
     assert not any(point.recipe.split.protocol == "paper" for point in points), "the leaking protocol must be asked for"
-    assert all(paper_row(name, row.paper) for row in grid.rows if row.paper != "none"), "every row stands in the paper"
-    for point in points[: len(grid.rows)]:
-        check_takes(point.recipe)
+    assert all(paper_row(name, row.paper) for row in grid.rows if grid.paper and row.paper != "none"), (
+        "every row stands in the paper"
+    )
+
+
+MANY = ("networks", "table16", "table17")
+
+
+@pytest.mark.parametrize("name", [pytest.param(each, marks=pytest.mark.slow if each in MANY else ()) for each in grid_names()])
+def test_every_network_of_a_grid_takes_its_size(name):
+    grid = load_grid(name)
+    for recipe in {(point.recipe.model, point.recipe.input.size): point.recipe for point in points_of(grid)}.values():
+        check_takes(recipe.model, recipe.input.size)
 
 
 @pytest.mark.parametrize("name", ["table9", "table12", "table13", "table14", "table15"])

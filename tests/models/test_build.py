@@ -6,9 +6,10 @@ import torch
 from torch import nn
 
 from lesionlens.core.errors import ModelError, WeightsError
+from lesionlens.core.labels import HAM10000
 from lesionlens.core.recipe import ModelRecipe
 from lesionlens.core.recipe_file import load_recipe
-from lesionlens.models.build import Normalise, build_network
+from lesionlens.models.build import SIZES_TRIED, Normalise, build_initial_network, build_network, check_takes
 from lesionlens.models.operators import timm
 
 # Table 5 of doi:10.25271/sjuoz.2026.14.2.1737, by the module of timm's convnext_tiny that holds each row.
@@ -116,3 +117,46 @@ def test_normalise_by_hand():
     normalise = Normalise((0.5, 0.25, 0.0), (0.5, 0.25, 1.0))
     pixels = torch.tensor([255, 0, 51], dtype=torch.uint8).view(1, 3, 1, 1)
     torch.testing.assert_close(normalise(pixels).flatten(), torch.tensor([1.0, -1.0, 0.2]))
+
+
+@pytest.mark.parametrize(("name", "size"), [("test_convnext", 32), ("test_vit", 160), ("mobilenetv2_100", 96), ("alexnet", 64)])
+def test_sizes_that_are_taken(name, size):
+    check_takes(ModelRecipe(name), size)
+
+
+@pytest.mark.parametrize(("name", "size", "taken"), [("inception_v3", 48, "96, 128"), ("alexnet", 48, "64, 96, 128")])
+def test_sizes_that_are_not_taken_are_listed(name, size, taken):
+    with pytest.raises(
+        ModelError, match=rf"{name} does not take images of {size} pixels \(.*; of 32 to 512 it takes {taken}"
+    ) as error:
+        check_takes(ModelRecipe(name), size)
+    assert "\n" not in str(error.value)
+    assert str(error.value).endswith("Set input.size to one of them")
+    assert 48 in SIZES_TRIED
+
+
+def test_the_size_of_an_unknown_network_is_not_the_problem():
+    with pytest.raises(ModelError, match="timm knows no network 'resnet5'; near are"):
+        check_takes(ModelRecipe("resnet5"), 64)
+
+
+def test_a_network_of_another_kind_is_not_blamed_on_its_size():
+    with pytest.raises(ModelError, match="cannot be trained at any size: deit_tiny_distilled_patch16_224 has"):
+        check_takes(ModelRecipe("deit_tiny_distilled_patch16_224"), 224)
+
+
+def test_a_training_is_refused_before_its_first_epoch():
+    with pytest.raises(ModelError, match="inception_v3 does not take images of 64 pixels"):
+        build_initial_network(ModelRecipe("inception_v3", weights="none"), HAM10000, 64)
+
+
+def test_a_head_with_a_hidden_layer_becomes_a_linear_one():
+    """timm's CAFormer has a hidden layer in its classifier, of which Grad-CAM has no closed form."""
+    network = build_network(ModelRecipe("caformer_s18", weights="none"), 7)
+    assert isinstance(network.get_classifier(), nn.Linear)
+    with torch.device("meta"):
+        timms = timm().create_model("caformer_s18")
+    assert not isinstance(timms.get_classifier(), nn.Linear)
+    with torch.inference_mode():
+        shared = {name for name, value in timms.state_dict().items() if "head.fc" not in name}
+    assert {name for name in network.state_dict() if "head.fc" not in name} == shared

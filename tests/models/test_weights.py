@@ -14,6 +14,7 @@ from lesionlens.core.labels import HAM10000, ISIC2019, LabelSet
 from lesionlens.core.recipe import CompressionRecipe, InputRecipe, ModelRecipe, Recipe
 from lesionlens.data.image import input_spec
 from lesionlens.models.build import build_initial_network, build_network
+from lesionlens.models.matching import match_network
 from lesionlens.models.weights import InitialWeights, load_weights
 from lesionlens.training.checkpoint import CheckpointInfo, save_network
 
@@ -206,3 +207,22 @@ def test_a_recipe_with_a_pickle_is_refused_at_once_and_names_the_command(name):
         ModelRecipe(NAME, weights=name)
     with pytest.raises(RecipeError, match="compression.student_weights.*lesionlens convert"):
         CompressionRecipe(student_weights=name)
+
+
+def test_a_classifier_with_a_hidden_layer_is_replaced_and_the_rest_is_used(tmp_path):
+    """The names of timm's CAFormer, whose classifier has a hidden layer, on a small network."""
+    state = {key: value for key, value in changed_state(7).items() if not key.startswith("head.fc")}
+    hidden = {
+        "head.fc.fc1.weight": torch.zeros(8, 4),
+        "head.fc.norm.bias": torch.zeros(8),
+        "head.fc.fc2.weight": torch.zeros(1000, 8),
+    }
+    path = tmp_path / "timm.safetensors"
+    save_file({**state, **hidden}, path)
+    filled, weights = start(path)
+    assert (weights.classifier, weights.reason) == ("replaced", "it has a hidden layer")
+    assert "its classifier is replaced by a new one (it has a hidden layer)" in weights.note()
+    for key, value in state.items():
+        torch.testing.assert_close(filled[key], value, rtol=0, atol=0)
+    tensors, dropped, matched = match_network({**state, **hidden}, NAME, path)
+    assert (tensors.keys(), set(dropped), matched) == (state.keys(), set(hidden), "names")

@@ -127,3 +127,16 @@ def test_the_networks_of_a_check_do_not_change_random_numbers():
     torch.manual_seed(0)
     check_stages(recipe, {"train": True})
     assert torch.equal(torch.rand(3), expected)
+
+
+def test_a_network_that_does_not_take_the_size_is_refused_before_anything_is_read():
+    with pytest.raises(ModelError, match=r"inception_v3 does not take images of 64 pixels.*it takes 96, 128"):
+        check_stages(
+            load_recipe("tiny", ["model.name=inception_v3", "model.weights=none", "input.size=64", "model.drop_path_rate=0"]),
+            {"train": True},
+        )
+
+
+def test_a_setting_that_the_network_does_not_have_is_named():
+    with pytest.raises(ModelError, match=r"vgg11 has no drop_path_rate; leave model\.drop_path_rate at its default"):
+        check_stages(load_recipe("tiny", ["model.name=vgg11", "model.weights=none"]), {"train": True})

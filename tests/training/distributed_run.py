@@ -17,7 +17,7 @@ from lesionlens.training.run import TrainingData, train_run
 
 RECIPE = changed(
     augmentation={"mixup_p": 0.5, "cutmix_p": 0.4, "random_erasing_p": 0.5, "randaugment": "rand-m5"},
-    model={"drop_rate": 0.0, "drop_path_rate": 0.0},
+    model={"drop_rate": 0.0, "drop_path_rate": 0.0, "metadata": ("age", "sex", "site")},
     training={"epochs": 2, "class_weights": "inverse", "accumulate": 2, "batch_size": 9, "optimizer": "sgd", "ema_decay": 0.5},
 )
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from lesionlens.bundle.bundle import Bundle
 from lesionlens.bundle.picture import heat_map
 from lesionlens.bundle.prediction import Failure, Prediction
-from lesionlens.bundle.runtime import Predictor
+from lesionlens.bundle.runtime import MetadataOf, Predictor
 from lesionlens.core.artifact import atomic_file, storage_errors
 from lesionlens.core.errors import BundleError, ImageError
 
@@ -80,6 +80,7 @@ def predict_archive(
     paths: Iterable[Path],
     overlays: Overlays | None = None,
     report: Callable[[Failure], None] | None = None,
+    metadata: MetadataOf | None = None,
 ) -> Iterator[Prediction | Failure]:
     """Predict any number of images in bounded memory.
 
@@ -88,8 +89,12 @@ def predict_archive(
         paths: of the images; taken only as fast as they are worked off.
         overlays: where to draw heat maps; a result comes only when its heat map is on disk.
         report: told about each image that cannot be used.
+        metadata: what is known of the patient of an image, for a bundle that takes it.
+
+    Raises:
+        DataError: if the bundle does not take what is known.
     """
-    for result in predictor.attempt(paths):
+    for result in predictor.attempt(paths, metadata):
         answer = result if overlays is None or isinstance(result, Failure) else _drawn(result, overlays)
         if isinstance(answer, Failure) and report is not None:
             report(answer)

@@ -105,6 +105,7 @@ ALWAYS: dict[str, Section] = {
     "head": _head,
     "diagnoses": _diagnoses,
     "data": sections.data,
+    "metadata": sections.metadata,
     "scores": sections.scores,
     "training": sections.training,
     "licences": sections.licences,
@@ -118,6 +119,19 @@ OF_A_BUNDLE: dict[str, Section] = {
     "explanation": sections.explanation,
 }
 ORDER = (
-    *("head", "summary", "diagnoses", "data", "people", "scores", "decisions", "calibration", "bundle", "decision", "gate"),
-    *("subgroups", "robustness", "external", "limits", "explanation", "variants", "training", "licences", "made_from", "lacking"),
+    *("head", "summary", "diagnoses", "data", "metadata", "people", "scores", "decisions", "calibration", "bundle"),
+    *(
+        "decision",
+        "gate",
+        "subgroups",
+        "robustness",
+        "external",
+        "limits",
+        "explanation",
+        "variants",
+        "training",
+        "licences",
+        "made_from",
+        "lacking",
+    ),
 )

@@ -123,6 +123,16 @@ def _calibration(facts: Facts) -> str:
     return f"The probabilities are off by {error} on average (ECE{tested}){before}."
 
 
+def _metadata(facts: Facts) -> str:
+    told = facts.get("metadata")
+    if not told:
+        return ""
+    return (
+        f"It is told {_words(told['fields'])} of the patient. How they go with diagnoses follows whom the clinics of the "
+        "training images saw, so elsewhere they may mislead."
+    )
+
+
 def _few_lesions(facts: Facts) -> str:
     scores = facts["scores"]
     if not scores:
@@ -177,6 +187,7 @@ RULES: dict[int, Callable[[Facts], str]] = {
     70: _missed,
     80: _external,
     90: _few_lesions,
+    95: _metadata,
     100: _calibration,
     120: _not_sure,
     130: _gate,

@@ -42,6 +42,18 @@ def data(facts: dict[str, Any]) -> str:
     return f"## Data\nSource {origin['source']}; images: {counts}.\n\n{origin['leak_statement']}"
 
 
+def metadata(facts: dict[str, Any]) -> str:
+    """What the network is told of the patient; empty if it sees images only."""
+    told = facts.get("metadata")
+    if told is None:
+        return ""
+    return (
+        f"## Patient\nBeside the image, the network is told {', '.join(told['fields'])} of the patient. Each may be missing: "
+        "it then counts as unknown, and the prediction names it. Metrics are of predictions that were told what the data set "
+        "knows; heat maps explain the image alone."
+    )
+
+
 def scores(facts: dict[str, Any]) -> str:
     """Every metric with its interval and method, overall and by diagnosis."""
     scores = facts["scores"]

@@ -54,6 +54,7 @@ class Prediction:
         gate_result: of the gate; None where the bundle has none.
         decision: when it is "not sure"; None where the bundle does not say.
         notes: what decoding converted, assumed or left out.
+        metadata: what was used of the patient and what is missing, see `MetadataFusion.used`; None if the bundle takes none.
     """
 
     source: str
@@ -68,6 +69,7 @@ class Prediction:
     gate_result: GateResult | None = None
     decision: Decision | None = None
     notes: tuple[str, ...] = ()
+    metadata: dict[str, Any] | None = None
 
     @property
     def outcome(self) -> str:
@@ -98,7 +100,7 @@ class Prediction:
         """The JSON that `predict --json` writes and the API sends, each with a few keys of its own around it.
 
         Features and maps are left out. Only the outcome `diagnosis` has a diagnosis; `not_usable` has no probabilities.
-        Where no diagnosis is malignant, there is no malignant share.
+        Where no diagnosis is malignant, there is no malignant share. Only a bundle that takes metadata has `metadata`.
         `lesionlens.serving.schemas.PredictionBody` describes it.
 
         Args:
@@ -118,6 +120,7 @@ class Prediction:
             "probabilities": probabilities if usable else [],
             "gate": None if self.gate_result is None else self.gate_result.to_json(),
             "notes": list(self.notes),
+            **({} if self.metadata is None else {"metadata": self.metadata}),
             "image": asdict(self.image),
             "timings_ms": {step: round(ms, 2) for step, ms in timings_ms.items()},
             "bundle": asdict(self.bundle),

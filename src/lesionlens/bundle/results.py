@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TextIO
@@ -58,7 +58,7 @@ def row_of(result: Prediction | Failure, bundle: BundleVariant) -> dict[str, Any
 class JsonLines:
     """One JSON object on each line."""
 
-    def __init__(self, labels: LabelSet) -> None:
+    def __init__(self, labels: LabelSet, fields: Sequence[str] = ()) -> None:
         pass
 
     def header(self) -> str:
@@ -82,14 +82,15 @@ class JsonLines:
 
 
 class Csv:
-    """RFC 4180 with one column for each diagnosis."""
+    """RFC 4180 with one column for each diagnosis, and for each field of the patient that the bundle takes."""
 
-    def __init__(self, labels: LabelSet) -> None:
-        self._codes = labels.codes
+    def __init__(self, labels: LabelSet, fields: Sequence[str] = ()) -> None:
+        self._codes, self._fields = labels.codes, tuple(fields)
         shares = [f"p_{code}" for code in labels.codes]
         steps = [f"{step}_ms" for step in STEPS]
         said = ("image", "outcome", "diagnosis", "malignant_share", *shares, "reasons", "explanation", "notes")
-        self._columns = (*said, *steps, "bundle", "error")
+        told = (*fields, "metadata_missing") if fields else ()
+        self._columns = (*said, *told, *steps, "bundle", "error")
 
     def header(self) -> str:
         """See `Lines`."""
@@ -101,6 +102,9 @@ class Csv:
         values = [row["source"], row.get("outcome", ""), row.get("diagnosis", ""), row.get("malignant_share", "")]
         values += [shares.get(code, "") for code in self._codes]
         values += [" ".join(_reasons(row)), row.get("explanation", ""), "; ".join(row.get("notes", ()))]
+        if self._fields:
+            metadata = row.get("metadata", {"used": {}, "missing": []})
+            values += [*(metadata["used"].get(name, "") for name in self._fields), " ".join(metadata["missing"])]
         values += [timings.get(step, "") for step in STEPS]
         return self._join([*values, row["bundle"]["id"], row.get("error", "")])
 
@@ -125,7 +129,7 @@ class Csv:
 class Table:
     """Aligned columns for people: the first choice stands beside the outcome, never alone."""
 
-    def __init__(self, labels: LabelSet) -> None:
+    def __init__(self, labels: LabelSet, fields: Sequence[str] = ()) -> None:
         self._width = max(len(f"{d.name} ({d.code})") for d in labels.diagnoses)
 
     def header(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -17,11 +17,17 @@ from lesionlens.bundle.bundle import RUNTIMES, Bundle, FileChecks, Variant, grap
 from lesionlens.bundle.decision import Decision
 from lesionlens.bundle.engines import Limits, computes_in, fast_int8, import_runtime, installed
 from lesionlens.bundle.gate import Gate
+from lesionlens.bundle.metadata import MetadataFusion
 from lesionlens.bundle.outputs import Outputs
 from lesionlens.bundle.prediction import BundleVariant, Failure, ImageInfo, Prediction
 from lesionlens.bundle.selftest import FLOAT, check_saturation, load_variant, read_selftest, run_selftest
-from lesionlens.core.errors import BundleError, ImageError, RecipeError
+from lesionlens.core.errors import BundleError, DataError, ImageError, RecipeError
+from lesionlens.core.metadata import Metadata
 from lesionlens.data.image import InputSpec, centre_crop, decode_image, prepare
+
+Source = str | Path | bytes
+MetadataOf = Callable[[Source], Metadata]
+NOTHING_KNOWN = Metadata()
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +42,7 @@ class Prepared:
         frames: number of pictures in the file.
         notes: what decoding converted, assumed or left out; see `DecodedImage`.
         frame: which of the pictures this is, from 0.
+        metadata: what is known of the patient.
     """
 
     source: str
@@ -45,6 +52,7 @@ class Prepared:
     frames: int = 1
     notes: tuple[str, ...] = ()
     frame: int = 0
+    metadata: Metadata = NOTHING_KNOWN
 
 
 class Predictor:
@@ -100,6 +108,7 @@ class Predictor:
             checks.wait()  # the rest was hashed while the graph was compiled
         self.gate = Gate.from_bundle(self.bundle)
         self.decision = Decision.from_bundle(self.bundle)
+        self.metadata = MetadataFusion.from_bundle(self.bundle)
         self._check_int8(runtime, may_replace)
         self.selftest = run_selftest(self.bundle, self.variant, self.runtime, self._engine, self.limits)
 
@@ -127,29 +136,35 @@ class Predictor:
         """The bundle and variant that are run."""
         return BundleVariant(self.bundle.id, self.bundle.name, self.variant.name)
 
-    def predict(self, sources: Iterable[str | Path | bytes]) -> Iterator[Prediction]:
+    def predict(self, sources: Iterable[Source], metadata: MetadataOf | None = None) -> Iterator[Prediction]:
         """Predict images one after the other, in their order.
 
         Args:
             sources: paths or file contents; taken only as fast as they are worked off.
+            metadata: what is known of the patient of a source, for a bundle that takes it; by default nothing.
 
         Raises:
+            DataError: if the bundle does not take what is known.
             ImageError: at the first image that cannot be used; see `attempt` to go on.
         """
-        for result in self.attempt(sources):
+        for result in self.attempt(sources, metadata):
             if isinstance(result, Failure):
                 raise result.error
             yield result
 
-    def attempt(self, sources: Iterable[str | Path | bytes]) -> Iterator[Prediction | Failure]:
+    def attempt(self, sources: Iterable[Source], metadata: MetadataOf | None = None) -> Iterator[Prediction | Failure]:
         """Predict images in their order; one that cannot be used gives a Failure and the rest goes on.
 
         Args:
             sources: paths or file contents; taken only as fast as they are worked off.
+            metadata: as in `predict`.
+
+        Raises:
+            DataError: if the bundle does not take what is known.
         """
         waiting: list[Prepared | Failure] = []
         n_images = 0
-        for item in self._prepared(sources):
+        for item in self._prepared(sources, metadata or (lambda source: NOTHING_KNOWN)):
             waiting.append(item)
             n_images += isinstance(item, Prepared)
             if n_images == self.limits.batch_size or not n_images:
@@ -162,8 +177,24 @@ class Predictor:
 
         Args:
             images: at most the batch size of them, prepared with the bundle's InputSpec.
+
+        Raises:
+            DataError: if the bundle does not take what is known of a patient.
         """
+        for image in images:
+            self.check_metadata(image.metadata)
         return [result for result in self._results(list(images)) if isinstance(result, Prediction)]
+
+    def check_metadata(self, metadata: Metadata) -> None:
+        """Refuse what is known of a patient if the bundle does not take it.
+
+        Raises:
+            DataError: naming it.
+        """
+        if self.metadata is not None:
+            self.metadata.check(metadata)
+        elif given := ", ".join(metadata.to_json()):
+            raise DataError(f"{given} cannot be used: this bundle was trained on images only; leave it out")
 
     def run(self, images: np.ndarray) -> Outputs:
         """Results for prepared images, uint8 (N, S, S, 3) with N at most the batch size."""
@@ -189,6 +220,8 @@ class Predictor:
             raise BundleError(
                 f"bundle {self.bundle.path} gives NaN for {item.source or 'an image'}; do not use it on this machine"
             )
+        if self.metadata is not None:
+            probabilities = self.metadata.apply(probabilities, item.metadata)
         return Prediction(
             source=item.source,
             image=ImageInfo(*item.image_size, item.frames, item.frame),
@@ -202,19 +235,25 @@ class Predictor:
             gate_result=None if self.gate is None else self.gate.check(item.image_size, item.pixels, outputs.features[row]),
             decision=self.decision,
             notes=item.notes,
+            metadata=None if self.metadata is None else self.metadata.used(item.metadata),
         )
 
-    def _prepared(self, sources: Iterable[str | Path | bytes]) -> Iterator[Prepared | Failure]:
+    def _prepared(self, sources: Iterable[Source], metadata: MetadataOf) -> Iterator[Prepared | Failure]:
         """Images decoded and scaled ahead of the network, in order, few at a time."""
         Image.preinit()  # Pillow registers its readers on first use, which threads would race for
         left = iter(sources)
         pool = ThreadPoolExecutor(self.workers)
+
+        def submit(source: Source) -> Future[Prepared | Failure]:
+            known = metadata(source)
+            self.check_metadata(known)
+            return pool.submit(_prepare, source, self.bundle.spec, known)
+
         try:
-            ahead = islice(left, self.workers + self.limits.batch_size)
-            queue: deque[Future[Prepared | Failure]] = deque(pool.submit(_prepare, source, self.bundle.spec) for source in ahead)
+            queue = deque(submit(source) for source in islice(left, self.workers + self.limits.batch_size))
             while queue:
                 yield queue.popleft().result()
-                queue.extend(pool.submit(_prepare, source, self.bundle.spec) for source in islice(left, 1))
+                queue.extend(submit(source) for source in islice(left, 1))
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
@@ -254,7 +293,7 @@ def _runtime_for(variant: Variant, runtime: str) -> str | None:
     return next((name for name in wanted if name in variant.graphs and installed(name)), None)
 
 
-def _prepare(source: str | Path | bytes, spec: InputSpec) -> Prepared | Failure:
+def _prepare(source: Source, spec: InputSpec, metadata: Metadata = NOTHING_KNOWN) -> Prepared | Failure:
     source = Path(source) if isinstance(source, str) else source
     name = str(source) if isinstance(source, Path) else ""
     started = time.perf_counter()
@@ -265,4 +304,4 @@ def _prepare(source: str | Path | bytes, spec: InputSpec) -> Prepared | Failure:
     decoded = time.perf_counter()
     pixels = np.ascontiguousarray(centre_crop(prepare(image.image, spec), spec.size))
     timings_ms = {"decode": 1000 * (decoded - started), "resize": 1000 * (time.perf_counter() - decoded)}
-    return Prepared(name, pixels, image.image.size, timings_ms, image.frames, image.notes)
+    return Prepared(name, pixels, image.image.size, timings_ms, image.frames, image.notes, metadata=metadata)

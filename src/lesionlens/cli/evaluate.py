@@ -56,6 +56,9 @@ def evaluate(
     precision: Annotated[Precision, typer.Option(help="Number format of the forward pass.")] = Precision.fp32,
     batch_size: Annotated[int, typer.Option(help="Images in one pass.")] = 64,
     device: DeviceOption = Device.auto,
+    without_metadata: Annotated[
+        bool, typer.Option("--without-metadata", help="Predict from the images alone, for a network with model.metadata.")
+    ] = False,
     out: Annotated[
         Path | None,
         typer.Option(help="Folder of the results; the run folder, or external/NAME in it for another data set, if not given."),
@@ -111,6 +114,7 @@ def evaluate(
         batch_size=batch_size,
         precision=precision,
         device=device,
+        metadata=not without_metadata,
     )
     run = Run.of_checkpoint(model, index=index, split=split_file, store=store)
     if options.is_given or (split_file is None and store is None and _is_external(model, index)):

@@ -10,6 +10,7 @@ import typer
 
 from lesionlens.cli.bundles import INSTALLED, bundle_or_installed
 from lesionlens.cli.console import note, put
+from lesionlens.cli.patients import Told, patients_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -40,6 +41,12 @@ def predict(
     threads: Annotated[int, typer.Option(help="Threads of computation; 0 leaves it to the runtime.")] = 0,
     batch_size: Annotated[int, typer.Option(help="Images in one pass.")] = 1,
     workers: Annotated[int, typer.Option(help="Threads that read images ahead.")] = 1,
+    age: Annotated[str, typer.Option(help="Years, of the patient of all images, if the bundle takes it.")] = "",
+    sex: Annotated[str, typer.Option(help="female or male, likewise.")] = "",
+    site: Annotated[str, typer.Option(help="Place on the body, likewise.")] = "",
+    metadata: Annotated[
+        Path | None, typer.Option(help="CSV with columns image, age, sex, site; empty cells are unknown.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON lines: the same as --format jsonl.")] = False,
 ) -> None:
     """Predict images: probabilities, malignant share, heat maps. Broken images are named and give exit code 3."""
@@ -62,14 +69,15 @@ def predict(
     drawn = None if overlays is None else Overlays(overlays, overlay_class)
     if drawn is not None:
         drawn.check(predictor.bundle)
-    lines = LINES[form](predictor.bundle.labels)
+    lines = LINES[form](predictor.bundle.labels, predictor.metadata.fields if predictor.metadata else ())
+    patients = patients_of(predictor, {"age": age, "sex": sex, "site": site}, metadata)
     left_out = LeftOut()
     paths = image_paths(images, sys.stdin, left_out)
     if out is None:
-        done, failed = _print_all(predictor, paths, lines, drawn)
+        done, failed = _print_all(predictor, paths, lines, drawn, patients)
     else:
-        done, failed = _write_all(predictor, paths, lines, drawn, out)
-    for line in left_out.lines():
+        done, failed = _write_all(predictor, paths, lines, drawn, patients, out)
+    for line in (*left_out.lines(), *patients.lines()):
         note(line)
     if not done + failed:
         raise DataError(f"no image in {', '.join(images)}; give files, or folders that hold some")
@@ -90,7 +98,9 @@ def _format(form: str, out: Path | None) -> str:
     return form
 
 
-def _print_all(predictor: Predictor, paths: Iterable[Path], lines: Lines, drawn: Overlays | None) -> tuple[int, int]:
+def _print_all(
+    predictor: Predictor, paths: Iterable[Path], lines: Lines, drawn: Overlays | None, patients: Told
+) -> tuple[int, int]:
     """Print every result; how many images were done and how many failed."""
     from lesionlens.bundle.archive import predict_archive
     from lesionlens.bundle.prediction import Failure
@@ -99,7 +109,8 @@ def _print_all(predictor: Predictor, paths: Iterable[Path], lines: Lines, drawn:
 
     counts = [0, 0]
     tally = NoteTally()
-    for result in predict_archive(predictor, paths, drawn, lambda failure: note(f"lesionlens: {failure.error}")):
+    for result in predict_archive(predictor, paths, drawn, _report, patients.of):
+        patients.count(result)
         _count_notes(tally, result)
         if not sum(counts) and lines.header():
             put(lines.header())
@@ -107,6 +118,10 @@ def _print_all(predictor: Predictor, paths: Iterable[Path], lines: Lines, drawn:
         put(lines.line(row_of(result, predictor.bundle_variant)))
     _print_notes(tally)
     return counts[0], counts[1]
+
+
+def _report(failure: Failure) -> None:
+    note(f"lesionlens: {failure.error}")
 
 
 def _count_notes(tally: NoteTally, result: Prediction | Failure) -> None:
@@ -121,7 +136,9 @@ def _print_notes(tally: NoteTally) -> None:
         note(line)
 
 
-def _write_all(predictor: Predictor, paths: Iterable[Path], lines: Lines, drawn: Overlays | None, out: Path) -> tuple[int, int]:
+def _write_all(
+    predictor: Predictor, paths: Iterable[Path], lines: Lines, drawn: Overlays | None, patients: Told, out: Path
+) -> tuple[int, int]:
     """Write what is not written yet; how many images are done in all and how many failed."""
     from lesionlens.bundle.archive import predict_archive
     from lesionlens.bundle.prediction import Failure
@@ -136,9 +153,8 @@ def _write_all(predictor: Predictor, paths: Iterable[Path], lines: Lines, drawn:
             note(f"going on with {out}: {before} images are finished")
         left = (path for path in paths if str(path) not in file.finished)
         count = 0
-        for count, result in enumerate(
-            predict_archive(predictor, left, drawn, lambda failure: note(f"lesionlens: {failure.error}")), start=1
-        ):
+        for count, result in enumerate(predict_archive(predictor, left, drawn, _report, patients.of), start=1):
+            patients.count(result)
             file.write(row_of(result, predictor.bundle_variant))
             failed += isinstance(result, Failure)
             _count_notes(tally, result)

@@ -21,10 +21,11 @@ def student_recipe(teacher: Recipe, recipe: CompressionRecipe) -> Recipe:
 
     The input is the teacher's, so that both see the same pixels; drop rates are 0, and all layers learn at one rate.
     """
+    told = {name: getattr(teacher.model, name) for name in ("metadata", "metadata_dropout")}
     return replace(
         teacher,
         name=f"{teacher.name} distilled",
-        model=ModelRecipe(name=recipe.student, weights=recipe.student_weights),
+        model=ModelRecipe(name=recipe.student, weights=recipe.student_weights, **told),
         training=replace(rescheduled(teacher.training, recipe.student_epochs, recipe.student_learning_rate), layer_decay=1.0),
         compression=recipe,
     )

@@ -13,6 +13,7 @@ from pydantic.dataclasses import dataclass
 
 from lesionlens.core.artifact import hash_value
 from lesionlens.core.errors import RecipeError
+from lesionlens.core.metadata import FIELDS, check_fields
 from lesionlens.core.pickles import is_pickle_name, pickle_remedy
 from lesionlens.core.recipe_augmentation import AugmentationRecipe as AugmentationRecipe
 from lesionlens.core.recipe_section import Section, broken_rule, key, nearest
@@ -23,13 +24,20 @@ VARIANTS = (
     *("channel-pruned", "channel-pruned-int8", "distilled", "distilled-int8"),
 )
 
-NETWORK = "a network that timm knows"
+NETWORK = "a network of timm or of `lesionlens networks`"
 WEIGHTS = "imagenet, none, or the path of a safetensors file"
 
 
 def _refuse_pickle(name: str, weights: str) -> None:
     if is_pickle_name(weights):
         raise RecipeError(f"{broken_rule(name, weights, WEIGHTS)}, not of a pickle; {pickle_remedy(weights)}")
+
+
+def _texts(value: Any) -> Any:
+    """Accept one text with commas, which needs no quotes after --set, and TOML's and JSON's lists."""
+    if isinstance(value, str):
+        return tuple(word.strip() for word in value.split(",") if word.strip())
+    return tuple(value) if isinstance(value, list) else value
 
 
 @dataclass(frozen=True)
@@ -97,7 +105,12 @@ class ModelRecipe(Section):
 
     SECTION: ClassVar[str] = "model"
 
-    name: str = key("convnext_tiny", "A network of timm, by timm's name.", rule=NETWORK, paper="convnext_tiny")
+    name: str = key(
+        "convnext_tiny",
+        "A network by name: of timm, of torchvision or composed; `lesionlens networks` lists them.",
+        rule=NETWORK,
+        paper="convnext_tiny",
+    )
     weights: str = key(
         "imagenet",
         "Initial weights: `imagenet` (timm's hub), `none` (random), or the path of a safetensors file, such as a checkpoint of "
@@ -107,9 +120,28 @@ class ModelRecipe(Section):
     )
     drop_rate: float = key(0.0, "Dropout before the linear layer.", ge=0, lt=1)
     drop_path_rate: float = key(0.0, "Stochastic depth.", ge=0, lt=1)
+    metadata: tuple[str, ...] = key(
+        (),
+        "What the network is told of the patient beside the image: of `age`, `sex` and `site`. Unknown values are allowed.",
+        rule=f"of {', '.join(FIELDS)}",
+        later=True,
+    )
+    metadata_dropout: float = key(
+        0.3,
+        "Share of the known values of `model.metadata` that are hidden while training, so that a missing one does no harm.",
+        ge=0,
+        lt=1,
+        later=True,
+    )
+
+    @field_validator("metadata", mode="before")
+    @classmethod
+    def _split_at_commas(cls, value: Any) -> Any:
+        return _texts(value)
 
     def __post_init__(self) -> None:
         _refuse_pickle("model.weights", self.weights)
+        check_fields(self.metadata, "model.metadata")
 
 
 @dataclass(frozen=True)
@@ -191,10 +223,7 @@ class CompressionRecipe(Section):
     @field_validator("variants", mode="before")
     @classmethod
     def _split_at_commas(cls, value: Any) -> Any:
-        """Accept one text with commas, which needs no quotes after --set, and TOML's and JSON's lists."""
-        if isinstance(value, str):
-            return tuple(word.strip() for word in value.split(",") if word.strip())
-        return tuple(value) if isinstance(value, list) else value
+        return _texts(value)
 
     def __post_init__(self) -> None:
         _refuse_pickle("compression.student_weights", self.student_weights)

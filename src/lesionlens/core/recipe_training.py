@@ -72,6 +72,17 @@ class TrainingRecipe(Section):
         "none", "Weights of the classes in the loss: `inverse` to their frequency, or `effective` number (Cui 2019)."
     )
     logit_adjustment: float = key(0.0, "Logit adjustment tau (Menon 2021); 0 turns it off.", ge=0)
+    contrastive_weight: float = key(
+        0.0,
+        "Weight of a contrastive loss on the features before the classifier, which draws images of one diagnosis together "
+        "(TransFG, as in SkinTrans); 0 turns it off.",
+        ge=0,
+        le=100,
+        later=True,
+    )
+    contrastive_margin: float = key(
+        0.4, "Cosine similarity up to which features of different diagnoses count as different enough.", ge=-1, lt=1, later=True
+    )
     sampler: Literal["shuffle", "balanced"] = key("shuffle", "Order of the images: `shuffle`, or all classes alike (`balanced`).")
     ema_decay: float = key(0.0, "Decay of the moving average of the weights; 0 turns it off.", ge=0, lt=1)
     precision: Literal["auto", "fp32", "bf16", "fp16"] = key(

@@ -13,6 +13,7 @@ from torch import nn
 
 from lesionlens.core.artifact import hash_file, write_json
 from lesionlens.core.errors import CheckpointError, RecipeError
+from lesionlens.core.metadata import encode
 from lesionlens.core.recipe import EvaluationRecipe
 from lesionlens.core.run import FILES
 from lesionlens.data.dataset import Dataset
@@ -40,6 +41,7 @@ class PredictionSettings:
         batch_size: images in one pass.
         precision: `fp32`, so that metrics do not depend on the machine, or `bf16`, `fp16`, `auto`.
         device: `auto`, `cpu` or `cuda`.
+        metadata: whether a network with a metadata head is told what the index knows of the patients, or nothing.
     """
 
     split: str = "test"
@@ -49,6 +51,7 @@ class PredictionSettings:
     batch_size: int = 64
     precision: str = "fp32"
     device: str = "auto"
+    metadata: bool = True
 
     def __post_init__(self) -> None:
         if self.split not in SPLITS:
@@ -143,6 +146,7 @@ def _predict(
     info = trained.info
     check_belongs(trained.checkpoint, info, dataset)
     ids, split = dataset.ids(settings.split), dataset.split
+    fields = info.recipe.model.metadata
     device = choose_device(settings.device)
     views = settings.resolved(info.recipe.evaluation).views
     precision = resolve_precision(settings.precision, device)
@@ -155,6 +159,7 @@ def _predict(
         batch_size=settings.batch_size,
         precision=precision,
         progress=progress,
+        metadata=encode(dataset.records(settings.split), fields) if fields and settings.metadata else None,
     )
     origin = Origin(
         name=info.recipe.name,
@@ -169,6 +174,7 @@ def _predict(
         hashes={"checkpoint": hash_file(trained.checkpoint), **dataset.hashes},
         n_unknown_lesion=split.n_unknown_lesion(settings.split),
         patient_leak_rate=split.patient_leak_rate(settings.split),
+        metadata=fields if settings.metadata else (),
     )
     return with_truth(logits, ids, dataset, origin)
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from lesionlens.core.errors import ModelError, RecipeError
 from lesionlens.data.image import InputSpec, centre_crop
 from lesionlens.models.build import Normalise
+from lesionlens.models.metadata_head import head_of
 from lesionlens.training.precision import autocast, resolve_precision
 
 VIEWS = (1, 8)
@@ -26,6 +27,7 @@ def predict_logits(
     batch_size: int = 64,
     precision: str = "auto",
     progress: Callable[[int], None] | None = None,
+    metadata: np.ndarray | None = None,
 ) -> np.ndarray:
     """Logits of `network` for stored frames, centre-cropped and normalised as `spec` says.
 
@@ -41,6 +43,8 @@ def predict_logits(
         batch_size: images in one pass.
         precision: `fp32`, `bf16`, `fp16`, or `auto`, the one of training on this device.
         progress: called with the number of images of each batch.
+        metadata: encoded, float32 (N, D), one row for each of `rows`, for a network with a metadata head; without them,
+            nothing is known of any patient.
 
     Returns:
         Logits, float32 (N, K).
@@ -62,12 +66,22 @@ def predict_logits(
             for start in range(0, len(rows), batch_size):
                 batch = rows[start : start + batch_size]
                 pixels = _to_tensor(centre_crop(images[batch], spec.size)).to(device)
-                logits.append(_mean_over_views(network, normalise, pixels, views).cpu().numpy())
+                added = _added(network, metadata, slice(start, start + len(batch)), device)
+                logits.append((_mean_over_views(network, normalise, pixels, views) + added).cpu().numpy())
                 if progress is not None:
                     progress(len(batch))
     finally:
         network.train(was_training)
     return _check_finite(np.concatenate(logits) if logits else np.zeros((0, 0), np.float32), rows)
+
+
+def _added(network: nn.Module, metadata: np.ndarray | None, rows: slice, device: torch.device) -> Tensor | float:
+    """Logits that metadata add, the same for all views of an image: they shift the mean over views, too."""
+    head = head_of(network)
+    if head is None or metadata is None:
+        return 0.0
+    added: Tensor = head(torch.from_numpy(metadata[rows]).to(device)).float()
+    return added
 
 
 def _to_tensor(images: np.ndarray) -> Tensor:

@@ -39,6 +39,7 @@ class Origin:
         hashes: of their inputs, by name: `checkpoint split store index`.
         n_unknown_lesion: images of which it is not known whether their lesion is also in training.
         patient_leak_rate: share of images whose patient is also in training, among those whose patient is known.
+        metadata: fields of the patients that the network was told beside the images.
     """
 
     name: str
@@ -53,6 +54,10 @@ class Origin:
     hashes: dict[str, str] = field(default_factory=dict)
     n_unknown_lesion: int = 0
     patient_leak_rate: float | None = None
+    metadata: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "metadata", tuple(self.metadata))  # JSON knows lists only
 
 
 @dataclass(frozen=True, eq=False)

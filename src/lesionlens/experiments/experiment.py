@@ -15,10 +15,10 @@ from lesionlens.experiments.folder import Experiment
 from lesionlens.experiments.formats import csv_text, markdown, summary_text
 from lesionlens.experiments.grid import Grid
 from lesionlens.experiments.latency import latencies
-from lesionlens.experiments.network_check import check_takes
 from lesionlens.experiments.page import page
 from lesionlens.experiments.points import Point, points_of
 from lesionlens.experiments.table import build_table
+from lesionlens.models.build import check_takes
 from lesionlens.pipeline.job import ImageSource
 
 
@@ -90,7 +90,7 @@ def planned(grid: Grid, source: ImageSource, out: Path) -> tuple[State, ...]:
     points = points_of(grid)
     experiment.check_grid(grid)
     for recipe in {(point.recipe.model, point.recipe.input.size): point.recipe for point in points}.values():
-        check_takes(recipe)
+        check_takes(recipe.model, recipe.input.size)
     return tuple(state_of(experiment, point) for point in points_of(grid, planned_sources(experiment, grid, source)))
 
 

@@ -26,7 +26,7 @@ from lesionlens.core.recipe_file import recipe_from
 from lesionlens.core.run import Run
 from lesionlens.evaluation.evaluate import PredictionSettings
 from lesionlens.experiments.folder import COST, FAILURE, Failure, plan_settings
-from lesionlens.experiments.network_check import check_takes, count_network
+from lesionlens.experiments.network_check import count_network
 from lesionlens.pipeline import data_stages, model_stages
 from lesionlens.pipeline.execution import Stage, execute, plan
 from lesionlens.pipeline.job import ImageSource, Job, StageResult
@@ -86,7 +86,6 @@ def grid_stages(device: str = "auto", audit: bool = True) -> tuple[Stage, ...]:
         return model_stages.augment(job.run, job.recipe, gallery=False)
 
     def train(job: Job) -> StageResult:
-        check_takes(job.recipe)
         with join_world(device) as world:
             return model_stages.train(job.run, job.recipe, world, reporter=job.reporter)
 

@@ -30,6 +30,7 @@ from lesionlens.explanation.settings import ExplainSettings
 from lesionlens.training.checkpoint import CheckpointInfo, load_network
 from lesionlens.training.distributed import choose_device
 
+ALONE = "maps explain what the network sees in the image alone"
 MAPS_FILE, METRICS_FILE, GALLERY_FILE = "maps.npz", "faithfulness.json", "gallery.png"
 
 
@@ -63,6 +64,8 @@ def explain(
     explainer = build_explainer(
         network.to(choose_device(settings.device)), info.spec.size, settings.method, settings.images_per_pass
     )
+    if info.recipe.model.metadata:
+        reporter.note(f"{ALONE}: {', '.join(info.recipe.model.metadata)} count as unknown")
     settings = limited(settings, info.recipe.explanation, explainer)
     images = images_to_explain(dataset, settings)
     if settings.masks:
@@ -77,6 +80,8 @@ def explain(
     if settings.masks:
         check_any_used(explanations.masks)
     report = _report(explanations, images, model, info, dataset, settings)
+    if info.recipe.model.metadata:
+        report["metadata"] = "unknown"
     if limit is not None:
         report["occlusion_limit"] = limit.to_json()
     report["made_from"] = {"checkpoint": hash_file(checkpoint), **dataset.hashes}

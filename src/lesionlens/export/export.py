@@ -27,6 +27,7 @@ from lesionlens.bundle.bundle import (
 )
 from lesionlens.bundle.card_html import write_card
 from lesionlens.bundle.engines import Limits, installed, load_engine, version_of
+from lesionlens.bundle.metadata import metadata_facts, write_weights
 from lesionlens.bundle.outputs import Outputs, Tolerance, differences, shapes, summary
 from lesionlens.bundle.selftest import SelfTest, run_batches, write_selftest
 from lesionlens.core.artifact import atomic_folder, hash_file
@@ -45,8 +46,10 @@ from lesionlens.export.gate_fit import REJECTION_RATE, FittedGate, check_rate, w
 from lesionlens.export.gate_images import BATCH as GATE_BATCH
 from lesionlens.export.gate_images import evenly_spaced, fit_gate_on_dataset, gate_counts
 from lesionlens.export.graph import OPSET, GraphNetwork, run_graph, write_graph
+from lesionlens.export.metadata import metadata_weights
 from lesionlens.export.provenance import INTENDED_USE, licences, origin
 from lesionlens.export.reference import reference_of, write_reference
+from lesionlens.models.metadata_head import head_of
 from lesionlens.training.checkpoint import CheckpointInfo, load_network
 from lesionlens.training.history import read_history, training_time
 
@@ -111,7 +114,8 @@ def export(
         dataset: index, split and store of that run.
         out: folder to write; a bundle in its place is replaced.
         predictions: of the test split by this checkpoint, for the metrics in the card; None omits
-            them, and the card says so. Those over several views are made again with one, as the bundle predicts.
+            them, and the card says so. Those over several views, or without the metadata that the network is told, are
+            made again as the bundle predicts.
         settings: how the bundle is written.
         progress: called with the number of images of each batch, `images_to_process` in all.
 
@@ -126,6 +130,7 @@ def export(
     check_replaceable(out)
     trained = _TrainedNetwork(checkpoint, hash_file(checkpoint) if checkpoint.is_file() else "", *load_network(checkpoint))
     _check_predictions(predictions, trained)
+    told = trained.info.recipe.model.metadata
     prediction = PredictionSettings(split=SPLIT, views=1, batch_size=settings.batch_size)
     validation = predict_split(checkpoint, dataset, prediction, progress)
     temperature = _fit_temperature(validation)
@@ -134,7 +139,7 @@ def export(
     reference = run_graph(graph, images)
     facts = _facts(trained, dataset, settings.data_licence)
     facts |= {"outputs": shapes(reference), "temperature": temperature}
-    if predictions is not None and predictions.origin.views > 1:
+    if predictions is not None and (predictions.origin.views > 1 or predictions.origin.metadata != told):
         once = dataclasses.replace(prediction, split=predictions.split)
         predictions = predict_split(checkpoint, dataset, once, progress)
     facts["scores"] = _scores(predictions, temperature["value"], trained.info)
@@ -146,6 +151,9 @@ def export(
         facts |= {"default_variant": "fp32", "variants": {"fp32": fp32.to_json()}}
         gate = _fit_gate(folder, dataset, trained.info.spec, settings, progress)
         facts["gate"] = None if gate is None else gate.facts
+        if (head := head_of(trained.network)) is not None:
+            facts["metadata"] = metadata_facts(head.fields)
+            write_weights(metadata_weights(head), folder)
         write_reference(reference_of(dataset, None if gate is None else gate.distances), folder)
         count = settings.selftest_images
         write_selftest(SelfTest(images[:count], {"fp32": reference.rows(0, count)}), folder)

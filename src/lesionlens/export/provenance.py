@@ -9,6 +9,7 @@ from typing import Any
 from lesionlens.core.recipe import Recipe
 from lesionlens.data.leaks import leak_sentences
 from lesionlens.data.split import Split
+from lesionlens.models.catalogue import COMPOSED, OWN
 
 INTENDED_USE = {
     "for": "Research on, and decision support in, the reading of single dermoscopic images of skin lesions, "
@@ -50,7 +51,7 @@ def licences(source: str, network: str, weights: str, data_licence: str = "") ->
 
     Args:
         source: name of the data's source, as the index says.
-        network: name in timm.
+        network: its name.
         weights: the initial weights, as in the recipe.
         data_licence: as stated by the user; if empty, that of a known source.
     """
@@ -59,9 +60,23 @@ def licences(source: str, network: str, weights: str, data_licence: str = "") ->
     return {
         "code": CODE_LICENCE,
         "data": data,
-        "weights": f"{network} of timm (code Apache-2.0), started from {start}; trained on images under: {data}",
+        "weights": f"{network} {_made_by(network)}, started from {start}; trained on images under: {data}",
         "selftest": f"the images in selftest.npz are part of the data: {data}",
     }
+
+
+def _made_by(network: str) -> str:
+    """Whose code a network is.
+
+    >>> _made_by("convnext_tiny"), _made_by("alexnet")
+    ('of timm (code Apache-2.0)', 'of torchvision (code BSD-3-Clause)')
+    """
+    if network not in OWN:
+        return "of timm (code Apache-2.0)"
+    if network not in COMPOSED:
+        return "of torchvision (code BSD-3-Clause)"
+    parts = " and ".join(OWN[network].parts)
+    return f"of LesionLens, composed of {parts}" if parts else "of LesionLens"
 
 
 def origin(

@@ -1,24 +1,28 @@
-"""timm networks, by timm's names, with a classifier for these diagnoses."""
+"""Networks by name, of timm and of `models.catalogue`, with a classifier for these diagnoses."""
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from lesionlens.core.errors import ModelError, WeightsError
+from lesionlens.core.errors import LesionLensError, ModelError, WeightsError
 from lesionlens.core.labels import LabelSet
 from lesionlens.core.machine import library_threads
 from lesionlens.core.recipe import ModelRecipe
-from lesionlens.models.operators import timm
+from lesionlens.models.catalogue import OWN, input_config, is_network
+from lesionlens.models.metadata_head import NAME as METADATA_HEAD
+from lesionlens.models.metadata_head import MetadataHead
+from lesionlens.models.timm_networks import create_timm
 from lesionlens.models.weights import InitialWeights, check_weights, load_weights
 
 HEAD_STD = 0.01
 N_CLASSES_CHECKED = 2  # of a network that is only built to see whether it can be
 WEIGHTS_WITHOUT_FILE = ("imagenet", "none")
+SIZES_TRIED = (32, 48, 64, 96, 128, 160, 192, 224, 256, 288, 320, 384, 448, 512)
+NOT_TAKEN = (RuntimeError, ValueError, AssertionError, TypeError, IndexError, ZeroDivisionError)
+"""What networks of timm raise for a size that they do not take."""
 
 
 class Normalise(nn.Module):
@@ -55,11 +59,11 @@ def build_network(recipe: ModelRecipe, n_classes: int, size: int = 224, pretrain
         pretrained: whether to load `recipe.weights`; False if a checkpoint is loaded afterwards.
 
     Raises:
-        ModelError: if timm does not know the name.
+        ModelError: if no network has the name, or it cannot be built for the size.
         WeightsError: if the weights are not available or do not fit.
     """
     bound_threads()
-    network = _create(recipe, n_classes, size, pretrained and recipe.weights == "imagenet")
+    network = _create(recipe, n_classes, size, recipe.weights if pretrained and not _in_file(recipe) else "none")
     head = network.get_classifier()  # type: ignore[operator]
     if not isinstance(head, nn.Linear):
         raise ModelError(
@@ -68,7 +72,9 @@ def build_network(recipe: ModelRecipe, n_classes: int, size: int = 224, pretrain
     nn.init.normal_(head.weight, std=HEAD_STD)
     if head.bias is not None:
         nn.init.zeros_(head.bias)
-    if pretrained and recipe.weights not in WEIGHTS_WITHOUT_FILE:
+    if recipe.metadata:
+        network.add_module(METADATA_HEAD, MetadataHead(recipe.metadata, n_classes))
+    if pretrained and _in_file(recipe):
         load_weights(network, Path(recipe.weights).expanduser(), recipe.name)
     return network
 
@@ -84,10 +90,11 @@ def build_initial_network(recipe: ModelRecipe, labels: LabelSet, size: int = 224
         size: side of the input, pixels.
 
     Raises:
-        ModelError: if timm does not know the name.
+        ModelError: if no network has the name, or it does not take the size.
         WeightsError: if the weights are not available or do not fit.
     """
-    if recipe.weights in WEIGHTS_WITHOUT_FILE:
+    check_takes(recipe, size, len(labels))
+    if not _in_file(recipe):
         return build_network(recipe, len(labels), size), None
     network = build_network(recipe, len(labels), size, pretrained=False)
     return network, load_weights(network, Path(recipe.weights).expanduser(), recipe.name, labels.codes)
@@ -99,7 +106,8 @@ def check_network(recipe: ModelRecipe, size: int = 224) -> None:
     Raises:
         ModelError, WeightsError: as `build_initial_network`.
     """
-    with_file = recipe.weights not in WEIGHTS_WITHOUT_FILE
+    check_takes(recipe, size, N_CLASSES_CHECKED)
+    with_file = _in_file(recipe)
     network = build_network(recipe, N_CLASSES_CHECKED, size, pretrained=not with_file)
     if with_file:
         check_weights(network, Path(recipe.weights).expanduser(), recipe.name)
@@ -112,31 +120,66 @@ def bound_threads() -> None:
         torch.set_num_threads(threads)
 
 
-def _create(recipe: ModelRecipe, n_classes: int, size: int, download: bool) -> nn.Module:
-    library = timm()
-    if not library.is_model(recipe.name):
-        similar = difflib.get_close_matches(recipe.name, library.list_models(), n=3)
-        raise ModelError(
-            f"timm knows no network {recipe.name!r}; near are {', '.join(similar) or 'none'}. "
-            "List networks with: lesionlens networks PATTERN"
-        )
-    options: dict[str, Any] = {"num_classes": n_classes, "drop_rate": recipe.drop_rate}
-    if recipe.drop_path_rate:
-        options["drop_path_rate"] = recipe.drop_path_rate
-    cfg = library.get_pretrained_cfg(recipe.name)
-    if cfg is not None and cfg.fixed_input_size:
-        options["img_size"] = size
+def outline(recipe: ModelRecipe, n_classes: int, size: int) -> nn.Module:
+    """A network without values: its tensors have shapes only, so it takes no memory.
+
+    >>> sum(each.numel() for each in outline(ModelRecipe("convnext_tiny"), 7, 224).parameters())
+    27825511
+    """
+    with torch.device("meta"):
+        return build_network(recipe, n_classes, size, pretrained=False)
+
+
+def check_takes(recipe: ModelRecipe, size: int, n_classes: int = N_CLASSES_CHECKED) -> None:
+    """Make sure that a network takes images of `size` pixels, without memory for its weights.
+
+    Raises:
+        ModelError: if no network has the name, or it does not take the size; the message names sizes that it takes.
+    """
+    if not is_network(recipe.name):
+        outline(recipe, n_classes, size)  # says which names are near
+    reason = _refusal(recipe, n_classes, size)
+    if not reason:
+        return
+    fixed = getattr(input_config(recipe.name), "fixed_input_size", True)
+    network = None if fixed else outline(recipe, n_classes, size)
+    taken = [str(each) for each in SIZES_TRIED if not _refusal(recipe, n_classes, each, network)]
+    if not taken:
+        raise ModelError(f"{recipe.name} cannot be trained at any size: {reason}")
+    raise ModelError(
+        f"{recipe.name} does not take images of {size} pixels ({reason[:120]}); of {SIZES_TRIED[0]} to {SIZES_TRIED[-1]} "
+        f"it takes {', '.join(taken)}. Set input.size to one of them"
+    )
+
+
+def _refusal(recipe: ModelRecipe, n_classes: int, size: int, network: nn.Module | None = None) -> str:
+    """Why a network does not take images of this size; empty if it does. It is outlined for the size if it is not given."""
     try:
-        network: nn.Module = library.create_model(recipe.name, pretrained=download, **options)
-    except (OSError, RuntimeError) as error:
-        if not download:
-            raise ModelError(f"{recipe.name} cannot be built for {size} pixels and {n_classes} classes: {error}") from error
+        network = outline(recipe, n_classes, size) if network is None else network
+        with torch.no_grad():
+            network.eval()(torch.zeros(2, 3, size, size, device="meta"))
+    except (LesionLensError, *NOT_TAKEN) as error:
+        return " ".join(str(error).split()) or type(error).__name__
+    return ""
+
+
+def _in_file(recipe: ModelRecipe) -> bool:
+    """Whether the weights are one file of the whole network; those of a composed network's parts may be a folder of files."""
+    composed = recipe.name in OWN and bool(OWN[recipe.name].parts)
+    return recipe.weights not in WEIGHTS_WITHOUT_FILE and not (composed and Path(recipe.weights).expanduser().is_dir())
+
+
+def _create(recipe: ModelRecipe, n_classes: int, size: int, weights: str) -> nn.Module:
+    if recipe.name not in OWN:
+        return create_timm(recipe.name, n_classes, size, weights == "imagenet", _drop_rates(recipe))
+    own = OWN[recipe.name]
+    if weights == "imagenet" and own.no_imagenet:
         raise WeightsError(
-            f"ImageNet weights of {recipe.name} are not available ({_first_line(error)}); connect to the internet, give a "
-            "file with --set model.weights=FILE.safetensors, or start from random weights with --set model.weights=none"
-        ) from error
-    return network
+            f"{recipe.name} has no ImageNet weights to load: {own.no_imagenet}; random weights are --set model.weights=none"
+        )
+    return own.build(recipe, n_classes, size, weights)
 
 
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:160]
+def _drop_rates(recipe: ModelRecipe) -> dict[str, float]:
+    rates = {"drop_rate": recipe.drop_rate}
+    return {**rates, "drop_path_rate": recipe.drop_path_rate} if recipe.drop_path_rate else rates

@@ -11,14 +11,14 @@ from torch import Tensor
 from lesionlens.core.errors import WeightsError
 from lesionlens.core.recipe import ModelRecipe
 from lesionlens.models.build import build_network
-from lesionlens.models.weights import head_names
+from lesionlens.models.weights import head_names, other_head_names
 
 COUNTER = "num_batches_tracked"
 BY_NAMES, BY_ORDER = "names", "order"
 
 
 def match_network(tensors: Mapping[str, Tensor], network: str, path: Path) -> tuple[dict[str, Tensor], list[str], str]:
-    """The tensors under timm's names, without counters of batch norms that the network does not have.
+    """The tensors under timm's names, without counters of batch norms and hidden layers of a classifier that the network lacks.
 
     They fit if every name and shape is the network's. Otherwise they fit if, one by one in their order, all shapes are
     those of the network. The classifier may be absent, or have any number of classes.
@@ -38,16 +38,17 @@ def match_network(tensors: Mapping[str, Tensor], network: str, path: Path) -> tu
     with torch.device("meta"):
         built = build_network(ModelRecipe(network, weights="none"), 2, pretrained=False)
     expected, head = dict(built.state_dict()), head_names(built)
-    counters = [name for name in tensors if name.endswith(COUNTER) and name not in expected]
-    given = {name: tensor for name, tensor in tensors.items() if name not in counters}
+    unused = [name for name in tensors if name.endswith(COUNTER) and name not in expected]
+    unused += sorted(other_head_names(head, tensors))
+    given = {name: tensor for name, tensor in tensors.items() if name not in unused}
     problem = _name_problem(given, expected, head)
     if problem is None:
-        return given, counters, BY_NAMES
+        return given, unused, BY_NAMES
     plain = {name: tensor for name, tensor in given.items() if not name.endswith(COUNTER)}
     names = [name for name in expected if not name.endswith(COUNTER)]
     for order in (names, [name for name in names if name not in head]):
         if _same_shapes(plain, order, expected, head):
-            dropped = [*counters, *(name for name in given if name.endswith(COUNTER))]
+            dropped = [*unused, *(name for name in given if name.endswith(COUNTER))]
             return dict(zip(order, plain.values(), strict=True)), dropped, BY_ORDER
     raise WeightsError(
         f"{path} does not fit {network} by name ({problem}), nor by order ({len(plain)} tensors for {len(names)}); give the "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +17,7 @@ from lesionlens.core.artifact import hash_file
 from lesionlens.core.errors import DataError, WeightsError
 from lesionlens.core.labels import LabelSet
 from lesionlens.core.pickles import is_pickle_name, pickle_remedy
+from lesionlens.models.metadata_head import NAME as METADATA_HEAD
 
 IMAGENET_CLASSES = (1000, 11821, 12000, 21841, 21843)
 """Classifier sizes of ImageNet weights; these classifiers are replaced, others are refused."""
@@ -89,9 +90,15 @@ def load_weights(network: torch.nn.Module, path: Path, name: str, labels: Sequen
     file = _read(path)
     trained_labels = _check_checkpoint(file, name) if file.checkpoint is not None else ()
     head, expected = head_names(network), network.state_dict()
+    other_head = other_head_names(head, file.tensors)
     classifier, reason = _classifier(file.tensors, expected, head, trained_labels, labels)
-    state = file.tensors if classifier == KEPT else _without(head, file.tensors)
-    _check_tensors(state, expected, head, path, name)
+    if classifier == ABSENT and other_head:
+        classifier, reason = REPLACED, "it has a hidden layer"
+    state = file.tensors if classifier == KEPT else _without(head | other_head, file.tensors)
+    metadata = _metadata_names((*expected, *state))
+    if classifier != KEPT or not _same_metadata(state, expected):
+        state = _without(metadata, state)
+    _check_tensors(state, expected, head | metadata, path, name)
     network.load_state_dict(state, strict=False)
     return InitialWeights(path.name, hash_file(path), trained_labels, classifier, reason)
 
@@ -102,11 +109,37 @@ def check_weights(network: torch.nn.Module, path: Path, name: str) -> None:
     Raises:
         WeightsError: as `load_weights`.
     """
+    _backbone_state(network, path, name)
+
+
+def load_backbone(network: torch.nn.Module, path: Path, name: str) -> None:
+    """Fill everything but the classifier, whatever classifier the file has.
+
+    Raises:
+        WeightsError: as `load_weights`.
+    """
+    network.load_state_dict(_backbone_state(network, path, name), strict=False)
+
+
+def _backbone_state(network: torch.nn.Module, path: Path, name: str) -> dict[str, Tensor]:
     file = _read(path)
     if file.checkpoint is not None:
         _check_checkpoint(file, name)
-    head = head_names(network)
-    _check_tensors(_without(head, file.tensors), network.state_dict(), head, path, name)
+    head, expected = head_names(network), network.state_dict()
+    ignored = head | other_head_names(head, file.tensors) | _metadata_names((*expected, *file.tensors))
+    state = _without(ignored, file.tensors)
+    _check_tensors(state, expected, ignored, path, name)
+    return state
+
+
+def _metadata_names(names: Iterable[str]) -> set[str]:
+    """Parameters of a metadata head: a file may lack them, and they start anew where the diagnoses or the fields are others."""
+    return {name for name in names if name.startswith(f"{METADATA_HEAD}.")}
+
+
+def _same_metadata(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> bool:
+    names = _metadata_names((*tensors, *expected))
+    return all(name in tensors and name in expected and tensors[name].shape == expected[name].shape for name in names)
 
 
 def _without(head: set[str], tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -210,6 +243,16 @@ def head_names(network: torch.nn.Module) -> set[str]:
     head = network.get_classifier()  # type: ignore[operator]
     owner = next(name for name, module in network.named_modules() if module is head)
     return {f"{owner}.{name}" for name, _ in head.named_parameters()}
+
+
+def other_head_names(head: set[str], tensors: Mapping[str, Tensor]) -> set[str]:
+    """Names in a file that belong to a classifier of another kind in the place of `head`, such as CAFormer's hidden layer.
+
+    >>> sorted(other_head_names({"head.fc.weight"}, dict.fromkeys(("head.fc.fc1.weight", "head.norm.weight"))))
+    ['head.fc.fc1.weight']
+    """
+    owners = {name.rpartition(".")[0] for name in head}
+    return {name for name in tensors if name not in head and any(name.startswith(f"{owner}.") for owner in owners)}
 
 
 def _shape_message(path: Path, name: str, key: str, value: Tensor, expected: Tensor, head: set[str]) -> str:

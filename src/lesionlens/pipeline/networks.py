@@ -1,20 +1,21 @@
-"""Networks of timm that LesionLens can build: size, input, normalisation, and kind of heat map."""
+"""Networks that LesionLens can build: size, input, normalisation, and kind of heat map."""
 
 from __future__ import annotations
 
 import difflib
+import fnmatch
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-import torch
 from torch import nn
 
 from lesionlens.core.errors import LesionLensError, ModelError
 from lesionlens.core.recipe import ModelRecipe
 from lesionlens.core.recipe_file import load_recipe, recipe_names
 from lesionlens.explanation.attribution import build_explainer
-from lesionlens.models.build import build_network
+from lesionlens.models.build import build_network, outline
+from lesionlens.models.catalogue import OWN, input_config
 from lesionlens.models.operators import timm
 
 N_CLASSES = 7
@@ -39,12 +40,12 @@ class Network:
     """What can be known of a network before it is trained.
 
     Attributes:
-        name: in timm.
+        name: as `model.name`.
         parameters: with a classifier of seven diagnoses.
         input_size: side of the images that its pretrained weights saw, pixels.
         any_size: whether it takes images of other sizes; if not, it is built for `input.size` and keeps that size.
         normalise: the value of `input.normalise` that its pretrained weights expect, or `other` (give `training`).
-        weights: number of sets of pretrained weights in timm's hub.
+        weights: number of sets of pretrained weights in timm's hub; for a composed network, 1 if all its parts have some.
         heat_map: kind of heat map, as `lesionlens explain` names it, or `not tried` for a very large network.
     """
 
@@ -62,7 +63,7 @@ class Network:
 
 
 def network_names(pattern: str = "") -> list[str]:
-    """Names of timm's networks.
+    """Names of networks, those that timm does not have first.
 
     Args:
         pattern: a shell pattern such as `resnet*`, or how names start, in any case; with a dot, the names of sets of
@@ -77,9 +78,10 @@ def network_names(pattern: str = "") -> list[str]:
         first = [name for family in FAMILIES for name in _architectures(family)[:1]]
         return list(dict.fromkeys([*(load_recipe(name).model.name for name in recipe_names()), *first]))
     pattern, tagged = pattern.lower(), "." in pattern
-    names: list[str] = library.list_models(pattern if set(pattern) & set("*?[") else f"{pattern}*", pretrained=tagged)
+    pattern_of_names = pattern if set(pattern) & set("*?[") else f"{pattern}*"
+    names: list[str] = [*fnmatch.filter(OWN, pattern_of_names), *library.list_models(pattern_of_names, pretrained=tagged)]
     if not names:
-        known = library.list_models(pretrained=tagged)
+        known = [*OWN, *library.list_models(pretrained=tagged)]
         near = (
             difflib.get_close_matches(pattern.strip("*"), known, n=3)
             or [name for name in known if pattern.strip("*") in name][:3]
@@ -91,6 +93,15 @@ def network_names(pattern: str = "") -> list[str]:
     return names
 
 
+def own_names() -> list[str]:
+    """Names of the networks that timm does not have.
+
+    >>> "alexnet" in own_names()
+    True
+    """
+    return list(OWN)
+
+
 def describe_networks(
     names: Sequence[str], progress: Callable[[int], None] = lambda steps: None
 ) -> tuple[list[Network], dict[str, str]]:
@@ -100,7 +111,7 @@ def describe_networks(
     with the same class and head, only the smallest is built with values and tried.
 
     Args:
-        names: of timm.
+        names: of networks.
         progress: called with 1 after each network.
 
     Returns:
@@ -115,10 +126,10 @@ def describe_networks(
             left_out[name] = str(error)
         progress(1)
     kinds: dict[Any, str] = {}
-    for outline in sorted(outlines, key=lambda outline: outline.network.parameters):
-        if outline.head not in kinds:
-            kinds[outline.head] = _heat_map(outline.network)
-    return [replace(outline.network, heat_map=kinds[outline.head]) for outline in outlines], left_out
+    for each in sorted(outlines, key=lambda each: each.network.parameters):
+        if each.head not in kinds:
+            kinds[each.head] = _heat_map(each.network)
+    return [replace(each.network, heat_map=kinds[each.head]) for each in outlines], left_out
 
 
 class _Outline(NamedTuple):
@@ -132,24 +143,29 @@ def _outline(name: str) -> _Outline:
     Raises:
         ModelError: if it cannot be built, has no linear classifier, or takes no square images of three channels.
     """
-    config = timm().get_pretrained_cfg(name)
+    config = input_config(name)
     if config is None:
         raise ModelError("timm does not say what its input is")
     channels, height, width = config.input_size
     if channels != 3 or height != width:
         raise ModelError(f"its input is {channels} x {height} x {width}, not a square of three channels")
-    with torch.device("meta"):
-        shapes = build_network(ModelRecipe(name, weights="none"), N_CLASSES, height)
+    shapes = outline(ModelRecipe(name, weights="none"), N_CLASSES, height)
     network = Network(
         name=name,
         parameters=sum(parameter.numel() for parameter in shapes.parameters()),
         input_size=height,
         any_size=not config.fixed_input_size,
-        normalise=NORMALISATIONS.get((tuple(config.mean), tuple(config.std)), "other"),
-        weights=1 if "." in name else len(timm().list_models(f"{name}.*", pretrained=True)),
+        normalise=NORMALISATIONS.get((config.mean, config.std), "other"),
+        weights=_weight_sets(name),
         heat_map=NOT_TRIED,
     )
     return _Outline(network, _head_structure(shapes))
+
+
+def _weight_sets(name: str) -> int:
+    if name in OWN:
+        return int(not OWN[name].no_imagenet)
+    return 1 if "." in name else len(timm().list_models(f"{name}.*", pretrained=True))
 
 
 def _head_structure(network: nn.Module) -> tuple[Any, ...]:

@@ -12,6 +12,8 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from lesionlens.bundle.prediction import Prediction
+from lesionlens.bundle.runtime import NOTHING_KNOWN
+from lesionlens.core.metadata import Metadata
 from lesionlens.serving.messages import Buffer
 from lesionlens.serving.prediction_log import LogEntry, timestamp
 
@@ -31,6 +33,7 @@ class Submission:
         frame: which frame of the file to read.
         data: the uploaded bytes.
         received: when they had arrived, UTC.
+        metadata: what is known of the patient.
     """
 
     id: str
@@ -40,6 +43,7 @@ class Submission:
     frame: int
     data: Buffer
     received: datetime
+    metadata: Metadata = NOTHING_KNOWN
 
 
 def log_entry(submission: Submission, prediction: Prediction, expires: str | None) -> LogEntry:

@@ -58,6 +58,7 @@ MODEL: dict[str, Any] = {
     "card_html": "<h3>light</h3>\n",
     "decision": None,
     "gate": None,
+    "metadata": {"fields": ["age", "sex"], "choices": {"sex": ["female", "male"]}},
     "access": {"tokens_required": True, "role": "review", "name": "dr-jones"},
 }
 CSV = f"id,created,outcome,diagnosis\r\n{ID},2026-11-22T20:00:00.000Z,diagnosis,mel\r\n"

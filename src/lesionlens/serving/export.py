@@ -10,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from lesionlens.core.metadata import FIELDS as METADATA
 from lesionlens.serving.history import REVIEW_FIELDS, Filter, History
 from lesionlens.serving.prediction_log import open_log
 
@@ -51,14 +52,16 @@ def json_export(path: Path) -> Iterator[str]:
 def csv_lines(predictions: Iterable[dict[str, Any]], codes: Sequence[str]) -> Iterator[str]:
     """A header and one line for each prediction (RFC 4180), a probability for each of `codes`; safe in a spreadsheet."""
     columns = [*FIELDS, *(f"p_{code}" for code in codes), "gate_reasons", "explanation", "bundle_id", "variant"]
-    yield _csv_line([*columns, *(f"review_{name}" for name in REVIEW_FIELDS)])
+    yield _csv_line([*columns, *(f"review_{name}" for name in REVIEW_FIELDS), *METADATA, "metadata_missing"])
     for prediction in predictions:
         by_code = {row["code"]: row["probability"] for row in prediction["probabilities"]}
         reasons = " ".join(reason["code"] for reason in (prediction["gate"] or {"reasons": []})["reasons"])
         review = prediction["review"] or {}
         values = [*(prediction[name] for name in FIELDS), *(by_code.get(code) for code in codes), reasons]
         values += [prediction["explanation"], prediction["bundle"]["id"], prediction["bundle"]["variant"]]
-        yield _csv_line([*values, *(review.get(name) for name in REVIEW_FIELDS)])
+        values += [review.get(name) for name in REVIEW_FIELDS]
+        metadata = prediction.get("metadata") or {"used": {}, "missing": []}
+        yield _csv_line([*values, *(metadata["used"].get(name) for name in METADATA), " ".join(metadata["missing"])])
 
 
 def plain_cell(value: Any) -> Any:

@@ -34,7 +34,12 @@ BINARY: Json = {"schema": {"type": "string", "format": "binary"}}
 FORM: Json = {
     "type": "object",
     "required": ["file"],
-    "properties": {"file": {"type": "string", "format": "binary", "description": "JPEG, PNG, WebP, TIFF or DICOM"}},
+    "properties": {
+        "file": {"type": "string", "format": "binary", "description": "JPEG, PNG, WebP, TIFF or DICOM"},
+        "age": {"type": "string", "description": "Years, 0 to 120, if the bundle takes it (see /v1/model); empty: unknown"},
+        "sex": {"type": "string", "description": "female or male, likewise"},
+        "site": {"type": "string", "description": "Place on the body, likewise"},
+    },
 }
 UPLOAD: Json = {"multipart/form-data": {"schema": FORM}, **dict.fromkeys(UPLOAD_TYPES, BINARY)}
 REVIEW: Json = {"application/json": {"schema": {"$ref": "#/components/schemas/ReviewIn"}, "example": examples.REVIEW_IN}}

@@ -100,6 +100,20 @@ class MapsInfo(Model):
     expires: str | None
 
 
+class MetadataUsed(Model):
+    """What was used of the patient beside the image, and the fields that were missing."""
+
+    used: dict[str, float | str]
+    missing: list[str]
+
+
+class MetadataInfo(Model):
+    """What the bundle takes of the patient: fields of the form, and the values of those that have a list."""
+
+    fields: list[str]
+    choices: dict[str, list[str]]
+
+
 class ReviewIn(Model):
     """A review: code of a diagnosis, `other` or `unusable`, and a note."""
 
@@ -126,6 +140,7 @@ class PredictionBody(Model):
     probabilities: list[Probability]
     gate: GateResult | None
     notes: list[str] = []  # missing in predictions that lesionlens 0.1 logged
+    metadata: MetadataUsed | None = None  # only of a bundle that takes it
     image: ImageInfo
     timings_ms: Timings
     bundle: BundleVariant
@@ -210,6 +225,7 @@ class ModelInfo(Model):
     card_html: str
     decision: dict[str, object] | None
     gate: dict[str, object] | None
+    metadata: MetadataInfo | None
     access: AccessInfo
 
 

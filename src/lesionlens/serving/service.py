@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,8 +13,9 @@ from starlette.requests import Request
 from lesionlens.bundle.bundle import CARD_FILE
 from lesionlens.bundle.card_html import read_card_html
 from lesionlens.bundle.runtime import Predictor
-from lesionlens.core.errors import StorageError
+from lesionlens.core.errors import DataError, StorageError
 from lesionlens.core.labels import LabelSet
+from lesionlens.core.metadata import Metadata, read_metadata
 from lesionlens.serving.access import Access, Caller
 from lesionlens.serving.decoding import DecodeLimits, Decoders
 from lesionlens.serving.entries import Submission, expiry
@@ -103,6 +104,7 @@ class Service:
         with self.budget.share() as share:
             limit = self.settings.upload_bytes
             upload = await read_upload(request, limit, self.settings.upload_seconds, share)
+            metadata = self._metadata(upload.metadata)
             async with self.admission:
                 submission = Submission(
                     id=self.ids.new(),
@@ -112,6 +114,7 @@ class Service:
                     frame=frame,
                     data=upload.data,
                     received=datetime.now(UTC),
+                    metadata=metadata,
                 )
                 await self._keep(submission)
                 expires = None if self.kept else expiry(submission.received, self.settings.image_minutes)
@@ -197,7 +200,7 @@ class Service:
             "limits": {"upload_bytes": self.settings.upload_bytes, "pixels": self.settings.pixels},
             "card": (bundle.path / CARD_FILE).read_text(encoding="utf-8"),
             "card_html": self.card_html,
-            **{name: facts.get(name) for name in ("decision", "gate")},
+            **{name: facts.get(name) for name in ("decision", "gate", "metadata")},
             "access": {"tokens_required": self.access.required, "role": caller.role, "name": caller.name},
         }
 
@@ -217,6 +220,19 @@ class Service:
             "lesionlens_decoder_deaths": ("Decoders replaced after a limit or a crash.", lambda: self.decoders.deaths),
             "lesionlens_ready": ("1 while predictions are taken.", lambda: not self.stopping),
         }
+
+    def _metadata(self, texts: Mapping[str, str]) -> Metadata:
+        """What a form says of the patient.
+
+        Raises:
+            Problem: `invalid_parameter`, if a value is not known, or the bundle does not take it.
+        """
+        try:
+            metadata = read_metadata(dict(texts), "the form")
+            self.predictor.check_metadata(metadata)
+        except DataError as error:
+            raise Problem("invalid_parameter", str(error)) from error
+        return metadata
 
     async def _keep(self, submission: Submission) -> None:
         if self.kept is None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from starlette.requests import ClientDisconnect, Request
 
+from lesionlens.core.metadata import FIELDS, FORBIDDEN
 from lesionlens.serving.limits import Share
 from lesionlens.serving.problems import Problem
 
@@ -16,6 +18,8 @@ FIELD_HEAD_BYTES = 8192
 MOST_FIELDS = 8
 ENVELOPE_BYTES = MOST_FIELDS * FIELD_HEAD_BYTES
 NAME_CHARACTERS = 255
+VALUE_BYTES = 200
+TOLD = (*FIELDS, *FORBIDDEN)
 RAW_TYPES = ("application/octet-stream", "application/dicom")
 BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,\-./:=? ]{0,69}[0-9A-Za-z'()+_,\-./:=?]")
 PARAMETER = re.compile(r';\s*([A-Za-z*]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;"\s]*)')
@@ -27,10 +31,12 @@ class Upload(NamedTuple):
     Attributes:
         data: its bytes; a view of the request's body.
         name: as sent, printable text only; empty if none was sent.
+        metadata: texts of the form's fields about the patient; empty if there is no form.
     """
 
     data: memoryview
     name: str
+    metadata: Mapping[str, str] = {}
 
 
 async def read_body(request: Request, most: int, seconds: float, share: Share) -> bytearray:
@@ -95,16 +101,19 @@ async def read_upload(request: Request, most: int, seconds: float, share: Share)
 
 
 def parse_form(body: bytearray, boundary: bytes) -> Upload:
-    """The field `file` of a multipart/form-data body (RFC 7578); other fields are skipped.
+    """The fields `file`, `age`, `sex` and `site` of a multipart/form-data body (RFC 7578).
+
+    Fields that no network may see are kept as well, for whoever refuses them; others are skipped.
 
     Raises:
-        Problem: `malformed_upload`, if it is cut short, has no field `file` or several, or too many fields.
+        Problem: `malformed_upload`, if it is cut short, has no field `file` or several, one field twice, or too many fields.
     """
     mark = b"--" + boundary
     at = 0 if body.startswith(mark) else body.find(b"\r\n" + mark) + 2
     if at < 2 and not body.startswith(mark):
         raise Problem("malformed_upload", "the form does not begin with its boundary")
     files: list[Upload] = []
+    metadata: dict[str, str] = {}
     view = memoryview(body)
     for _ in range(MOST_FIELDS + 1):
         at += len(mark)
@@ -112,14 +121,19 @@ def parse_form(body: bytearray, boundary: bytes) -> Upload:
             break
         start, end = _field(body, at, mark)
         parameters = _disposition(bytes(view[at + 2 : start - 2]))
-        if parameters.get("name") == "file":
+        name = parameters.get("name", "")
+        if name == "file":
             files.append(Upload(view[start:end], file_name(parameters)))
+        elif name in TOLD:
+            if name in metadata:
+                raise Problem("malformed_upload", f"the form has the field `{name}` twice; send it once")
+            metadata[name] = plain_text(bytes(view[start:end][:VALUE_BYTES]).decode("utf-8", "replace"))
         at = end + 2
     else:
-        raise Problem("malformed_upload", f"the form has more than {MOST_FIELDS} fields; send only the field `file`")
+        raise Problem("malformed_upload", f"the form has more than {MOST_FIELDS} fields; send `file`, `age`, `sex` and `site`")
     if len(files) != 1:
         raise Problem("malformed_upload", f"the form has {len(files)} fields called `file`; it must have exactly one")
-    return files[0]
+    return files[0]._replace(metadata=metadata)
 
 
 def media_type(header: str) -> tuple[str, dict[str, str]]:

@@ -95,7 +95,9 @@ class Worker:
         end.set_running_or_notify_cancel()  # a client that leaves does not stop what has begun
 
         def predict(reply: Reply) -> None:
-            _then(self._network.submit(replace(prepared(*reply), frame=submission.frame)), end, store)
+            _then(
+                self._network.submit(replace(prepared(*reply), frame=submission.frame, metadata=submission.metadata)), end, store
+            )
 
         def store(prediction: Prediction) -> None:
             def write(connection: sqlite3.Connection) -> LogEntry:

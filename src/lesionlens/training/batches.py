@@ -6,7 +6,7 @@ a resumed run sees the images that an uninterrupted run would have seen.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,10 +19,11 @@ from lesionlens.augment.policy import recipe_policy
 from lesionlens.augment.randaugment import RandAugment
 from lesionlens.augment.transform import augment
 from lesionlens.core.errors import ArtifactError, TrainingError
+from lesionlens.core.metadata import encode, hide
 from lesionlens.core.recipe import Recipe
-from lesionlens.core.seeds import derive_seed
+from lesionlens.core.seeds import derive_seed, generator
 from lesionlens.data.image import InputSpec
-from lesionlens.data.index import Index
+from lesionlens.data.index import Index, select
 from lesionlens.data.store import Store
 from lesionlens.models.operators import auto_augment
 from lesionlens.training.distributed import World
@@ -43,12 +44,14 @@ class Batch:
         labels: class indices, int64 (N,).
         total: images of the whole batch over all processes, at least N.
         seeds: of each image in this epoch, for what is drawn after the pixels; N, or none if nothing is.
+        metadata: encoded for a metadata head, float32 (N, D), some of it hidden; None without one.
     """
 
     images: Tensor
     labels: Tensor
     total: int
     seeds: tuple[int, ...] = ()
+    metadata: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,7 @@ class Rows:
         seeds: seed of each row's pixels, for copies that are drawn once.
         store_rows: row of the store, int64 (M,).
         labels: class index, int64 (M,).
+        metadata: encoded for a metadata head, float32 (M, D); None without one.
     """
 
     image_ids: tuple[str, ...]
@@ -68,10 +72,17 @@ class Rows:
     seeds: tuple[int, ...]
     store_rows: np.ndarray
     labels: np.ndarray
+    metadata: np.ndarray | None = None
 
 
-def plan_rows(plan: Plan, store: Store, index: Index) -> Rows:
+def plan_rows(plan: Plan, store: Store, index: Index, fields: Sequence[str] = ()) -> Rows:
     """Look up the rows of a plan in store and index; images that the store dropped are left out.
+
+    Args:
+        plan: originals and copies.
+        store: of their pixels.
+        index: of their diagnoses.
+        fields: of the metadata that the network is told.
 
     Raises:
         ArtifactError: if the plan names an image that the index or the store does not hold.
@@ -90,7 +101,8 @@ def plan_rows(plan: Plan, store: Store, index: Index) -> Rows:
         )
     labels = np.array([class_of[image_id] for image_id in image_ids], np.int64)
     copies, seeds = np.array(plan.copies, np.int64)[readable], tuple(plan.seeds[row] for row in readable)
-    return Rows(image_ids, copies, seeds, store.rows(image_ids), labels)
+    metadata = encode(select(index, image_ids), fields) if fields else None
+    return Rows(image_ids, copies, seeds, store.rows(image_ids), labels, metadata)
 
 
 class Batches:
@@ -148,7 +160,8 @@ class Batches:
             if self.device.type == "cuda" and not self.on_device:
                 images, labels = images.pin_memory(), labels.pin_memory()
             seeds = tuple(self.online_seeds(share, epoch, "erasing")) if self.recipe.augmentation.random_erasing_p else ()
-            yield Batch(self._to_device(images), labels.to(self.device, non_blocking=True), cut.stop - cut.start, seeds)
+            metadata = self.metadata(share, epoch)
+            yield Batch(self._to_device(images), labels.to(self.device, non_blocking=True), cut.stop - cut.start, seeds, metadata)
 
     def _to_device(self, images: Tensor) -> Tensor:
         return images if images.device == self.device else images.to(self.device, non_blocking=True)
@@ -164,6 +177,15 @@ class Batches:
         if self.randaugment is not None:
             images = self.randaugment(images, self.online_seeds(order, epoch, "randaugment"))
         return images
+
+    def metadata(self, order: Order, epoch: int) -> Tensor | None:
+        """Encoded metadata of some draws, float32 (N, D), each known value hidden at the recipe's rate; None without any."""
+        if self.rows.metadata is None:
+            return None
+        fields, rate = self.recipe.model.metadata, self.recipe.model.metadata_dropout
+        draws = [generator(seed).random(len(fields)) for seed in self.online_seeds(order, epoch, "metadata")]
+        encoded = hide(self.rows.metadata[order.rows], np.array(draws).reshape(-1, len(fields)) < rate, fields)
+        return torch.from_numpy(encoded).to(self.device)
 
     def online_seeds(self, order: Order, epoch: int, purpose: str) -> list[int]:
         """Seeds of each draw that are new in each epoch, for copies that are drawn once too."""

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lesionlens.models.metadata_head import head_of
+
 
 def divergence(logits: Tensor, teacher_logits: Tensor, temperature: float) -> Tensor:
     """T^2 KL(teacher || student) of the softened probabilities, summed over the batch, a scalar.
@@ -49,10 +51,14 @@ class Teacher:
             self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @torch.no_grad()
-    def logits(self, images: Tensor) -> Tensor:
-        """Logits (N, K) of images (N, 3, H, W), which may be augmented and mixed."""
+    def logits(self, images: Tensor, metadata: Tensor | None = None) -> Tensor:
+        """Logits (N, K) of images (N, 3, H, W) and encoded metadata (N, D), which may be augmented and mixed.
+
+        A teacher without a metadata head sees the images alone.
+        """
         logits: Tensor = self.network(images)
-        return logits
+        head = head_of(self.network)
+        return logits if head is None or metadata is None else logits + head(metadata).to(logits.dtype)
 
     def blend(self, loss: Tensor, logits: Tensor, teacher_logits: Tensor, n_images: float) -> Tensor:
         """The weighted mean of `loss`, that of the labels, and the mean divergence over `n_images`."""

@@ -17,8 +17,10 @@ from lesionlens.core.recipe import Recipe
 from lesionlens.core.seeds import derive_seed
 from lesionlens.data.image import InputSpec
 from lesionlens.models.build import Normalise
+from lesionlens.models.metadata_head import WithMetadata, head_of
 from lesionlens.training.batches import Batch, Batches
 from lesionlens.training.compiled import compiled
+from lesionlens.training.contrastive import ContrastiveLoss
 from lesionlens.training.distill import Teacher
 from lesionlens.training.distributed import World
 from lesionlens.training.history import Epoch, best_epoch, is_better, out_of_patience
@@ -89,7 +91,9 @@ class Trainer:
             teacher.prepare(world.device, recipe.training.channels_last)
         self.normalise = Normalise(spec.mean, spec.std).to(world.device)
         self.loss = Loss(recipe.training, batches.counts(n_classes)).to(world.device)
-        forward = world.wrap(state.network, recipe.training.sync_batchnorm)
+        self.contrastive = ContrastiveLoss(state.network, recipe.training) if recipe.training.contrastive_weight else None
+        whole = state.network if head_of(state.network) is None else WithMetadata(state.network)
+        forward = world.wrap(whole, recipe.training.sync_batchnorm)
         self.forward = compiled(forward, world.device) if recipe.training.compile else forward
 
     def train(self, epoch: int, progress: Progress | None = None) -> Sums:
@@ -114,8 +118,8 @@ class Trainer:
         first = number - number % accumulate
         members = min(accumulate, len(self.batches) - first)
         last = number == first + members - 1
-        images, targets = self._mixed(batch, epoch, number)
-        loss, logits = self._forward(images, targets, batch.total, synchronise=last, members=members)
+        images, targets, metadata = self._mixed(batch, epoch, number)
+        loss, logits = self._forward(images, targets, metadata, batch.total, synchronise=last, members=members)
         sums.losses.append(loss.detach())
         sums.sizes.append(batch.total)
         sums.hits += (logits.detach().argmax(1) == targets.argmax(1)).sum()
@@ -124,19 +128,28 @@ class Trainer:
         if last:
             self._step()
 
-    def _mixed(self, batch: Batch, epoch: int, number: int) -> tuple[Tensor, Tensor]:
-        """The network's inputs and targets (n, K): one draw of MixUp or CutMix for the whole mini-batch of all processes."""
-        images, targets = self._inputs(batch), one_hot(batch.labels, self.n_classes)
+    def _mixed(self, batch: Batch, epoch: int, number: int) -> tuple[Tensor, Tensor, Tensor | None]:
+        """The network's inputs, targets (n, K) and encoded metadata (n, D): one draw for the mini-batch of all processes."""
+        images, sides = self._mixed_with_sides(batch, self._sides(batch), epoch, number)
+        targets, metadata = sides[:, : self.n_classes], sides[:, self.n_classes :]
+        return images, targets, None if batch.metadata is None else metadata
+
+    def _sides(self, batch: Batch) -> Tensor:
+        """What is mixed along with the images, (n, K) or (n, K + D): targets, and metadata where the network has them."""
+        targets = one_hot(batch.labels, self.n_classes)
+        return targets if batch.metadata is None else torch.cat([targets, batch.metadata], dim=1)
+
+    def _mixed_with_sides(self, batch: Batch, sides: Tensor, epoch: int, number: int) -> tuple[Tensor, Tensor]:
+        images = self._inputs(batch)
         seed = derive_seed(self.recipe.seed, "mix", epoch, number, 0)
         mixing = draw_mixing(batch.total, images.shape[2], images.shape[3], self.recipe.augmentation, seed)
         if mixing is None:
-            return images, targets
+            return images, sides
         partners = torch.from_numpy(mixing.partners[self.world.rows(batch.total)]).to(images.device)
         if self.world.size == 1:
-            return mixing.apply(images, targets, images[partners], targets[partners])
-        others = self.world.gather(images, batch.total)[partners]
-        other_targets = one_hot(self.world.gather(batch.labels, batch.total)[partners], self.n_classes)
-        return mixing.apply(images, targets, others, other_targets)
+            return mixing.apply(images, sides, images[partners], sides[partners])
+        others, other_sides = (self.world.gather(rows, batch.total)[partners] for rows in (images, sides))
+        return mixing.apply(images, sides, others, other_sides)
 
     def _inputs(self, batch: Batch) -> Tensor:
         inputs: Tensor = self.normalise(batch.images)
@@ -144,15 +157,19 @@ class Trainer:
             erase_(inputs, batch.seeds, self.recipe.augmentation)
         return inputs.contiguous(memory_format=torch.channels_last) if self.recipe.training.channels_last else inputs.contiguous()
 
-    def _forward(self, images: Tensor, targets: Tensor, total: int, synchronise: bool, members: int) -> tuple[Tensor, Tensor]:
+    def _forward(
+        self, images: Tensor, targets: Tensor, metadata: Tensor | None, total: int, synchronise: bool, members: int
+    ) -> tuple[Tensor, Tensor]:
         """Forward and backward; returns the loss of this process's share of `total` images, and the logits (N, K)."""
         if isinstance(self.forward, nn.parallel.DistributedDataParallel):
             self.forward.require_backward_grad_sync = synchronise
         with autocast(self.world.device, self.state.precision):
-            logits = self.forward(images)
-            teacher_logits = self.teacher.logits(images) if self.teacher is not None else None
+            logits = self.forward(images) if metadata is None else self.forward(images, metadata)
+            teacher_logits = self.teacher.logits(images, metadata) if self.teacher is not None else None
         weight = self.world.sum(self.loss.weight(targets)).clamp(min=torch.finfo(torch.float32).tiny)
         loss = self.loss.total(logits, targets) * self.world.size / weight  # gradients are averaged over processes
+        if self.contrastive is not None:
+            loss = loss + self.contrastive(targets)
         if self.teacher is not None and teacher_logits is not None:
             loss = self.teacher.blend(loss, logits, teacher_logits, total / self.world.size)
         self.state.scaler.scale(loss / members).backward()  # type: ignore[no-untyped-call]

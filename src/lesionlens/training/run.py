@@ -13,10 +13,12 @@ from torch import nn
 
 from lesionlens.augment.offline import Plan, check_plan
 from lesionlens.core.errors import ArtifactError, CheckpointError
+from lesionlens.core.metadata import metadata_note
 from lesionlens.core.recipe import Recipe
 from lesionlens.core.seeds import derive_seed
 from lesionlens.data.dataset import Dataset
 from lesionlens.data.image import InputSpec, input_spec
+from lesionlens.data.index import select
 from lesionlens.data.statistics import channel_statistics
 from lesionlens.models.build import build_initial_network, build_network
 from lesionlens.models.weights import InitialWeights
@@ -151,11 +153,13 @@ def train_run(
         spec = derivation.spec or training_spec(recipe, inputs)
         check_inputs(inputs, spec)
         info = replace(describe(inputs, recipe, spec), derived=derivation.derived, channel_pruned=derivation.channel_pruned)
-        rows = plan_rows(inputs.plan, inputs.store, inputs.index)
+        rows = plan_rows(inputs.plan, inputs.store, inputs.index, recipe.model.metadata)
         batches = Batches(rows, inputs.store.images, spec, recipe, world)
         state, info = _start(info, batches, out, world, restart, derivation.network)
         if note is not None and world.writes and info.initial_weights and not state.history:
             note(InitialWeights.from_json(info.initial_weights).note())
+        if note is not None and world.writes and recipe.model.metadata:
+            note(metadata_note(select(inputs.index, tuple(dict.fromkeys(rows.image_ids))), recipe.model.metadata))
         trainer = Trainer(state, batches, recipe, spec, len(info.labels), world, derivation.teacher)
         writer = open_events(out / EVENTS_FOLDER) if recipe.training.tensorboard and world.writes else None
         if writer is not None:

@@ -179,12 +179,13 @@ def _validation_predictions(
 ) -> Predictions:
     """Predictions of the validation split: those of the run if they were made so, else made now."""
     validation = PredictionSettings(
-        "validation", settings.views, 0, 0.0, settings.batch_size, settings.precision, settings.device
-    )
+        "validation", settings.views, 0, 0.0, settings.batch_size, settings.precision, settings.device, metadata=False
+    )  # of the images alone, as the other data set is predicted
     if run.validation_predictions.is_file():
         predictions = read_predictions(run.validation_predictions)
         views = settings.resolved(load_info(checkpoint).recipe.evaluation).views
         same = predictions.origin.hashes.get("checkpoint") == hash_file(checkpoint) and predictions.split == "validation"
+        same = same and not predictions.origin.metadata
         if same and predictions.origin.views == views and predictions.origin.hashes.get("split") == dataset.split.hash:
             return predictions
     with reporter.bar("Predicting validation", len(dataset.split.ids["validation"])) as advance:

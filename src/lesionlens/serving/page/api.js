@@ -37,9 +37,9 @@ export const callJson = async (path, options) => (await call(path, options)).jso
 export const postJson = (path, value) =>
   callJson(path, { method: "POST", body: JSON.stringify(value), headers: { "Content-Type": "application/json" } });
 
-/** Send one image; `progress` is called with the share that is sent. XMLHttpRequest, because fetch does not report it. */
-export const sendImage = (file, frame, progress, signal) =>
-  withToken((sent) => upload(file, frame, sent, progress, signal));
+/** Send one image and what is known of its patient; `progress` is called with the share that is sent. XMLHttpRequest, because fetch does not report it. */
+export const sendImage = (file, frame, progress, signal, metadata = {}) =>
+  withToken((sent) => upload(file, frame, sent, progress, signal, metadata));
 
 /** What an image element can show of a local file: the file itself. */
 export const shownFile = async (prediction, file) => file;
@@ -72,10 +72,11 @@ async function renewToken(refused, problem) {
   sessionStorage.setItem(TOKEN, given);
 }
 
-function upload(file, frame, sent, progress, signal) {
+function upload(file, frame, sent, progress, signal, metadata) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     const body = new FormData();
+    for (const [name, value] of Object.entries(metadata)) body.append(name, value);
     body.append("file", file, file.name);
     request.open("POST", `${ROOT}predictions${frame ? `?frame=${frame}` : ""}`);
     request.responseType = "json"; // null where it is none

@@ -6,6 +6,7 @@ import { bytes } from "./format.js";
 import { History } from "./history.js";
 import { showModel } from "./model.js";
 import { problemNotice } from "./notices.js";
+import { showPatient } from "./patient.js";
 import { showPrediction } from "./prediction.js";
 import { Session } from "./session.js";
 import { askForToken, watchSignOut } from "./token.js";
@@ -61,6 +62,7 @@ async function withModel(then, place = byId("detail")) {
 async function loadModel() {
   const loaded = await callJson("model");
   session.queue.limits = loaded.limits;
+  showPatient(loaded.metadata);
   byId("server-state").textContent = `${loaded.bundle.name}, ${loaded.bundle.variant}: ready`;
   byId("server-state").dataset.state = "ready";
   const most = bytes(loaded.limits.upload_bytes, Math.floor);

@@ -5,6 +5,7 @@ import { bar, button, card, code, fact, facts, freshId, head, icon, make, malign
 import { number, p, row, rowHeader, save } from "./dom.js";
 import { OUTCOMES, explained, figure, leading, milliseconds, nameOf, percent, ranked, sentence, when } from "./format.js";
 import { measureLimit, measureName } from "./measures.js";
+import { toldOf } from "./patient.js";
 import { Picture } from "./picture.js";
 import { fillReport } from "./report.js";
 import { reviewForm } from "./review.js";
@@ -62,6 +63,7 @@ function outcomeBanner(prediction) {
       p([make("span", { class: "big" }, percent(first.probability)), make("span", {}, "probability")], "outcome-probability"),
     ],
     p(explained(prediction), "outcome-sentence"),
+    prediction.metadata && p(toldOf(prediction.metadata), "outcome-patient"),
     p(nameOf(prediction), "file-name"),
   );
 }

@@ -20,13 +20,14 @@ export class Queue extends EventTarget {
   #timer = 0;
   #count = 0;
 
-  /** Add images. The browser holds each File on disk; only its prediction is kept in memory. */
-  add(files, frame = 0) {
+  /** Add images of one patient. The browser holds each File on disk; only its prediction is kept in memory. */
+  add(files, frame = 0, metadata = {}) {
     const added = [...files].map((file) => ({
       key: `item-${++this.#count}`,
       file,
       name: file.name || "pasted image",
       frame,
+      metadata,
       state: "waiting",
       sent: 0,
       prediction: null,
@@ -92,7 +93,8 @@ export class Queue extends EventTarget {
     this.#become(item, "sending");
     try {
       await this.#check(item.file);
-      item.prediction = await sendImage(item.file, item.frame, (share) => this.#progress(item, share), item.abort.signal);
+      const progress = (share) => this.#progress(item, share);
+      item.prediction = await sendImage(item.file, item.frame, progress, item.abort.signal, item.metadata);
       this.#become(item, "done");
     } catch (error) {
       if (error.name !== "AbortError") this.#failed(item, error);

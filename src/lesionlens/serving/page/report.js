@@ -5,6 +5,7 @@ import { bar, byId, code, fact, facts, make, number, p, row, rowHeader } from ".
 import { OUTCOMES, conclusionName, explained, figure, interval, leading, nameOf } from "./format.js";
 import { percent, ranked, sentence, when } from "./format.js";
 import { measureLimit, measureName } from "./measures.js";
+import { toldOf } from "./patient.js";
 import { TEXTS } from "./texts.js";
 
 const LIMITS =
@@ -39,7 +40,8 @@ function outcome(prediction) {
   const named = prediction.outcome === "diagnosis" && first;
   const name = named ? `: ${first.name}${first.malignant ? " (malignant)" : ""}` : "";
   const word = p(OUTCOMES[prediction.outcome].word + name, "report-word");
-  return make("section", { class: "report-outcome" }, word, p(explained(prediction)));
+  const patient = prediction.metadata && p(toldOf(prediction.metadata));
+  return make("section", { class: "report-outcome" }, word, p(explained(prediction)), patient);
 }
 
 function pictures({ image, probabilities: rows }, { photo, map, blended, opacity, code: shownCode }) {

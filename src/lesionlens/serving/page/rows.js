@@ -4,6 +4,7 @@
 import { announce, button, byId, icon, make } from "./dom.js";
 import { OUTCOMES, explained, inShort } from "./format.js";
 import { problemLine } from "./notices.js";
+import { clearPatient } from "./patient.js";
 import { TEXTS } from "./texts.js";
 import { forgetThumbnail, thumbnail } from "./thumbnails.js";
 
@@ -115,6 +116,7 @@ export class Rows {
 
   #clear() {
     this.queue.clear();
+    clearPatient();
     byId("choose").focus();
     announce(TEXTS.listEmpty);
   }

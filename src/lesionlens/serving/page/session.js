@@ -4,6 +4,7 @@ import { byId, icon, make, p } from "./dom.js";
 import { OUTCOMES } from "./format.js";
 import { watchIntake } from "./intake.js";
 import { problemNotice } from "./notices.js";
+import { patient } from "./patient.js";
 import { showPrediction } from "./prediction.js";
 import { Queue } from "./queue.js";
 import { Rows } from "./rows.js";
@@ -25,7 +26,7 @@ export class Session {
     Object.assign(this, { model, withModel });
     this.rows = new Rows(this.queue, (item) => this.#select(item, true));
     watchIntake((files) => {
-      const added = this.queue.add(files);
+      const added = this.queue.add(files, 0, patient());
       if (location.hash && location.hash !== "#images") location.hash = "#images";
       if (!this.#selected || this.#selected.state === "failed") this.#select(added[0]);
     });
@@ -71,7 +72,7 @@ export class Session {
       file: item.file,
       model: this.model(),
       reviewed: () => this.queue.dispatchEvent(new CustomEvent("changed", { detail: item })),
-      again: (frame) => this.#select(this.queue.add([item.file], frame)[0]),
+      again: (frame) => this.#select(this.queue.add([item.file], frame, item.metadata)[0]),
     });
   }
 
