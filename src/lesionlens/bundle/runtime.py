@@ -36,6 +36,7 @@ class Prepared:
         frames: number of pictures in the file.
         notes: what decoding converted, assumed or left out; see `DecodedImage`.
         frame: which of the pictures this is, from 0.
+        pixel_spacing_mm: between rows and between columns; see `DecodedImage`.
     """
 
     source: str
@@ -45,6 +46,7 @@ class Prepared:
     frames: int = 1
     notes: tuple[str, ...] = ()
     frame: int = 0
+    pixel_spacing_mm: tuple[float, float] | None = None
 
 
 class Predictor:
@@ -191,7 +193,7 @@ class Predictor:
             )
         return Prediction(
             source=item.source,
-            image=ImageInfo(*item.image_size, item.frames, item.frame),
+            image=ImageInfo(*item.image_size, item.frames, item.frame, item.pixel_spacing_mm),
             labels=self.bundle.labels,
             probabilities=probabilities,
             features=outputs.features[row],
@@ -265,4 +267,5 @@ def _prepare(source: str | Path | bytes, spec: InputSpec) -> Prepared | Failure:
     decoded = time.perf_counter()
     pixels = np.ascontiguousarray(centre_crop(prepare(image.image, spec), spec.size))
     timings_ms = {"decode": 1000 * (decoded - started), "resize": 1000 * (time.perf_counter() - decoded)}
-    return Prepared(name, pixels, image.image.size, timings_ms, image.frames, image.notes)
+    spacing = image.pixel_spacing_mm
+    return Prepared(name, pixels, image.image.size, timings_ms, image.frames, image.notes, pixel_spacing_mm=spacing)
