@@ -31,6 +31,7 @@ class Submission:
         frame: which frame of the file to read.
         data: the uploaded bytes.
         received: when they had arrived, UTC.
+        key: hash of the request's Idempotency-Key; empty without one.
     """
 
     id: str
@@ -40,6 +41,7 @@ class Submission:
     frame: int
     data: Buffer
     received: datetime
+    key: str = ""
 
 
 def log_entry(submission: Submission, prediction: Prediction, expires: str | None) -> LogEntry:
