@@ -19,6 +19,7 @@ def description():
         (schemas.Review, examples.REVIEW),
         (schemas.ReviewIn, examples.REVIEW_IN),
         (schemas.HeatMap, examples.HEAT_MAP),
+        (schemas.Batch, examples.BATCH),
         (schemas.ModelInfo, examples.MODEL),
     ],
 )
@@ -62,6 +63,8 @@ def test_every_success_has_its_response_model(description):
         "get /v1/predictions/{id}": "Prediction",
         "get /v1/predictions/{id}/maps/{code}.json": "HeatMap",
         "post /v1/predictions/{id}/review": "Review",
+        "post /v1/batches": "Batch",
+        "get /v1/batches/{id}": "Batch",
         "get /v1/model": "ModelInfo",
         "get /healthz": "Health",
         "get /readyz": "Health",

@@ -63,6 +63,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     dropping = asyncio.create_task(app.state.service.images.drop_old())
     yield
     dropping.cancel()
+    await app.state.service.batches.finish()
     app.state.service.close()
 
 

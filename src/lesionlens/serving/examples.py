@@ -62,4 +62,17 @@ MODEL: dict[str, Any] = {
     "access": {"tokens_required": True, "role": "review", "name": "dr-jones"},
 }
 CSV = f"id,created,outcome,diagnosis\r\n{ID},2026-11-22T20:00:00.000Z,diagnosis,mel\r\n"
+BATCH: dict[str, Any] = {
+    "id": ID,
+    "created": "2026-11-22T20:00:00.000Z",
+    "finished": False,
+    "waiting": 1,
+    "done": 1,
+    "refused": 0,
+    "items": [
+        {"number": 0, "file_name": "one.jpg", "state": "done", "prediction": ID, "problem": None},
+        {"number": 1, "file_name": "two.jpg", "state": "waiting", "prediction": None, "problem": None},
+    ],
+}
+EVENTS = 'event: item\ndata: {"number": 0, "file_name": "one.jpg", "state": "done", "prediction": "ID", "problem": null}\n\n'
 METRICS = 'lesionlens_answers_total{outcome="diagnosis"} 1\n'

@@ -36,6 +36,7 @@ IMAGES = (
     *RECORD,
 )
 SEARCHES = ("invalid_parameter", "search_too_slow", *RECORD)
+BATCHES = ("batch_not_found", "invalid_parameter")
 PREDICTIONS = ("prediction_not_found", *SEARCHES)
 DETAILS = {
     "busy": "4 predictions are running and 16 are waiting; try again soon",
@@ -50,6 +51,12 @@ FORM: Json = {
     "properties": {"file": {"type": "string", "format": "binary", "description": "JPEG, PNG, WebP, TIFF or DICOM"}},
 }
 UPLOAD: Json = {"multipart/form-data": {"schema": FORM}, **dict.fromkeys(UPLOAD_TYPES, BINARY)}
+FILES: Json = {
+    "type": "object",
+    "required": ["file"],
+    "properties": {"file": {"type": "array", "minItems": 1, "items": {"type": "string", "format": "binary"}}},
+}
+BATCH: Json = {"multipart/form-data": {"schema": FILES}}
 REVIEW: Json = {"application/json": {"schema": {"$ref": "#/components/schemas/ReviewIn"}, "example": examples.REVIEW_IN}}
 IDEMPOTENCY_KEY: Json = {
     "name": HEADER,

@@ -32,6 +32,7 @@ KINDS: dict[str, Kind] = {
     "proxy_without_tokens": Kind(403, "Behind a proxy, access tokens are needed"),
     "not_found": Kind(404, "Nothing at this address"),
     "prediction_not_found": Kind(404, "No such prediction"),
+    "batch_not_found": Kind(404, "No such batch"),
     "map_not_found": Kind(404, "No such heat map"),
     "method_not_allowed": Kind(405, "The method is not allowed at this address"),
     "upload_too_slow": Kind(408, "The upload did not arrive in time"),

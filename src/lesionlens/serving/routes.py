@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Query, Request
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi import APIRouter, Query, Request
 from pydantic import ValidationError
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from lesionlens.serving import examples, metrics, openapi
 from lesionlens.serving.access import Caller
+from lesionlens.serving.batch_routes import router as batch_router
+from lesionlens.serving.callers import From, service_of
 from lesionlens.serving.export import CSV_TYPE, csv_lines
 from lesionlens.serving.history import Filter
 from lesionlens.serving.identifiers import PATTERN, is_identifier
@@ -28,23 +29,9 @@ PRINTABLE = "^[^\\x00-\\x1f]*$"  # SQLite ends a text at its first NUL
 OTHER_CONCLUSIONS = ("other", "unusable")
 NO_PREDICTION = "there is no prediction with that id"
 ALIVE = {"status": "alive", "reason": ""}
-TOKEN = HTTPBearer(scheme_name="token", description="Not needed on loopback.", auto_error=False)
 
 router = APIRouter()
-
-
-def service_of(request: Request) -> Service:
-    """The running service."""
-    service: Service = request.app.state.service
-    return service
-
-
-async def caller_of(request: Request, _token: Annotated[HTTPAuthorizationCredentials | None, Depends(TOKEN)]) -> Caller:
-    """The sender of a request; refused before its parameters are checked if the token is not valid."""
-    return service_of(request).caller(request)
-
-
-From = Annotated[Caller, Depends(caller_of)]
+router.include_router(batch_router)
 
 
 @router.post(

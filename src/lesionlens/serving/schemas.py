@@ -172,13 +172,6 @@ class Prediction(PredictionBody):
     review: Review | None
 
 
-class PredictionPage(Model):
-    """Predictions, newest first; `next` is the cursor of the following page, or null."""
-
-    items: list[Prediction]
-    next: str | None
-
-
 class ProblemDetails(Model):
     """RFC 9457, with a stable `code`."""
 
@@ -188,6 +181,35 @@ class ProblemDetails(Model):
     detail: str
     code: str
     request_id: str
+
+
+class BatchItem(Model):
+    """One image of a batch: `waiting`, `done` with the id of its prediction, or `refused` with the problem."""
+
+    number: int
+    file_name: str | None
+    state: Literal["waiting", "done", "refused"]
+    prediction: str | None
+    problem: ProblemDetails | None
+
+
+class Batch(Model):
+    """How far a batch is: counts by state, and every image in the order of the form."""
+
+    id: str = Field(pattern=PATTERN)
+    created: str
+    finished: bool
+    waiting: int
+    done: int
+    refused: int
+    items: list[BatchItem]
+
+
+class PredictionPage(Model):
+    """Predictions, newest first; `next` is the cursor of the following page, or null."""
+
+    items: list[Prediction]
+    next: str | None
 
 
 class UploadLimits(Model):

@@ -23,6 +23,7 @@ from lesionlens.serving.history import History
 from lesionlens.serving.idempotency import HEADER as IDEMPOTENCY_KEY
 from lesionlens.serving.idempotency import KeysInUse, StoredPrediction, key_hash
 from lesionlens.serving.identifiers import Identifiers
+from lesionlens.serving.image_batches import ImageBatches
 from lesionlens.serving.limits import Admission, Budget, RateLimit
 from lesionlens.serving.messages import Buffer
 from lesionlens.serving.metrics import Metrics
@@ -73,6 +74,7 @@ class Service:
         self.rate = RateLimit(settings.rate if self.access.required else 0)
         self.ids = Identifiers()
         self.keys = KeysInUse()
+        self.batches = ImageBatches(self)
         self.refusals = RefusalLog()
         self.stopping = False
         bundle = self.predictor.bundle_variant
@@ -103,8 +105,7 @@ class Service:
         """
         key = key_hash(request.headers.get(IDEMPOTENCY_KEY, ""), caller.name)
         self.rate.take(caller.name)
-        if self.stopping:
-            raise Problem("stopping", "the server is stopping; send the image again in a moment", {"Retry-After": "5"})
+        self.check_running()
         self.admission.check()
         with self.budget.share() as share:
             limit = self.settings.upload_bytes
@@ -122,13 +123,27 @@ class Service:
                     received=datetime.now(UTC),
                     key=key,
                 )
-                return await self._predicted(submission)
+                return await self.predict_submission(submission)
+
+    def check_running(self) -> None:
+        """Refuse new work while the server stops.
+
+        Raises:
+            Problem: `stopping`.
+        """
+        if self.stopping:
+            raise Problem("stopping", "the server is stopping; send the image again in a moment", {"Retry-After": "5"})
 
     async def _made_with(self, key: str, data: Buffer, frame: int) -> StoredPrediction | None:
         sha256 = hashlib.sha256(data).hexdigest()
         return await asyncio.to_thread(self.history.by_key, key, sha256, frame)
 
-    async def _predicted(self, submission: Submission) -> StoredPrediction:
+    async def predict_submission(self, submission: Submission) -> StoredPrediction:
+        """Predict one upload in its turn. On return, the prediction is on disk.
+
+        Raises:
+            Problem: if it is refused.
+        """
         async with self.admission:
             await self.images.keep(submission.data)
             expires = None if self.images.kept else expiry(submission.received, self.settings.image_minutes)
@@ -165,7 +180,12 @@ class Service:
             return
         state = scope["state"]
         operation = f"{scope['method']} {getattr(scope.get('route'), 'path', '')}"[:100].strip()
-        refusal = Refusal(timestamp(), state["request_id"], state["token_name"], operation, problem.status, problem.code)
+        await self.log_refusal(
+            Refusal(timestamp(), state["request_id"], state["token_name"], operation, problem.status, problem.code)
+        )
+
+    async def log_refusal(self, refusal: Refusal) -> None:
+        """Log a refusal, on disk; if that cannot be, it is counted."""
         try:
             await asyncio.wrap_future(self.log.submit(lambda connection: self.refusals.insert(connection, refusal)))
         except Problem:

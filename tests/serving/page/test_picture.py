@@ -67,7 +67,7 @@ def test_the_lesion_comes_first_and_the_map_on_request(page, file):
     page.press(".outlines")
     page.find("#detail .contours")
     assert page.js(SEEN) == [[PHOTO], [PHOTO, LINES]]
-    assert "25, 50 and 75" in page.text("#detail .map-note")
+    assert page.text("#detail .lines").replace("\u202f", " ") == "25 %\n50 %\n75 %"
     page.look("image")
     assert page.js(SEEN) == [[PHOTO]]
 
@@ -208,9 +208,11 @@ def test_contours_lie_where_the_map_is(page, images):
     page.press(".outlines")
     page.find(".contours")
     assert page.js(BOX, ".stage .contours") == page.js(BOX, ".stage .photo")
-    classes = page.js("return [...document.querySelectorAll('.stage .contours .line')].map((path) => path.getAttribute('class'))")
+    classes = page.js(
+        "return [...document.querySelectorAll('#detail .contours .line')].map((path) => path.getAttribute('class'))"
+    )
     assert classes == ["line level-25", "line level-50", "line level-75"]
-    assert page.js("return document.querySelectorAll('.stage .contours path[d^=M]').length") >= 2
+    assert page.js("return document.querySelectorAll('#detail .contours path[d^=M]').length") >= 2
     page.until(lambda: page.js("return document.querySelectorAll('#report .contours').length") == 1)
     assert "lines at 25, 50 and 75 %" in page.js("return document.getElementById('report').textContent")
 
@@ -226,7 +228,7 @@ def test_paper_shows_the_lesion(page, file, view):
         page.until(page.photo_width)
     pictures = "return [...document.querySelectorAll('#report .stage')].map((stage) => stage.querySelectorAll('img').length)"
     page.until(lambda: page.js(pictures) == [1, 2], "the picture alone, then with its map")
-    assert all(page.js("return [...document.querySelectorAll('#report img')].map((image) => image.naturalWidth)"))
+    page.until(lambda: all(page.js("return [...document.querySelectorAll('#report img')].map((image) => image.naturalWidth)")))
 
 
 def test_numbers_follow_one_rule(page):

@@ -3,6 +3,7 @@
 // (TIFF, DICOM) or no longer has it (history).
 
 import { mapPicture, mapValues, pictureCopy, shownFile } from "./api.js";
+import { LEVELS } from "./contours.js";
 import { button, byId, field, freshId, icon, make, p, select } from "./dom.js";
 import { leading, nameOf, percent } from "./format.js";
 import { watchGestures } from "./gestures.js";
@@ -98,8 +99,11 @@ export class Picture {
     this.fader = make("div", { class: "field" }, title, this.slider);
     this.outlines = button({ class: "outlines", "aria-pressed": "false" }, () => this.#outline(), "Contours");
     const scale = make("span", { class: "ramp", "aria-hidden": "true" });
-    const ramp = make("span", { class: "map-scale" }, make("span", {}, "weak"), scale, make("span", {}, "strong"));
-    this.drawn = make("div", { class: "controls" }, field("Heat map for", this.picker), this.outlines, this.fader, ramp);
+    this.ramp = make("span", { class: "map-scale" }, make("span", {}, "weak"), scale, make("span", {}, "strong"));
+    const lines = LEVELS.map((level) => make("span", { class: `level-${100 * level}` }, `${100 * level}\u202f%`));
+    this.lines = make("span", { class: "map-scale lines" }, ...lines);
+    const controls = [field("Heat map for", this.picker), this.outlines, this.fader, this.ramp, this.lines];
+    this.drawn = make("div", { class: "controls" }, ...controls);
     this.#tell(OPACITY);
     return [this.drawn];
   }
@@ -169,7 +173,8 @@ export class Picture {
     this.element.dataset.view = view;
     for (const each of this.views) each.setAttribute("aria-pressed", each.dataset.view === view);
     if (this.drawn) this.drawn.hidden = view === "image" || !photo;
-    if (this.fader) this.fader.hidden = this.contours;
+    for (const each of [this.fader, this.ramp]) if (each) each.hidden = this.contours;
+    if (this.lines) this.lines.hidden = !this.contours;
     this.note.textContent = this.#said(problem);
   }
 
@@ -182,7 +187,7 @@ export class Picture {
     if (this.prediction.gate?.usable === false) return "No heat map: the image is not usable.";
     if (!this.#hasMaps) return "This model gives no heat maps.";
     if (this.view === "image" || !this.photo) return "";
-    const lines = this.contours ? " Lines at 25, 50 and 75\u202f% of the strongest evidence." : "";
+    const lines = this.contours ? " Lines join places of equal evidence, in per cent of the strongest." : "";
     return `Where the network found evidence for ${this.#name}: not why, and not that it is right.${lines}`;
   }
 
