@@ -14,7 +14,7 @@ from typing import Any
 N_IMAGES = 64
 RESPONSE_HEAD = re.compile(rb"HTTP/1\.1 (\d+)")
 LENGTH = re.compile(rb"\r\ncontent-length: (\d+)", re.IGNORECASE)
-LOCATION = re.compile(rb"\r\nlocation: /v1/predictions/(\w+)", re.IGNORECASE)
+LOCATION = re.compile(rb"\r\nlocation: predictions/(\w+)", re.IGNORECASE)
 RETRY = re.compile(rb"\r\nretry-after: \d+", re.IGNORECASE)
 
 

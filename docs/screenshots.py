@@ -22,8 +22,11 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from PIL import Image
 
 from lesionlens.synthetic.dataset import write_synthetic
 
@@ -33,7 +36,7 @@ SCREENS = {"desktop": (1280, 800, 1, False), "phone": (390, 844, 2, True)}
 SCHEMES = ("light", "dark")
 A4 = (794, 1123)  # CSS pixels
 SEED, N_IMAGES = 5, 42
-WAIT_SECONDS = 60
+WAIT_SECONDS = 120
 
 
 def main() -> None:
@@ -56,7 +59,9 @@ def take_server(bundle: Path, images: list[Path], folder: Path, out: Path) -> No
     server, url = start(bundle, folder)
     try:
         take_screens(url, images, out, "page")
-        take_report(url, images[0], out / "page-report.png")
+        scan = as_dicom(images[0], folder / "lesion.dcm")
+        take_screens(url, [scan, *images[1:]], out, "map", show_map)
+        take_report(url, scan, out / "page-report.png")
     finally:
         server.terminate()
         server.wait()
@@ -71,11 +76,39 @@ def take_site(site: Path, images: list[Path], out: Path) -> None:
     server.shutdown()
 
 
-def take_screens(url: str, images: list[Path], out: Path, name: str) -> None:
-    """Every screen in every colour scheme."""
+def take_screens(url: str, images: list[Path], out: Path, name: str, then: Callable[[Any], None] = lambda driver: None) -> None:
+    """Every screen in every colour scheme; `then` is what a person does before the picture is taken."""
     for screen in SCREENS:
         for scheme in SCHEMES:
-            take(url, images, screen, scheme, out / f"{name}-{screen}-{scheme}.png")
+            take(url, images, screen, scheme, out / f"{name}-{screen}-{scheme}.png", then)
+
+
+def show_map(driver: Any) -> None:
+    """The heat map beside the picture, as contours, both zoomed."""
+    for css in ("[data-view=beside][aria-pressed]", ".outlines", ".zoom-in", "#sort"):
+        driver.execute_script("document.querySelector(arguments[0]).click()", css)
+    until(driver, "return document.querySelectorAll('#detail .contours').length === 1")
+    driver.execute_script("document.querySelector('#detail .picture').scrollIntoView()")
+
+
+def as_dicom(image: Path, path: Path) -> Path:
+    """The image as a dermoscopic DICOM object that states its scale."""
+    from pydicom.dataset import Dataset, FileMetaDataset
+    from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+
+    pixels = Image.open(image)
+    found = Dataset()
+    found.file_meta = FileMetaDataset()
+    found.file_meta.MediaStorageSOPClassUID = found.SOPClassUID = "1.2.840.10008.5.1.4.1.1.77.1.7"
+    found.file_meta.MediaStorageSOPInstanceUID = found.SOPInstanceUID = generate_uid()
+    found.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    found.Rows, found.Columns, found.SamplesPerPixel = pixels.height, pixels.width, 3
+    found.PhotometricInterpretation, found.PlanarConfiguration, found.PixelRepresentation = "RGB", 0, 0
+    found.BitsAllocated, found.BitsStored, found.HighBit = 8, 8, 7
+    found.PixelSpacing = ["0.025", "0.025"]  # 15 mm across
+    found.PixelData = pixels.tobytes()
+    found.save_as(path, enforce_file_format=True)
+    return path
 
 
 def chosen(images: Path) -> list[Path]:
@@ -119,30 +152,37 @@ def browser(screen: str, scheme: str) -> Any:
 
 
 def show(driver: Any, url: str, images: list[Path]) -> None:
-    """Upload images and wait for all answers and the first heat map."""
+    """Upload images and wait for all answers and the first picture."""
     driver.get(url)
     driver.find_element("id", "files").send_keys("\n".join(map(str, images)))
     done = (
-        "const rows = [...document.querySelectorAll('#rows li')], map = document.querySelector('#detail .stage .map');"
+        "const rows = [...document.querySelectorAll('#rows li')], photo = document.querySelector('#detail .stage .photo');"
         f"return rows.length === {len(images)} && rows.every((row) => /diagnosis|not_/.test(row.dataset.state))"
-        " && map && !map.hidden && map.complete && map.naturalWidth > 0"
+        " && photo && !photo.hidden && photo.complete && photo.naturalWidth > 0"
+        " && document.querySelectorAll('#report img').length === 3"
     )
-    until = time.monotonic() + WAIT_SECONDS
-    while not driver.execute_script(done):
-        if time.monotonic() > until:
+    until(driver, done)
+    time.sleep(1)  # thumbnails
+
+
+def until(driver: Any, code: str) -> None:
+    """Wait until some JavaScript is true."""
+    end = time.monotonic() + WAIT_SECONDS
+    while not driver.execute_script(code):
+        if time.monotonic() > end:
             raise SystemExit("the page did not answer: " + driver.find_element("tag name", "body").text[:500])
         time.sleep(0.1)
-    time.sleep(0.5)  # thumbnails
 
 
-def take(url: str, images: list[Path], screen: str, scheme: str, path: Path) -> None:
+def take(url: str, images: list[Path], screen: str, scheme: str, path: Path, then: Callable[[Any], None]) -> None:
     """One picture of an answer."""
     driver = browser(screen, scheme)
     try:
         show(driver, url, images)
         if screen == "phone":
             driver.execute_script("document.getElementById('detail').scrollIntoView()")
-            time.sleep(0.2)
+        then(driver)
+        time.sleep(0.5)
         save(driver, path)
     finally:
         driver.quit()

@@ -42,7 +42,9 @@ def test_every_code_in_the_text_exists() -> None:
     assert codes <= set(KINDS)
 
 
-@pytest.mark.parametrize("words", ["serve", "token create", "token revoke", "record retain", "record export"])
+@pytest.mark.parametrize(
+    "words", ["serve", "token create", "token revoke", "record retain", "record export", "record backup", "record create-key"]
+)
 def test_every_option_in_the_text_exists(words: str) -> None:
     text = re.sub(r"\\\n\s*", " ", TEXT + "".join(path.read_text(encoding="utf-8") for path in DEPLOY))
     lines = [line[line.index(words) :] for line in text.splitlines() if f"{words} " in line]
@@ -63,6 +65,7 @@ def rows_of(heading: str) -> list[tuple[str, ...]]:
     return [tuple(cell.strip() for cell in line.strip("|").split("|")) for line in lines[2:]]
 
 
+WEBP_LIMITS = "pixels of WebP, and of WebP with transparency: its library takes more memory"
 DICOM_LIMITS = "reads and bytes of a DICOM header, bytes that a deflated file inflates to"
 
 
@@ -70,6 +73,7 @@ def test_defaults_of_the_limits() -> None:
     from lesionlens.data.decoding_rules import MAX_SCANNED
     from lesionlens.data.dicom.header import MAX_HEADER_BYTES, MAX_INFLATED_BYTES, MAX_READS
     from lesionlens.serving.boundary import REQUESTS
+    from lesionlens.serving.decoder import TRANSPARENT_WEBP_BYTES, WEBP_BYTES
     from lesionlens.serving.guard import HEAD_BYTES
     from lesionlens.serving.settings import MIB, ServingSettings
 
@@ -77,6 +81,8 @@ def test_defaults_of_the_limits() -> None:
     assert {what: default for what, default, *_ in rows_of("Limits")} == {
         "bytes of a file": f"{settings.upload_bytes / MIB:g} MiB",
         "pixels, read from the header before decoding": f"{settings.pixels / 1e6:g} million",
+        WEBP_LIMITS: f"{settings.decode_bytes // WEBP_BYTES / 1e6:.1f} million, "
+        f"{settings.decode_bytes // TRANSPARENT_WEBP_BYTES / 1e6:.1f} million",
         "memory to decode one image": f"{settings.decode_bytes / MIB:g} MiB",
         "processor time to decode one image": f"{settings.decode_seconds:g} s",
         "scans x pixels of a JPEG": f"{MAX_SCANNED / 1e6:g} million",
@@ -110,7 +116,7 @@ def test_every_link_leads_somewhere() -> None:
 def test_the_units_are_valid(tmp_path: Path) -> None:
     for path in DEPLOY:
         if path.suffix in (".service", ".timer"):
-            unit = re.sub(r"/opt/lesionlens/venv/bin/lesionlens|/usr/bin/sqlite3", "/bin/true", path.read_text(encoding="utf-8"))
+            unit = re.sub(r"/opt/lesionlens/venv/bin/lesionlens", "/bin/true", path.read_text(encoding="utf-8"))
             (tmp_path / path.name).write_text(unit, encoding="utf-8")
     units = [str(path) for path in tmp_path.iterdir()]
     done = subprocess.run(["systemd-analyze", "verify", *units], capture_output=True, text=True, check=False)

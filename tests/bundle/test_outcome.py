@@ -8,7 +8,6 @@ from lesionlens.bundle.outcome import (
     NOT_SURE,
     NOT_USABLE,
     OUTCOMES,
-    _words,
     explanation_text,
     malignant_share,
     outcome_of,
@@ -42,13 +41,15 @@ def test_the_gate_comes_first(gate_result, decision, outcome):
 
 def test_a_diagnosis_in_words():
     text = explanation_text(NEVUS, HAM10000, GOOD, Decision(("mel",), 0.95, 0.2))
-    assert text == "Most probable is Melanocytic nevus (nv) with probability 0.80; malignant diagnoses together 0.15."
+    assert text == "Most probable is Melanocytic nevus (nv) with probability 80.0 %; malignant diagnoses together 15.0 %."
 
 
 def test_not_sure_in_words():
     text = explanation_text(NEVUS, HAM10000, GOOD, DECISION)
-    assert text.startswith("Not sure: have a person look. The first choice is Melanocytic nevus (nv) with probability 0.80, but")
-    assert "the probability of melanoma is 0.150, not below the threshold 0.1000" in text
+    assert text.startswith(
+        "Not sure: have a person look. The first choice is Melanocytic nevus (nv) with probability 80.0 %, but"
+    )
+    assert "the probability of melanoma is 15.00 %, not below the threshold 10.00 %" in text
 
 
 def test_not_usable_names_every_reason_and_no_diagnosis():
@@ -71,8 +72,8 @@ def test_the_malignant_share_stays_within_one():
     assert malignant_share(np.array([0.5, 0.3, 0, 0, 0.2000001, 0, 0], np.float32), HAM10000) == 1
 
 
-@pytest.mark.parametrize(
-    ("probability", "words"), [(0.9999, "above 0.99"), (0.994, "0.99"), (0.0, "below 0.01"), (0.005, "0.01")]
-)
+@pytest.mark.parametrize(("probability", "words"), [(1.0, ">99.9 %"), (0.9999, ">99.9 %"), (0.999, "99.9 %"), (0.994, "99.4 %")])
 def test_no_answer_claims_certainty(probability, words):
-    assert _words(probability) == words
+    rest = (1 - probability) / 6
+    case = np.array([rest, rest, rest, rest, rest, probability, rest])
+    assert f"probability {words}; " in explanation_text(case, HAM10000, GOOD, None)

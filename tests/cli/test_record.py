@@ -75,3 +75,20 @@ def test_retain(path):
 def test_mistakes(path, tmp_path):
     assert "there is no prediction log" in str(run("export", "--record", str(tmp_path / "none")).exception)
     assert "choose one" in str(run("export", "--csv", "--json", "--record", str(path)).exception)
+
+
+def test_a_key_for_images_is_created_once(tmp_path):
+    done = run("create-key", str(tmp_path / "key"))
+    assert done.exit_code == 0
+    assert "keep a copy elsewhere" in done.stderr
+    assert stat.S_IMODE((tmp_path / "key").stat().st_mode) == 0o600
+    again = run("create-key", str(tmp_path / "key"))
+    assert again.exit_code != 0
+
+
+def test_backup(path, tmp_path):
+    out = tmp_path / "copy.sqlite"
+    done = run("backup", "--record", str(path), "--out", str(out), "--json")
+    assert json.loads(done.stdout) == {"out": str(out), "size_bytes": out.stat().st_size}
+    assert stat.S_IMODE(out.stat().st_mode) == 0o600
+    assert run("export", "--json", "--record", str(out)).stdout == run("export", "--json", "--record", str(path)).stdout

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from lesionlens.bundle.runtime import Predictor
-from lesionlens.serving.schemas import Health, ModelInfo, Prediction, PredictionPage, ProblemDetails
+from lesionlens.serving.schemas import Health, HeatMap, ModelInfo, Prediction, PredictionPage, ProblemDetails
 
 HTML = "<img src=x onerror=alert(1)>.jpg"
 
@@ -36,7 +36,8 @@ def test_an_image_gets_an_answer_that_can_be_read_again(server, lesion_image):
     answer = Prediction.model_validate_json(done.content)
     assert (answer.file_name, answer.image.width, answer.image.height, answer.image.frames) == ("spot.jpg", 96, 72, 1)
     assert answer.request_id == done.headers["x-request-id"]
-    assert server.client.get(done.headers["location"]).json() == done.json()
+    assert done.headers["location"] == f"predictions/{answer.id}"  # relative: below any path of a proxy
+    assert server.client.get(done.url.join(done.headers["location"])).json() == done.json()
 
 
 @pytest.mark.parametrize(
@@ -86,21 +87,65 @@ def test_an_overlay_is_the_image_with_its_map(server, made):
     assert min(Image.open(io.BytesIO(done.content)).size) >= 320  # framed, with title and colour bar
 
 
+def test_the_values_of_a_map_are_those_that_are_drawn(server, made):
+    answer, _ = made
+    code = answer["maps"]["codes"][0]
+    address = f"/v1/predictions/{answer['id']}/maps/{code}"
+    map_ = HeatMap.model_validate_json(server.client.get(f"{address}.json").content)
+    drawn = server.client.get(f"{address}.png")
+    left, top, width, height = map_.part
+    assert (map_.code, width, height) == (code, pytest.approx(64 / 72), pytest.approx(64 / 72))  # its input is cut out of a frame
+    assert map_.limit == pytest.approx(float(drawn.headers["x-map-limit"]), abs=1e-5)
+    values = np.array(map_.values)
+    assert values.ndim == 2
+    assert 0 < values.max() <= map_.limit + 1e-5
+    alpha = np.asarray(Image.open(io.BytesIO(drawn.content)))[..., 3]
+    row, column = np.unravel_index(alpha.argmax(), alpha.shape)
+    row = int((row / alpha.shape[0] - top) / height * values.shape[0])
+    column = int((column / alpha.shape[1] - left) / width * values.shape[1])
+    assert values[row, column] >= 0.25 * map_.limit  # opaque from a quarter of the scale on
+
+
+@pytest.mark.parametrize("form", ["TIFF", "PNG"])
+def test_the_image_alone(server, lesion_image, form):
+    data = lesion_image(7, size=(200, 120), form=form)
+    id_ = server.predict(data).json()["id"]
+    done = server.client.get(f"/v1/predictions/{id_}/image.png")
+    assert done.headers["content-type"] == "image/png"
+    assert (np.asarray(Image.open(io.BytesIO(done.content))) == np.asarray(Image.open(io.BytesIO(data)))).all()
+    small = server.client.get(f"/v1/predictions/{id_}/image.png", params={"side": 50})
+    assert Image.open(io.BytesIO(small.content)).size == (50, 30)
+    refused(server.client.get(f"/v1/predictions/{id_}/image.png", params={"side": 5000}), 422, "invalid_parameter")
+    refused(server.client.get("/v1/predictions/01M82VDBJZ10K4N0HN98RYPJT5/image.png"), 404, "prediction_not_found")
+
+
+def test_the_scale_of_a_dicom_object(server, lesion_image):
+    pytest.importorskip("pydicom")
+    from tests.data.dicom_files import picture, plain
+
+    image = server.predict(plain(picture(72, 96), PixelSpacing=["0.05", "0.04"]), name="case.dcm").json()["image"]
+    assert image["pixel_spacing_mm"] == [0.05, 0.04]
+    assert server.predict(lesion_image(8)).json()["image"]["pixel_spacing_mm"] is None
+
+
 def test_maps_that_are_not_there(server, made):
     answer, _ = made
+    refused(server.client.get(f"/v1/predictions/{answer['id']}/maps/xyz.json"), 404, "map_not_found")
     refused(server.client.get(f"/v1/predictions/{answer['id']}/maps/xyz.png"), 404, "map_not_found")
     refused(server.client.get(f"/v1/predictions/{answer['id']}/maps/mel.png?style=other"), 422, "invalid_parameter")
     refused(server.client.get("/v1/predictions/01M82VDBJZ10K4N0HN98RYPJT5/maps/mel.png"), 404, "prediction_not_found")
 
 
 def test_a_review_shows_with_its_answer(server, lesion_image):
-    location = server.predict(lesion_image(5)).headers["location"]
+    made = server.predict(lesion_image(5))
+    location = made.url.join(made.headers["location"])
     note = "<script>alert(1)</script>\n'; DROP TABLE answers; --"
     done = server.client.post(f"{location}/review", json={"conclusion": "other", "note": note + "\x00\x1b"})
+    assert done.url.join(done.headers["location"]) == location
     assert (done.status_code, done.json()["note"], done.json()["reviewer"]) == (201, note, "local")
     assert server.client.get(location).json()["review"] == done.json()
     found = server.client.get("/v1/predictions", params={"reviewed": True, "q": "drop table"}).json()["items"]
-    assert [f"/v1/predictions/{row['id']}" for row in found] == [location]
+    assert [f"/v1/predictions/{row['id']}" for row in found] == [location.path]
 
 
 @pytest.mark.parametrize(
@@ -231,7 +276,8 @@ def test_methods(server, made):
     assert server.client.options("/v1/predictions").headers["allow"] == "GET, HEAD, OPTIONS, POST"
     done = server.client.delete(address)
     refused(done, 405, "method_not_allowed")
-    assert "GET" in done.headers["allow"]
+    assert done.headers["allow"] == server.client.options(done.url.path).headers["allow"]
+    assert server.client.delete("/v1/predictions").headers["allow"] == "GET, HEAD, OPTIONS, POST"  # of all its routes
     refused(server.client.options("/v1/nothing/at/all"), 404, "not_found")
     refused(server.client.request("BREW", "/v1/model"), 405, "method_not_allowed")
 

@@ -1,6 +1,8 @@
 """Decoders: real processes, bounded in memory and time."""
 
 import io
+import os
+import signal
 import threading
 import time
 
@@ -10,6 +12,8 @@ from PIL import Image
 from tests.serving.bad_dicom import dicom_bombs
 
 from lesionlens.data.image import InputSpec, centre_crop, open_image, prepare
+from lesionlens.serving import decoding
+from lesionlens.serving.decoder import TRANSPARENT_WEBP_BYTES, WEBP_BYTES
 from lesionlens.serving.decoding import DecodeLimits, Decoders, prepared
 from lesionlens.serving.problems import Problem
 from lesionlens.serving.settings import DECODE_BYTES, PIXELS
@@ -116,3 +120,71 @@ def test_dicom_bombs_are_refused_within_the_limits_of_the_service():
         assert found.value.code in ("image_unreadable", "image_too_large"), name
     assert decoders.deaths == 0
     decoders.close()
+
+
+class Outside:
+    """Ends decoders as the system does, `times` times, as soon as they have a job."""
+
+    def __init__(self, monkeypatch, times, sign=signal.SIGKILL):
+        self.left, call = times, decoding._Process.call
+
+        def killed(process, head, data):
+            if self.left:
+                self.left -= 1
+                os.kill(process._process.pid, sign)
+                process._process.wait()
+            return call(process, head, data)
+
+        monkeypatch.setattr(decoding._Process, "call", killed)
+
+
+def test_a_decoder_that_is_killed_from_outside_is_replaced_and_the_image_decoded(monkeypatch):
+    decoders = Decoders(SPEC, DecodeLimits(pixels=30_000_000, decode_bytes=96 * MIB, decode_seconds=2.0), 1)
+    Outside(monkeypatch, times=1)
+    assert decode(decoders, noise(64, 64)).image_size == (64, 64)
+    assert decoders.deaths == 1
+    decoders.close()
+
+
+def test_a_decoder_that_is_killed_again_is_not_blamed_on_the_image(monkeypatch):
+    decoders = Decoders(SPEC, DecodeLimits(pixels=30_000_000, decode_bytes=96 * MIB, decode_seconds=2.0), 1)
+    Outside(monkeypatch, times=2)
+    with pytest.raises(Problem) as found:
+        decode(decoders, noise(64, 64))
+    assert (found.value.code, found.value.status, found.value.headers) == ("decoder_killed", 503, {"Retry-After": "5"})
+    assert decoders.deaths == 2
+    assert decode(decoders, noise(64, 64)).image_size == (64, 64)
+    decoders.close()
+
+
+def test_a_crash_is_blamed_on_the_image_and_not_tried_again(monkeypatch):
+    decoders = Decoders(SPEC, DecodeLimits(pixels=30_000_000, decode_bytes=96 * MIB, decode_seconds=2.0), 1)
+    outside = Outside(monkeypatch, times=2, sign=signal.SIGSEGV)
+    with pytest.raises(Problem) as found:
+        decode(decoders, noise(64, 64))
+    assert found.value.code == "image_unreadable"
+    assert (decoders.deaths, outside.left) == (1, 1)
+    decoders.close()
+
+
+@pytest.mark.parametrize(("colour", "n_bytes"), [((9, 2, 3), WEBP_BYTES), ((9, 2, 3, 99), TRANSPARENT_WEBP_BYTES)])
+@pytest.mark.parametrize("lossless", [True, False])
+def test_the_largest_webp_is_told_before_it_is_decoded(colour, n_bytes, lossless):
+    """The largest is decoded in the memory that there is; of a larger one the reason is its size, and not damage."""
+    decoders = Decoders(SPEC, DecodeLimits(PIXELS, DECODE_BYTES, decode_seconds=20.0), 1)
+    most = DECODE_BYTES // n_bytes
+    width = int((most * 4 / 3) ** 0.5)
+    assert decode(decoders, webp(width, most // width, colour, lossless)).image_size == (width, most // width)
+    with pytest.raises(Problem) as found:
+        decode(decoders, webp(width, most // width + 1, colour, lossless))
+    assert found.value.code == "image_too_large"
+    assert f"the most is {most:,}" in found.value.detail
+    assert decoders.deaths == 0
+    decoders.close()
+
+
+def webp(width, height, colour, lossless):
+    buffer = io.BytesIO()
+    image = Image.new("RGBA" if len(colour) == 4 else "RGB", (width, height), colour)
+    image.save(buffer, "WEBP", lossless=lossless, method=0, quality=0 if lossless else 80)
+    return buffer.getvalue()

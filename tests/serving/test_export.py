@@ -16,6 +16,22 @@ def test_formulas_become_text(text):
     assert plain_cell(text) == "'" + text
 
 
+@pytest.mark.parametrize("text", ["a;=1+1", "a; +1", 'a;"=1+1"', "a\n=1+1", "a\r\n-1", "a\t@x", "x;y;=1", "=1;=1"])
+def test_no_part_is_a_formula_where_something_else_separates(text):
+    """As Excel reads a file with commas where the list separator is `;`: its quotes are not at the start of a field."""
+    line = "".join(csv_lines([{**PREDICTION, "file_name": text}], ["mel"]))
+    for delimiter in ";\t":
+        for row in csv.reader(io.StringIO(line, newline=""), delimiter=delimiter):
+            assert not [
+                cell for cell in row if cell.lstrip(" \"'").startswith(tuple("=+-@|%")) and not cell.lstrip(" ").startswith("'")
+            ]
+
+
+def test_a_byte_order_mark_on_request():
+    assert "".join(csv_lines([], ["mel"], bom=True)).startswith("\ufeffid,")
+    assert "".join(csv_lines([], ["mel"])).startswith("id,")
+
+
 @pytest.mark.parametrize("value", ["a=1", "", "lesion.jpg", -0.5, None, "a-b"])
 def test_other_values_stay(value):
     assert plain_cell(value) == value

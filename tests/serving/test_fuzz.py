@@ -39,7 +39,9 @@ def known(server, lesion_image):
 
 OPERATIONS = (
     *("POST /v1/predictions", "GET /v1/predictions", "GET /v1/predictions/{id}", "POST /v1/predictions/{id}/review"),
-    *("GET /v1/predictions/{id}/maps/{code}.png", "GET /v1/model", "GET /healthz", "GET /readyz", "GET /metrics"),
+    *("GET /v1/predictions/{id}/maps/{code}.png", "GET /v1/predictions/{id}/maps/{code}.json"),
+    *("POST /v1/batches", "GET /v1/batches/{id}", "GET /v1/batches/{id}/events", "GET /v1/predictions/{id}/image.png"),
+    *("GET /v1/model", "GET /healthz", "GET /readyz", "GET /metrics"),
 )
 
 RESTRICTED = (OPERATIONS[0], OPERATIONS[1], OPERATIONS[3], OPERATIONS[4])  # others take nothing, or any text

@@ -15,6 +15,17 @@ def test_recent_images_are_bounded_in_bytes_and_time():
     assert recent.get("d", now=6.5) is None
 
 
+def test_a_timer_can_drop_what_nobody_asks_for(monkeypatch):
+    recent = RecentImages(n_bytes=10, seconds=5)
+    recent.put("a", b"12345", now=0)
+    monkeypatch.setattr("time.monotonic", lambda: 4.9)
+    recent.drop()
+    assert recent.held == 5
+    monkeypatch.setattr("time.monotonic", lambda: 5.0)
+    recent.drop()
+    assert recent.held == 0
+
+
 def test_no_minutes_keep_nothing():
     recent = RecentImages(n_bytes=10, seconds=0)
     recent.put("a", b"1", now=0)

@@ -18,6 +18,8 @@ def description():
         (schemas.PredictionPage, examples.PAGE),
         (schemas.Review, examples.REVIEW),
         (schemas.ReviewIn, examples.REVIEW_IN),
+        (schemas.HeatMap, examples.HEAT_MAP),
+        (schemas.Batch, examples.BATCH),
         (schemas.ModelInfo, examples.MODEL),
     ],
 )
@@ -59,7 +61,10 @@ def test_every_success_has_its_response_model(description):
         "post /v1/predictions": "Prediction",
         "get /v1/predictions": "PredictionPage",
         "get /v1/predictions/{id}": "Prediction",
+        "get /v1/predictions/{id}/maps/{code}.json": "HeatMap",
         "post /v1/predictions/{id}/review": "Review",
+        "post /v1/batches": "Batch",
+        "get /v1/batches/{id}": "Batch",
         "get /v1/model": "ModelInfo",
         "get /healthz": "Health",
         "get /readyz": "Health",
@@ -81,6 +86,10 @@ def test_tokens_are_optional_where_they_are_asked_for(description):
         for method, operation in methods.items()
     }
     open_to_all = {"get /healthz", "get /readyz"}
-    assert {name for name, security in secured.items() if security is None} == open_to_all
+    assert {name for name, security in secured.items() if security == []} == open_to_all
     assert all(security == [{}, {"token": []}] for name, security in secured.items() if name not in open_to_all)
     assert description["components"]["securitySchemes"]["token"]["scheme"] == "bearer"
+
+
+def test_addresses_are_relative_to_the_description(description):
+    assert [server["url"] for server in description["servers"]] == ["."]

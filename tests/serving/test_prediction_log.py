@@ -12,7 +12,8 @@ from lesionlens.core.errors import ArtifactError, StorageError
 from lesionlens.serving.entries import pack_maps, unpack_maps
 from lesionlens.serving.history import Filter, History
 from lesionlens.serving.identifiers import Identifiers
-from lesionlens.serving.prediction_log import LogEntry, PredictionLog, insert_prediction, insert_review, open_log, timestamp
+from lesionlens.serving.log_file import open_log
+from lesionlens.serving.prediction_log import LogEntry, PredictionLog, insert_prediction, insert_review, timestamp
 from lesionlens.serving.problems import Problem
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

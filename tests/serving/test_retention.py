@@ -10,7 +10,8 @@ from lesionlens.core.errors import ArtifactError, RecipeError
 from lesionlens.serving.entries import pack_maps
 from lesionlens.serving.identifiers import Identifiers
 from lesionlens.serving.images import KeptImages, images_folder
-from lesionlens.serving.prediction_log import LogEntry, PredictionLog, insert_prediction, insert_review, open_log, timestamp
+from lesionlens.serving.log_file import open_log
+from lesionlens.serving.prediction_log import LogEntry, PredictionLog, insert_prediction, insert_review, timestamp
 from lesionlens.serving.refusals import MANY, MOST_ROWS, ROWS_A_MINUTE, Refusal, RefusalLog
 from lesionlens.serving.retention import retain
 

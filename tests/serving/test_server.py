@@ -22,6 +22,7 @@ import pytest
 from lesionlens.serving.access import create_token, revoke_token
 from lesionlens.serving.boundary import REQUESTS
 from lesionlens.serving.guard import HEAD_BYTES
+from lesionlens.serving.image_key import create_key
 
 
 def count(record, table="answers"):
@@ -205,7 +206,7 @@ def test_roles(guarded, lesion_image):
     files = {"file": ("a.jpg", lesion_image(1))}
     made = asked(guarded, "machine", "POST", files=files)
     assert made.status_code == 201
-    address = made.headers["location"]
+    address = made.url.join(made.headers["location"]).path
     assert asked(guarded, "machine", path=address).status_code == 200
     assert asked(guarded, "other", path=address).json()["code"] == "prediction_not_found"
     assert asked(guarded, "other").json()["items"] == []
@@ -270,6 +271,43 @@ def test_ipv6_kept_images_and_no_names(start_server, lesion_image):
     server.stop()
     content = b"".join(file.read_bytes() for file in server.record.parent.iterdir() if file.is_file())
     assert b"Meier" not in content
+
+
+def test_kept_images_are_encrypted_with_a_key(start_server, lesion_image, tmp_path):
+    pytest.importorskip("cryptography")
+    create_key(tmp_path / "key")
+    options = ("--keep-images", "--image-minutes", "0")
+    server = start_server(*options, "--image-key", str(tmp_path / "key"))
+    assert "encrypted: until `lesionlens record retain` deletes them; without the key file" in server.log.read_text()
+    image = lesion_image(1)
+    address = f"/v1/predictions/{server.predict(image).json()['id']}/image.png"
+    assert server.client.get(address).status_code == 200
+    server.stop()
+    assert not [file for file in server.record.parent.rglob("*") if file.is_file() and image[200:400] in file.read_bytes()]
+    other = start_server(*options, record=server.record)
+    assert "not encrypted: until" in other.log.read_text()
+    refusal = other.client.get(address).json()
+    assert (refusal["code"], refusal["detail"]) == (
+        "image_gone",
+        "a kept image is encrypted; start the server with its --image-key",
+    )
+
+
+def test_uploads_in_memory_go_by_the_clock(start_server, lesion_image):
+    server = start_server("--image-minutes", "0.03")
+    assert "images stay in memory for at most 0.03 minutes and are not kept: later reviews" in server.log.read_text()
+    address = f"/v1/predictions/{server.predict(lesion_image(1)).json()['id']}/image.png"
+    assert server.client.get(address).status_code == 200
+
+    def held():  # reading the metrics drops nothing
+        return float(re.search(r"^lesionlens_recent_image_bytes (\S+)", server.client.get("/metrics").text, re.M)[1])
+
+    assert held() > 0
+    until = time.monotonic() + 8
+    while held() and time.monotonic() < until:
+        time.sleep(0.2)
+    assert held() == 0
+    assert server.client.get(address).json()["code"] == "image_gone"
 
 
 def test_images_are_not_kept_unless_asked_for(server, lesion_image):

@@ -16,12 +16,13 @@ from tests.site.conftest import SitePage
 from lesionlens.bundle.decision import Decision
 from lesionlens.bundle.gate import FeatureGaussian, Gate, GateResult, PhotographScore
 from lesionlens.bundle.outcome import NONE_MALIGNANT, NOT_CHECKED, SENTENCES, caution, explanation_text, outcome_of
-from lesionlens.bundle.overlay import nice_ticks
+from lesionlens.bundle.overlay import enlarge
 from lesionlens.core.labels import HAM10000
+from lesionlens.core.percent import percent
 from lesionlens.core.seeds import generator
 from lesionlens.data.formats import STARTS, format_of
 from lesionlens.data.image import InputSpec, prepare
-from lesionlens.serving.pictures import map_png
+from lesionlens.serving.pictures import map_png, seen_part
 from lesionlens.site.facts import gate_bytes, gate_facts, map_facts
 
 pytestmark = pytest.mark.slow
@@ -181,10 +182,59 @@ def test_heat_maps_are_pythons(page: Callable[..., Any], rule: str, size: int, f
         assert np.abs(found - expected)[expected[..., 3] > 0].max() <= 3  # one place of the colour table
 
 
-def test_ticks_are_pythons(page: Callable[..., Any]):
-    limits = [0, 0.0123, 0.5, 1, 3.3, 7.9, 123456]
-    found = page("heat_map.js", "return input.map((limit) => m.niceTicks(limit))", limits)
-    assert found == [pytest.approx(list(nice_ticks(limit))) for limit in limits]
+@pytest.mark.parametrize(("rule", "size", "frame"), [("squash", 64, 72), ("short_side", 60, 72), ("short_side", 64, 64)])
+def test_the_part_that_a_map_covers_is_pythons(page: Callable[..., Any], rule: str, size: int, frame: int):
+    spec = InputSpec(size, frame, rule, MEAN, MEAN)
+    shapes = [(301, 200), (90, 133), (64, 64)]
+    code = "return input.shapes.map(([width, height]) => m.seenPart(input.spec, width, height))"
+    found = page("heat_map.js", code, {"spec": spec.to_json(), "shapes": shapes})
+    assert found == [pytest.approx(seen_part(spec, shape)) for shape in shapes]
+
+
+def test_the_values_of_a_map(page: Callable[..., Any]):
+    maps = generator(7, "maps").random((2, 3, 4)).astype(np.float32)
+    spec = InputSpec(64, 64, "squash", MEAN, MEAN)
+    model = {"outputs": {"maps": [2, 3, 4]}, "about": {"input": spec.to_json()}}
+    code = "return m.mapFacts(input.model, Float32Array.from(input.maps), 1, 300, 200)"
+    found = page("heat_map.js", code, {"model": model, "maps": maps.ravel().tolist()})
+    assert np.allclose(found["values"], maps[1])
+    assert found["limit"] == pytest.approx(float(maps.max()))
+    assert found["part"] == [0, 0, 1, 1]
+
+
+def test_contours_are_where_the_drawn_map_has_their_level(page: Callable[..., Any]):
+    """Each end of each segment has the level in the map as Python enlarges it, and each level has its segments."""
+    map_ = generator(8, "contours").random((6, 5)).astype(np.float32)
+    zoom = 64
+    large = enlarge(map_, 5 * zoom, 6 * zoom)
+    for level in (0.25, 0.5, 0.75):
+        found = np.array(page("contours.js", "return m.segments(input.map, input.level)", {"map": map_.tolist(), "level": level}))
+        assert len(found) > 20
+        ends = found.reshape(-1, 2)
+        columns, rows = (np.clip((ends * zoom).astype(int), 0, np.array(large.shape)[::-1] - 1)).T
+        assert np.abs(large[rows, columns] - level).max() < 0.03  # the steepest slope is 1 a cell: 1/64 a pixel, and 1/8 a step
+        lengths = np.hypot(*(found[:, 2:] - found[:, :2]).T)
+        assert lengths.max() <= np.sqrt(2) / 8 + 1e-9
+
+
+def test_a_contour_parts_what_is_above_from_what_is_below(page: Callable[..., Any]):
+    """By hand: one hot cell among cold ones has a closed line around it, 0.6 cells away from its middle along the axes."""
+    map_ = np.zeros((3, 3))
+    map_[1, 1] = 1
+    found = np.array(page("contours.js", "return m.segments(input, 0.4)", map_.tolist()))
+    ends = found.reshape(-1, 2)
+    assert (ends[:, 0].min(), ends[:, 0].max()) == pytest.approx((0.9, 2.1))
+    assert (ends[:, 1].min(), ends[:, 1].max()) == pytest.approx((0.9, 2.1))
+    rounded = [tuple(end) for end in ends.round(6).tolist()]
+    assert all(rounded.count(end) == 2 for end in rounded)  # closed: every end meets another
+
+
+def test_percentages_are_pythons(page: Callable[..., Any]):
+    shares = [0.0, 1.0, 0.0625, 0.9994999, 0.9995, 0.0005, *generator(9, "percent").random(300).tolist()]
+    found = page("format.js", "return input.map((share) => [m.percent(share), m.percent(share, 2)])", shares)
+    assert [[text.replace("\u202f", " ") for text in pair] for pair in found] == [
+        [percent(share), percent(share, 2)] for share in shares
+    ]
 
 
 def test_formats_are_told_as_in_python(page: Callable[..., Any]):

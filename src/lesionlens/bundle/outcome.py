@@ -7,6 +7,7 @@ import numpy as np
 from lesionlens.bundle.decision import Decision
 from lesionlens.bundle.gate import GateResult
 from lesionlens.core.labels import LabelSet
+from lesionlens.core.percent import percent
 
 DIAGNOSIS, NOT_SURE, NOT_USABLE = OUTCOMES = ("diagnosis", "not_sure", "not_usable")
 NONE_MALIGNANT = "none of the diagnoses that it knows is malignant"
@@ -50,16 +51,17 @@ def explanation_text(
         assert gate_result is not None
         return SENTENCES[NOT_USABLE].format(reasons="; ".join(gate_result.texts))
     number = int(probabilities.argmax())
-    words = _words(float(probabilities[number]))
-    first = SENTENCES["first"].format(name=labels.names[number], code=labels.codes[number], probability=words)
+    first = SENTENCES["first"].format(
+        name=labels.names[number], code=labels.codes[number], probability=percent(float(probabilities[number]))
+    )
     notes = "" if gate_result is not None else f" {NOT_CHECKED}"
     if outcome == NOT_SURE:
         assert decision is not None
         watched = float(decision.watched_probability(probabilities[None], labels)[0])
-        numbers = {"probability": f"{watched:.3f}", "threshold": f"{decision.threshold:.4f}"}
+        numbers = {"probability": percent(watched, 2), "threshold": percent(decision.threshold or 0.0, 2)}
         return SENTENCES[NOT_SURE].format(first=first, watched=decision.name, notes=notes, **numbers)
     share = malignant_share(probabilities, labels)
-    together = NONE_MALIGNANT if share is None else SENTENCES["share"].format(probability=_words(share))
+    together = NONE_MALIGNANT if share is None else SENTENCES["share"].format(probability=percent(share))
     return SENTENCES[DIAGNOSIS].format(first=first, share=together, notes=f"{caution(decision)}{notes}")
 
 
@@ -76,10 +78,3 @@ def caution(decision: Decision | None) -> str:
         return ""
     why = WITHOUT if decision is None else decision.reason
     return f' This bundle has no calibrated outcome "not sure": {why}.'
-
-
-def _words(probability: float) -> str:
-    """Two decimals, but never a certainty that nobody has."""
-    if probability > 0.995:
-        return "above 0.99"
-    return "below 0.01" if probability < 0.005 else f"{probability:.2f}"

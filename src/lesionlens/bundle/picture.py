@@ -11,6 +11,7 @@ from lesionlens.bundle.outcome import DIAGNOSIS, NOT_SURE, NOT_USABLE
 from lesionlens.bundle.overlay import overlay, spread
 from lesionlens.bundle.prediction import Prediction
 from lesionlens.core.errors import BundleError
+from lesionlens.core.percent import percent
 from lesionlens.data.image import open_image
 
 TITLES = {DIAGNOSIS: "", NOT_SURE: "NOT SURE: ", NOT_USABLE: "NOT USABLE: "}
@@ -36,5 +37,6 @@ def heat_map(prediction: Prediction, source: Path | bytes, code: str = "") -> Im
     image = np.asarray(open_image(source))
     values = spread(prediction.maps[number], prediction.spec, image.shape[1], image.shape[0])
     diagnosis = labels.diagnoses[number]
-    title = f"{TITLES[prediction.outcome]}{diagnosis.name} ({diagnosis.code}), probability {prediction.probabilities[number]:.2f}"
+    probability = percent(float(prediction.probabilities[number]))
+    title = f"{TITLES[prediction.outcome]}{diagnosis.name} ({diagnosis.code}), probability {probability}"
     return overlay(image, values, title)

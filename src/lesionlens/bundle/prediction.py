@@ -13,19 +13,27 @@ from lesionlens.bundle.outcome import DIAGNOSIS, NOT_USABLE, explanation_text, m
 from lesionlens.core.diagnoses import Diagnosis
 from lesionlens.core.errors import ImageError
 from lesionlens.core.labels import LabelSet
+from lesionlens.core.percent import DIGITS
 from lesionlens.data.image import InputSpec
-
-DIGITS = 6  # decimals of a probability in JSON
 
 
 @dataclass(frozen=True)
 class ImageInfo:
-    """An image that was read: upright width and height in pixels, frames in its file, and the frame read, from 0."""
+    """An image that was read.
+
+    Attributes:
+        width: upright, pixels.
+        height: upright, pixels.
+        frames: pictures in its file.
+        frame: the one that was read, from 0.
+        pixel_spacing_mm: between rows and between columns; None where the file states none.
+    """
 
     width: int
     height: int
     frames: int = 1
     frame: int = 0
+    pixel_spacing_mm: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)

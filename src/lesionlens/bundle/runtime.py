@@ -43,6 +43,7 @@ class Prepared:
         notes: what decoding converted, assumed or left out; see `DecodedImage`.
         frame: which of the pictures this is, from 0.
         metadata: what is known of the patient.
+        pixel_spacing_mm: between rows and between columns; see `DecodedImage`.
     """
 
     source: str
@@ -53,6 +54,7 @@ class Prepared:
     notes: tuple[str, ...] = ()
     frame: int = 0
     metadata: Metadata = NOTHING_KNOWN
+    pixel_spacing_mm: tuple[float, float] | None = None
 
 
 class Predictor:
@@ -224,7 +226,7 @@ class Predictor:
             probabilities = self.metadata.apply(probabilities, item.metadata)
         return Prediction(
             source=item.source,
-            image=ImageInfo(*item.image_size, item.frames, item.frame),
+            image=ImageInfo(*item.image_size, item.frames, item.frame, item.pixel_spacing_mm),
             labels=self.bundle.labels,
             probabilities=probabilities,
             features=outputs.features[row],
@@ -304,4 +306,5 @@ def _prepare(source: Source, spec: InputSpec, metadata: Metadata = NOTHING_KNOWN
     decoded = time.perf_counter()
     pixels = np.ascontiguousarray(centre_crop(prepare(image.image, spec), spec.size))
     timings_ms = {"decode": 1000 * (decoded - started), "resize": 1000 * (time.perf_counter() - decoded)}
-    return Prepared(name, pixels, image.image.size, timings_ms, image.frames, image.notes, metadata=metadata)
+    facts = (name, pixels, image.image.size, timings_ms, image.frames, image.notes)
+    return Prepared(*facts, metadata=metadata, pixel_spacing_mm=image.pixel_spacing_mm)

@@ -22,6 +22,9 @@ def serve(
     tokens: Annotated[Path | None, typer.Option(help="File of access tokens; with it, every caller needs one.")] = None,
     allow_host: Annotated[list[str] | None, typer.Option(help="Host name that requests may use (behind a proxy).")] = None,
     keep_images: Annotated[bool, typer.Option("--keep-images", help="Keep every image beside the log.")] = DEFAULT.keep_images,
+    image_key: Annotated[
+        Path | None, typer.Option(help="Key file that encrypts kept images; see `record create-key`.")
+    ] = DEFAULT.image_key,
     file_names: Annotated[
         bool, typer.Option("--file-names/--no-file-names", help="Log the names of files.")
     ] = DEFAULT.file_names,
@@ -38,7 +41,7 @@ def serve(
     upload_seconds: Annotated[float, typer.Option(help="Time for a request's body to arrive.")] = DEFAULT.upload_seconds,
     rate: Annotated[int, typer.Option(help="Predictions per minute and token; 0: no limit.")] = DEFAULT.rate,
     image_minutes: Annotated[
-        float, typer.Option(help="Minutes that images stay in memory for overlays; 0: none.")
+        float, typer.Option(help="Minutes that images stay in memory, to be seen again; 0: none.")
     ] = DEFAULT.image_minutes,
     drain_seconds: Annotated[
         float, typer.Option(help="Seconds that /readyz reports a stop before the server stops listening.")
@@ -66,6 +69,7 @@ def serve(
         upload_seconds=upload_seconds,
         rate=rate,
         keep_images=keep_images,
+        image_key=image_key,
         file_names=file_names,
         image_minutes=image_minutes,
         drain_seconds=drain_seconds,

@@ -21,12 +21,15 @@ class DecodedImage:
             same thing in every file, so that notes can be counted.
         acquisition: how a dermoscopic DICOM image was taken, as far as it says: `polarization`, `contact`,
             `immersion`, `magnification`.
+        pixel_spacing_mm: between rows and between columns, as the file states it; None: it states none. Dots per inch
+            of JPEG, PNG and TIFF are a default for printing, and never read.
     """
 
     image: Image.Image
     frames: int = 1
     notes: tuple[str, ...] = ()
     acquisition: Mapping[str, str] = field(default_factory=dict)
+    pixel_spacing_mm: tuple[float, float] | None = None
 
 
 @dataclass

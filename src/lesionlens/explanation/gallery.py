@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw
 
 from lesionlens.bundle.overlay import INK, PAPER, blend, colour_bar, enlarge, font
 from lesionlens.core.labels import LabelSet
+from lesionlens.core.percent import percent
 from lesionlens.core.seeds import generator
 from lesionlens.data.image import InputSpec, centre_crop
 from lesionlens.evaluation.calibration import softmax
@@ -108,8 +109,8 @@ def _case(data: GalleryData, row: int) -> Image.Image:
     mask = read_masks(data.images.index, [data.images.records[row]], data.spec, MaskCount())[0]
     captions = (
         "image, lesion outlined" if mask is not None else "image",
-        f"predicted {data.labels.codes[predicted]}, p = {probabilities[predicted]:.2f}",
-        f"{other_name} {data.labels.codes[other]}, p = {probabilities[other]:.2f}",
+        f"predicted {data.labels.codes[predicted]}, p = {percent(float(probabilities[predicted]))}",
+        f"{other_name} {data.labels.codes[other]}, p = {percent(float(probabilities[other]))}",
     )
     panels = (outlined(pixels, mask), *(None if map_ is None else blend(pixels, map_, limit) for map_ in maps))
     for number, (panel, caption) in enumerate(zip(panels, captions, strict=True)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, NoReturn
@@ -11,7 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from lesionlens import __version__
-from lesionlens.serving.boundary import Boundary
+from lesionlens.serving.boundary import Boundary, allowed_methods
 from lesionlens.serving.openapi import DESCRIPTION, Api
 from lesionlens.serving.page_files import page_files
 from lesionlens.serving.problems import NO_ADDRESS, Problem
@@ -50,6 +51,7 @@ def create_api(**options: Any) -> Api:
         docs_url=None,  # FastAPI's pages load scripts from other sites
         redoc_url=None,
         redirect_slashes=False,
+        servers=[{"url": ".", "description": "Where this description was read, also below a path of a proxy."}],
         **options,
     )
     api.include_router(router)
@@ -58,14 +60,18 @@ def create_api(**options: Any) -> Api:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    dropping = asyncio.create_task(app.state.service.images.drop_old())
     yield
+    dropping.cancel()
+    await app.state.service.batches.finish()
     app.state.service.close()
 
 
 def _routing_problem(request: Request, error: Exception) -> NoReturn:
     """An unknown address or method as a problem, to which the boundary responds."""
     assert isinstance(error, HTTPException)
-    raise Problem(*ROUTING_PROBLEMS[error.status_code], error.headers) from error
+    headers = {"Allow": allowed_methods(router, request.scope)} if error.status_code == 405 else None  # of every route there
+    raise Problem(*ROUTING_PROBLEMS[error.status_code], headers) from error
 
 
 def _validation_problem(request: Request, error: Exception) -> NoReturn:

@@ -142,14 +142,10 @@ class RequestCycle:
         return True
 
     async def _options(self, router: Router) -> None:
-        methods: set[str] = set()
-        for route in router.routes:
-            if route.matches({**self._scope, "method": "GET"})[0] is not Match.NONE:
-                methods |= getattr(route, "methods", None) or set()
+        methods = allowed_methods(router, self._scope)
         if not methods:
             raise Problem("not_found", NO_ADDRESS)
-        methods |= {"OPTIONS"} | ({"HEAD"} if "GET" in methods else set())
-        await Response(status_code=204, headers={"Allow": ", ".join(sorted(methods))})(self._scope, self.receive, self.send)
+        await Response(status_code=204, headers={"Allow": methods})(self._scope, self.receive, self.send)
 
     def _log(self) -> None:
         route = getattr(self._scope.get("route"), "path", "")
@@ -164,6 +160,17 @@ class RequestCycle:
             "ms": round(1000 * seconds, 1),
         }
         LOG.info(json.dumps({**line, "code": self._code} if self._code else line))
+
+
+def allowed_methods(router: Router, scope: Scope) -> str:
+    """The value of the header Allow for an address: the methods of all its routes; empty if there is none."""
+    methods: set[str] = set()
+    for route in router.routes:
+        if route.matches({**scope, "method": "GET"})[0] is not Match.NONE:
+            methods |= getattr(route, "methods", None) or set()
+    if methods:
+        methods |= {"OPTIONS"} | ({"HEAD"} if "GET" in methods else set())
+    return ", ".join(sorted(methods))
 
 
 def error_facts(error: BaseException) -> dict[str, Any]:

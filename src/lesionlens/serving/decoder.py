@@ -16,12 +16,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from lesionlens.core.errors import ImageError, ImageTooLargeError
 from lesionlens.data.image import InputSpec, centre_crop, decode_image, load_decoders, open_image, prepare
 from lesionlens.serving.messages import Buffer, receive, send
-from lesionlens.serving.pictures import map_png, overlay_png, png
+from lesionlens.serving.pictures import fitted, map_png, overlay_png, png
 
+# Memory that decoding WebP takes for each pixel, measured: its library holds two canvases beside the picture.
+WEBP_HEAD_BYTES = 30
+WEBP_BYTES, TRANSPARENT_WEBP_BYTES = 22, 30
 STATUS = Path("/proc/self/status")
 Reply = tuple[dict[str, Any], Buffer]
 
@@ -29,7 +33,7 @@ Reply = tuple[dict[str, Any], Buffer]
 def prepare_upload(head: dict[str, Any], data: bytes, spec: InputSpec) -> Reply:
     """Decode an image and scale it for the network: uint8 (S, S, 3)."""
     started = time.perf_counter()
-    upload = decode_image(data, name="the upload", max_pixels=head["max_pixels"], frame=head["frame"])
+    upload = decode_image(data, name="the upload", max_pixels=_most_pixels(head, data), frame=head["frame"])
     decoded_at = time.perf_counter()
     pixels = np.ascontiguousarray(centre_crop(prepare(upload.image, spec), spec.size))
     timings_ms = {"decode": 1000 * (decoded_at - started), "resize": 1000 * (time.perf_counter() - decoded_at)}
@@ -37,6 +41,7 @@ def prepare_upload(head: dict[str, Any], data: bytes, spec: InputSpec) -> Reply:
         "size": upload.image.size,
         "frames": upload.frames,
         "notes": upload.notes,
+        "pixel_spacing_mm": upload.pixel_spacing_mm,
         "timings_ms": timings_ms,
         "shape": pixels.shape,
     }
@@ -48,11 +53,27 @@ def draw_map(head: dict[str, Any], data: bytes, spec: InputSpec) -> Reply:
     return {}, png(map_png(_map(data, head), spec, tuple(head["size"]), head["limit"]))
 
 
+def draw_image(head: dict[str, Any], data: bytes, spec: InputSpec) -> Reply:
+    """The image alone, no side longer than asked for."""
+    image = open_image(data, name="the upload", max_pixels=_most_pixels(head, data), frame=head["frame"])
+    size = fitted(image.size, head["side"])
+    return {}, png(image if size == image.size else image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0))
+
+
 def draw_overlay(head: dict[str, Any], data: bytes, spec: InputSpec) -> Reply:
     """Draw a heat map over its image."""
     n_map = head["map_bytes"]
     image = open_image(data[n_map:], name="the upload", max_pixels=head["max_pixels"], frame=head["frame"])
     return {}, png(overlay_png(image, _map(data[:n_map], head), spec, head["title"], head["limit"]))
+
+
+def _most_pixels(head: dict[str, Any], data: bytes) -> int:
+    """Largest width x height: of WebP it is what fits into the memory that decoding may take."""
+    if data[:4] != b"RIFF" or data[8:12] != b"WEBP" or len(data) < WEBP_HEAD_BYTES:
+        return int(head["max_pixels"])
+    transparent = (data[12:16], bool(data[20] & 0x10)) == (b"VP8X", True) or (data[12:16], data[24] >> 4 & 1) == (b"VP8L", 1)
+    n_bytes = TRANSPARENT_WEBP_BYTES if transparent else WEBP_BYTES
+    return min(int(head["max_pixels"]), int(head["decode_bytes"]) // n_bytes)
 
 
 def _map(data: bytes, head: dict[str, Any]) -> np.ndarray:
@@ -61,6 +82,7 @@ def _map(data: bytes, head: dict[str, Any]) -> np.ndarray:
 
 OPERATIONS: dict[str, Callable[[dict[str, Any], bytes, InputSpec], Reply]] = {
     "prepare": prepare_upload,
+    "image": draw_image,
     "map": draw_map,
     "overlay": draw_overlay,
 }

@@ -25,6 +25,13 @@ WALL_FACTOR = 5
 START_SECONDS = 60.0
 PIPE_BYTES = 1 << 20
 F_SETPIPE_SZ = 1031
+ATTEMPTS = 2  # where the process is ended from outside, which says nothing about the image
+CRASHES = (signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGABRT, signal.SIGTRAP, signal.SIGSYS)
+KILLED = Problem(
+    "decoder_killed",
+    "the process that decodes images was ended from outside, twice (is the machine out of memory?); send the image again",
+    {"Retry-After": "5"},
+)
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
 
 
@@ -72,7 +79,7 @@ class Decoders:
     def submit(self, head: dict[str, Any], data: Buffer) -> Future[Reply]:
         """Queue an operation of `decoder`; the future fails with a Problem if the image cannot be used."""
         future: Future[Reply] = Future()
-        self._jobs.put(_Job({**head, "max_pixels": self._limits.pixels}, data, future))
+        self._jobs.put(_Job({**head, "max_pixels": self._limits.pixels, "decode_bytes": self._limits.decode_bytes}, data, future))
         return future
 
     def close(self) -> None:
@@ -86,14 +93,18 @@ class Decoders:
         while (job := self._jobs.get()) is not None:
             if not job.future.set_running_or_notify_cancel():
                 continue
-            try:
-                if process.dead:
-                    self.deaths += 1
-                    process = _Process(self._spec, self._limits)
-                    process.wait_ready()
-                job.future.set_result(process.call(job.head, job.data))
-            except Exception as error:  # it belongs to the caller that waits for the reply
-                job.future.set_exception(error)
+            for attempt in range(ATTEMPTS):
+                try:
+                    if process.dead:
+                        process = _Process(self._spec, self._limits)
+                        process.wait_ready()
+                    job.future.set_result(process.call(job.head, job.data))
+                except Exception as error:  # it belongs to the caller that waits for the reply
+                    self.deaths += process.dead
+                    if isinstance(error, Problem) and error.code == KILLED.code and attempt + 1 < ATTEMPTS:
+                        continue
+                    job.future.set_exception(error)
+                break
             del job
         process.close()
 
@@ -102,7 +113,9 @@ def prepared(reply: dict[str, Any], data: Buffer) -> Prepared:
     """The image in the reply to the operation `prepare`."""
     pixels = np.frombuffer(data, dtype=np.uint8).reshape(reply["shape"])
     width, height = reply["size"]
-    return Prepared("", pixels, (width, height), reply["timings_ms"], reply["frames"], tuple(reply["notes"]))
+    spacing = reply["pixel_spacing_mm"] and tuple(reply["pixel_spacing_mm"])
+    size, notes = (width, height), tuple(reply["notes"])
+    return Prepared("", pixels, size, reply["timings_ms"], reply["frames"], notes, pixel_spacing_mm=spacing)
 
 
 class _Process:
@@ -157,6 +170,8 @@ class _Process:
             self._process.kill()
         status = self._process.wait()
         self.close()
+        if status <= 0 and not late and -status not in (signal.SIGPROF, *CRASHES):
+            return Problem(KILLED.code, KILLED.detail, KILLED.headers)
         if late or status == -signal.SIGPROF:
             detail = f"decoding took more than {self._seconds:g} s of processor time; save the image again as JPEG or PNG"
             return Problem("decoding_too_slow", detail)

@@ -34,6 +34,7 @@ class Submission:
         data: the uploaded bytes.
         received: when they had arrived, UTC.
         metadata: what is known of the patient.
+        key: hash of the request's Idempotency-Key; empty without one.
     """
 
     id: str
@@ -44,6 +45,7 @@ class Submission:
     data: Buffer
     received: datetime
     metadata: Metadata = NOTHING_KNOWN
+    key: str = ""
 
 
 def log_entry(submission: Submission, prediction: Prediction, expires: str | None) -> LogEntry:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -12,10 +13,14 @@ from typing import Any
 
 from lesionlens.core.metadata import FIELDS as METADATA
 from lesionlens.serving.history import REVIEW_FIELDS, Filter, History
-from lesionlens.serving.prediction_log import open_log
+from lesionlens.serving.log_file import open_log
 
 CSV_TYPE = "text/csv; charset=utf-8"
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%", "＝", "＋", "－", "＠")
+BOM = "\ufeff"  # tells Excel that the file is UTF-8
+FORMULA = "=+\\-@|%＝＋－＠"
+# A cell begins with a formula, or a part of it would where a spreadsheet takes `;` or a tab for the separator or a line end
+# for the end of a row: such a reader does not see the quotes that RFC 4180 puts around the cell.
+FORMULA_START = re.compile(rf"""^(?=[ ]*[{FORMULA}\t\r\n])|(?<=[;\t\r\n])(?=[ "']*[{FORMULA}])""")
 FIELDS = ("id", "created", "request_id", "file_name", "input_sha256", "outcome", "diagnosis", "malignant_share")
 OTHER_TABLES = {
     "review": ("reviews", ("prediction", "created", "request_id", "reviewer", "conclusion", "note")),
@@ -23,14 +28,18 @@ OTHER_TABLES = {
 }
 
 
-def csv_export(path: Path) -> Iterator[str]:
+def csv_export(path: Path, bom: bool = False) -> Iterator[str]:
     """Predictions, newest first, as lines of CSV; a probability for each diagnosis that occurs.
+
+    Args:
+        path: of the prediction log.
+        bom: begin with a byte order mark, by which Excel knows UTF-8.
 
     Raises:
         ArtifactError: if there is no prediction log.
     """
     with closing(History(path)) as history:
-        yield from csv_lines(history.pages(Filter()), _codes(path))
+        yield from csv_lines(history.pages(Filter()), _codes(path), bom)
 
 
 def json_export(path: Path) -> Iterator[str]:
@@ -49,8 +58,10 @@ def json_export(path: Path) -> Iterator[str]:
                 yield _json_line({"kind": kind, **dict(zip(fields, row, strict=True))})
 
 
-def csv_lines(predictions: Iterable[dict[str, Any]], codes: Sequence[str]) -> Iterator[str]:
+def csv_lines(predictions: Iterable[dict[str, Any]], codes: Sequence[str], bom: bool = False) -> Iterator[str]:
     """A header and one line for each prediction (RFC 4180), a probability for each of `codes`; safe in a spreadsheet."""
+    if bom:
+        yield BOM
     columns = [*FIELDS, *(f"p_{code}" for code in codes), "gate_reasons", "explanation", "bundle_id", "variant"]
     yield _csv_line([*columns, *(f"review_{name}" for name in REVIEW_FIELDS), *METADATA, "metadata_missing"])
     for prediction in predictions:
@@ -65,8 +76,13 @@ def csv_lines(predictions: Iterable[dict[str, Any]], codes: Sequence[str]) -> It
 
 
 def plain_cell(value: Any) -> Any:
-    """A value that no spreadsheet takes for a formula: text that begins like one gets an apostrophe in front."""
-    return f"'{value}" if isinstance(value, str) and value.lstrip(" ").startswith(FORMULA_STARTS) else value
+    """A value that no spreadsheet takes for a formula, whatever it takes for the separator.
+
+    Example:
+        >>> plain_cell("=1+1"), plain_cell("seen; =1+1"), plain_cell("a-b; c")
+        ("'=1+1", "seen;' =1+1", 'a-b; c')
+    """
+    return FORMULA_START.sub("'", value) if isinstance(value, str) else value
 
 
 def _codes(path: Path) -> list[str]:

@@ -16,8 +16,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lesionlens.serving.entries import unpack_maps
+from lesionlens.serving.idempotency import StoredPrediction, find_key
 from lesionlens.serving.identifiers import first_of
-from lesionlens.serving.prediction_log import open_log
+from lesionlens.serving.log_file import is_damage, open_log
+from lesionlens.serving.prediction_log import DAMAGED, RESTORE
 from lesionlens.serving.problems import Problem
 
 SEARCH_SECONDS = 5.0
@@ -103,6 +105,11 @@ class History:
         with self._reading() as connection:
             return _prediction(connection, id_, token_name)
 
+    def by_key(self, hash_: str, input_sha256: str, frame: int) -> StoredPrediction | None:
+        """The prediction that an Idempotency-Key made; see `find_key`."""
+        with self._reading() as connection:
+            return find_key(connection, hash_, input_sha256, frame)
+
     def maps(self, id_: str, token_name: str | None = None) -> Maps:
         """The heat maps of one prediction; arguments as for `prediction`.
 
@@ -158,7 +165,9 @@ class History:
         connection.set_progress_handler(lambda: time.monotonic() > until, CHECK_STEPS)
         try:
             yield connection
-        except sqlite3.OperationalError as error:
+        except sqlite3.DatabaseError as error:
+            if is_damage(error):
+                raise Problem("record_damaged", f"{DAMAGED}; {RESTORE}") from error
             if error.sqlite_errorname != "SQLITE_INTERRUPT":
                 raise
             detail = f"the search took more than {SEARCH_SECONDS:g} s; narrow it, for example with since and until"

@@ -1,4 +1,4 @@
-"""Uploaded images: in memory for some minutes, for overlays; on disk only with `--keep-images`."""
+"""Uploaded images: in memory for some minutes, to be seen; on disk only with `--keep-images`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from collections import OrderedDict
 from pathlib import Path
 
 from lesionlens.core.artifact import atomic_file
+from lesionlens.core.errors import ArtifactError
+from lesionlens.serving.image_key import ImageKey, is_encrypted
 from lesionlens.serving.messages import Buffer
 
 
@@ -41,6 +43,10 @@ class RecentImages:
         image = self._images.get(id_)
         return None if image is None else image[1]
 
+    def drop(self) -> None:
+        """Forget those whose time is over; a timer calls it, so that none waits for the next request."""
+        self._drop(time.monotonic())
+
     def _drop(self, now: float) -> None:
         while self._images:
             end, data = next(iter(self._images.values()))
@@ -55,10 +61,12 @@ class KeptImages:
 
     Args:
         folder: created if missing, with mode 0700.
+        key: encrypts new ones and decrypts those it encrypted; None: new ones are stored as they came.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, key: ImageKey | None = None) -> None:
         self.folder = folder
+        self._key = key
         self._lock = threading.Lock()
 
     def put(self, sha256: str, data: Buffer) -> None:
@@ -75,14 +83,23 @@ class KeptImages:
             else:
                 self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
                 with atomic_file(path, mode=0o600) as temporary:
-                    temporary.write_bytes(data)
+                    temporary.write_bytes(data if self._key is None else self._key.encrypt(data, sha256))
 
     def get(self, sha256: str) -> bytes | None:
-        """The upload, if it is here."""
+        """The upload, if it is here.
+
+        Raises:
+            ArtifactError: if it is encrypted and the key is missing, another one, or does not fit.
+        """
         try:
-            return self.path(sha256).read_bytes()
+            content = self.path(sha256).read_bytes()
         except FileNotFoundError:
             return None
+        if not is_encrypted(content):
+            return content
+        if self._key is None:
+            raise ArtifactError("a kept image is encrypted; start the server with its --image-key")
+        return self._key.decrypt(content, sha256)
 
     def path(self, sha256: str) -> Path:
         """The path of an upload; the hash is computed here, never taken from a client."""

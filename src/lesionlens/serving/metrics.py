@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4 as MEDIA_TYPE
+from prometheus_client.registry import Collector
 
 __all__ = ["MEDIA_TYPE", "Metrics"]
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 METHODS = ("GET", "HEAD", "POST", "OPTIONS", "PUT", "DELETE", "PATCH")
+
+
+Read = tuple[str, Callable[[], float]]
+
+
+class _Counts(Collector):
+    """Counters whose values others keep."""
+
+    def __init__(self, counts: Mapping[str, Read]) -> None:
+        self._counts = counts
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        for name, (description, read) in self._counts.items():
+            yield CounterMetricFamily(name, description, value=read())
 
 
 class Metrics:
@@ -18,9 +34,10 @@ class Metrics:
     Args:
         build: labels that say what runs here.
         gauges: description of each gauge, and what reads it, by name.
+        counts: the same of what only grows; in the text their names end with `_total`.
     """
 
-    def __init__(self, build: Mapping[str, str], gauges: Mapping[str, tuple[str, Callable[[], float]]]) -> None:
+    def __init__(self, build: Mapping[str, str], gauges: Mapping[str, Read], counts: Mapping[str, Read] | None = None) -> None:
         self._registry = registry = CollectorRegistry()
         Gauge("lesionlens_build_info", "What runs here.", [*build], registry=registry).labels(**build).set(1)
         self._requests = Counter(
@@ -34,6 +51,7 @@ class Metrics:
         self._steps = Histogram("lesionlens_step_seconds", "Steps of predictions.", ["step"], registry=registry, buckets=BUCKETS)
         for name, (description, read) in gauges.items():
             Gauge(name, description, registry=registry).set_function(read)
+        registry.register(_Counts(counts or {}))
         ProcessCollector(registry=registry)
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:

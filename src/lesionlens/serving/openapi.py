@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from lesionlens.serving import examples
+from lesionlens.serving.idempotency import HEADER
 from lesionlens.serving.problems import KINDS, MEDIA_TYPE, problem_json
 from lesionlens.serving.schemas import ProblemDetails, ReviewIn
 
@@ -21,8 +22,21 @@ CALLERS = (
     *("proxy_without_tokens", "origin_not_allowed"),
 )
 BODIES = ("malformed_upload", "upload_too_large", "upload_too_slow", "unsupported_media_type", "record_unwritable")
-IMAGES = ("image_too_large", "image_unreadable", "decoding_too_slow", "rate_limited", "stopping", "invalid_parameter")
-SEARCHES = ("invalid_parameter", "search_too_slow")
+RECORD = ("record_damaged",)
+IMAGES = (
+    "image_too_large",
+    "image_unreadable",
+    "decoding_too_slow",
+    "decoder_killed",
+    "idempotency_key_in_use",
+    "idempotency_key_reused",
+    "rate_limited",
+    "stopping",
+    "invalid_parameter",
+    *RECORD,
+)
+SEARCHES = ("invalid_parameter", "search_too_slow", *RECORD)
+BATCHES = ("batch_not_found", "invalid_parameter")
 PREDICTIONS = ("prediction_not_found", *SEARCHES)
 DETAILS = {
     "busy": "4 predictions are running and 16 are waiting; try again soon",
@@ -42,7 +56,21 @@ FORM: Json = {
     },
 }
 UPLOAD: Json = {"multipart/form-data": {"schema": FORM}, **dict.fromkeys(UPLOAD_TYPES, BINARY)}
+FILES: Json = {
+    "type": "object",
+    "required": ["file"],
+    "properties": {"file": {"type": "array", "minItems": 1, "items": {"type": "string", "format": "binary"}}},
+}
+BATCH: Json = {"multipart/form-data": {"schema": FILES}}
 REVIEW: Json = {"application/json": {"schema": {"$ref": "#/components/schemas/ReviewIn"}, "example": examples.REVIEW_IN}}
+IDEMPOTENCY_KEY: Json = {
+    "name": HEADER,
+    "in": "header",
+    "description": "The same key, sent again with the same image after a lost response, gives the same prediction again.",
+    "schema": {"type": "string", "pattern": "^[!#-~]{1,255}$"},
+    "example": "6b1d7e9e-5d0e-4c3a-9a3b-0f7c5a1d2e3f",
+}
+OPEN: Json = {"security": []}  # nothing is asked
 HEADERS: Json = {"X-Request-ID": {"description": "Id of the request.", "schema": {"type": "string"}}}
 
 
@@ -56,7 +84,7 @@ class Api(FastAPI):
             models = description["components"]["schemas"]
             models |= {model.__name__: model.model_json_schema() for model in (ProblemDetails, ReviewIn)}
             for operation in (operation for methods in description["paths"].values() for operation in methods.values()):
-                if "security" in operation:
+                if operation.get("security"):
                     operation["security"].insert(0, {})  # on loopback no token is needed
         assert self.openapi_schema is not None
         return self.openapi_schema

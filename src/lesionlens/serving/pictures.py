@@ -38,6 +38,15 @@ def map_png(map_: np.ndarray, spec: InputSpec, size: tuple[int, int], limit: flo
     return Image.fromarray(np.dstack([colourise(shares), alpha]))
 
 
+def seen_part(spec: InputSpec, size: tuple[int, int]) -> tuple[float, float, float, float]:
+    """Which part of an image of this width and height a map covers: left, top, width and height as shares of the image."""
+    if spec.resize == "squash":
+        across = down = spec.size / spec.frame
+    else:
+        across, down = (min(size) / side * spec.size / spec.frame for side in size)
+    return (1 - across) / 2, (1 - down) / 2, across, down
+
+
 def overlay_png(image: Image.Image, map_: np.ndarray, spec: InputSpec, title: str, limit: float) -> Image.Image:
     """A heat map blended onto its image, with title and colour bar; see `map_png`."""
     size = fitted(image.size)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import threading
 import time
@@ -13,16 +12,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from lesionlens.core.artifact import storage_errors
-from lesionlens.core.errors import ArtifactError, StorageError
 from lesionlens.serving.batches import Batches
+from lesionlens.serving.log_file import check_sound, create_log, is_damage, open_log
 from lesionlens.serving.problems import Problem
-from lesionlens.serving.schema_sql import APPLICATION_ID, TABLES, VERSION
 
-BUSY_SECONDS = 30.0
+DAMAGED, RESTORE = "the prediction log is damaged", "stop the server and restore a backup"
 PROBE_BYTES = 64 * 1024
 MOST_AT_ONCE = 256  # operations in one commit
-UNWRITABLE = ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_BUSY")
 Result = TypeVar("Result")
 Operation = Callable[[sqlite3.Connection], Any]
 
@@ -72,6 +68,7 @@ class PredictionLog:
 
     Attributes:
         failure: SQLite's name of the last fault; empty after a successful prediction or probe.
+        damaged: whether SQLite found the file damaged; it stays so until a backup is restored.
 
     Raises:
         ArtifactError: if the file is something else, damaged, or of another version.
@@ -81,8 +78,10 @@ class PredictionLog:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.failure = ""
+        self.damaged = False
         self._jobs: Batches[tuple[Operation, Future[Any]]] = Batches()
         create_log(path)
+        check_sound(path)
         self._thread = threading.Thread(target=self._work, name="prediction-log", daemon=True)
         self._thread.start()
 
@@ -140,9 +139,15 @@ class PredictionLog:
                 connection.execute("ROLLBACK")
             except sqlite3.Error:
                 self.failure += ", rollback failed"
-        detail = f"the prediction log cannot be written ({self.failure}), and nothing is predicted unlogged; free some disk space"
         for future in futures:
-            future.set_exception(Problem("record_unwritable", detail))
+            future.set_exception(self._problem(error))
+
+    def _problem(self, error: sqlite3.Error) -> Problem:
+        self.damaged |= is_damage(error)
+        if self.damaged:
+            return Problem("record_damaged", f"{DAMAGED} ({self.failure}), and nothing is predicted unlogged; {RESTORE}")
+        detail = f"the prediction log cannot be written ({self.failure}), and nothing is predicted unlogged; free some disk space"
+        return Problem("record_unwritable", detail)
 
 
 def insert_prediction(connection: sqlite3.Connection, entry: LogEntry) -> None:
@@ -166,74 +171,7 @@ def probe(connection: sqlite3.Connection) -> None:
     connection.execute("INSERT OR REPLACE INTO probes VALUES (1, randomblob(?))", (PROBE_BYTES,))
 
 
-def create_log(path: Path) -> None:
-    """Create the file if it is missing, and check that it is a prediction log of this version.
-
-    Raises:
-        ArtifactError: if the file is something else, damaged, or of another version.
-        StorageError: if it is not writable.
-    """
-    try:
-        with storage_errors(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-            path.chmod(0o600)  # SQLite gives its -wal and -shm files the mode of this one
-    except (FileExistsError, NotADirectoryError) as error:
-        raise StorageError(f"prediction log {path} cannot be created ({error.strerror}); choose another --record") from error
-    try:
-        with closing(sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)) as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-                for statement in TABLES.split(";"):
-                    connection.execute(statement)
-                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-                connection.execute(f"PRAGMA user_version = {VERSION}")
-            connection.execute("COMMIT")
-            connection.execute("PRAGMA journal_mode = WAL")
-    except sqlite3.DatabaseError as error:
-        raise _unusable(path, error) from error
-    open_log(path).close()
-
-
-def open_log(path: Path, read_only: bool = False) -> sqlite3.Connection:
-    """Open an existing prediction log; the caller closes it.
-
-    Raises:
-        ArtifactError: if it is missing, something else, damaged, or of another version.
-    """
-    if not path.is_file():
-        raise ArtifactError(f"there is no prediction log at {path}; `lesionlens serve` creates one. Give its path with --record")
-    try:
-        address = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rw'}"
-        connection = sqlite3.connect(address, timeout=BUSY_SECONDS, isolation_level=None, uri=True, check_same_thread=False)
-        _check_version(path, connection)
-        for pragma in ("synchronous = FULL", "foreign_keys = ON", "trusted_schema = OFF"):
-            connection.execute(f"PRAGMA {pragma}")
-    except sqlite3.DatabaseError as error:
-        raise _unusable(path, error) from error
-    return connection
-
-
 def timestamp(moment: datetime | None = None) -> str:
     """ISO 8601 in UTC with milliseconds, of now unless another moment is given."""
     moment = datetime.fromtimestamp(time.time(), UTC) if moment is None else moment.astimezone(UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _check_version(path: Path, connection: sqlite3.Connection) -> None:
-    owner, version = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
-    if (owner, version) == (APPLICATION_ID, VERSION):
-        return
-    connection.close()
-    if owner != APPLICATION_ID:
-        raise ArtifactError(f"{path} is a database, but not a prediction log of lesionlens; choose another --record")
-    raise ArtifactError(
-        f"prediction log {path} is of version {version}; this lesionlens writes version {VERSION}. "
-        "Install the version that wrote it, or choose another --record"
-    )
-
-
-def _unusable(path: Path, error: sqlite3.DatabaseError) -> ArtifactError | StorageError:
-    if getattr(error, "sqlite_errorname", "").startswith(UNWRITABLE):
-        return StorageError(f"prediction log {path} cannot be written ({error}); free some space, or choose another --record")
-    return ArtifactError(f"{path} is not readable as a prediction log ({error}); restore a backup, or choose another --record")

@@ -13,7 +13,8 @@ from typing import NamedTuple
 from lesionlens.core.errors import RecipeError, StorageError
 from lesionlens.serving.identifiers import first_of
 from lesionlens.serving.images import images_folder
-from lesionlens.serving.prediction_log import open_log, timestamp
+from lesionlens.serving.log_file import open_log
+from lesionlens.serving.prediction_log import timestamp
 
 HASH = re.compile(r"[0-9a-f]{64}")
 

@@ -5,45 +5,33 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Query, Request
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi import APIRouter, Query, Request
 from pydantic import ValidationError
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from lesionlens.serving import examples, metrics, openapi
 from lesionlens.serving.access import Caller
+from lesionlens.serving.batch_routes import router as batch_router
+from lesionlens.serving.callers import From, service_of
 from lesionlens.serving.export import CSV_TYPE, csv_lines
 from lesionlens.serving.history import Filter
 from lesionlens.serving.identifiers import PATTERN, is_identifier
 from lesionlens.serving.openapi import CALLERS, PREDICTIONS, SEARCHES, json_examples, responses
 from lesionlens.serving.prediction_log import insert_review, timestamp
 from lesionlens.serving.problems import NO_ADDRESS, Problem
-from lesionlens.serving.schemas import Health, ModelInfo, Moment, Outcome, Prediction, PredictionPage, Review, ReviewIn
+from lesionlens.serving.schemas import Health, HeatMap, ModelInfo, Moment, Outcome, Prediction, PredictionPage, Review, ReviewIn
 from lesionlens.serving.service import Service
 from lesionlens.serving.upload import media_type, plain_text, read_body
 
 REVIEW_BYTES = 64 * 1024
+IMAGE_SIDE = 2048  # pixels; a zoom of five on most screens
 PRINTABLE = "^[^\\x00-\\x1f]*$"  # SQLite ends a text at its first NUL
 OTHER_CONCLUSIONS = ("other", "unusable")
 NO_PREDICTION = "there is no prediction with that id"
 ALIVE = {"status": "alive", "reason": ""}
-TOKEN = HTTPBearer(scheme_name="token", description="Not needed on loopback.", auto_error=False)
 
 router = APIRouter()
-
-
-def service_of(request: Request) -> Service:
-    """The running service."""
-    service: Service = request.app.state.service
-    return service
-
-
-async def caller_of(request: Request, _token: Annotated[HTTPAuthorizationCredentials | None, Depends(TOKEN)]) -> Caller:
-    """The sender of a request; refused before its parameters are checked if the token is not valid."""
-    return service_of(request).caller(request)
-
-
-From = Annotated[Caller, Depends(caller_of)]
+router.include_router(batch_router)
 
 
 @router.post(
@@ -56,12 +44,13 @@ From = Annotated[Caller, Depends(caller_of)]
         headers=("Location",),
         content=json_examples(diagnosis=examples.PREDICTION, not_usable=examples.UNUSABLE),
     ),
-    openapi_extra=openapi.request_body(openapi.UPLOAD),
+    openapi_extra={**openapi.request_body(openapi.UPLOAD), "parameters": [openapi.IDEMPOTENCY_KEY]},
 )
 async def create_prediction(request: Request, caller: From, frame: Annotated[int, Query(ge=0, le=1_000_000)] = 0) -> Response:
     """Send one dermoscopic image and get its prediction."""
-    entry = await service_of(request).predict(request, caller, frame)
-    return Response(entry.body.encode(), 201, {"Location": f"/v1/predictions/{entry.id}"}, "application/json")
+    made = await service_of(request).predict(request, caller, frame)
+    headers = {"Location": f"predictions/{made.id}"} | ({"Idempotent-Replayed": "true"} if made.replayed else {})
+    return Response(made.body.encode(), 201, headers, "application/json")
 
 
 @router.get(
@@ -84,6 +73,7 @@ async def list_predictions(
     limit: Annotated[int | None, Query(ge=1, le=500)] = None,
     cursor: Annotated[str, Query(pattern=f"({PATTERN})|^$")] = "",
     form: Annotated[Literal["json", "csv"] | None, Query(alias="format")] = None,
+    bom: Annotated[bool, Query(description="Begin the CSV with a byte order mark, for Excel.")] = False,
 ) -> Response:
     """List predictions, newest first: all of them for the role review, a token's own for the role predict."""
     service = service_of(request)
@@ -95,7 +85,7 @@ async def list_predictions(
             else iter(await asyncio.to_thread(service.history.page, conditions, limit, cursor))
         )
         headers = {"Content-Disposition": 'attachment; filename="lesionlens.csv"'}
-        return StreamingResponse(csv_lines(rows, service.labels.codes), headers=headers, media_type=CSV_TYPE)
+        return StreamingResponse(csv_lines(rows, service.labels.codes, bom), headers=headers, media_type=CSV_TYPE)
     limit = limit or 50
     items = await asyncio.to_thread(service.history.page, conditions, limit + 1, cursor)
     following = items[limit - 1]["id"] if len(items) > limit else None
@@ -126,8 +116,34 @@ async def read_map(request: Request, caller: From, id: str, code: str, style: Li
     """Draw where the evidence for one diagnosis lies: alone and transparent, or over the image."""
     service = service_of(request)
     maps = await asyncio.to_thread(service.history.maps, _checked(id), _token_name(caller))
-    picture, limit = await service.draw(maps, code, style)
+    picture, limit = await service.drawings.map(maps, code, style)
     return Response(bytes(picture), headers={"X-Map-Limit": f"{limit:.6g}"}, media_type="image/png")
+
+
+@router.get(
+    "/v1/predictions/{id}/maps/{code}.json",
+    response_model=HeatMap,
+    responses=responses(*(*CALLERS, *PREDICTIONS, "map_not_found"), content=json_examples(map=examples.HEAT_MAP)),
+)
+async def read_map_values(request: Request, caller: From, id: str, code: str) -> Response:
+    """Read the values of a heat map, and which part of the image they cover."""
+    service = service_of(request)
+    maps = await asyncio.to_thread(service.history.maps, _checked(id), _token_name(caller))
+    return JSONResponse(service.drawings.map_values(maps, code))
+
+
+@router.get(
+    "/v1/predictions/{id}/image.png",
+    response_class=Response,
+    responses=responses(*(*CALLERS, *PREDICTIONS, "image_gone"), content={"image/png": openapi.BINARY}),
+)
+async def read_image(
+    request: Request, caller: From, id: str, side: Annotated[int, Query(ge=16, le=IMAGE_SIDE)] = IMAGE_SIDE
+) -> Response:
+    """Draw the image alone, upright and in sRGB, while the server has it: the lesion as it is."""
+    service = service_of(request)
+    prediction = await asyncio.to_thread(service.history.prediction, _checked(id), _token_name(caller))
+    return Response(bytes(await service.drawings.image(prediction, side)), media_type="image/png")
 
 
 @router.post(
@@ -153,7 +169,7 @@ async def review_prediction(request: Request, caller: From, id: str) -> Response
     written = service.log.submit(lambda connection: insert_review(connection, id, request_id, stored))
     if not await asyncio.wrap_future(written):
         raise Problem("prediction_not_found", NO_PREDICTION)
-    return JSONResponse(stored, 201, {"Location": f"/v1/predictions/{id}"})
+    return JSONResponse(stored, 201, {"Location": f"../{id}"})
 
 
 @router.get(
@@ -166,7 +182,9 @@ async def read_model(request: Request, caller: From) -> Response:
     return JSONResponse(service_of(request).model_info(caller))
 
 
-@router.get("/healthz", response_model=Health, responses=responses(content=json_examples(alive=ALIVE)))
+@router.get(
+    "/healthz", response_model=Health, responses=responses(content=json_examples(alive=ALIVE)), openapi_extra=openapi.OPEN
+)
 async def healthz() -> Response:
     """The process is alive."""
     return JSONResponse(ALIVE)
@@ -177,7 +195,7 @@ READYZ[503] |= {"model": Health}
 READYZ[503]["content"] |= json_examples(stopping={"status": "not ready", "reason": "stopping"})
 
 
-@router.get("/readyz", response_model=Health, responses=READYZ)
+@router.get("/readyz", response_model=Health, responses=READYZ, openapi_extra=openapi.OPEN)
 async def readyz(request: Request) -> Response:
     """The server takes predictions; 503 with the reason while it does not."""
     reason = await service_of(request).not_ready()

@@ -16,6 +16,7 @@ from lesionlens.serving.identifiers import PATTERN
 
 Outcome = Literal["diagnosis", "not_sure", "not_usable"]
 Share = Annotated[float, Field(ge=0, le=1)]
+Spacing = Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=2, max_length=2)]
 Milliseconds = Annotated[float, Field(ge=0)]
 NOTE_CHARACTERS = 4000
 DATE = re.compile(r"\d{4}-\d\d-\d\d")
@@ -67,12 +68,14 @@ class GateResult(Model):
 
 
 class ImageInfo(Model):
-    """The image: upright width and height in pixels, frames in the file, and the frame that was read, from 0."""
+    """The image: upright width and height in pixels, frames in the file, the frame that was read (from 0), and millimetres
+    between rows and between columns, where the file states them."""
 
     width: int
     height: int
     frames: int
     frame: int
+    pixel_spacing_mm: Spacing | None = None  # missing in predictions that lesionlens 0.1 logged
 
 
 class Timings(Model):
@@ -112,6 +115,17 @@ class MetadataInfo(Model):
 
     fields: list[str]
     choices: dict[str, list[str]]
+
+
+class HeatMap(Model):
+    """Raw values of one heat map, row by row from the top left; the highest value of all maps of the prediction; and the
+    part of the image that the values cover: left, top, width and height as shares of it. Values lie in the middle of
+    equal cells of that part."""
+
+    code: str
+    values: list[list[float]]
+    limit: float
+    part: Annotated[list[Share], Field(min_length=4, max_length=4)]
 
 
 class ReviewIn(Model):
@@ -173,13 +187,6 @@ class Prediction(PredictionBody):
     review: Review | None
 
 
-class PredictionPage(Model):
-    """Predictions, newest first; `next` is the cursor of the following page, or null."""
-
-    items: list[Prediction]
-    next: str | None
-
-
 class ProblemDetails(Model):
     """RFC 9457, with a stable `code`."""
 
@@ -189,6 +196,35 @@ class ProblemDetails(Model):
     detail: str
     code: str
     request_id: str
+
+
+class BatchItem(Model):
+    """One image of a batch: `waiting`, `done` with the id of its prediction, or `refused` with the problem."""
+
+    number: int
+    file_name: str | None
+    state: Literal["waiting", "done", "refused"]
+    prediction: str | None
+    problem: ProblemDetails | None
+
+
+class Batch(Model):
+    """How far a batch is: counts by state, and every image in the order of the form."""
+
+    id: str = Field(pattern=PATTERN)
+    created: str
+    finished: bool
+    waiting: int
+    done: int
+    refused: int
+    items: list[BatchItem]
+
+
+class PredictionPage(Model):
+    """Predictions, newest first; `next` is the cursor of the following page, or null."""
+
+    items: list[Prediction]
+    next: str | None
 
 
 class UploadLimits(Model):

@@ -89,7 +89,7 @@ class Server(uvicorn.Server):
     Args:
         config: of uvicorn.
         service: the service.
-        on_ready: called when requests are taken, with notes about the bundle for the operator.
+        on_ready: called when requests are taken, with notes about bundle and images for the operator.
     """
 
     def __init__(self, config: uvicorn.Config, service: Service, on_ready: Callable[[tuple[str, ...]], None]) -> None:
@@ -102,7 +102,7 @@ class Server(uvicorn.Server):
         asyncio.get_running_loop().set_exception_handler(_log_loop_error)
         await super().startup(sockets)
         if self.started:
-            self._on_ready(self._service.predictor.notes)
+            self._on_ready(self._service.notes())
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, MutableMapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,24 +13,28 @@ from starlette.requests import Request
 from lesionlens.bundle.bundle import CARD_FILE
 from lesionlens.bundle.card_html import read_card_html
 from lesionlens.bundle.runtime import Predictor
-from lesionlens.core.errors import DataError, StorageError
+from lesionlens.core.errors import DataError
 from lesionlens.core.labels import LabelSet
 from lesionlens.core.metadata import Metadata, read_metadata
 from lesionlens.serving.access import Access, Caller
 from lesionlens.serving.decoding import DecodeLimits, Decoders
+from lesionlens.serving.drawings import Drawings
 from lesionlens.serving.entries import Submission, expiry
 from lesionlens.serving.guard import Guard
-from lesionlens.serving.history import History, Maps
+from lesionlens.serving.history import History
+from lesionlens.serving.idempotency import HEADER as IDEMPOTENCY_KEY
+from lesionlens.serving.idempotency import KeysInUse, StoredPrediction, key_hash
 from lesionlens.serving.identifiers import Identifiers
-from lesionlens.serving.images import KeptImages, RecentImages, images_folder
+from lesionlens.serving.image_batches import ImageBatches
 from lesionlens.serving.limits import Admission, Budget, RateLimit
 from lesionlens.serving.messages import Buffer
 from lesionlens.serving.metrics import Metrics
-from lesionlens.serving.prediction_log import LogEntry, PredictionLog, probe, timestamp
+from lesionlens.serving.prediction_log import DAMAGED, RESTORE, PredictionLog, probe, timestamp
 from lesionlens.serving.problems import Problem
 from lesionlens.serving.refusals import Refusal, RefusalLog
 from lesionlens.serving.settings import ServingSettings
-from lesionlens.serving.upload import read_upload
+from lesionlens.serving.upload import Upload, read_upload
+from lesionlens.serving.uploaded_images import UploadedImages
 from lesionlens.serving.worker import Worker
 
 LOGGED_OF_READERS = (401, 403, 429)
@@ -50,6 +54,7 @@ class Service:
     def __init__(self, settings: ServingSettings) -> None:
         self.settings = settings
         self.access = Access(settings.tokens)
+        self.images = UploadedImages(settings)
         self.log = PredictionLog(settings.record)
         self.predictor = Predictor(
             settings.bundle,
@@ -62,6 +67,7 @@ class Service:
         self.card_html = read_card_html(self.predictor.bundle)
         limits = DecodeLimits(settings.pixels, settings.decode_bytes, settings.decode_seconds)
         self.decoders = Decoders(self.predictor.bundle.spec, limits, settings.decoders)
+        self.drawings = Drawings(self.decoders, self.images, self.predictor.bundle.spec)
         self.worker = Worker(self.predictor, self.decoders, self.log)
         self.history = History(settings.record)
         self.guard = Guard(settings.hosts, not self.access.required)
@@ -69,12 +75,14 @@ class Service:
         self.budget = Budget(UPLOADS_IN_MEMORY * settings.upload_bytes)
         self.rate = RateLimit(settings.rate if self.access.required else 0)
         self.ids = Identifiers()
+        self.keys = KeysInUse()
+        self.batches = ImageBatches(self)
         self.refusals = RefusalLog()
-        self.recent = RecentImages(settings.image_bytes, 60 * settings.image_minutes)
-        self.kept = KeptImages(images_folder(settings.record)) if settings.keep_images else None
         self.stopping = False
         bundle = self.predictor.bundle_variant
-        self.metrics = Metrics({"bundle": bundle.id, "name": bundle.name, "variant": bundle.variant}, self._gauges())
+        self.metrics = Metrics(
+            {"bundle": bundle.id, "name": bundle.name, "variant": bundle.variant}, self._gauges(), self._counts()
+        )
 
     @property
     def labels(self) -> LabelSet:
@@ -91,21 +99,23 @@ class Service:
         request.state.token_name = caller.name
         return caller
 
-    async def predict(self, request: Request, caller: Caller, frame: int) -> LogEntry:
+    async def predict(self, request: Request, caller: Caller, frame: int) -> StoredPrediction:
         """Predict one upload. On return, the prediction is on disk.
 
         Raises:
             Problem: if it is refused.
         """
+        key = key_hash(request.headers.get(IDEMPOTENCY_KEY, ""), caller.name)
         self.rate.take(caller.name)
-        if self.stopping:
-            raise Problem("stopping", "the server is stopping; send the image again in a moment", {"Retry-After": "5"})
+        self.check_running()
         self.admission.check()
         with self.budget.share() as share:
             limit = self.settings.upload_bytes
             upload = await read_upload(request, limit, self.settings.upload_seconds, share)
-            metadata = self._metadata(upload.metadata)
-            async with self.admission:
+            metadata = self.metadata_of(upload)
+            with self.keys.used(key):
+                if key and (made := await self._made_with(key, upload.data, frame)):
+                    return made
                 submission = Submission(
                     id=self.ids.new(),
                     request_id=request.state.request_id,
@@ -115,44 +125,47 @@ class Service:
                     data=upload.data,
                     received=datetime.now(UTC),
                     metadata=metadata,
+                    key=key,
                 )
-                await self._keep(submission)
-                expires = None if self.kept else expiry(submission.received, self.settings.image_minutes)
-                entry = await asyncio.wrap_future(self.worker.submit(submission, expires))
-            self.recent.put(entry.id, upload.data)
-        self.metrics.prediction(entry.outcome, entry.timings_ms)
-        return entry
+                return await self.predict_submission(submission)
 
-    async def draw(self, maps: Maps, code: str, style: str) -> tuple[Buffer, float]:
-        """A heat map as PNG, and the raw value of its highest colour: one scale for all maps of a prediction.
-
-        Args:
-            maps: the maps and their prediction.
-            code: the diagnosis.
-            style: `map` or `overlay`.
+    def check_running(self) -> None:
+        """Refuse new work while the server stops.
 
         Raises:
-            Problem: `map_not_found`, or `image_gone` for an overlay.
+            Problem: `stopping`.
         """
-        prediction, limit = maps.prediction, float(maps.maps.max(initial=0.0))
-        codes, image = prediction["maps"]["codes"], prediction["image"]
-        if code not in codes:
-            raise Problem("map_not_found", f"heat maps are of {', '.join(codes)}")
-        map_ = maps.maps[codes.index(code)]
-        data = map_.tobytes()
-        head = {"operation": style, "shape": map_.shape, "map_bytes": len(data), "limit": limit}
-        if style == "overlay":
-            data += await self.image(prediction["id"], prediction["input_sha256"])
-            head |= {"title": _title(prediction, code), "frame": image["frame"]}
-        else:
-            head["size"] = [image["width"], image["height"]]
-        _, picture = await asyncio.wrap_future(self.decoders.submit(head, data))
-        return picture, limit
+        if self.stopping:
+            raise Problem("stopping", "the server is stopping; send the image again in a moment", {"Retry-After": "5"})
+
+    async def _made_with(self, key: str, data: Buffer, frame: int) -> StoredPrediction | None:
+        sha256 = hashlib.sha256(data).hexdigest()
+        return await asyncio.to_thread(self.history.by_key, key, sha256, frame)
+
+    async def predict_submission(self, submission: Submission) -> StoredPrediction:
+        """Predict one upload in its turn. On return, the prediction is on disk.
+
+        Raises:
+            Problem: if it is refused.
+        """
+        async with self.admission:
+            await self.images.keep(submission.data)
+            expires = None if self.images.kept else expiry(submission.received, self.settings.image_minutes)
+            entry = await asyncio.wrap_future(self.worker.submit(submission, expires))
+        self.images.recent.put(entry.id, submission.data)
+        self.metrics.prediction(entry.outcome, entry.timings_ms)
+        return StoredPrediction(entry.id, entry.body)
+
+    def notes(self) -> tuple[str, ...]:
+        """What the operator should know at the start: about the bundle, and what becomes of the images."""
+        return (*self.predictor.notes, self.images.note)
 
     async def not_ready(self) -> str:
         """Why the server takes no predictions; empty if it does."""
         if self.stopping:
             return "stopping"
+        if self.log.damaged:
+            return f"{DAMAGED}; {RESTORE}"
         if self.log.failure:
             try:
                 await asyncio.wrap_future(self.log.submit(probe))
@@ -160,19 +173,6 @@ class Service:
                 return "the prediction log cannot be written"
             self.log.failure = ""
         return ""
-
-    async def image(self, id_: str, sha256: str) -> bytes:
-        """The upload of a prediction.
-
-        Raises:
-            Problem: `image_gone`.
-        """
-        image = self.recent.get(id_)
-        if image is None and self.kept is not None:
-            image = await asyncio.to_thread(self.kept.get, sha256)
-        if image is None:
-            raise Problem("image_gone", "images stay in memory for some minutes only; lay style=map over your own copy")
-        return image
 
     async def record_refusal(self, scope: MutableMapping[str, Any], problem: Problem) -> None:
         """Count a refusal; log it, on disk, if the request was about predictions and wrote or lacked permission.
@@ -184,7 +184,12 @@ class Service:
             return
         state = scope["state"]
         operation = f"{scope['method']} {getattr(scope.get('route'), 'path', '')}"[:100].strip()
-        refusal = Refusal(timestamp(), state["request_id"], state["token_name"], operation, problem.status, problem.code)
+        await self.log_refusal(
+            Refusal(timestamp(), state["request_id"], state["token_name"], operation, problem.status, problem.code)
+        )
+
+    async def log_refusal(self, refusal: Refusal) -> None:
+        """Log a refusal, on disk; if that cannot be, it is counted."""
         try:
             await asyncio.wrap_future(self.log.submit(lambda connection: self.refusals.insert(connection, refusal)))
         except Problem:
@@ -209,41 +214,31 @@ class Service:
         self.worker.close()
         self.history.close()
 
+    def _counts(self) -> dict[str, tuple[str, Callable[[], float]]]:
+        return {
+            "lesionlens_decoder_deaths": ("Decoders that a limit, a crash or the system ended.", lambda: self.decoders.deaths)
+        }
+
     def _gauges(self) -> dict[str, tuple[str, Callable[[], float]]]:
         return {
             "lesionlens_predictions_active": ("Running predictions.", lambda: self.admission.active),
             "lesionlens_predictions_waiting": ("Waiting predictions.", lambda: self.admission.waiting),
             "lesionlens_upload_bytes": ("Bytes of uploads in memory.", lambda: self.budget.used),
-            "lesionlens_recent_image_bytes": ("Bytes of images in memory for overlays.", lambda: self.recent.held),
+            "lesionlens_recent_image_bytes": ("Bytes of images in memory, to be seen again.", lambda: self.images.recent.held),
             "lesionlens_record_bytes": ("Size of the prediction log.", self.log.size_bytes),
             "lesionlens_record_writable": ("1 while the prediction log can be written.", lambda: not self.log.failure),
-            "lesionlens_decoder_deaths": ("Decoders replaced after a limit or a crash.", lambda: self.decoders.deaths),
             "lesionlens_ready": ("1 while predictions are taken.", lambda: not self.stopping),
         }
 
-    def _metadata(self, texts: Mapping[str, str]) -> Metadata:
+    def metadata_of(self, upload: Upload) -> Metadata:
         """What a form says of the patient.
 
         Raises:
             Problem: `invalid_parameter`, if a value is not known, or the bundle does not take it.
         """
         try:
-            metadata = read_metadata(dict(texts), "the form")
+            metadata = read_metadata(dict(upload.metadata), "the form")
             self.predictor.check_metadata(metadata)
         except DataError as error:
             raise Problem("invalid_parameter", str(error)) from error
         return metadata
-
-    async def _keep(self, submission: Submission) -> None:
-        if self.kept is None:
-            return
-        sha256 = hashlib.sha256(submission.data).hexdigest()
-        try:
-            await asyncio.to_thread(self.kept.put, sha256, submission.data)
-        except (StorageError, OSError) as error:
-            raise Problem("record_unwritable", "the image cannot be kept, and without it there is no prediction") from error
-
-
-def _title(prediction: dict[str, Any], code: str) -> str:
-    row = next((row for row in prediction["probabilities"] if row["code"] == code), None)
-    return code if row is None else f"{row['name']} ({code}), probability {row['probability']:.2f}"

@@ -43,8 +43,9 @@ class ServingSettings:
         upload_seconds: time for a request's body to arrive.
         rate: predictions per minute and token; 0: no limit.
         keep_images: keep every image beside the log.
+        image_key: file of the key that encrypts kept images; None: they are stored as they came.
         file_names: log the names of files.
-        image_minutes: how long an image stays in memory for its overlay.
+        image_minutes: how long an image stays in memory, to be seen again.
         image_bytes: most memory for such images.
         drain_seconds: how long a stopping server reports it (/readyz) before it stops listening.
 
@@ -71,12 +72,15 @@ class ServingSettings:
     upload_seconds: float = 20.0
     rate: int = 600
     keep_images: bool = False
+    image_key: Path | None = None
     file_names: bool = True
     image_minutes: float = 10.0
     image_bytes: int = 32 * MIB
     drain_seconds: float = 0.0
 
     def __post_init__(self) -> None:
+        if self.image_key is not None and not self.keep_images:
+            raise RecipeError("an image key encrypts kept images, and none are kept; add --keep-images or leave --image-key out")
         ranges = {
             "decoders": (self.decoders, 1, 256),
             "max-active": (self.max_active, 1, 4096),

@@ -80,10 +80,7 @@ async def read_upload(request: Request, most: int, seconds: float, share: Share)
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise Problem("unsupported_media_type", "a Content-Encoding is not supported; send the file as it is")
     if kind == "multipart/form-data":
-        boundary = parameters.get("boundary", "")
-        if not BOUNDARY.fullmatch(boundary):
-            raise Problem("malformed_upload", "multipart/form-data needs a boundary of 1 to 70 plain characters")
-        upload = parse_form(await read_body(request, most + ENVELOPE_BYTES, seconds, share), boundary.encode())
+        upload = parse_form(await read_body(request, most + ENVELOPE_BYTES, seconds, share), _boundary(parameters))
     elif kind in RAW_TYPES or kind.startswith("image/"):
         body = await read_body(request, most, seconds, share)
         upload = Upload(memoryview(body), file_name(media_type(request.headers.get("content-disposition", ""))[1]))
@@ -95,9 +92,30 @@ async def read_upload(request: Request, most: int, seconds: float, share: Share)
         )
     if not upload.data:
         raise Problem("malformed_upload", "the file is empty (0 bytes); choose it again")
-    if len(upload.data) > most:
-        raise _too_large(most)
+    check_size(upload.data, most)
     return upload
+
+
+async def read_uploads(request: Request, most: int, seconds: float, share: Share, most_files: int) -> list[Upload]:
+    """The images of a form, one or more fields `file`; arguments as for `read_body`.
+
+    Args:
+        most_files: how many there may be.
+
+    Raises:
+        Problem: if it is too large, too slow, no valid form, or a file is empty.
+    """
+    kind, parameters = media_type(request.headers.get("content-type", ""))
+    if kind != "multipart/form-data":
+        raise Problem("unsupported_media_type", "send the images as multipart/form-data, each in a field `file`")
+    boundary = _boundary(parameters)
+    files = parse_files(await read_body(request, most, seconds, share), boundary, most_files)
+    if not files:
+        raise Problem("malformed_upload", "the form has no field called `file`; send at least one")
+    empty = [number for number, upload in enumerate(files) if not upload.data]
+    if empty:
+        raise Problem("malformed_upload", f"file number {empty[0] + 1} is empty (0 bytes); choose it again")
+    return files
 
 
 def parse_form(body: bytearray, boundary: bytes) -> Upload:
@@ -108,6 +126,18 @@ def parse_form(body: bytearray, boundary: bytes) -> Upload:
     Raises:
         Problem: `malformed_upload`, if it is cut short, has no field `file` or several, one field twice, or too many fields.
     """
+    files = parse_files(body, boundary, MOST_FIELDS)
+    if len(files) != 1:
+        raise Problem("malformed_upload", f"the form has {len(files)} fields called `file`; it must have exactly one")
+    return files[0]
+
+
+def parse_files(body: bytearray, boundary: bytes, most_fields: int) -> list[Upload]:
+    """All fields `file` of a multipart/form-data body, in their order; what it says of the patient belongs to all of them.
+
+    Raises:
+        Problem: `malformed_upload`, if it is cut short, has one field of the patient twice, or too many fields.
+    """
     mark = b"--" + boundary
     at = 0 if body.startswith(mark) else body.find(b"\r\n" + mark) + 2
     if at < 2 and not body.startswith(mark):
@@ -115,7 +145,7 @@ def parse_form(body: bytearray, boundary: bytes) -> Upload:
     files: list[Upload] = []
     metadata: dict[str, str] = {}
     view = memoryview(body)
-    for _ in range(MOST_FIELDS + 1):
+    for _ in range(most_fields + 1):
         at += len(mark)
         if body[at : at + 2] == b"--":
             break
@@ -130,10 +160,17 @@ def parse_form(body: bytearray, boundary: bytes) -> Upload:
             metadata[name] = plain_text(bytes(view[start:end][:VALUE_BYTES]).decode("utf-8", "replace"))
         at = end + 2
     else:
-        raise Problem("malformed_upload", f"the form has more than {MOST_FIELDS} fields; send `file`, `age`, `sex` and `site`")
-    if len(files) != 1:
-        raise Problem("malformed_upload", f"the form has {len(files)} fields called `file`; it must have exactly one")
-    return files[0]._replace(metadata=metadata)
+        raise Problem(
+            "malformed_upload", f"the form has more than {most_fields} fields; send `file`, `age`, `sex` and `site`"
+        )
+    return [upload._replace(metadata=metadata) for upload in files]
+
+
+def _boundary(parameters: dict[str, str]) -> bytes:
+    boundary = parameters.get("boundary", "")
+    if not BOUNDARY.fullmatch(boundary):
+        raise Problem("malformed_upload", "multipart/form-data needs a boundary of 1 to 70 plain characters")
+    return boundary.encode()
 
 
 def media_type(header: str) -> tuple[str, dict[str, str]]:
@@ -177,6 +214,16 @@ def _disposition(block: bytes) -> dict[str, str]:
         if name.strip().lower() == b"content-disposition":
             return media_type(value.decode("utf-8", "replace").strip())[1]
     return {}
+
+
+def check_size(data: memoryview, most: int) -> None:
+    """Refuse one file that is too large.
+
+    Raises:
+        Problem: `upload_too_large`.
+    """
+    if len(data) > most:
+        raise _too_large(most)
 
 
 def _too_large(most: int) -> Problem:

@@ -14,6 +14,7 @@ from lesionlens.bundle.runtime import Predictor, Prepared
 from lesionlens.serving.batches import Batches
 from lesionlens.serving.decoding import Decoders, Reply, prepared
 from lesionlens.serving.entries import Submission, log_entry
+from lesionlens.serving.idempotency import insert_key
 from lesionlens.serving.prediction_log import LogEntry, PredictionLog, insert_prediction
 
 Result = TypeVar("Result")
@@ -103,6 +104,8 @@ class Worker:
             def write(connection: sqlite3.Connection) -> LogEntry:
                 entry = log_entry(submission, prediction, expires)
                 insert_prediction(connection, entry)
+                if submission.key:
+                    insert_key(connection, submission.key, submission.frame, entry.id)
                 return entry
 
             _then(self._log.submit(write), end, finish)

@@ -16,10 +16,9 @@ from lesionlens.bundle.decision import Decision
 from lesionlens.bundle.gate import ARRAYS, Gate
 from lesionlens.bundle.outcome import NONE_MALIGNANT, NOT_CHECKED, SENTENCES, caution
 from lesionlens.bundle.outputs import FAINTEST, Outputs
-from lesionlens.bundle.overlay import FADE, NOTHING, OPACITY, UNIT
-from lesionlens.bundle.picture import TITLES
-from lesionlens.bundle.prediction import DIGITS
+from lesionlens.bundle.overlay import FADE
 from lesionlens.bundle.selftest import ON_OPENING, SelfTest, read_selftest
+from lesionlens.core.percent import DIGITS
 from lesionlens.data.colour import NO_PROFILE, NOT_VISIBLE, ON_WHITE
 from lesionlens.data.decoding_rules import MAX_SCANNED, MIN_SIDE
 from lesionlens.serving.entries import SCHEMA
@@ -115,11 +114,7 @@ def map_facts() -> dict[str, Any]:
     return {
         "colours": colour_table().tobytes().hex(),
         "fade": FADE,
-        "opacity": OPACITY,
         "longest_side": LONGEST_SIDE,
-        "unit": UNIT,
-        "nothing": NOTHING,
-        "titles": TITLES,
     }
 
 

@@ -104,6 +104,22 @@ class TestSecrecy:
         assert decode_image(content.replace(b"ABCDEF", b"Anna B")).acquisition == whole
         assert decode_image(plain()).acquisition == {}
 
+    @pytest.mark.parametrize(
+        ("value", "spacing", "usable"),
+        [(["0.05", "0.04"], (0.05, 0.04), True), (None, None, True), (["0", "1"], None, False), (["1", "99"], None, False)],
+    )
+    def test_pixel_spacing(self, value: object, spacing: object, usable: bool) -> None:
+        found = decode_image(plain(**({} if value is None else {"PixelSpacing": value})))
+        assert found.pixel_spacing_mm == spacing
+        assert usable != any("pixel spacing" in note for note in found.notes)
+
+    def test_pixel_spacing_that_is_no_number_costs_no_picture(self) -> None:
+        content = plain(PixelSpacing=["0.0512", "0.0423"]).replace(b"0.0512", b"Anna B")
+        found = decode_image(content)
+        assert found.pixel_spacing_mm is None
+        assert [note for note in found.notes if "pixel spacing" in note]
+        assert "Anna" not in str(found.notes)
+
     def test_a_name_in_a_field_that_is_quoted(self) -> None:
         message = refusal(plain(PhotometricInterpretation="CMYK"), max_pixels=9999)
         assert "CMYK" in message

@@ -63,13 +63,12 @@ class Page:
         self.open(url)
 
     def open(self, url: str) -> None:
-        """A fresh page, without a token."""
+        """A fresh page, without a token and a list."""
         self.url = url
-        self.driver.get("about:blank")
-        self.driver.get(url)
+        self.driver.get(url + "icon.svg")  # of the same origin, and without scripts that write while it is cleared
         self.js("sessionStorage.clear()")
         self.driver.get_log("browser")
-        self.driver.refresh()
+        self.driver.get(url)
 
     def js(self, code: str, *arguments: Any) -> Any:
         return self.driver.execute_script(code, *arguments)
@@ -107,15 +106,34 @@ class Page:
         self.until(lambda: self.js(done), "answers")
 
     def shown(self, path: Path) -> None:
-        """Upload one image and wait until its answer and its heat map are there."""
+        """Upload one image and wait until its answer and its picture are there."""
         self.upload(path)
         self.find("#detail .outcome")
-        self.until(self.map_source, "heat map")
+        self.until(self.photo_width, "picture")
+
+    def photo_width(self) -> int:
+        """Pixels across of the picture that is seen; 0 while none is."""
+        return self.js(
+            "const photo = document.querySelector('.view:not([hidden]) .stage .photo');"
+            "return photo && !photo.hidden && photo.complete ? photo.naturalWidth : 0"
+        )
+
+    def look(self, view: str) -> None:
+        """Choose `image`, `beside` or `over`, and wait for the heat map where one is to be seen."""
+        self.press(f"[data-view={view}][aria-pressed]")
+        if view != "image":
+            self.until(self.map_source, "heat map")
+
+    def press(self, css: str) -> None:
+        """Click what may lie below the bar at the top of the window."""
+        button = self.find(css)
+        self.js("arguments[0].scrollIntoView({ block: 'center' })", button)
+        button.click()
 
     def map_source(self) -> str:
         return self.js(
-            "const map = document.querySelector('#detail .stage .map');"
-            "return map && !map.hidden && map.complete && map.naturalWidth ? map.src : ''"
+            "const map = document.querySelector('#detail .stage:not([hidden]) .map');"
+            "return map && map.complete && map.naturalWidth ? map.src : ''"
         )
 
     def go(self, view: str) -> None:

@@ -31,6 +31,11 @@ def views(page, images):
     page.shown(images[0])
     page.find("#detail .check summary").click()
     yield "answer"
+    page.look("beside")
+    yield "map beside"
+    page.press(".outlines")
+    page.find(".contours")
+    yield "contours"
     page.find("[name=note]").send_keys("a note")
     page.js("document.querySelector('[name=conclusion]').value = 'nv'")
     page.find(".review .primary").click()
@@ -55,7 +60,7 @@ def test_contrast(page, images, scheme):
     assert {view: check(page, "weakContrast") for view in views(page, images)} == {view: [] for view in ALL_VIEWS}
 
 
-ALL_VIEWS = ("empty", "answer", "reviewed", "history", "recorded answer", "model")
+ALL_VIEWS = ("empty", "answer", "map beside", "contours", "reviewed", "history", "recorded answer", "model")
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
@@ -148,14 +153,21 @@ def test_by_keyboard_alone_from_the_image_to_the_review(page, images):
     assert images[1].name in page.js(FOCUS)["text"]
     page.keys(ENTER)
     page.until(lambda: page.text("#detail .file-name") == images[1].name)
-    first = page.until(page.map_source)
+    page.until(page.photo_width)
     page.until(lambda: page.js("return document.activeElement.tagName") == "BUTTON")
+    tab_to(page, "Map over")
+    page.keys(SPACE)
+    first = page.until(page.map_source)
+    tab_to(page, "stage")
+    page.keys("+", "+")
+    assert page.text("#detail .tools .level").replace("\u202f", " ") == "225 %"
+    page.keys("0")
     to_control(page, "SELECT")
     page.keys(DOWN)
     page.until(lambda: page.map_source() not in ("", first))
     to_control(page, "INPUT")
     page.keys(RIGHT, RIGHT)
-    assert page.text("#detail .level").replace("\u202f", " ") == "70 %"
+    assert page.text("#detail .controls .level").replace("\u202f", " ") == "70 %"
     tab_to(page, "conclusion")
     page.keys("Derma")
     tab_to(page, "note")
@@ -178,7 +190,7 @@ def test_the_dialog_keeps_the_focus_and_escape_leaves_it(page, images):
     page.shown(images[0])
     page.find("#detail .larger").send_keys(ENTER)
     page.find("#picture-dialog")
-    for _ in range(4):
+    for _ in range(12):
         page.keys(TAB)
         assert page.js(
             "const focus = document.activeElement;"
@@ -186,7 +198,7 @@ def test_the_dialog_keeps_the_focus_and_escape_leaves_it(page, images):
         )
     page.keys(ESCAPE)
     page.until(lambda: not page.visible("#picture-dialog"))
-    assert page.js(FOCUS)["css"] == "larger"
+    assert page.js(FOCUS)["css"] == "quiet tool larger"
 
 
 def test_outcomes_differ_in_word_and_icon(page, images):

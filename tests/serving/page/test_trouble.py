@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 from pathlib import Path
@@ -181,9 +182,11 @@ def test_an_answer_that_is_not_sure(at, start_server, unsure_bundle, images):
     page.shown(images[0])
     assert page.text("#detail .outcome-word") == "Not sure: have a person look"
     assert not page.visible("#detail .outcome-probability")
+    assert re.search(r"Not sure\n?.*malignant share \d+\.\d", page.text("#rows li"), re.DOTALL)  # in the list, too
+    assert page.text("#queue-count") == "1 image, 1 not sure"
     assert len(page.visible(".probabilities tbody tr")) == 7
     page.go("model")
-    assert "0.0001 or more" in page.text("#model-detail")
+    assert "0.01\u202f% or more" in page.text("#model-detail")
 
 
 def test_a_file_beyond_the_limit_is_not_sent(at, narrow, tmp_path):

@@ -55,8 +55,9 @@ ACQUISITION = {
     "immersion": "ImmersionMedia",
     "magnification": "OpticalMagnificationFactor",
 }
+SPACING = "PixelSpacing"  # of the surface; Imager Pixel Spacing is that of the detector
 OFFSET_TABLES = ("ExtendedOffsetTable", "ExtendedOffsetTableLengths")
-KEYWORDS = ("SOPClassUID", *PIXEL_MODULE, *DISPLAY, *ACQUISITION.values(), *OFFSET_TABLES)
+KEYWORDS = ("SOPClassUID", *PIXEL_MODULE, *DISPLAY, *ACQUISITION.values(), SPACING, *OFFSET_TABLES)
 
 
 class PixelElement(NamedTuple):

@@ -7,14 +7,16 @@ import re
 from dataclasses import dataclass, replace
 
 from lesionlens.core.errors import ImageError
-from lesionlens.data.dicom.header import ACQUISITION, FLOAT_PIXEL_DATA, UNDEFINED, Header, PixelElement, tag_name
+from lesionlens.data.dicom.header import ACQUISITION, FLOAT_PIXEL_DATA, SPACING, UNDEFINED, Header, PixelElement, tag_name
 
 GREY = ("MONOCHROME1", "MONOCHROME2")
 COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
 SAMPLES_OF = {**dict.fromkeys((*GREY, "PALETTE COLOR"), 1), **dict.fromkeys(COLOUR, 3)}
 MAX_FRAMES = 100_000
+SPACINGS_MM = (1e-4, 10.0)  # of photographs, from a microscope to a whole body
 PLAIN_VALUE = re.compile(r"[A-Z0-9_ ]{1,16}|[0-9.]{1,12}")  # a code string or a number
 NOT_SUBSAMPLED = "pixels are labelled YBR_FULL_422, but their length is that of RGB; they were taken as RGB"
+NO_SPACING = "the pixel spacing (0028,0030) is not usable, so there is no scale"
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,24 @@ def acquisition(header: Header, name: str) -> dict[str, str]:
         if texts and all(PLAIN_VALUE.fullmatch(text) for text in texts):
             found[key] = ", ".join(texts)
     return found
+
+
+def pixel_spacing(header: Header, name: str) -> tuple[tuple[float, float] | None, tuple[str, ...]]:
+    """Millimetres between rows and between columns (PS3.3 10.7.1.1).
+
+    Returns:
+        The spacing, None if there is none or none that a photograph can have; and a note in the second case.
+    """
+    least, most = SPACINGS_MM
+    try:
+        value = header.value(SPACING, name)
+        if value is None:
+            return None, ()
+        rows, columns = (float(part) for part in value)
+    except (ImageError, TypeError, ValueError):  # the pixels are none the worse for it
+        return None, (NO_SPACING,)
+    usable = least <= rows <= most and least <= columns <= most  # NaN is not
+    return ((rows, columns), ()) if usable else (None, (NO_SPACING,))
 
 
 def _whole(header: Header, keyword: str, name: str, default: int | None = None) -> int:

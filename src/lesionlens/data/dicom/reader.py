@@ -28,7 +28,7 @@ from lesionlens.data.dicom.header import (
     PixelElement,
     read_header,
 )
-from lesionlens.data.dicom.pixels import PixelModule, acquisition, check_length, pixel_element, pixel_module
+from lesionlens.data.dicom.pixels import PixelModule, acquisition, check_length, pixel_element, pixel_module, pixel_spacing
 
 MAX_FRAGMENT_READS = 200_000  # two for each fragment
 SEQUENCE_END = b"\xfe\xff\xdd\xe0"
@@ -68,8 +68,9 @@ def decode_dicom(stream: BinaryIO, name: str, max_pixels: int = MAX_PIXELS, fram
     colours = _shown(values, module, header, name)
     chosen = (f"frame {frame + 1} of {module.frames} was used",) if module.frames > 1 else ()
     derived = () if header.has_meta else (NO_META,)
-    said = (*derived, *notes, *values.notes, *colours.notes, *chosen)
-    return DecodedImage(colours.image, module.frames, said, acquisition(header, name))
+    spacing, unusable = pixel_spacing(header, name)
+    said = (*derived, *notes, *values.notes, *colours.notes, *chosen, *unusable)
+    return DecodedImage(colours.image, module.frames, said, acquisition(header, name), spacing)
 
 
 def _shown(values: Frame, module: PixelModule, header: Header, name: str) -> Colours:

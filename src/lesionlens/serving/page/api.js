@@ -44,6 +44,18 @@ export const sendImage = (file, frame, progress, signal, metadata = {}) =>
 /** What an image element can show of a local file: the file itself. */
 export const shownFile = async (prediction, file) => file;
 
+const pathOf = ({ id }, rest) => `predictions/${encodeURIComponent(id)}/${rest}`;
+const png = async (path) => (await call(path, { headers: { Accept: "image/png" } })).blob();
+
+/** The picture as the server has it, upright and in sRGB, while it has it; `side` bounds its longest side, pixels. */
+export const pictureCopy = (prediction, file, side = 2048) => png(pathOf(prediction, `image.png?side=${side}`));
+
+/** The heat map for a diagnosis alone, as PNG in the picture's shape. */
+export const mapPicture = (prediction, code) => png(pathOf(prediction, `maps/${encodeURIComponent(code)}.png`));
+
+/** Its raw values, as rows, with the part of the picture that they cover. */
+export const mapValues = (prediction, code) => callJson(pathOf(prediction, `maps/${encodeURIComponent(code)}.json`));
+
 /** Whether the server responds at all. */
 export async function alive() {
   try {

@@ -8,6 +8,7 @@ import { showModel } from "./model.js";
 import { problemNotice } from "./notices.js";
 import { showPatient } from "./patient.js";
 import { showPrediction } from "./prediction.js";
+import { rememberList, restoreList } from "./remembered.js";
 import { Session } from "./session.js";
 import { askForToken, watchSignOut } from "./token.js";
 import { focusView, showView, watchFrame } from "./views.js";
@@ -99,6 +100,16 @@ function back() {
   session.queue.retry();
 }
 
+/** Read the list of this tab again, then keep it; one that cannot be read now stays as it was. */
+async function restore() {
+  try {
+    await restoreList(session.queue);
+    rememberList(session.queue);
+  } catch (error) {
+    byId("detail").replaceChildren(problemNotice(error, restore));
+  }
+}
+
 function start() {
   listen({ token: askForToken, gone, back });
   watchSignOut(() => announce("The token is forgotten. The next request asks for one."));
@@ -106,7 +117,7 @@ function start() {
   window.addEventListener("hashchange", () => route());
   window.addEventListener("online", retry);
   route(false);
-  withModel(() => {});
+  withModel(restore);
 }
 
 start();

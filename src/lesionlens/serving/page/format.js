@@ -1,8 +1,9 @@
 // Numbers, dates and names as people read them. Every number is exact to its last digit.
 
 const THIN = "\u202f"; // a narrow space that does not break
-const WHEN = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "medium" });
-const WHEN_SHORT = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "short" });
+const MINUTE = { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", timeZoneName: "short" };
+const WHEN = new Intl.DateTimeFormat("en-GB", { ...MINUTE, second: "2-digit" });
+const WHEN_SHORT = new Intl.DateTimeFormat("en-GB", MINUTE);
 
 export const OUTCOMES = {
   diagnosis: { word: "Suggested diagnosis", short: "Diagnosis" },
@@ -12,15 +13,20 @@ export const OUTCOMES = {
 
 export const CONCLUSIONS = { other: "Other diagnosis", unusable: "Image unusable" };
 
-/** A share in [0, 1] in per cent; what would round to 0.0 or 100.0 shows that it is not quite. */
-export function percent(share) {
+/**
+ * A share in [0, 1] in per cent. Nothing reads as 0 or 100: nobody has that certainty.
+ *
+ * `core.percent` in Python follows the same rule, for sentences and pictures.
+ */
+export function percent(share, decimals = 1) {
   if (share === null || share === undefined || !Number.isFinite(share)) return "\u2013";
-  if (share > 0 && share < 0.0005) return `<0.1${THIN}%`;
-  if (share < 1 && share >= 0.9995) return `>99.9${THIN}%`;
-  return `${(100 * share).toFixed(1)}${THIN}%`;
+  const rounded = (100 * Number(share.toFixed(6))).toFixed(decimals);
+  if (Number(rounded) >= 100) return `>${(100 - 10 ** -decimals).toFixed(decimals)}${THIN}%`;
+  if (Number(rounded) <= 0) return `<${(10 ** -decimals).toFixed(decimals)}${THIN}%`;
+  return `${rounded}${THIN}%`;
 }
 
-/** A time of the server (ISO 8601) in this browser's time zone. */
+/** A time of the server (ISO 8601) in this browser's time zone, which it names. */
 export function when(created, short = false) {
   const date = new Date(created);
   if (Number.isNaN(date.getTime())) return String(created ?? "");
@@ -83,6 +89,20 @@ export function inShort(prediction) {
   const named = prediction.outcome === "diagnosis" && first;
   return named ? `${first.name}, ${percent(first.probability)}` : OUTCOMES[prediction.outcome].short;
 }
+
+const COUNTED = {
+  diagnosis: ["diagnosis", "diagnoses"],
+  not_sure: ["not sure", "not sure"],
+  not_usable: ["not usable", "not usable"],
+  failed: ["refused", "refused"],
+};
+
+/** How many images ended how, in words: `{ diagnosis: 3, failed: 1 }` gives "3 diagnoses, 1 refused". */
+export const counted = (counts) =>
+  Object.entries(COUNTED)
+    .filter(([kind]) => counts[kind])
+    .map(([kind, [one, many]]) => `${counts[kind]} ${counts[kind] === 1 ? one : many}`)
+    .join(", ");
 
 /** The file name of a prediction. */
 export const nameOf = (prediction) => prediction.file_name || "Image without a name";

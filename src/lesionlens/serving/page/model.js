@@ -114,7 +114,7 @@ function decisionOf(decision, labels) {
   return section(
     title,
     p(
-      `When another diagnosis leads, but the probability of ${watched} is ${figure(decision.threshold)} or more. The threshold ` +
+      `When another diagnosis leads, but the probability of ${watched} is ${percent(decision.threshold, 2)} or more. The threshold ` +
         `was chosen so that ${percent(decision.sensitivity)} of such lesions are named or left to a person.`,
     ),
     facts(

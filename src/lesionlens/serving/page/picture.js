@@ -1,168 +1,252 @@
-// The picture with its heat map. The map comes alone, in the image's own geometry, and lies over the
-// picture that this browser has; where the browser cannot show the file (TIFF, DICOM) or no longer has
-// it (history), the server's own overlay is shown while the server still has the image.
+// The picture of one prediction. The lesion comes first, alone; its heat map lies beside or over it on request, as colours
+// or as contours. The picture is this browser's own file, or a copy from the server where the browser cannot show the file
+// (TIFF, DICOM) or no longer has it (history).
 
-import { call, shownFile } from "./api.js";
+import { mapPicture, mapValues, pictureCopy, shownFile } from "./api.js";
+import { LEVELS } from "./contours.js";
 import { button, byId, field, freshId, icon, make, p, select } from "./dom.js";
 import { leading, nameOf, percent } from "./format.js";
+import { watchGestures } from "./gestures.js";
+import { Pane } from "./pane.js";
 import { TEXTS } from "./texts.js";
+import { Zoom } from "./zoom.js";
 
 const OPACITY = 60; // per cent, at first
 const RELEASE_MS = 1000;
 const SAME_SHAPE = 0.02; // relative difference of the sides' ratios
+const VIEWS = { image: "Image", beside: "Map beside", over: "Map over" };
 
-/** One prediction's picture; `dispose` frees its memory. */
+/** One prediction's picture; `changed` is called when what a report would show has changed; `dispose` frees its memory. */
 export class Picture {
-  #urls = new Map(); // object URLs of the maps by diagnosis
-  #local = "";
-  #blended = false;
+  #urls = new Map(); // object URLs, of the maps by diagnosis and of the photo
+  #values = new Map(); // raw maps by diagnosis
   #request = 0;
   #disposed = false;
 
   constructor(prediction, file, changed = () => {}) {
-    Object.assign(this, { prediction, file, changed, code: leading(prediction)?.code ?? "", opacity: OPACITY });
-    this.picture = make("img", { class: "photo", alt: `The image ${prediction.file_name || "without a name"}` });
-    this.map = make("img", { class: "map", alt: "", hidden: true });
-    this.blank = p([icon("image"), make("span", {}, TEXTS.notShown)], "blank-picture");
-    this.stage = make("div", { class: "stage" }, this.picture, this.map, this.blank);
-    this.stage.style.setProperty("--ratio", prediction.image.width / prediction.image.height);
+    Object.assign(this, { prediction, file, changed, view: "image", contours: false, opacity: OPACITY, photo: "" });
+    this.code = leading(prediction)?.code ?? "";
+    this.zoom = new Zoom(() => this.#moved());
+    this.lens = { on: false, show: (place) => this.panes.forEach((pane) => pane.lens(place)) };
+    this.panes = [`The image ${nameOf(prediction)}`, "The image with its heat map"].map((text) => this.#pane(text));
+    this.blank = p([icon("image"), make("span", {}, TEXTS.loading)], "blank-picture");
+    this.panes[0].stage.append(this.blank);
     this.note = make("p", { class: "map-note", role: "status" });
+    this.place = make("div", { class: "panes" }, ...this.panes.map((pane) => pane.stage));
     const label = { class: "card picture", "aria-label": "Picture and heat map" };
-    this.element = make("section", label, this.stage, ...this.#controls(), this.note);
-    this.#begin();
+    this.element = make("section", label, this.#tools(), this.place, ...this.#controls(), this.note);
+    this.#show();
+    this.ready = this.#begin();
   }
 
   /** Revoke every object URL, once no image still reads from one. */
   dispose() {
     this.#disposed = true;
-    const urls = [this.#local, ...this.#urls.values()].filter(Boolean);
+    const urls = [...this.#urls.values()];
     this.#urls.clear();
-    this.#local = "";
+    if (byId("picture-large").contains(this.element)) byId("picture-dialog").close();
     setTimeout(() => urls.forEach((url) => URL.revokeObjectURL(url)), RELEASE_MS);
   }
 
-  /** What a report shows: the sources of picture and map, as they are now. */
+  /** What a report shows: photo and map as they are now, however the screen shows them. */
   get shown() {
-    const source = (image) => (image.hidden ? "" : (image.getAttribute("src") ?? ""));
-    const map = this.#blended ? "" : source(this.map);
-    return { photo: source(this.picture), map, blended: this.#blended, opacity: this.opacity, code: this.code };
+    const { photo, contours, opacity, code } = this;
+    return { photo, map: this.#urls.get(code) ?? "", values: this.#values.get(code), contours, opacity, code };
   }
 
   get #hasMaps() {
     return this.prediction.maps.available && this.prediction.probabilities.length > 0; // none for an unusable image
   }
 
+  #pane(description) {
+    const pane = new Pane(this.prediction.image, description);
+    const help = "Plus and minus zoom, 0 shows all, arrow keys move.";
+    for (const [name, value] of Object.entries({ tabindex: 0, role: "group", "aria-label": `${description}. ${help}` }))
+      pane.stage.setAttribute(name, value);
+    watchGestures(pane.stage, this.zoom, this.lens);
+    return pane;
+  }
+
+  /** What to see, and how large. */
+  #tools() {
+    const view = ([name, text]) => button({ "aria-pressed": "false", data: { view: name } }, () => this.#choose(name), text);
+    this.views = Object.entries(VIEWS).map(view);
+    const seen = this.#hasMaps && make("div", { class: "segments", role: "group", "aria-label": "What to show" }, ...this.views);
+    const tool = (name, label, run) => button({ class: `${name === "magnifier" ? "" : "quiet "}tool ${name}`, "aria-label": label, title: label }, run, icon(name));
+    this.level = make("output", { class: "level", "aria-label": "Zoom" }, "100\u202f%");
+    this.magnifier = tool("magnifier", "Magnifier", () => this.#magnify());
+    this.magnifier.setAttribute("aria-pressed", "false");
+    const zoom = [tool("zoom-out", "Zoom out", this.zoom.out), this.level, tool("zoom-in", "Zoom in", this.zoom.in)];
+    this.whole = tool("whole", "Show all", this.zoom.reset);
+    this.larger = tool("larger", "Enlarge", () => this.#enlarge());
+    return make("div", { class: "picture-tools" }, seen, make("div", { class: "tools" }, ...zoom, this.whole, this.magnifier, this.larger));
+  }
+
+  /** How the map is drawn; hidden while none is shown. */
   #controls() {
     if (!this.#hasMaps) return [];
     const byCode = new Map(this.prediction.probabilities.map((row) => [row.code, row]));
-    const probability = (code) => byCode.get(code)?.probability;
-    const order = [...this.prediction.maps.codes].sort((a, b) => (probability(b) ?? 0) - (probability(a) ?? 0));
-    const options = order.map((code) => [code, `${percent(probability(code))} ${byCode.get(code)?.name ?? code}`]);
+    const probability = (code) => byCode.get(code)?.probability ?? 0;
+    const order = [...this.prediction.maps.codes].sort((a, b) => probability(b) - probability(a));
+    const options = order.map((code) => [code, `${percent(byCode.get(code)?.probability)} ${byCode.get(code)?.name ?? code}`]);
     this.picker = select({ onchange: () => this.#pick(this.picker.value) }, options);
     this.picker.value = this.code;
     const id = freshId("opacity"); // named by `for`: a label around both would name the output
     const range = { id, type: "range", min: 0, max: 100, step: 5, value: OPACITY };
     this.slider = make("input", { ...range, oninput: () => this.#fade(Number(this.slider.value)) });
-    this.level = make("output", { class: "level" });
-    const title = make("span", {}, make("label", { htmlFor: id }, "Map opacity"), " ", this.level);
-    const opacity = make("div", { class: "field" }, title, this.slider);
-    const ramp = make("span", { class: "ramp", "aria-hidden": "true" });
-    const larger = button({ class: "larger" }, () => this.#enlarge(), icon("larger"), "Enlarge");
-    this.#fade(OPACITY);
-    return [
-      make("div", { class: "controls" }, field("Heat map for", this.picker), opacity),
-      make("div", { class: "scale" }, make("span", {}, "weak"), ramp, make("span", {}, "strong"), larger),
-    ];
+    this.faded = make("output", { class: "level" });
+    const title = make("span", {}, make("label", { htmlFor: id }, "Map opacity"), " ", this.faded);
+    this.fader = make("div", { class: "field" }, title, this.slider);
+    this.outlines = button({ class: "outlines", "aria-pressed": "false" }, () => this.#outline(), "Contours");
+    const scale = make("span", { class: "ramp", "aria-hidden": "true" });
+    this.ramp = make("span", { class: "map-scale" }, make("span", {}, "weak"), scale, make("span", {}, "strong"));
+    const lines = LEVELS.map((level) => make("span", { class: `level-${100 * level}` }, `${100 * level}\u202f%`));
+    this.lines = make("span", { class: "map-scale lines" }, ...lines);
+    const controls = [field("Heat map for", this.picker), this.outlines, this.fader, this.ramp, this.lines];
+    this.drawn = make("div", { class: "controls" }, ...controls);
+    this.#tell(OPACITY);
+    return [this.drawn];
   }
 
   async #begin() {
-    this.#blended = !(this.file && (await this.#showLocal()));
-    if (this.#blended && this.slider) this.slider.disabled = true;
+    try {
+      this.photo = await this.#load("", () => this.#photo());
+    } catch (error) {
+      this.blank.lastChild.textContent = error.status === 410 ? TEXTS.notShown : `No picture: ${error.message}. ${error.detail ?? ""}`;
+    }
+    if (this.#disposed) return;
+    this.blank.hidden = Boolean(this.photo);
+    for (const each of [...this.views.slice(1), this.magnifier]) each.disabled = !this.photo;
     await this.#pick(this.code);
   }
 
-  /** Whether the browser can show the file, upright and in the geometry that the server saw. */
-  async #showLocal() {
-    this.#local = URL.createObjectURL(await shownFile(this.prediction, this.file));
-    if (this.#disposed) this.dispose();
-    this.picture.src = this.#local;
-    try {
-      await this.picture.decode();
-    } catch {
-      this.picture.removeAttribute("src");
-    }
+  /** The picture as a blob: the local file, if the browser shows it upright and in the geometry that was predicted. */
+  async #photo() {
     const { width, height, frame } = this.prediction.image;
-    const ratio = this.picture.naturalWidth / this.picture.naturalHeight;
-    const same = Math.abs(ratio / (width / height) - 1) < SAME_SHAPE && !frame;
-    this.blank.hidden = same;
-    this.picture.hidden = !same;
-    return same;
+    if (this.file && !frame) {
+      const blob = await shownFile(this.prediction, this.file);
+      const size = await sizeOf(blob);
+      if (size && Math.abs(size.width / size.height / (width / height) - 1) < SAME_SHAPE) return blob;
+    }
+    return pictureCopy(this.prediction, this.file);
+  }
+
+  async #load(name, make) {
+    if (!this.#urls.has(name)) {
+      const url = URL.createObjectURL(await make());
+      this.#urls.set(name, url);
+      if (this.#disposed) this.dispose();
+    }
+    return this.#urls.get(name);
   }
 
   async #pick(code) {
-    if (this.#disposed) return;
     const request = ++this.#request;
     const current = () => request === this.#request && !this.#disposed;
     this.code = code;
-    if (this.#hasMaps) {
+    let problem = null;
+    if (this.#hasMaps && this.photo) {
       try {
-        const url = await this.#load(code);
-        if (current()) this.#draw(url);
+        await this.#load(code, () => mapPicture(this.prediction, code));
+        if (this.contours && !this.#values.has(code)) this.#values.set(code, await mapValues(this.prediction, code));
       } catch (error) {
-        if (current()) this.#failed(error);
+        problem = error;
       }
-    } else {
-      this.picture.hidden = this.#blended;
-      const unusable = this.prediction.gate?.usable === false;
-      this.note.textContent = unusable ? "No heat map: the image is not usable." : "This model gives no heat maps.";
     }
-    if (!this.#disposed) this.changed();
+    if (!current()) return;
+    this.#show(problem);
+    this.changed();
   }
 
-  async #load(code) {
-    if (!this.#urls.has(code)) {
-      const [id, name] = [this.prediction.id, code].map(encodeURIComponent);
-      const path = `predictions/${id}/maps/${name}.png?style=${this.#blended ? "overlay" : "map"}`;
-      const response = await call(path, { headers: { Accept: "image/png" } });
-      this.#urls.set(code, URL.createObjectURL(await response.blob()));
-      if (this.#disposed) this.dispose();
-    }
-    return this.#urls.get(code);
+  #choose(view) {
+    this.view = view;
+    this.#show();
   }
 
-  #draw(url) {
-    const target = this.#blended ? this.picture : this.map;
-    target.src = url;
-    target.hidden = false;
-    this.blank.hidden = true;
-    this.stage.classList.toggle("blended", this.#blended); // the server's own picture, with its title and scale
-    const name = this.prediction.probabilities.find((row) => row.code === this.code)?.name ?? this.code;
-    const fixed = this.#blended ? ` ${TEXTS.opacityFixed}` : "";
-    this.map.alt = this.#blended ? "" : `Heat map for ${name}`;
-    this.note.textContent = `Where the network found evidence for ${name}: not why, and not that it is right.${fixed}`;
+  /** Draw the panes as they should be now, and say what is seen. */
+  #show(problem = null) {
+    const { photo, view, opacity } = this;
+    const map = { ...this.shown, alt: `Heat map for ${this.#name}` };
+    this.panes[0].draw(view === "over" ? map : { photo, opacity });
+    this.panes[1].draw(view === "beside" ? map : {});
+    this.panes[1].stage.hidden = view !== "beside";
+    this.element.dataset.view = view;
+    for (const each of this.views) each.setAttribute("aria-pressed", each.dataset.view === view);
+    if (this.drawn) this.drawn.hidden = view === "image" || !photo;
+    for (const each of [this.fader, this.ramp]) if (each) each.hidden = this.contours;
+    if (this.lines) this.lines.hidden = !this.contours;
+    this.note.textContent = this.#said(problem);
   }
 
-  #failed(error) {
-    this.map.hidden = true;
-    if (this.#blended) this.picture.hidden = true;
-    this.blank.hidden = !this.#blended;
-    const gone = error.status === 410;
-    this.note.textContent = gone
-      ? "The server no longer has the image for this heat map."
-      : `No heat map: ${error.message}. ${error.detail ?? ""}`;
+  get #name() {
+    return this.prediction.probabilities.find((row) => row.code === this.code)?.name ?? this.code;
+  }
+
+  #said(problem) {
+    if (problem) return `No heat map: ${problem.message}. ${problem.detail ?? ""}`;
+    if (this.prediction.gate?.usable === false) return "No heat map: the image is not usable.";
+    if (!this.#hasMaps) return "This model gives no heat maps.";
+    if (this.view === "image" || !this.photo) return "";
+    const lines = this.contours ? " Lines join places of equal evidence, in per cent of the strongest." : "";
+    return `Where the network found evidence for ${this.#name}: not why, and not that it is right.${lines}`;
+  }
+
+  #outline() {
+    this.contours = !this.contours;
+    this.outlines.setAttribute("aria-pressed", this.contours);
+    return this.#pick(this.code);
   }
 
   #fade(level) {
     this.opacity = level;
-    this.map.style.opacity = level / 100;
-    this.level.textContent = `${level}\u202f%`;
-    this.slider.setAttribute("aria-valuetext", `${level} per cent`);
+    this.#tell(level);
+    this.#show();
     this.changed();
   }
 
+  #tell(opacity) {
+    this.faded.textContent = `${opacity}\u202f%`;
+    this.slider.setAttribute("aria-valuetext", `${opacity} per cent`);
+  }
+
+  #magnify() {
+    this.lens.on = !this.lens.on;
+    this.magnifier.setAttribute("aria-pressed", this.lens.on);
+    this.element.classList.toggle("magnifying", this.lens.on);
+    this.lens.show(null);
+  }
+
+  #moved() {
+    for (const pane of this.panes) pane.transform(this.zoom);
+    this.level.textContent = `${Math.round(100 * this.zoom.scale)}\u202f%`;
+  }
+
+  /** Take the whole card into the dialog, so that it stays as it is set; closing puts it back. */
   #enlarge() {
+    const dialog = byId("picture-dialog");
+    if (dialog.open) return dialog.close();
     byId("picture-title").textContent = nameOf(this.prediction);
-    byId("picture-large").replaceChildren(this.stage.cloneNode(true));
-    byId("picture-dialog").showModal();
+    const mark = make("span", { hidden: true });
+    this.element.replaceWith(mark);
+    byId("picture-large").replaceChildren(this.element);
+    dialog.onclose = () => {
+      mark.replaceWith(this.element);
+      this.larger.focus();
+    };
+    return dialog.showModal();
+  }
+}
+
+/** Width and height of an image file; null where the browser cannot show it. */
+async function sizeOf(blob) {
+  const url = URL.createObjectURL(blob);
+  const image = make("img", { src: url });
+  try {
+    await image.decode();
+    return { width: image.naturalWidth, height: image.naturalHeight };
+  } catch {
+    return null;
+  } finally {
+    URL.revokeObjectURL(url);
   }
 }

@@ -20,26 +20,27 @@ const REPORT_MS = 100;
  * Returns a function that releases it.
  */
 export function showPrediction(place, prediction, context) {
-  let picture = { shown: {} };
   let timer = 0;
   const report = () => {
     clearTimeout(timer); // a moving slider need not redraw the report at every step
     timer = setTimeout(() => fillReport(prediction, picture.shown, context.model), REPORT_MS);
   };
-  picture = new Picture(prediction, context.file, report);
+  const picture = new Picture(prediction, context.file, report);
   const reviewed = (review) => {
     prediction.review = review;
     report();
     context.reviewed?.(prediction);
   };
+  const review = reviewForm(prediction, context.model, reviewed);
   const record = card(make("h3", {}, "Details"), "", recordOf(prediction), actionsOf(prediction), framesOf(prediction, context));
   const evidence = make("div", { class: "stack" }, probabilitiesOf(prediction), checkOf(prediction, context.model?.gate));
   place.replaceChildren(
     outcomeBanner(prediction),
     make("div", { class: "columns" }, picture.element, evidence),
-    reviewForm(prediction, context.model, reviewed),
+    review.element,
     record,
   );
+  picture.ready.then(() => review.warn(!picture.photo));
   report();
   return () => {
     clearTimeout(timer);
@@ -118,7 +119,7 @@ function recordOf({ id, created, image, notes, timings_ms: { total, ...steps }, 
   const times = Object.entries(steps).map(([name, value]) => `${name} ${milliseconds(value)}`);
   return facts(
     fact("Predicted", make("time", { dateTime: created }, when(created))),
-    fact("Image", `${width} \u00d7 ${height} pixels${frames > 1 ? `, frame ${frame + 1} of ${frames}` : ""}`),
+    fact("Image", `${width} \u00d7 ${height} pixels${frames > 1 ? `, frame ${frame + 1} of ${frames}` : ""}`, scaleOf(image)),
     notes?.length > 0 && fact("Decoding", sentence(notes.join("; "))),
     fact("Time", milliseconds(total), make("span", { class: "sub" }, times.join(", "))),
     fact("Prediction", code(id)),
@@ -126,6 +127,13 @@ function recordOf({ id, created, image, notes, timings_ms: { total, ...steps }, 
     input_sha256 && fact("Image SHA\u2011256", code(input_sha256)),
     request_id && fact("Request", code(request_id)),
   );
+}
+
+/** The size of what is seen, where the file states the distance of its pixels. */
+function scaleOf({ width, height, pixel_spacing_mm: spacing }) {
+  if (!spacing) return null;
+  const [across, down] = [width * spacing[1], height * spacing[0]].map(figure);
+  return make("span", { class: "sub" }, `${across} \u00d7 ${down} mm, as the file states its scale`);
 }
 
 function actionsOf(prediction) {

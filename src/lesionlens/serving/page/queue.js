@@ -2,11 +2,12 @@
 // (503) or this token has used up its rate (429), all wait as long as the server asks.
 
 import { sendImage } from "./api.js";
-import { bytes } from "./format.js";
+import { bytes, nameOf } from "./format.js";
 import { Problem } from "./problem.js";
 import { TEXTS } from "./texts.js";
 
 const AT_ONCE = 2;
+const UNNAMED = "Refused image";
 const RATE_WAIT = 5; // seconds, where a 429 does not say
 
 /**
@@ -22,21 +23,24 @@ export class Queue extends EventTarget {
 
   /** Add images of one patient. The browser holds each File on disk; only its prediction is kept in memory. */
   add(files, frame = 0, metadata = {}) {
-    const added = [...files].map((file) => ({
-      key: `item-${++this.#count}`,
-      file,
-      name: file.name || "pasted image",
-      frame,
-      metadata,
-      state: "waiting",
-      sent: 0,
-      prediction: null,
-      problem: null,
-    }));
+    const known = { frame, metadata, state: "waiting" };
+    const added = [...files].map((file) => this.#item({ file, name: file.name || "pasted image", ...known }));
     this.items.push(...added);
     this.#tell("added", added);
     this.#next();
     return added;
+  }
+
+  /** Put finished images in front that an earlier visit of this tab left; their files are gone. */
+  restore(finished) {
+    const added = finished.map((each) => this.#item({ ...each, name: each.prediction ? nameOf(each.prediction) : UNNAMED, announced: each.state }));
+    this.items.unshift(...added);
+    if (added.length) this.#tell("added", added);
+  }
+
+  #item(known) {
+    const item = { key: `item-${++this.#count}`, file: null, frame: 0, metadata: {}, sent: 0, prediction: null, problem: null };
+    return Object.assign(item, known);
   }
 
   /** Forget one image; what the server has logged stays logged. */

@@ -5,6 +5,7 @@ import { bar, byId, code, fact, facts, make, number, p, row, rowHeader } from ".
 import { OUTCOMES, conclusionName, explained, figure, interval, leading, nameOf } from "./format.js";
 import { percent, ranked, sentence, when } from "./format.js";
 import { measureLimit, measureName } from "./measures.js";
+import { Pane } from "./pane.js";
 import { toldOf } from "./patient.js";
 import { TEXTS } from "./texts.js";
 
@@ -44,21 +45,16 @@ function outcome(prediction) {
   return make("section", { class: "report-outcome" }, word, p(explained(prediction)), patient);
 }
 
-function pictures({ image, probabilities: rows }, { photo, map, blended, opacity, code: shownCode }) {
+/** The lesion first, alone; then with its heat map. */
+function pictures({ image, probabilities: rows }, shown) {
+  const { photo, map, contours, opacity, code: shownCode } = shown;
   if (!photo) return make("figure", {}, p(TEXTS.notShown, "report-blank"));
   const name = rows.find((each) => each.code === shownCode)?.name ?? "";
-  const stage = (...images) => {
-    const element = make("div", { class: blended ? "stage blended" : "stage" }, ...images);
-    element.style.setProperty("--ratio", image.width / image.height);
-    return element;
-  };
-  const draw = (kind, src) => make("img", { class: kind, src, alt: "" });
   const caption = (text) => make("figcaption", {}, text);
-  const plain = [stage(draw("photo", photo)), caption(blended && name ? `Image with heat map for ${name}` : "Image")];
+  const plain = [new Pane(image).draw({ photo }).stage, caption("Image")];
   if (!map) return make("figure", {}, ...plain);
-  const over = draw("map", map);
-  over.style.opacity = opacity / 100;
-  return make("figure", {}, ...plain, stage(draw("photo", photo), over), caption(`Heat map for ${name}, opacity ${opacity} %`));
+  const how = contours ? "lines at 25, 50 and 75 % of the strongest evidence" : `opacity ${opacity} %`;
+  return make("figure", {}, ...plain, new Pane(image).draw(shown).stage, caption(`Heat map for ${name}, ${how}`));
 }
 
 function probabilities(prediction) {

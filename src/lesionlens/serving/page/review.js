@@ -4,16 +4,21 @@ import { postJson } from "./api.js";
 import { announce, card, field, freshId, icon, make, p, select } from "./dom.js";
 import { CONCLUSIONS, conclusionName, when } from "./format.js";
 import { problemNotice } from "./notices.js";
+import { TEXTS } from "./texts.js";
 
 const LONGEST = 4000; // characters of a note
 const NO_ROLE = "Your token has the role predict. To review, use one with the role review.";
 
-/** The form of one prediction; `reviewed` is called with a review once it is stored. Without the role, it says so. */
+/**
+ * The form of one prediction; `reviewed` is called with a review once it is stored. Without the role, it says so.
+ * Returns its `element`, and `warn`, which says whether the picture is gone.
+ */
 export function reviewForm(prediction, model, reviewed) {
   const labels = model?.labels ?? prediction.probabilities;
   const mayNot = model?.access?.role === "predict";
   const id = freshId("review");
   const stored = make("div", { class: "stored" });
+  const blind = make("p", { class: "blind", role: "note", hidden: true }, icon("problem"), make("span", {}, TEXTS.reviewBlind));
   const problem = make("div", {}, mayNot && p(NO_ROLE, "none"));
   const options = [...labels.map(({ code, name }) => [code, name]), ...Object.entries(CONCLUSIONS)];
   const conclusion = select({ required: true, name: "conclusion" }, options);
@@ -43,7 +48,8 @@ export function reviewForm(prediction, model, reviewed) {
     field("Note (no names of patients)", note, "grow"),
     submit,
   );
-  return card(make("h3", { id }, "Review"), "review", stored, form, problem);
+  const element = card(make("h3", { id }, "Review"), "review", stored, blind, form, problem);
+  return { element, warn: (gone) => (blind.hidden = !gone || mayNot) };
 }
 
 function show(place, review, labels) {

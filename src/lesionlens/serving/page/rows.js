@@ -1,8 +1,8 @@
 // The list of this session's images: a row each, with its state in words, an icon and, while it is
 // being sent, a progress bar.
 
-import { announce, button, byId, icon, make } from "./dom.js";
-import { OUTCOMES, explained, inShort } from "./format.js";
+import { announce, button, byId, icon, make, malignantTag } from "./dom.js";
+import { OUTCOMES, counted, explained, inShort, leading, percent } from "./format.js";
 import { problemLine } from "./notices.js";
 import { clearPatient } from "./patient.js";
 import { TEXTS } from "./texts.js";
@@ -20,12 +20,14 @@ export class Rows {
     this.choose = choose;
     this.list = byId("rows");
     queue.addEventListener("added", ({ detail: items }) => {
-      this.list.append(...items.map((item) => this.#row(item)));
+      for (const item of items) this.#row(item);
+      this.#arrange();
       this.#sum();
     });
     queue.addEventListener("changed", ({ detail }) => this.#changed(detail));
     queue.addEventListener("removed", ({ detail }) => this.#removed(detail));
     byId("clear").onclick = () => this.#clear();
+    byId("sort").onclick = () => this.#sort();
     this.list.onkeydown = (event) => this.#move(event);
     setInterval(() => this.#tick(), 1000);
   }
@@ -40,15 +42,15 @@ export class Rows {
   #row(item) {
     const canvas = make("canvas", { class: "thumb", "aria-hidden": "true" });
     const state = make("span", { class: "row-state" });
+    const share = make("span", { class: "row-share" });
     const bar = make("progress", { max: 1, value: 0, hidden: true, "aria-label": `${item.name}: sent` });
-    const text = make("span", { class: "row-text" }, make("span", { class: "row-name", title: item.name }, item.name), state, bar);
+    const text = make("span", { class: "row-text" }, make("span", { class: "row-name", title: item.name }, item.name), state, share, bar);
     const open = button({ class: "row-open" }, () => this.choose(item), canvas, text);
     const label = { class: "quiet row-close", "aria-label": `Take ${item.name} off the list` };
     const line = make("li", { data: { key: item.key } }, open, button(label, () => this.queue.remove(item), icon("close")));
-    this.#rows.set(item.key, { line, open, state, bar, canvas });
-    thumbnail(canvas, item.file);
+    this.#rows.set(item.key, { line, open, state, share, bar, canvas });
+    thumbnail(canvas, item);
     this.#show(item);
-    return line;
   }
 
   #changed(item) {
@@ -56,6 +58,9 @@ export class Rows {
     this.#sum();
     if (item.announced === item.state) return; // a review changes the row, not the prediction
     item.announced = item.state;
+    if (this.sorted) this.#arrange();
+    const { canvas } = this.#rows.get(item.key);
+    if (item.state === "done" && canvas.classList.contains("blank")) thumbnail(canvas, item);
     if (item.state === "done" || item.state === "failed") announce(this.#spoken(item));
   }
 
@@ -63,19 +68,20 @@ export class Rows {
   #spoken(item) {
     const count = this.queue.items.length;
     const finished = this.queue.count("done", "failed") === count;
-    const all = finished && count > 1 ? ` All ${count} images are done.` : "";
+    const all = finished && count > 1 ? ` All ${count} images are done: ${counted(this.#counts)}.` : "";
     if (item.state === "failed") return `${item.name}: ${problemLine(item.problem)}${all}`;
     const detail = count === 1 ? ` ${explained(item.prediction)}` : "";
     return `${item.name}: ${OUTCOMES[item.prediction.outcome].word}.${detail}${all}`;
   }
 
   #show(item) {
-    const { line, state, bar } = this.#rows.get(item.key);
+    const { line, state, share, bar } = this.#rows.get(item.key);
     line.dataset.state = item.state === "done" ? item.prediction.outcome : item.state;
     bar.hidden = item.state !== "sending" && item.state !== "computing";
     if (item.state === "sending") bar.value = item.sent;
     else bar.removeAttribute("value"); // the server computes: no share is known
     state.replaceChildren(...this.#content(item));
+    share.replaceChildren(...shareOf(item));
   }
 
   #content({ state, prediction, problem }) {
@@ -95,8 +101,36 @@ export class Rows {
     byId("queue").hidden = !count;
     byId("queue-progress").max = Math.max(1, count);
     byId("queue-progress").value = finished;
-    byId("queue-count").textContent = `${finished} of ${count} done`;
+    const left = finished < count ? `${count - finished} to go` : "";
+    byId("queue-count").textContent = [`${count} ${count === 1 ? "image" : "images"}`, counted(this.#counts), left].filter(Boolean).join(", ");
     document.body.classList.toggle("has-images", count > 0);
+  }
+
+  /** How many images ended how; a refused image has no answer. */
+  get #counts() {
+    const counts = { failed: this.queue.count("failed") };
+    for (const { state, prediction } of this.queue.items)
+      if (state === "done") counts[prediction.outcome] = (counts[prediction.outcome] ?? 0) + 1;
+    return counts;
+  }
+
+  #sort() {
+    this.sorted = !this.sorted;
+    byId("sort").setAttribute("aria-pressed", this.sorted);
+    this.#arrange();
+    announce(this.sorted ? "The list is sorted by malignant share, the highest first." : "The list is in the order of adding.");
+  }
+
+  /** Put the rows in order; what has no malignant share stays last, in the order of adding. */
+  #arrange() {
+    const share = ({ prediction }) => prediction?.malignant_share ?? -1;
+    const items = this.sorted ? [...this.queue.items].sort((a, b) => share(b) - share(a)) : this.queue.items;
+    const focus = document.activeElement;
+    items.forEach((item, at) => {
+      const { line } = this.#rows.get(item.key) ?? {};
+      if (line && this.list.children[at] !== line) this.list.insertBefore(line, this.list.children[at] ?? null);
+    });
+    if (this.list.contains(focus)) focus.focus({ preventScroll: true }); // a row that moves loses it
   }
 
   #tick() {
@@ -129,4 +163,11 @@ export class Rows {
     event.preventDefault();
     buttons[Math.min(buttons.length - 1, Math.max(0, at + step))].focus();
   }
+}
+
+/** The malignant share, whatever the outcome, and a mark where the suggested diagnosis is malignant. */
+function shareOf({ state, prediction }) {
+  if (state !== "done" || prediction.malignant_share === null) return [];
+  const marked = prediction.outcome === "diagnosis" && leading(prediction)?.malignant;
+  return [marked ? malignantTag() : "", make("span", {}, `malignant share ${percent(prediction.malignant_share)}`)].filter(Boolean);
 }

@@ -30,6 +30,7 @@ export class Session {
       if (location.hash && location.hash !== "#images") location.hash = "#images";
       if (!this.#selected || this.#selected.state === "failed") this.#select(added[0]);
     });
+    this.queue.addEventListener("added", ({ detail }) => !this.#selected && !byId("view-images").hidden && this.#select(detail[0]));
     const isShown = (item) => item === this.#selected && !byId("view-images").hidden;
     this.queue.addEventListener("changed", ({ detail }) => isShown(detail) && this.#refresh(detail));
     this.queue.addEventListener("removed", ({ detail }) => detail === this.#selected && this.#select(this.queue.items[0] ?? null));
@@ -58,7 +59,7 @@ export class Session {
     } else if (item.state === "done") {
       this.release(this.#prediction(place, item));
     } else if (item.state === "failed") {
-      const notice = problemNotice(item.problem, () => this.queue.retry(item));
+      const notice = problemNotice(item.problem, item.file && (() => this.queue.retry(item)));
       place.replaceChildren(make("h2", { class: "file-name" }, item.name), notice);
     } else {
       place.replaceChildren(p(`${item.name} has no prediction yet.`, "card empty"));

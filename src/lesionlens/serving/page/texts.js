@@ -6,8 +6,9 @@ export const TEXTS = {
   sending: "Sending",
   waits: "Waits for the server",
   listEmpty: "The list is empty. Logged predictions stay in the history.",
-  notShown: "The picture is not kept on the server and is no longer in this tab.",
-  opacityFixed: "The server laid the map over the picture, so its opacity is fixed.",
+  loading: "The picture is being loaded.",
+  notShown: "The server no longer has this picture, and it is not in this tab.",
+  reviewBlind: "The picture is gone. You would review this prediction without seeing the lesion; send the image again to see it.",
   byHand: "Patient, site of the lesion (by hand; the server knows neither)",
   privacy: "Images are sent to this server only. Predictions are logged; images are not, unless the server keeps them.",
 };

@@ -1,6 +1,7 @@
 // The calls of the server's `api.js`, computed on this device by a worker that runs the network.
 
 import { checkBrowser } from "./engine.js";
+import { mapFacts } from "./heat_map.js";
 import { Problem } from "./problem.js";
 
 const DAMAGED = "The network or its files are not here";
@@ -85,20 +86,21 @@ export async function sendImage(file, frame, told, signal) {
   return prediction;
 }
 
-/** The picture of a heat map: the path is the server's, `predictions/ID/maps/CODE.png?style=map` or `overlay`. */
-export async function call(path) {
-  const [, id, code, style] = /^predictions\/(\w+)\/maps\/(.+)\.png\?style=(\w+)$/.exec(path).map(decodeURIComponent);
-  const { prediction, maps, file } = predictions.get(id);
-  const { width, height } = prediction.image;
-  const number = prediction.maps.codes.indexOf(code);
-  const { name, probability } = prediction.probabilities[number];
-  const title = `${model.maps.titles[prediction.outcome]}${name} (${code}), probability ${probability.toFixed(2)}`;
-  const blob = await ask("map", { maps, number, width, height, title, file: style === "overlay" ? file : null });
-  return new Response(blob);
+/** The heat map for a diagnosis alone, as PNG in the picture's shape. */
+export async function mapPicture({ id, image: { width, height }, maps: { codes } }, code) {
+  return ask("map", { maps: predictions.get(id).maps, number: codes.indexOf(code), width, height });
+}
+
+/** Its raw values, as rows, with the highest of all maps and the part of the picture that they cover. */
+export async function mapValues({ id, image: { width, height }, maps: { codes } }, code) {
+  return { code, ...mapFacts(model, predictions.get(id).maps, codes.indexOf(code), width, height) };
 }
 
 /** What an image element can show of a file: the file, or a copy where it would not turn it upright. */
-export const shownFile = async ({ id }, file) => (predictions.get(id).shownUpright ? file : ask("upright", { file }));
+export const shownFile = async (prediction, file) => (predictions.get(prediction.id).shownUpright ? file : pictureCopy(prediction, file));
+
+/** The picture as this page reads it, upright; `side` bounds its longest side, pixels. */
+export const pictureCopy = async (prediction, file, side = 2048) => ask("upright", { file, side });
 
 /** Keep a review with its prediction: it is in the report and in the saved JSON, and gone with the tab. */
 export async function postJson(path, { conclusion, note }) {

@@ -1,13 +1,6 @@
-// Heat maps as pictures: alone and transparent, or over their image with title and colour bar; see `serving.pictures` and
-// `bundle.overlay`.
+// Heat maps as pictures, transparent where there is no evidence, and as values; see `serving.pictures` and `bundle.overlay`.
 
 import { resizeFloats } from "./resize.js";
-
-const MARGIN = 10;
-const LINE = 23;
-const BAR = 16;
-const FONT = "15px system-ui, sans-serif";
-const INK = "rgb(30 30 30)";
 
 /** Rounded as in Python: halves to the even number. */
 function rounded(value) {
@@ -36,6 +29,22 @@ export function spread(map, [rows, columns], { resize, size, frame }, width, hei
   return whole;
 }
 
+/** Which part of an image of this size a map covers: left, top, width and height as shares of the image. */
+export function seenPart({ resize, size, frame }, width, height) {
+  const short = Math.min(width, height);
+  const [across, down] = [width, height].map((side) => ((resize === "squash" ? 1 : short / side) * size) / frame);
+  return [(1 - across) / 2, (1 - down) / 2, across, down];
+}
+
+/** One map as rows of raw values, the highest value of all maps, and the part of the image that it covers. */
+export function mapFacts(model, maps, number, width, height) {
+  const [, rows, columns] = model.outputs.maps;
+  const row = (y) => Array.from(maps.subarray((number * rows + y) * columns, (number * rows + y + 1) * columns));
+  return { values: Array.from({ length: rows }, (_, y) => row(y)), limit: highest(maps), part: seenPart(model.about.input, width, height) };
+}
+
+const highest = (maps) => maps.reduce((most, value) => Math.max(most, value), 0);
+
 /** The colours of values, RGBA; `limit` is the value of the highest colour, alpha is 0 where there is no evidence. */
 export function colourise(values, limit, { colours, fade }) {
   const table = Uint8Array.from(colours.match(/../g), (pair) => parseInt(pair, 16));
@@ -51,27 +60,7 @@ export function colourise(values, limit, { colours, fade }) {
 
 /** A map alone, as PNG: transparent where there is no evidence. `maps` are those of all diagnoses, on one scale. */
 export function mapPicture(model, maps, number, width, height) {
-  const [canvas] = mapCanvas(model, maps, number, fitted(width, height, model.maps.longest_side));
-  return canvas.convertToBlob({ type: "image/png" });
-}
-
-/** A map over its image, with the title above and the scale beside it, as PNG. */
-export function overlayPicture(model, maps, number, picture, title) {
-  const [width, height] = fitted(picture.width, picture.height, model.maps.longest_side);
-  const [map, limit] = mapCanvas(model, maps, number, [width, height]);
-  const canvas = new OffscreenCanvas(width + 3 * MARGIN + BAR + 60, height + MARGIN + 2 * LINE);
-  const pen = canvas.getContext("2d");
-  pen.fillStyle = "white";
-  pen.fillRect(0, 0, canvas.width, canvas.height);
-  pen.drawImage(uprightCanvas(picture, width, height), MARGIN, LINE);
-  pen.globalAlpha = model.maps.opacity;
-  pen.drawImage(map, MARGIN, LINE);
-  pen.globalAlpha = 1;
-  Object.assign(pen, { font: FONT, fillStyle: INK, textBaseline: "middle" });
-  pen.fillText(title, MARGIN, LINE / 2, canvas.width - 2 * MARGIN);
-  pen.fillText(limit > 0 ? model.maps.unit : model.maps.nothing, MARGIN, LINE + height + LINE / 2, canvas.width - 2 * MARGIN);
-  drawBar(pen, model, limit, 2 * MARGIN + width, LINE, height);
-  return canvas.convertToBlob({ type: "image/png" });
+  return mapCanvas(model, maps, number, fitted(width, height, model.maps.longest_side)).convertToBlob({ type: "image/png" });
 }
 
 /** A canvas with a picture, upright and scaled. */
@@ -81,35 +70,13 @@ export function uprightCanvas(picture, width, height) {
   return canvas;
 }
 
-/** A canvas with one map, and the value of the highest colour of all maps. */
+/** A canvas with one map, whose highest colour is the highest value of all maps. */
 function mapCanvas(model, maps, number, [width, height]) {
   const [, rows, columns] = model.outputs.maps;
-  const limit = maps.reduce((most, value) => Math.max(most, value), 0);
+  const limit = highest(maps);
   const map = maps.subarray(number * rows * columns, (number + 1) * rows * columns);
   const pixels = colourise(spread(map, [rows, columns], model.about.input, width, height), limit, model.maps);
   const canvas = new OffscreenCanvas(width, height);
   canvas.getContext("2d").putImageData(new ImageData(pixels, width, height), 0, 0);
-  return [canvas, limit];
-}
-
-function drawBar(pen, model, limit, left, top, height) {
-  const ramp = Float32Array.from({ length: height }, (_, y) => limit * (1 - y / Math.max(1, height - 1)));
-  const bar = new OffscreenCanvas(1, height);
-  bar.getContext("2d").putImageData(new ImageData(colourise(ramp, limit, model.maps), 1, height), 0, 0);
-  pen.drawImage(bar, left, top, BAR, height);
-  pen.strokeStyle = INK;
-  pen.strokeRect(left + 0.5, top + 0.5, BAR - 1, height - 1);
-  for (const tick of niceTicks(limit)) {
-    const y = top + (height - 1) * (1 - (limit > 0 ? tick / limit : 0));
-    pen.fillRect(left + BAR, y, 4, 1);
-    pen.fillText(String(Number(tick.toPrecision(6))), left + BAR + 7, Math.min(top + height - 8, Math.max(top + 8, y)));
-  }
-}
-
-/** Round numbers from 0 to at most `limit`, in at most five steps of 1, 2 or 5 times a power of ten. */
-export function niceTicks(limit, most = 5) {
-  if (!(limit > 0)) return [0];
-  const power = 10 ** Math.floor(Math.log10(limit / most));
-  const step = [1, 2, 5, 10, 20].map((factor) => factor * power).find((each) => limit / each <= most);
-  return Array.from({ length: Math.floor(limit / step + 1e-9) + 1 }, (_, number) => step * number);
+  return canvas;
 }

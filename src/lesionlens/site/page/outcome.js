@@ -1,9 +1,11 @@
 // One of three outcomes and the sentence that explains it, as `bundle.outcome` makes them, from the sentences of model.json.
 
+import { percent } from "./format.js";
+
 const fill = (sentence, values) => sentence.replace(/\{(\w+)\}/g, (_, name) => values[name]);
 
-/** Two decimals, but never a certainty that nobody has. */
-const words = (share) => (share > 0.995 ? "above 0.99" : share < 0.005 ? "below 0.01" : share.toFixed(2));
+/** The page's rule for probabilities, with the plain space that Python's sentences have. */
+const words = (share, decimals) => percent(share, decimals).replace("\u202f", " ");
 
 const rounded = (value, digits) => Number(value.toFixed(digits));
 
@@ -33,9 +35,8 @@ export function explanationOf(model, probabilities, gate) {
   const first = fill(sentences.first, { name, code, probability: words(probabilities[number]) });
   const unchecked = gate ? "" : ` ${sentences.not_checked}`;
   if (outcome === "not_sure") {
-    const probability = watchedProbability(decision, labels, probabilities).toFixed(3);
-    const threshold = decision.threshold.toFixed(4);
-    return fill(sentences.not_sure, { first, watched: decision.name, probability, threshold, notes: unchecked });
+    const numbers = { probability: words(watchedProbability(decision, labels, probabilities), 2), threshold: words(decision.threshold, 2) };
+    return fill(sentences.not_sure, { first, watched: decision.name, ...numbers, notes: unchecked });
   }
   const sum = malignantShare(labels, probabilities);
   const share = sum === null ? sentences.none_malignant : fill(sentences.share, { probability: words(sum) });

@@ -3,7 +3,7 @@
 import { keepsPixels, openPicture, prepare } from "./decode.js";
 import { cannot, openEngine } from "./engine.js";
 import { Gate } from "./gate.js";
-import { fitted, mapPicture, overlayPicture, uprightCanvas } from "./heat_map.js";
+import { fitted, mapPicture, uprightCanvas } from "./heat_map.js";
 import { predictionBody } from "./outcome.js";
 import { Problem } from "./problem.js";
 
@@ -57,7 +57,7 @@ async function predict({ file }) {
   const body = {
     ...predictionBody(model, outputs.probabilities, checked),
     notes,
-    image: { width, height, frames: 1, frame: 0 },
+    image: { width, height, frames: 1, frame: 0, pixel_spacing_mm: null },
     timings_ms: Object.fromEntries(Object.entries(timings).map(([name, ms]) => [name, Number(ms.toFixed(2))])),
   };
   return { body, maps: outputs.maps ?? null, shownUpright };
@@ -71,9 +71,9 @@ async function preparedPicture(file) {
 }
 
 /** A file turned upright, as PNG, for image elements that do not turn it by themselves. */
-async function upright({ file }) {
+async function upright({ file, side }) {
   const picture = await openPicture(file, model);
-  const canvas = uprightCanvas(picture, ...fitted(picture.width, picture.height, model.maps.longest_side));
+  const canvas = uprightCanvas(picture, ...fitted(picture.width, picture.height, side));
   picture.close();
   return canvas.convertToBlob({ type: "image/png" });
 }
@@ -85,15 +85,9 @@ async function prepared({ file }) {
   return pixels;
 }
 
-/** The picture of one map as PNG, alone or over its image. */
-async function map({ maps, number, width, height, file, title }) {
-  if (!file) return mapPicture(model, maps, number, width, height);
-  const picture = await openPicture(file, model);
-  try {
-    return await overlayPicture(model, maps, number, picture, title);
-  } finally {
-    picture.close();
-  }
+/** The picture of one map, as PNG. */
+async function map({ maps, number, width, height }) {
+  return mapPicture(model, maps, number, width, height);
 }
 
 /** A file of the site; tells the page how much of the network has arrived. */

@@ -5,8 +5,9 @@ export const TEXTS = {
   sending: "Reading",
   waits: "Waits for the network to load",
   listEmpty: "The list is empty. Nothing of it is stored.",
+  loading: "The picture is being loaded.",
   notShown: "The picture is no longer in this tab.",
-  opacityFixed: "This browser does not show the file as the page reads it, so the map is laid over a copy and its opacity is fixed.",
+  reviewBlind: "The picture is gone. You would review this prediction without seeing the lesion.",
   byHand: "Patient, site of the lesion (by hand; the page knows neither)",
   privacy: "Images are read by this page on this device, and sent to nobody. Predictions are forgotten when the tab is closed.",
 };

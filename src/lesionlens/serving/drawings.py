@@ -1,0 +1,97 @@
+"""Pictures of predictions: the image alone, heat maps alone and over it, and the values of a map."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import numpy as np
+
+from lesionlens.core.percent import percent
+from lesionlens.data.image import InputSpec
+from lesionlens.serving.decoding import Decoders
+from lesionlens.serving.history import Maps
+from lesionlens.serving.messages import Buffer
+from lesionlens.serving.pictures import seen_part
+from lesionlens.serving.problems import Problem
+from lesionlens.serving.uploaded_images import UploadedImages
+
+MAP_DIGITS = 5  # decimals; the log keeps three digits
+
+
+class Drawings:
+    """Draws predictions, in the processes that decode images.
+
+    Args:
+        decoders: those processes.
+        images: the uploads that the server still has.
+        spec: how the bundle prepares images.
+    """
+
+    def __init__(self, decoders: Decoders, images: UploadedImages, spec: InputSpec) -> None:
+        self._decoders = decoders
+        self._images = images
+        self._spec = spec
+
+    async def image(self, prediction: dict[str, Any], side: int) -> Buffer:
+        """The image of a prediction as PNG: upright and in sRGB, as the network saw it.
+
+        Args:
+            prediction: as in the log.
+            side: longest side of the picture, pixels; it is never larger than the image.
+
+        Raises:
+            Problem: `image_gone`.
+        """
+        head = {"operation": "image", "frame": prediction["image"]["frame"], "side": side}
+        data = await self._images.get(prediction["id"], prediction["input_sha256"])
+        _, picture = await asyncio.wrap_future(self._decoders.submit(head, data))
+        return picture
+
+    async def map(self, maps: Maps, code: str, style: str) -> tuple[Buffer, float]:
+        """A heat map as PNG, and the raw value of its highest colour: one scale for all maps of a prediction.
+
+        Args:
+            maps: the maps and their prediction.
+            code: the diagnosis.
+            style: `map` or `overlay`.
+
+        Raises:
+            Problem: `map_not_found`, or `image_gone` for an overlay.
+        """
+        prediction, image = maps.prediction, maps.prediction["image"]
+        map_, limit = _map_of(maps, code)
+        data = map_.tobytes()
+        head = {"operation": style, "shape": map_.shape, "map_bytes": len(data), "limit": limit}
+        if style == "overlay":
+            data += await self._images.get(prediction["id"], prediction["input_sha256"])
+            head |= {"title": _title(prediction, code), "frame": image["frame"]}
+        else:
+            head["size"] = [image["width"], image["height"]]
+        _, picture = await asyncio.wrap_future(self._decoders.submit(head, data))
+        return picture, limit
+
+    def map_values(self, maps: Maps, code: str) -> dict[str, Any]:
+        """A heat map as `HeatMap` in `schemas`.
+
+        Raises:
+            Problem: `map_not_found`.
+        """
+        map_, limit = _map_of(maps, code)
+        image = maps.prediction["image"]
+        part = seen_part(self._spec, (image["width"], image["height"]))
+        values = [[round(float(value), MAP_DIGITS) for value in row] for row in map_]
+        return {"code": code, "values": values, "limit": round(limit, MAP_DIGITS), "part": part}
+
+
+def _map_of(maps: Maps, code: str) -> tuple[np.ndarray, float]:
+    """The map of one diagnosis, float32 (h, w), and the highest value of all of them: they share one scale."""
+    codes = maps.prediction["maps"]["codes"]
+    if code not in codes:
+        raise Problem("map_not_found", f"heat maps are of {', '.join(codes)}")
+    return maps.maps[codes.index(code)], float(maps.maps.max(initial=0.0))
+
+
+def _title(prediction: dict[str, Any], code: str) -> str:
+    row = next((row for row in prediction["probabilities"] if row["code"] == code), None)
+    return code if row is None else f"{row['name']} ({code}), probability {percent(row['probability'])}"

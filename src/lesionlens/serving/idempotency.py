@@ -1,0 +1,101 @@
+"""Requests that are sent again after a lost response: the same key gives the same prediction, and one entry in the log.
+
+The header is that of the IETF draft "The Idempotency-Key HTTP Header Field". Keys are stored as hashes, because clients
+may make them of anything, and live as long as their prediction.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from lesionlens.serving.problems import Problem
+
+HEADER = "Idempotency-Key"
+KEY = re.compile(r'"?([!#-~]{1,255})"?')  # printable, as a structured-field string or bare
+TABLE = """
+CREATE TABLE IF NOT EXISTS keys (
+    hash TEXT PRIMARY KEY,
+    frame INTEGER NOT NULL,
+    prediction TEXT NOT NULL REFERENCES answers (id) ON DELETE CASCADE
+) WITHOUT ROWID
+"""
+STORED = """SELECT k.frame, a.input_sha256, a.id, p.answer FROM keys k
+    JOIN answers a ON a.id = k.prediction JOIN payloads p ON p.id = a.id WHERE k.hash = ?"""
+
+
+class StoredPrediction(NamedTuple):
+    """A prediction as it was sent.
+
+    Attributes:
+        id: of the prediction.
+        body: the JSON that the client receives.
+        replayed: whether it was made for an earlier request with the same key.
+    """
+
+    id: str
+    body: str
+    replayed: bool = False
+
+
+def key_hash(header: str, token_name: str) -> str:
+    """The hash of a caller's key; empty without a key.
+
+    Raises:
+        Problem: `invalid_parameter`, if it is no key.
+    """
+    if not header:
+        return ""
+    match = KEY.fullmatch(header.strip())
+    if match is None:
+        raise Problem("invalid_parameter", f"{HEADER}: it must have 1 to 255 printable ASCII characters, for example a UUID")
+    return hashlib.sha256(f"{token_name}\0{match[1]}".encode()).hexdigest()
+
+
+def find_key(connection: sqlite3.Connection, hash_: str, input_sha256: str, frame: int) -> StoredPrediction | None:
+    """The prediction that was made with a key; None if there is none.
+
+    Raises:
+        Problem: `idempotency_key_reused`, if it was made of another image or frame.
+    """
+    row = connection.execute(STORED, (hash_,)).fetchone()
+    if row is None:
+        return None
+    stored_frame, stored_sha256, id_, body = row
+    if (stored_frame, stored_sha256) != (frame, input_sha256):
+        raise Problem("idempotency_key_reused", f"this {HEADER} belongs to another image; send a new key with each image")
+    return StoredPrediction(id_, body, replayed=True)
+
+
+def insert_key(connection: sqlite3.Connection, hash_: str, frame: int, prediction: str) -> None:
+    """Remember that a key made a prediction."""
+    connection.execute("INSERT OR IGNORE INTO keys VALUES (?, ?, ?)", (hash_, frame, prediction))
+
+
+class KeysInUse:
+    """The keys of running requests, from one event loop."""
+
+    def __init__(self) -> None:
+        self._hashes: set[str] = set()
+
+    @contextmanager
+    def used(self, hash_: str) -> Iterator[None]:
+        """Keep a key for one request at a time; an empty one is no key.
+
+        Raises:
+            Problem: `idempotency_key_in_use`.
+        """
+        if hash_ in self._hashes:
+            raise Problem(
+                "idempotency_key_in_use", f"a request with this {HEADER} is running; ask again soon", {"Retry-After": "1"}
+            )
+        if hash_:
+            self._hashes.add(hash_)
+        try:
+            yield
+        finally:
+            self._hashes.discard(hash_)
