@@ -60,7 +60,7 @@ $(VENV)/.train: $(VENV)/.torch pyproject.toml tools/torchvision_hook.py
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.train
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[train,export,compress,serve,dicom,heif,search,tensorboard,dev]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[train,export,compress,serve,dicom,heif,ray,search,tensorboard,dev]'
 	touch $@
 
 $(VENV)/.docs: $(VENV)/.dev
