@@ -8,8 +8,8 @@ import time
 from dataclasses import replace
 
 import pytest
+from benchmarks.ray_cluster import Command, kill, ray_cluster
 from tests.cluster.conftest import tar_of
-from tests.cluster.ray_cluster import Command, kill, ray_cluster
 
 from lesionlens.bundle.results import row_of
 from lesionlens.bundle.runtime import Predictor

@@ -9,7 +9,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
-from tests.cluster.ray_cluster import Command, kill, ray_cluster
+from benchmarks.ray_cluster import Command, kill, ray_cluster
 from tests.experiments.test_resume import rows
 
 from lesionlens import __version__

@@ -102,15 +102,21 @@ def ray_cluster(nodes: int = 2, **environment: str) -> Iterator[RayCluster]:
 
 
 class Command:
-    """A command of lesionlens in a process of its own, whose messages are read while it runs."""
+    """A command of lesionlens in a process of its own, whose messages are read while it runs.
 
-    def __init__(self, cluster: RayCluster, *words: object) -> None:
+    Args:
+        cluster: where its work is done.
+        words: of the command, without `lesionlens`.
+        listed: file of its standard input.
+    """
+
+    def __init__(self, cluster: RayCluster, *words: object, listed: Path | None = None) -> None:
         command = [sys.executable, "-m", "lesionlens", *map(str, words), "--on", "ray", "--address", cluster.address]
         environment = {**os.environ, **cluster.environment, "OMP_NUM_THREADS": "1"}
         self.lines: list[str] = []
-        self.process = subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True
-        )
+        with Path(listed or os.devnull).open("rb") as stream:
+            streams = {"stdin": stream, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+            self.process = subprocess.Popen(command, **streams, text=True, env=environment, start_new_session=True)
 
     def until(self, pattern: str) -> re.Match[str]:
         """Read messages up to one that matches."""
