@@ -11,6 +11,7 @@ import logging
 import threading
 import time
 import warnings
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
@@ -143,6 +144,7 @@ class _Trials:
         self.images, self.options, self.limits, self.reporter = images, options, limits, reporter
         self.metric = space.base.training.monitor
         self.study, self.lock, self.running = self._study(), threading.RLock(), 0
+        self.folders: defaultdict[Path, threading.Lock] = defaultdict(threading.Lock)  # trials may draw the same settings
 
     def _study(self) -> optuna.Study:
         self.library.logging.set_verbosity(logging.ERROR)
@@ -170,10 +172,9 @@ class _Trials:
         for stopped in self.study.get_trials(states=(running,)):
             self.study.tell(stopped.number, state=self.library.trial.TrialState.FAIL)
             self.study.enqueue_trial(stopped.params, user_attrs={"resumes": stopped.number})
-        at_once = min(count, max(1, self.options.at_once())) if self.options.at_once else 1
-        if at_once == 1:
-            self._take(count)
-            return
+        at_once = min(count, self.options.at_once()) if self.options.at_once else 1
+        if at_once <= 1:
+            return self._take(count)
         with ThreadPoolExecutor(at_once) as pool:
             threads = [pool.submit(self._take, count) for _ in range(at_once)]
             try:
@@ -220,7 +221,8 @@ class _Trials:
         task.run.folder.mkdir(parents=True, exist_ok=True)
         place = f"trial {number}, " + ", ".join(f"{key} {_shown(value)}" for key, value in settings.items())
         self._note(place)
-        state, reason = self._train(trial, task, place)
+        with self.folders[task.run.folder]:
+            state, reason = self._train(trial, task, place)
         with self.lock:
             if reason:
                 trial.set_user_attr("reason", reason)
