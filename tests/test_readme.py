@@ -35,6 +35,10 @@ def test_the_page_of_the_gate_is_what_the_results_give():
     assert subprocess.run([sys.executable, ROOT / "benchmarks" / "gate_tables.py", "--check"]).returncode == 0
 
 
+def test_the_page_on_scale_is_what_the_results_give():
+    assert subprocess.run([sys.executable, ROOT / "benchmarks" / "scale_tables.py", "--check"]).returncode == 0
+
+
 def test_the_readme_is_short():
     assert len(TEXT.splitlines()) <= 120
 

@@ -17,6 +17,7 @@ EXIT_CODES = {
     "TrainingError": 1,
     "DownloadError": 1,
     "StorageError": 1,
+    "ClusterError": 1,
 }
 
 

@@ -1,15 +1,17 @@
 """A search: on validation only, trials that are stopped early, and resuming."""
 
 import json
+import threading
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
 
-from lesionlens.core.errors import ModelError, RecipeError
+from lesionlens.core.errors import ClusterError, ModelError, RecipeError
 from lesionlens.core.recipe_file import load_recipe
 from lesionlens.experiments import study
 from lesionlens.experiments.folder import Failure
-from lesionlens.experiments.launch import in_this_process
+from lesionlens.experiments.launch import Stopped, in_this_process
 from lesionlens.experiments.space import Range, Space
 from lesionlens.experiments.study import Budget, require_optuna, search
 from lesionlens.pipeline.job import ImageSource
@@ -51,6 +53,42 @@ def test_trials_that_do_badly_are_stopped_early(space, synthetic_root, here, not
     assert recipe.training.learning_rate == best["settings"]["training.learning_rate"]
     assert json.loads((tmp_path / "search.json").read_text()) == content
     assert "train best.toml" in (tmp_path / "search.md").read_text().lower()
+
+
+def test_trials_side_by_side(space, synthetic_root, here, notes, tmp_path):
+    """Three at one time, none more than asked for, and never two in one folder, though four settings are drawn ten times."""
+    both, folders, busiest = threading.Barrier(3), [], 0
+
+    def launch(task, reporter, limits):
+        nonlocal busiest
+        assert task.run.folder not in folders
+        folders.append(task.run.folder)
+        busiest = max(busiest, len(folders))
+        with suppress(threading.BrokenBarrierError):
+            both.wait(0.5)
+        pretend(task, reporter, limits)
+        folders.remove(task.run.folder)
+
+    few = replace(space, axes={"training.batch_size": (8, 16, 24, 32)})
+    options = replace(here, launch=launch, at_once=lambda: 3)
+    content = search(few, ImageSource(synthetic_root), tmp_path, Budget(10), options, notes.reporter)
+    assert len(content["trials"]) == 10
+    assert {trial["state"] for trial in content["trials"]} <= {"complete", "pruned"}
+    assert busiest == 3
+
+
+def test_an_error_of_one_trial_stops_the_others(space, synthetic_root, here, notes, tmp_path):
+    first = threading.Lock()
+
+    def launch(task, reporter, limits):
+        if first.acquire(blocking=False):
+            raise ClusterError("the head node does not answer")
+        assert limits.stop.wait(60)
+        raise Stopped
+
+    options = replace(here, launch=launch, at_once=lambda: 2)
+    with pytest.raises(ClusterError, match="head node"):
+        search(space, ImageSource(synthetic_root), tmp_path, Budget(10), options, notes.reporter)
 
 
 def test_the_test_split_is_never_predicted(space, synthetic_root, here, notes, tmp_path):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lesionlens.cli.console import REPORTER, emit_text
-from lesionlens.cli.options import Device, DeviceOption, Json, Layout, Set, data_root
+from lesionlens.cli.options import CLUSTER_PANEL, Address, Device, DeviceOption, Json, Layout, On, Set, Where, data_root
 
 if TYPE_CHECKING:
     from lesionlens.experiments.execution import Options, State
@@ -24,6 +26,13 @@ Measure = Annotated[bool, typer.Option("--measure", help="Measure the CPU latenc
 Source = Annotated[Layout, typer.Option(help="Layout of the images.")]
 Retry = Annotated[bool, typer.Option("--retry", help="Run what failed before again.")]
 Audit = Annotated[bool, typer.Option("--audit/--no-audit", help="Look for near-duplicates before the images are split.")]
+CpusPerRun = Annotated[
+    float,
+    typer.Option(min=0.0, help="CPUs of a run; 0 takes those of the smallest node, or of a GPU.", rich_help_panel=CLUSTER_PANEL),
+]
+GpusPerRun = Annotated[
+    float, typer.Option(min=0.0, help="GPUs of a run, such as 0.5; 0 takes one if there is one.", rich_help_panel=CLUSTER_PANEL)
+]
 Plan = Annotated[bool, typer.Option("--plan", help="Only show what would run.")]
 
 
@@ -43,13 +52,15 @@ def ablate(
     retry: Retry = False,
     dry: Plan = False,
     as_json: Json = False,
+    on: Where = On.here,
+    address: Address = "",
+    cpus_per_run: CpusPerRun = 0.0,
+    gpus_per_run: GpusPerRun = 0.0,
 ) -> None:
     """Run a grid: train every row with every seed, and compare the rows in one table.
 
     Runs that are done are skipped; stopped at any moment, the same command resumes.
     """
-    from dataclasses import replace
-
     from lesionlens.experiments.execution import Options
     from lesionlens.experiments.grid import load_grid
 
@@ -60,7 +71,8 @@ def ablate(
         hours=hours or loaded.hours,
         watts=watts or loaded.watts,
     )
-    _run(loaded, _image_source(data, source), out, Options(device, retry, audit), measure, dry, as_json)
+    place = Place(on, address, cpus_per_run, gpus_per_run)
+    _run(loaded, _image_source(data, source), out, Options(device, retry, audit), place, measure, dry, as_json)
 
 
 def crossvalidate(
@@ -82,13 +94,15 @@ def crossvalidate(
     retry: Retry = False,
     dry: Plan = False,
     as_json: Json = False,
+    on: Where = On.here,
+    address: Address = "",
+    cpus_per_run: CpusPerRun = 0.0,
+    gpus_per_run: GpusPerRun = 0.0,
 ) -> None:
     """Train a recipe on every fold, or without each source in turn, and pool the scores.
 
     Images of one lesion or patient stay together; the validation split is taken from the images that are not tested.
     """
-    from dataclasses import replace
-
     from lesionlens.core.recipe_file import load_recipe
     from lesionlens.experiments.execution import Options
     from lesionlens.experiments.grid import single
@@ -102,7 +116,8 @@ def crossvalidate(
         hours=hours,
         watts=watts,
     )
-    _run(grid, _image_source(data, source), out, Options(device, retry, audit), measure, dry, as_json)
+    place = Place(on, address, cpus_per_run, gpus_per_run)
+    _run(grid, _image_source(data, source), out, Options(device, retry, audit), place, measure, dry, as_json)
 
 
 def search(
@@ -117,6 +132,10 @@ def search(
     device: DeviceOption = Device.auto,
     audit: Audit = True,
     as_json: Json = False,
+    on: Where = On.here,
+    address: Address = "",
+    cpus_per_run: CpusPerRun = 0.0,
+    gpus_per_run: GpusPerRun = 0.0,
 ) -> None:
     """Search settings on the validation split by successive halving; the test split is never predicted.
 
@@ -128,20 +147,45 @@ def search(
     from lesionlens.experiments.study import search as search_space
 
     loaded = load_space(space, overrides or (), base)
-    options = Options(device, audit=audit)
-    content = search_space(loaded, _image_source(data, source), out, Budget(trials, hours), options, REPORTER)
+    with Place(on, address, cpus_per_run, gpus_per_run).options(Options(device, audit=audit)) as options:
+        content = search_space(loaded, _image_source(data, source), out, Budget(trials, hours), options, REPORTER)
     files = ", ".join(str(out / name) for name in ("search.json", "search.md", "best.toml") if (out / name).is_file())
     emit_text(content, as_json, f"{search_text(content)}\n\n{files}")
 
 
-def _run(grid: Grid, source: ImageSource, out: Path, options: Options, measure: bool, dry: bool, as_json: bool) -> None:
+@dataclass(frozen=True)
+class Place:
+    """Where runs go on: here, or on a cluster; the fields are the options of the commands."""
+
+    on: On
+    address: str
+    cpus: float
+    gpus: float
+
+    @contextmanager
+    def options(self, options: Options) -> Iterator[Options]:
+        """The options of an experiment whose runs go on there, while the block runs."""
+        if self.on is On.here:
+            yield options
+            return
+        from lesionlens.experiments.ray_launch import ray_launch
+
+        with ray_launch(self.address, self.cpus, self.gpus, options.device, REPORTER) as launch:
+            yield replace(options, launch=launch, at_once=lambda: launch.places)
+
+
+def _run(
+    grid: Grid, source: ImageSource, out: Path, options: Options, place: Place, measure: bool, dry: bool, as_json: bool
+) -> None:
     from lesionlens.experiments.experiment import ablate as run_grid
     from lesionlens.experiments.experiment import planned
 
     if dry:
         _emit_plan(planned(grid, source, out), as_json)
-    else:
-        _emit_outcome(run_grid(grid, source, out, options, measure, REPORTER), as_json)
+        return
+    with place.options(options) as placed:
+        outcome = run_grid(grid, source, out, placed, measure, REPORTER)
+    _emit_outcome(outcome, as_json)
 
 
 def _image_source(data: str, layout: Layout) -> ImageSource:

@@ -52,6 +52,13 @@ class Runtime(StrEnum):
     onnxruntime = "onnxruntime"
 
 
+class On(StrEnum):
+    """Where the work is done."""
+
+    here = "here"
+    ray = "ray"
+
+
 class GuaranteeName(StrEnum):
     """What a threshold promises about the sensitivity."""
 
@@ -72,6 +79,18 @@ SplitOfRun = Annotated[
 StoreOfRun = Annotated[ArtifactPath, typer.Option("--store", help=f"Packed images; {RUN_DEFAULT}.")]
 PlanOfRun = Annotated[ArtifactPath, typer.Option("--plan", help=f"plan.csv; {RUN_DEFAULT}.")]
 SplitOption = Annotated[SplitName, typer.Option("--split", help="Images to process.")]
+CLUSTER_PANEL = "On a Ray cluster"
+Where = Annotated[
+    On, typer.Option("--on", help="Do the work here, or spread it over a Ray cluster.", rich_help_panel=CLUSTER_PANEL)
+]
+Address = Annotated[
+    str,
+    typer.Option(
+        help="HOST:PORT of the cluster's head node, or auto; else RAY_ADDRESS, or this machine alone.",
+        rich_help_panel=CLUSTER_PANEL,
+        show_default=False,
+    ),
+]
 DeviceOption = Annotated[Device, typer.Option(help="Where the network runs.")]
 GuaranteeOption = Annotated[
     GuaranteeName,

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lesionlens.cli.bundles import INSTALLED, bundle_or_installed
-from lesionlens.cli.console import note, put
+from lesionlens.cli.console import REPORTER, note, put
+from lesionlens.cli.options import CLUSTER_PANEL, Address, On, Where
 from lesionlens.cli.patients import Told, patients_of
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from lesionlens.bundle.prediction import Failure, Prediction
     from lesionlens.bundle.results import Lines
     from lesionlens.bundle.runtime import Predictor
+    from lesionlens.cluster.workers import Settings
     from lesionlens.data.decoded_image import NoteTally
 
 NOTE_EVERY = 1000
@@ -32,7 +35,7 @@ def predict(
             help=f"A bundle ({INSTALLED}), then files, folders, patterns, or - for a list on standard input.",
         ),
     ],
-    out: Annotated[Path | None, typer.Option(help="File of results; goes on with one that was interrupted.")] = None,
+    out: Annotated[str, typer.Option(help="File of results; goes on with one that was interrupted.", show_default=False)] = "",
     form: Annotated[str, typer.Option("--format", help="jsonl, csv, table, or auto: by --out, else a table.")] = "auto",
     overlays: Annotated[Path | None, typer.Option(help="Folder for heat maps over the images.")] = None,
     overlay_class: Annotated[str, typer.Option(help="Diagnosis to show; the most probable one if not given.")] = "",
@@ -48,29 +51,64 @@ def predict(
         Path | None, typer.Option(help="CSV with columns image, age, sex, site; empty cells are unknown.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON lines: the same as --format jsonl.")] = False,
+    on: Where = On.here,
+    address: Address = "",
+    shard_size: Annotated[int, typer.Option(help="Images in one file of results.", rich_help_panel=CLUSTER_PANEL)] = 1000,
+    processes: Annotated[
+        int, typer.Option(help="Number of processes; 0 takes as many as there are CPUs.", rich_help_panel=CLUSTER_PANEL)
+    ] = 0,
 ) -> None:
-    """Predict images: probabilities, malignant share, heat maps. Broken images are named and give exit code 3."""
-    from lesionlens.bundle.archive import Overlays
+    """Predict images: probabilities, malignant share, heat maps. Broken images are named and give exit code 3.
+
+    With --on ray the images are spread over a cluster: --out is a folder of Parquet files, and images, tars and the folder may
+    be URLs such as s3://bucket/folder.
+    """
     from lesionlens.bundle.installed import split_arguments
+    from lesionlens.cluster.workers import Settings
+    from lesionlens.core.errors import DataError
+
+    named, images = split_arguments(arguments)
+    if not images:
+        raise DataError(f"no image is named after the bundle {named}; give files, folders, patterns, or -")
+    settings = Settings(runtime, variant, threads, batch_size, workers)
+    told = {"age": age, "sex": sex, "site": site}
+    if on is On.ray:
+        _check_ray(out, form, overlays, as_json, any(told.values()) or metadata is not None)
+        bundle = bundle_or_installed(named, f"{images[0]} is not a bundle")
+        _score(bundle, images, out, replace(settings, threads=max(1, threads)), (shard_size, processes), address)
+    else:
+        path = Path(out) if out else None
+        form = _format("jsonl" if as_json else form, path)
+        bundle = bundle_or_installed(named, f"{images[0]} is not a bundle")
+        drawing = None if overlays is None else (overlays, overlay_class)
+        _predict(bundle, images, settings, (path, form), drawing, (told, metadata))
+
+
+def _predict(
+    bundle: Path,
+    images: list[str],
+    settings: Settings,
+    output: tuple[Path | None, str],
+    overlays: tuple[Path, str] | None,
+    told: tuple[dict[str, str], Path | None],
+) -> None:
+    """Predict images in this process; `output` is a file and a format, `told` what the options and a table say of patients."""
+    from lesionlens.bundle.archive import Overlays
     from lesionlens.bundle.results import LINES
     from lesionlens.bundle.runtime import Predictor
     from lesionlens.bundle.sources import image_paths
     from lesionlens.core.errors import DataError
     from lesionlens.data.files import LeftOut
 
-    form = _format("jsonl" if as_json else form, out)
-    named, images = split_arguments(arguments)
-    if not images:
-        raise DataError(f"no image is named after the bundle {named}; give files, folders, patterns, or -")
-    bundle = bundle_or_installed(named, f"{images[0]} is not a bundle")
-    predictor = Predictor(bundle, runtime=runtime, variant=variant, threads=threads, batch_size=batch_size, workers=workers)
+    out, form = output
+    predictor = Predictor(bundle, **asdict(settings))
     for text in predictor.notes:
         note(text)
-    drawn = None if overlays is None else Overlays(overlays, overlay_class)
+    drawn = None if overlays is None else Overlays(*overlays)
     if drawn is not None:
         drawn.check(predictor.bundle)
     lines = LINES[form](predictor.bundle.labels, predictor.metadata.fields if predictor.metadata else ())
-    patients = patients_of(predictor, {"age": age, "sex": sex, "site": site}, metadata)
+    patients = patients_of(predictor, *told)
     left_out = LeftOut()
     paths = image_paths(images, sys.stdin, left_out)
     if out is None:
@@ -83,6 +121,41 @@ def predict(
         raise DataError(f"no image in {', '.join(images)}; give files, or folders that hold some")
     if failed:
         raise DataError(f"{failed} of {done + failed} images could not be used and are named above; the rest is done")
+
+
+def _check_ray(out: str, form: str, overlays: Path | None, as_json: bool, told: bool) -> None:
+    """Refuse what a cluster does not do.
+
+    Raises:
+        RecipeError: naming the option.
+    """
+    from lesionlens.core.errors import RecipeError
+
+    if not out:
+        raise RecipeError("--on ray writes a folder of Parquet files; name it with --out, a path that every node sees or a URL")
+    if as_json or form != "auto":
+        raise RecipeError("--on ray writes Parquet only; leave out --format and --json, or leave out --on ray")
+    if overlays is not None:
+        raise RecipeError("--on ray draws no heat maps; leave out --overlays, or leave out --on ray")
+    if told:
+        raise RecipeError("--on ray takes no metadata; leave out --age, --sex, --site and --metadata, or leave out --on ray")
+
+
+def _score(bundle: Path, images: list[str], out: str, settings: Settings, cut: tuple[int, int], address: str) -> None:
+    """Score images on a cluster; `cut` is the size of a shard and the number of processes."""
+    from lesionlens.cluster.archive import Scoring, score_archive
+    from lesionlens.core.errors import DataError
+
+    summary = score_archive(bundle, images, out, Scoring(settings, *cut), address, sys.stdin, REPORTER)
+    for line in (*summary["notes_in_this_call"], *summary["left_out"]):
+        note(line)
+    lost, failed, n_images = summary["shards_lost"], summary["images_failed"], summary["images"]
+    note(f"wrote {out}: {n_images - failed:,} images in {summary['shards_done']:,} of {summary['shards']:,} shards")
+    if lost:
+        first, reason = next(iter(lost.items()))
+        raise DataError(f"{len(lost)} shards are not done, the first begins with {first}: {reason}; run the same command again")
+    if failed:
+        raise DataError(f"{failed} of {n_images} images could not be used; the column `error` says why, and the rest is done")
 
 
 def _format(form: str, out: Path | None) -> str:

@@ -13,7 +13,8 @@
     │   └── BundleError         a bundle is damaged, of another version, or not runnable here
     ├── TrainingError        1  training cannot continue (a NaN loss)
     ├── DownloadError        1  a file could not be downloaded completely
-    └── StorageError         1  the disk is full or not writable
+    ├── StorageError         1  the disk is full or not writable
+    └── ClusterError         1  a cluster is not there, or was lost
 
 A message states problem, value, rule and remedy in one line.
 """
@@ -81,3 +82,7 @@ class DownloadError(LesionLensError):
 
 class StorageError(LesionLensError):
     """The disk is full or not writable."""
+
+
+class ClusterError(LesionLensError):
+    """A cluster of machines is not there, does not fit, or was lost."""

@@ -210,6 +210,24 @@ def kind_of(path: Path, folders: tuple[str, ...] = ()) -> str:
     return MASK if _is_mask(folders, stem_of(path.name)) else IMAGE
 
 
+def kind_by_name(name: str) -> str:
+    """What a file is by its name alone, for files that cannot be looked into one by one, such as members of a tar.
+
+    Args:
+        name: path below the root, with forward slashes.
+
+    Example:
+        >>> [kind_by_name(name) for name in ("a/1.jpg", "a/1_mask.png", "a/.1.jpg", "a/notes.txt")]
+        ['image', 'mask', 'hidden', 'other']
+    """
+    path = PurePosixPath(name)
+    if any(_is_hidden(part) for part in path.parts):
+        return HIDDEN
+    if path.suffix.lower() not in EXTENSIONS:
+        return OTHER
+    return MASK if _is_mask(path.parts[:-1], path.stem) else IMAGE
+
+
 def name_key(name: str) -> str:
     """A name for comparison: the same for upper and lower case, and for composed and decomposed letters.
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -30,12 +32,15 @@ class Options:
         retry: whether runs that failed are tried again.
         audit: whether near-duplicates are looked for before the images are split.
         launch: how a run is started; None starts a process for each.
+        at_once: tells how many runs go on at one time, if `launch` finds a place for each by itself; None runs one after the
+            other.
     """
 
     device: str = "auto"
     retry: bool = False
     audit: bool = True
     launch: Launch | None = None
+    at_once: Callable[[], int] | None = None
 
 
 @dataclass(frozen=True)
@@ -106,63 +111,98 @@ def run_grid(
 
 
 class _Queue:
-    """The points of a grid, one after another."""
+    """The points of a grid, one after another or side by side."""
 
     def __init__(
         self, experiment: Experiment, points: Sequence[Point], reporter: Reporter, options: Options, limits: Limits
     ) -> None:
-        self.experiment, self.points, self.reporter = experiment, points, reporter
-        self.options, self.limits = options, limits
+        self.experiment, self.points, self.options, self.limits = experiment, points, options, limits
+        self.reporter, self.lock = reporter, threading.RLock()
+        self.left: list[Point] = []
         self.clock = _Clock(experiment, points)
 
     def run(self, after_seed: Callable[[Sequence[Point]], None] | None) -> None:
         states = [state_of(self.experiment, point) for point in self.points]
-        todo = [each.point for each in states if each.state != DONE and (each.state != FAILED or self.options.retry)]
-        self._announce(states, todo)
-        for number, point in enumerate(todo):
-            if self.limits.reached:
-                self._out_of_time(len(todo) - number)
-                return
-            try:
-                self._run_one(point, todo[number + 1 :])
-            except Stopped:
-                self._out_of_time(len(todo) - number)
-                return
-            later = todo[number + 1 :]
-            if after_seed is not None and later and later[0].seed != point.seed:
+        self.left = [each.point for each in states if each.state != DONE and (each.state != FAILED or self.options.retry)]
+        self._announce(states)
+        for point in self._side_by_side() if self.options.at_once and self.left else self._one_by_one():
+            with self.lock:
+                self.left.remove(point)
+            if after_seed is not None and self.left and all(other.seed != point.seed for other in self.left):
                 after_seed(self.points)
+        if self.left:
+            count = len(self.left)
+            self.note(f"the budget of this grid is spent; {count} runs are left. Run the same command again to resume")
 
-    def _announce(self, states: Sequence[State], todo: Sequence[Point]) -> None:
+    def note(self, text: str) -> None:
+        """Report one line; several runs may want to at one time."""
+        with self.lock:
+            self.reporter.note(text)
+
+    def _announce(self, states: Sequence[State]) -> None:
         done = sum(each.state == DONE for each in states)
         failed = [each for each in states if each.state == FAILED]
-        self.reporter.note(f"{len(states)} runs: {done} done, {len(failed)} failed before, {len(todo)} to do")
+        self.note(f"{len(states)} runs: {done} done, {len(failed)} failed before, {len(self.left)} to do")
         if failed and not self.options.retry:
             for each in failed:
-                self.reporter.note(f"{each.point.label}: {each.text}")
-            self.reporter.note("run them again with --retry")
+                self.note(f"{each.point.label}: {each.text}")
+            self.note("run them again with --retry")
 
-    def _out_of_time(self, left: int) -> None:
-        self.reporter.note(f"the budget of this grid is spent; {left} runs are left. Run the same command again to resume")
+    def _one_by_one(self) -> Iterator[Point]:
+        """Run the points in their order, until the budget is spent; yields each that has ended."""
+        for point in tuple(self.left):
+            if not self._ends(point):
+                return
+            yield point
 
-    def _run_one(self, point: Point, later: Sequence[Point]) -> None:
+    def _side_by_side(self) -> Iterator[Point]:
+        """Start all points, each in a thread that waits for it; yields each that has ended before the budget was spent."""
+        with ThreadPoolExecutor(len(self.left)) as pool:
+            futures = {pool.submit(self._ends, point): point for point in self.left}
+            try:
+                for future in as_completed(futures):
+                    if future.result():
+                        yield futures[future]
+            except BaseException:
+                self.limits.stop.set()
+                raise
+
+    def _ends(self, point: Point) -> bool:
+        """Run a point; whether it ended, with or without success, before the budget was spent."""
+        if self.limits.reached:
+            return False
+        try:
+            self._run_one(point)
+        except Stopped:
+            return False
+        return True
+
+    def _run_one(self, point: Point) -> None:
         self.experiment.forget_failure(point)
         task = Task(self.experiment.run(point), point.recipe, self.options.device)
         task.run.folder.mkdir(parents=True, exist_ok=True)
         place = f"[{self.points.index(point) + 1}/{len(self.points)}] {point.label}"
 
         def note(text: str) -> None:
-            left = self.clock.left(point, later) if text.startswith("epoch ") else None
-            self.reporter.note(f"{place}: {text}" + (f"  about {duration_text(left)} left in all" if left else ""))
+            left = self.clock_text(self.left, "  ") if text.startswith("epoch ") else ""
+            self.note(f"{place}: {text}{left}")
 
-        note(f"starts{self.clock.text([point, *later])}")
+        note(f"{'waits for a place' if self.options.at_once else 'starts'}{self.clock_text(self.left)}")
         launch = self.options.launch or in_own_process
         failure = launch(task, replace(self.reporter, note=note), self.limits)
         if failure is None:
             task.run.last.unlink(missing_ok=True)  # nothing is left to resume, and it is the largest file
-            note(f"done{self.clock.text(later)}")
+            note(f"done{self.clock_text([other for other in self.left if other != point])}")
         else:
             self.experiment.write_failure(point, failure)
             note(f"failed: {failure.reason}")
+
+    def clock_text(self, points: Sequence[Point], start: str = "; ") -> str:
+        """The time that some points still take, to be put behind a message; empty while nothing is known."""
+        with self.lock:
+            left = self.clock.left(points)
+        at_once = min(self.options.at_once(), len(points)) if self.options.at_once else 1
+        return f"{start}about {duration_text(left / max(1, at_once))} left in all" if left else ""
 
 
 class _Clock:
@@ -182,19 +222,14 @@ class _Clock:
             self.read[path] = (changed, [epoch.seconds for epoch in read_history(path)])
         return self.read[path][1]
 
-    def left(self, point: Point, later: Sequence[Point]) -> float | None:
-        """Seconds that `point` and `later` still take; None while nothing is known."""
+    def left(self, points: Sequence[Point]) -> float | None:
+        """Seconds that `points` still take, one after the other; None while nothing is known."""
         known = {each.label: self.seconds(each) for each in self.points}
         every = [seconds for epochs in known.values() for seconds in epochs]
         if not every:
             return None
         total = 0.0
-        for each in (point, *later):
+        for each in points:
             own = [s for other in self.points if other.row == each.row for s in known[other.label]] or every
             total += sum(own) / len(own) * max(0, each.recipe.training.epochs - len(known[each.label]))
         return total
-
-    def text(self, points: Sequence[Point]) -> str:
-        """The time that some points still take, to be put behind a message."""
-        left = self.left(points[0], points[1:]) if points else None
-        return f"; about {duration_text(left)} left in all" if left else ""

@@ -148,26 +148,40 @@ class Experiment:
         Raises:
             StorageError: if another process works in it.
         """
-        import fcntl
-
-        with storage_errors(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            lock = os.open(self.folder / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            until = time.monotonic() + LOCK_PATIENCE_S
-            while True:
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if time.monotonic() > until:
-                        raise StorageError(
-                            f"another process works in {self.folder}; wait until it ends, or choose another --out"
-                        ) from None
-                    time.sleep(0.2)
+        with held(self.folder / LOCK, LOCK_PATIENCE_S, "choose another --out") as lock:
             yield lock
-        finally:
-            os.close(lock)
+
+
+@contextmanager
+def held(path: Path, patience_s: float, remedy: str) -> Iterator[int]:
+    """Hold a lock file while the block runs; yields its file descriptor, and whoever inherits that holds it too.
+
+    Args:
+        path: of the lock; it is created with its folder.
+        patience_s: how long to wait for whoever holds it.
+        remedy: what else to do than wait.
+
+    Raises:
+        StorageError: if another process holds it for longer.
+    """
+    import fcntl
+
+    with storage_errors(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        until = time.monotonic() + patience_s
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > until:
+                    raise StorageError(f"another process works in {path.parent}; wait until it ends, or {remedy}") from None
+                time.sleep(0.2)
+        yield lock
+    finally:
+        os.close(lock)
 
 
 def plan_settings(recipe: Recipe) -> list[Any]:

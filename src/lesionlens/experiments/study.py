@@ -8,9 +8,12 @@ Li 2020). No trial predicts the test split.
 from __future__ import annotations
 
 import logging
+import threading
 import time
 import warnings
+from collections import defaultdict
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -126,7 +129,7 @@ def _check_ends(space: Space) -> None:
 
 
 class _Trials:
-    """The trials of one study."""
+    """The trials of one study, one after another or several at one time; what they have in common is behind a lock."""
 
     def __init__(
         self,
@@ -140,7 +143,8 @@ class _Trials:
         self.library, self.experiment, self.space = require_optuna(), experiment, space
         self.images, self.options, self.limits, self.reporter = images, options, limits, reporter
         self.metric = space.base.training.monitor
-        self.study = self._study()
+        self.study, self.lock, self.running = self._study(), threading.RLock(), 0
+        self.folders: defaultdict[Path, threading.Lock] = defaultdict(threading.Lock)  # trials may draw the same settings
 
     def _study(self) -> optuna.Study:
         self.library.logging.set_verbosity(logging.ERROR)
@@ -168,33 +172,62 @@ class _Trials:
         for stopped in self.study.get_trials(states=(running,)):
             self.study.tell(stopped.number, state=self.library.trial.TrialState.FAIL)
             self.study.enqueue_trial(stopped.params, user_attrs={"resumes": stopped.number})
-        while self._finished() < count and not self.limits.reached:
-            self.study.sampler = self.library.samplers.TPESampler(seed=self._finished())  # the same after a stop
-            trial = self.study.ask()
+        at_once = min(count, self.options.at_once()) if self.options.at_once else 1
+        if at_once <= 1:
+            return self._take(count)
+        with ThreadPoolExecutor(at_once) as pool:
+            threads = [pool.submit(self._take, count) for _ in range(at_once)]
             try:
-                self._run_one(trial)
+                for thread in as_completed(threads):
+                    thread.result()
+            except BaseException:
+                self.limits.stop.set()
+                raise
+
+    def _take(self, count: int) -> None:
+        """Run trials one after the other until there are `count` of all threads, or the budget is spent."""
+        while True:
+            with self.lock:
+                begun = self._finished() + self.running
+                if begun >= count or self.limits.reached:
+                    return
+                self.study.sampler = self.library.samplers.TPESampler(seed=begun)  # the same after a stop
+                trial = self.study.ask()
+                self.running += 1
+            try:
+                self._run_one(trial, begun + 1)
             except Stopped:
-                self.reporter.note("the budget of this search is spent; run the same command again to resume")
+                self._note("the budget of this search is spent; run the same command again to resume")
                 return
+            finally:
+                with self.lock:
+                    self.running -= 1
+
+    def _note(self, text: str) -> None:
+        with self.lock:
+            self.reporter.note(text)
 
     def _finished(self) -> int:
         states = self.library.trial.TrialState
         ended = self.study.get_trials(deepcopy=False, states=(states.COMPLETE, states.PRUNED))
         return len(ended) + len([trial for trial in self.study.get_trials(deepcopy=False) if "reason" in trial.user_attrs])
 
-    def _run_one(self, trial: optuna.Trial) -> None:
-        settings = self.space.settings(_draw(trial, self.space))
-        point = self._point(settings)
-        task = Task(self.experiment.run(point), point.recipe, self.options.device, until="train")
-        share(self.experiment, (point,), self.space.grid(), self.images, SILENT)
+    def _run_one(self, trial: optuna.Trial, number: int) -> None:
+        with self.lock:
+            settings = self.space.settings(_draw(trial, self.space))
+            point = self._point(settings)
+            task = Task(self.experiment.run(point), point.recipe, self.options.device, until="train")
+            share(self.experiment, (point,), self.space.grid(), self.images, SILENT)
         task.run.folder.mkdir(parents=True, exist_ok=True)
-        place = f"trial {self._finished() + 1}, " + ", ".join(f"{key} {_shown(value)}" for key, value in settings.items())
-        self.reporter.note(place)
-        state, reason = self._train(trial, task, place)
-        if reason:
-            trial.set_user_attr("reason", reason)
-        value = self._best(point.recipe, task.run.history) if state is None else None
-        self.study.tell(trial, value, state=state)
+        place = f"trial {number}, " + ", ".join(f"{key} {_shown(value)}" for key, value in settings.items())
+        self._note(place)
+        with self.folders[task.run.folder]:
+            state, reason = self._train(trial, task, place)
+        with self.lock:
+            if reason:
+                trial.set_user_attr("reason", reason)
+            value = self._best(point.recipe, task.run.history) if state is None else None
+            self.study.tell(trial, value, state=state)
         if state is None:
             task.run.last.unlink(missing_ok=True)
 
@@ -205,7 +238,7 @@ class _Trials:
 
         def note(text: str) -> None:
             nonlocal pruned
-            self.reporter.note(f"{place}: {text}")
+            self._note(f"{place}: {text}")
             if text.startswith("epoch ") and self._is_beaten(trial, task):
                 pruned = True
                 raise Stopped
@@ -216,7 +249,7 @@ class _Trials:
         except Stopped:
             if not pruned:
                 raise
-            self.reporter.note(f"{place}: stopped early")
+            self._note(f"{place}: stopped early")
             return states.PRUNED, ""
         return (None, "") if failure is None else (states.FAIL, failure.reason)
 
@@ -224,9 +257,10 @@ class _Trials:
         """Report the newest epoch, and tell whether the trial ends there."""
         epochs = len(read_history(task.run.history))
         value = self._best(task.recipe, task.run.history)
-        if value is not None:
-            trial.report(value, epochs)
-        return epochs < task.recipe.training.epochs and bool(trial.should_prune())
+        with self.lock:
+            if value is not None:
+                trial.report(value, epochs)
+            return epochs < task.recipe.training.epochs and bool(trial.should_prune())
 
     def _best(self, recipe: Recipe, history: Path) -> float | None:
         best = best_epoch(read_history(history), recipe.training.monitor)
