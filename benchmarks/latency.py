@@ -7,7 +7,8 @@ return probabilities; they alternate within one run. In each turn a contender is
 second call is timed, as in a busy service. Besides the network itself, int8 bundles of its
 channel-pruned variant and of smaller networks (possible students) are measured. Every bundle is
 complete (synthetic images), so that the cold start of `lesionlens predict` can be timed too; `--work`
-keeps them for the next call. Needs the extras train, export and compress.
+keeps them for the next call. What this machine cannot do, such as bf16, is left out and named under `left_out` with
+the reason. Needs the extras train, export and compress.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ from lesionlens.bundle.selftest import read_selftest  # noqa: E402
 from lesionlens.compression.quantize import dynamic_int8  # noqa: E402
 from lesionlens.compression.runnable_variant import TorchClassifier  # noqa: E402
 from lesionlens.core.artifact import write_json  # noqa: E402
+from lesionlens.core.machine import ISA_LIMIT, simulated_isa  # noqa: E402
 from lesionlens.data.image import InputSpec, open_image, prepare  # noqa: E402
 from lesionlens.export.graph import GraphNetwork  # noqa: E402
 from lesionlens.models.build import Normalise  # noqa: E402
@@ -67,9 +69,11 @@ def contenders(bundle: Bundle, smaller: dict[str, Bundle], threads: int, work: P
         ("onnxruntime", "fp32"),
         ("onnxruntime", "int8"),
         ("openvino", "fp32"),
-        *([("openvino", "bf16")] if computes_in("openvino", "bf16") else []),
+        ("openvino", "bf16"),
         ("openvino", "int8"),
     ):
+        if variant not in bundle.variants:
+            continue
         yield from graph_contenders(f"{runtime} {variant}", bundle, runtime, variant, threads, work)
     yield from graph_contenders("openvino int8, the rest in fp32", bundle, "openvino", "int8", threads, work, "fp32")
     for name, small in smaller.items():
@@ -95,12 +99,33 @@ def torch_contenders(bundle: Bundle) -> Iterator[tuple[str, Call]]:
     normalise = Normalise(info.spec.mean, info.spec.std)
     yield BASELINE, torch_call(TorchClassifier(network, normalise).eval())
     yield f"{BASELINE} with maps", torch_call(GraphNetwork(network, info.spec))
+    yield PAPER, torch_call(TorchClassifier(dynamic_int8(network), normalise).eval())
+    if not has_bf16():
+        return
     half = copy.deepcopy(network).to(torch.bfloat16)
     graph = GraphNetwork(half, info.spec)
     graph.normalise = nn.Sequential(normalise, Half())
     yield "pytorch bf16", torch_call(TorchClassifier(half, graph.normalise).eval())
     yield "pytorch bf16 with maps", torch_call(graph)
-    yield PAPER, torch_call(TorchClassifier(dynamic_int8(network), normalise).eval())
+
+
+def has_bf16() -> bool:
+    """Whether this processor computes in bf16; PyTorch would emulate it elsewhere, many times slower."""
+    return computes_in("openvino", "bf16")
+
+
+def left_out() -> dict[str, str]:
+    """What is not measured on this machine, and why."""
+    reasons = {}
+    if not has_bf16():
+        names = ("pytorch bf16", "openvino bf16", "the rest of int8 in bf16")
+        reasons |= dict.fromkeys(names, "this processor has no bf16 arithmetic (AVX512_BF16 or AMX)")
+    if simulated_isa():
+        reasons["onnxruntime as on the older processor"] = (
+            f"ONNX Runtime does not know {ISA_LIMIT} and used everything that this processor has"
+        )
+    return reasons
+
 
 
 class Half(nn.Module):
@@ -237,7 +262,7 @@ def parse() -> argparse.Namespace:
 def measure(options: argparse.Namespace, work: Path) -> dict[str, Any]:
     torch.set_num_threads(options.threads)
     shop = Workshop(work, options.network, options.size, options.calibration, options.channels_removed)
-    bundle, photo = shop.bundle(options.network, bf16=True), shop.photo()
+    bundle, photo = shop.bundle(options.network, bf16=has_bf16()), shop.photo()
     names = [*([CHANNEL_PRUNED] if options.channels_removed else []), *filter(None, options.students.split(","))]
     smaller = {name: shop.bundle(name) for name in names}
     times = alternate(dict(contenders(bundle, smaller, options.threads, work)), read_selftest(bundle).images, 1, options.rounds)
@@ -265,6 +290,7 @@ def measure(options: argparse.Namespace, work: Path) -> dict[str, Any]:
             for name, one in {options.network: bundle, **smaller}.items()
             for variant in one.variants
         },
+        "left_out": left_out(),
         "machine": machine(),
         "versions": versions(),
         "commit": commit(),

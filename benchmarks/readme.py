@@ -210,8 +210,9 @@ def latency() -> str:
     names = [name for name in times if not name.endswith(" with maps")]
     rows = [[name, times[name], times.get(f"{name} with maps", "")] for name in names]
     what = f"{result['network']}, {result['size']} px, batch 1, {result['threads']} threads: ms per image, median (p95)"
+    missing = [f"Left out: {name}, because {reason}." for name, reason in result.get("left_out", {}).items()]
     return "\n\n".join(
-        [table([what, "without heat maps", "with"], rows), targets_table(result["targets"]), f"`{result['command']}`"]
+        [table([what, "without heat maps", "with"], rows), targets_table(result["targets"]), *missing, f"`{result['command']}`"]
     )
 
 

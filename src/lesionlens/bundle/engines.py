@@ -14,9 +14,8 @@ import numpy as np
 from lesionlens.bundle import telemetry
 from lesionlens.bundle.outputs import INPUT, MAPS, Outputs
 from lesionlens.core.errors import BundleError
-from lesionlens.core.machine import cores, library_threads
+from lesionlens.core.machine import CPUINFO, cores, instruction_sets, library_threads
 
-CPUINFO = Path("/proc/cpuinfo")
 EITHER = "bf16-or-fp32"  # bf16 where runtime and processor have it, else fp32
 PRECISIONS = ("fp32", "bf16", EITHER)
 INT8_FLAGS = {"avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm"}
@@ -197,12 +196,12 @@ KINDS = {"tensor(uint8)": "uint8", "tensor(float)": "float32"}
 
 
 def fast_int8(cpuinfo: Path = CPUINFO) -> bool | None:
-    """Whether this processor has instructions for int8 products (VNNI, AMX, or ARM's dot product); None if unknown."""
-    if not cpuinfo.is_file():
-        return None
-    lines = (line.partition(":") for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines())
-    flags = next((rest.split() for name, _, rest in lines if name.strip().lower() in ("flags", "features")), None)
-    return None if flags is None else bool(INT8_FLAGS & set(flags))
+    """Whether this processor has instructions for int8 products (VNNI, AMX, or ARM's dot product); None if unknown.
+
+    A processor that `ONEDNN_MAX_CPU_ISA` makes older has those of the older one.
+    """
+    known = instruction_sets(cpuinfo)
+    return None if known is None else bool(INT8_FLAGS & set(known))
 
 
 def version_of(runtime: str) -> str:
