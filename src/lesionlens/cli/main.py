@@ -36,6 +36,7 @@ from lesionlens.cli.stress import stress
 from lesionlens.cli.synthetic import synthetic
 from lesionlens.cli.token import token
 from lesionlens.cli.train import train
+from lesionlens.cli.tune import tune
 from lesionlens.core.errors import LesionLensError
 
 PANELS = {
@@ -43,7 +44,7 @@ PANELS = {
     "Train": (run, train, recipes, networks, convert),
     "Evaluate": (evaluate, assess, stress, compare, explain, report, documents, submission),
     "Experiments": (ablate, crossvalidate, search),
-    "Deploy": (export, compress, predict, inspect, benchmark),
+    "Deploy": (export, compress, predict, inspect, benchmark, tune),
     "Serve": (serve, site),
 }
 GROUPS = (token, record)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +11,7 @@ import typer
 
 from lesionlens.cli.bundles import INSTALLED, bundle_or_installed
 from lesionlens.cli.console import note, put
+from lesionlens.cli.options import VariantOption
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from lesionlens.data.decoded_image import NoteTally
 
 NOTE_EVERY = 1000
+MANY = 200  # images before which it pays to measure: measuring takes the time of about a hundred
 
 
 def predict(
@@ -36,8 +39,11 @@ def predict(
     overlays: Annotated[Path | None, typer.Option(help="Folder for heat maps over the images.")] = None,
     overlay_class: Annotated[str, typer.Option(help="Diagnosis to show; the most probable one if not given.")] = "",
     runtime: Annotated[str, typer.Option(help="auto, openvino or onnxruntime.")] = "auto",
-    variant: Annotated[str, typer.Option(help="Variant of the bundle; auto is its default.")] = "auto",
-    threads: Annotated[int, typer.Option(help="Threads of computation; 0 leaves it to the runtime.")] = 0,
+    variant: VariantOption = "auto",
+    tune: Annotated[
+        bool, typer.Option("--tune/--no-tune", help=f"Before {MANY} images or more, measure what is fastest here, once.")
+    ] = True,
+    threads: Annotated[int, typer.Option(help="Threads of computation; 0: as measured, or as the runtime takes.")] = 0,
     batch_size: Annotated[int, typer.Option(help="Images in one pass.")] = 1,
     workers: Annotated[int, typer.Option(help="Threads that read images ahead.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="JSON lines: the same as --format jsonl.")] = False,
@@ -56,6 +62,14 @@ def predict(
     if not images:
         raise DataError(f"no image is named after the bundle {named}; give files, folders, patterns, or -")
     bundle = bundle_or_installed(named, f"{images[0]} is not a bundle")
+    left_out = LeftOut()
+    paths: Iterable[Path] = image_paths(images, sys.stdin, left_out)
+    if tune and "-" not in images:  # names from a pipe may come slowly, and their results are waited for
+        first, paths = _first(paths, MANY)
+        if len(first) == MANY:
+            from lesionlens.bundle.tuning import tune_if_new
+
+            tune_if_new(bundle, runtime, variant, note)
     predictor = Predictor(bundle, runtime=runtime, variant=variant, threads=threads, batch_size=batch_size, workers=workers)
     for text in predictor.notes:
         note(text)
@@ -63,8 +77,6 @@ def predict(
     if drawn is not None:
         drawn.check(predictor.bundle)
     lines = LINES[form](predictor.bundle.labels)
-    left_out = LeftOut()
-    paths = image_paths(images, sys.stdin, left_out)
     if out is None:
         done, failed = _print_all(predictor, paths, lines, drawn)
     else:
@@ -75,6 +87,13 @@ def predict(
         raise DataError(f"no image in {', '.join(images)}; give files, or folders that hold some")
     if failed:
         raise DataError(f"{failed} of {done + failed} images could not be used and are named above; the rest is done")
+
+
+def _first(paths: Iterable[Path], count: int) -> tuple[list[Path], Iterable[Path]]:
+    """At most `count` of the first paths, and all of them."""
+    left = iter(paths)
+    first = list(islice(left, count))
+    return first, chain(first, left)
 
 
 def _format(form: str, out: Path | None) -> str:
