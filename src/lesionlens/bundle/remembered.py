@@ -120,14 +120,17 @@ def machine_facts() -> dict[str, Any]:
 def tuning_path(bundle: Bundle) -> Path | None:
     """The file for this bundle and this machine, which may not exist; None where nothing is remembered."""
     folder = cache_folder()
-    return None if folder is None else folder / FOLDER / f"{bundle.id[:16]}-{hash_value(machine_facts())[:12]}.json"
+    return None if folder is None else folder / FOLDER / _name(bundle)
 
 
 def read_tuning(bundle: Bundle) -> tuple[Tuning | None, tuple[str, ...]]:
     """What is remembered of a bundle on this machine, if anything, and a note if it cannot be used."""
-    path = tuning_path(bundle)
+    folder = cache_folder()
+    if folder is None or not any((folder / FOLDER).glob(f"{_prefix(bundle)}*")):  # asking for the versions takes longer
+        return None, ()
+    path = folder / FOLDER / _name(bundle)
     try:
-        if path is None or not path.is_file():
+        if not path.is_file():
             return None, ()
         found = read_json(path)
         tuning = Tuning.from_json(found) if found["format"] == FORMAT else None
@@ -154,6 +157,14 @@ def write_tuning(bundle: Bundle, tuning: Tuning) -> Path | None:
                 f"what was measured cannot be kept in {path} ({error}); name another folder in {VARIABLE}, or off to keep nothing"
             ) from error
     return path
+
+
+def _prefix(bundle: Bundle) -> str:
+    return f"{bundle.id[:16]}-"
+
+
+def _name(bundle: Bundle) -> str:
+    return f"{_prefix(bundle)}{hash_value(machine_facts())[:12]}.json"
 
 
 def _fits(tuning: Tuning, bundle: Bundle) -> bool:

@@ -24,6 +24,7 @@ from lesionlens.bundle.remembered import read_tuning
 from lesionlens.bundle.selftest import check_saturation, load_variant, run_selftest
 from lesionlens.core.errors import BundleError, ImageError, RecipeError
 from lesionlens.data.image import InputSpec, centre_crop, decode_image, prepare
+from lesionlens.data.pillow_memory import reuse_memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +95,7 @@ class Predictor:
         ):
             if not least <= value <= 4096:
                 raise RecipeError(f"{name} = {value}; it must be from {least} to 4096")
+        reuse_memory()
         self.bundle = read_bundle(Path(path))
         selection = select(self.bundle, runtime, variant)
         self.variant, self.runtime, self.why, self.notes = selection[:4]
