@@ -7,8 +7,9 @@ return probabilities; they alternate within one run. In each turn a contender is
 second call is timed, as in a busy service. Besides the network itself, int8 bundles of its
 channel-pruned variant and of smaller networks (possible students) are measured. Every bundle is
 complete (synthetic images), so that the cold start of `lesionlens predict` can be timed too; `--work`
-keeps them for the next call. What this machine cannot do, such as bf16, is left out and named under `left_out` with
-the reason. Needs the extras train, export and compress.
+keeps them for the next call. `lesionlens tune` chooses among the variants of the network first, and `chosen` says what;
+the cold start `chosen` is that of `lesionlens predict` without options. What this machine cannot do, such as bf16, is left
+out and named under `left_out` with the reason. Needs the extras train, export and compress.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from __future__ import annotations
 import argparse
 import copy
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -38,10 +40,13 @@ from lesionlens.bundle.bundle import Bundle  # noqa: E402
 from lesionlens.bundle.bundle_benchmark import load_call  # noqa: E402
 from lesionlens.bundle.engines import Limits, computes_in, load_engine  # noqa: E402
 from lesionlens.bundle.outputs import INPUT, PROBABILITIES  # noqa: E402
+from lesionlens.bundle.remembered import Tuning  # noqa: E402
 from lesionlens.bundle.selftest import read_selftest  # noqa: E402
+from lesionlens.bundle.tuning import tune  # noqa: E402
 from lesionlens.compression.quantize import dynamic_int8  # noqa: E402
 from lesionlens.compression.runnable_variant import TorchClassifier  # noqa: E402
 from lesionlens.core.artifact import write_json  # noqa: E402
+from lesionlens.core.cache import VARIABLE as CACHE  # noqa: E402
 from lesionlens.core.machine import ISA_LIMIT, simulated_isa  # noqa: E402
 from lesionlens.data.image import InputSpec, open_image, prepare  # noqa: E402
 from lesionlens.data.pillow_memory import reuse_memory  # noqa: E402
@@ -58,7 +63,7 @@ TARGETS = {  # goals of the project: name, at least or at most
     "smaller network, int8 with maps, times faster than pytorch fp32": ("least", 5.0),
     "share of the time that maps cost": ("most", 0.03),
     "decode and resize, ms": ("most", 5.0),
-    "cold start, s": ("most", 1.5),
+    "cold start, s": ("most", 1.2),
     "cold start, MB": ("most", 500.0),
 }
 
@@ -227,7 +232,7 @@ def comparisons(times: dict[str, list[float]], smaller: dict[str, Bundle]) -> di
 
 def targets(results: dict[str, Any], smaller: dict[str, Bundle]) -> dict[str, dict[str, Any]]:
     """Each goal, its measured value, and whether it is met."""
-    faster, cold = results["times_faster_with_maps"], results["cold start of predict"][BEST]
+    faster, cold = results["times_faster_with_maps"], results["cold start of predict"]["chosen"]
     small = {name: faster[f"{BEST} {name} than {BASELINE}"] for name in smaller}
     values = [
         faster[f"{BEST} than {BASELINE}"],
@@ -264,6 +269,8 @@ def measure(options: argparse.Namespace, work: Path) -> dict[str, Any]:
     torch.set_num_threads(options.threads)
     shop = Workshop(work, options.network, options.size, options.calibration, options.channels_removed)
     bundle, photo = shop.bundle(options.network, bf16=has_bf16()), shop.photo()
+    os.environ[CACHE] = str(work / "cache")  # of this run alone: its cold starts find what the first of them compiled
+    tuning = tune(bundle.path)
     names = [*([CHANNEL_PRUNED] if options.channels_removed else []), *filter(None, options.students.split(","))]
     smaller = {name: shop.bundle(name) for name in names}
     times = alternate(dict(contenders(bundle, smaller, options.threads, work)), read_selftest(bundle).images, 1, options.rounds)
@@ -271,6 +278,7 @@ def measure(options: argparse.Namespace, work: Path) -> dict[str, Any]:
     cold = {
         f"{one} {variant}": cold_start(bundle.path, photo, variant, one, options.cold_rounds) for one, variant in contender_names
     }
+    cold["chosen"] = cold_start(bundle.path, photo, "auto", "auto", options.cold_rounds)
     memory = {f"{one} {name}": memory_of(bundle, name, one, options.threads) for one, name in contender_names}
     results = {
         "command": f"python benchmarks/latency.py --threads {options.threads} --rounds {options.rounds}",
@@ -285,6 +293,7 @@ def measure(options: argparse.Namespace, work: Path) -> dict[str, Any]:
         "preparation of a 600x450 JPEG": preparation(photo, shop.spec, max(20, options.rounds)),
         "photo_bytes": photo.stat().st_size,
         "cold start of predict": cold,
+        "chosen": chosen(tuning, times),
         "memory": memory,
         "size_bytes": {
             f"{name} {variant}": one.variant_size_bytes(variant, "openvino")
@@ -297,6 +306,15 @@ def measure(options: argparse.Namespace, work: Path) -> dict[str, Any]:
         "commit": commit(),
     }
     return {"targets": targets(results, smaller), **results}
+
+
+def chosen(tuning: Tuning, times: dict[str, list[float]]) -> dict[str, Any]:
+    """What `lesionlens tune` chose here, and how many times faster it is with maps in this run."""
+    best = tuning.fastest()
+    assert best is not None, "a tuning has a fastest row"
+    here = float(np.median(times[f"{best.runtime} {best.variant} with maps"]))
+    faster = {base: float(np.median(times[base])) / here for base in (BASELINE, PAPER)}
+    return {"variant": best.variant, "runtime": best.runtime, "median_ms": here, "times_faster": faster, "why": tuning.why(best)}
 
 
 def memory_of(bundle: Bundle, variant: str, runtime: str, threads: int) -> dict[str, float] | None:

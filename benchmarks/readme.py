@@ -21,6 +21,10 @@ from typing import Any
 from lesionlens.experiments import formats
 
 ROOT = Path(__file__).parents[1]
+sys.path.append(str(ROOT / "benchmarks"))  # a test loads this file from elsewhere
+
+import avx2_table  # noqa: E402  beside this file
+
 RESULTS = ROOT / "benchmarks" / "results"
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 BLOCK = re.compile(r"(<!-- table: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -216,6 +220,12 @@ def latency() -> str:
     )
 
 
+def avx2() -> str:
+    if not (RESULTS / "avx2.json").is_file():
+        return "Not measured on a quiet machine yet: `python benchmarks/avx2.py`"
+    return avx2_table.text(read("avx2.json"), table)
+
+
 def compression() -> str:
     if not (RESULTS / "compression.json").is_file():
         return "Not measured on a quiet machine yet: `lesionlens compress runs/light/train/best.safetensors`"
@@ -312,6 +322,7 @@ def explanation() -> str:
 TABLES = {
     "explanation": explanation,
     "latency": latency,
+    "avx2": avx2,
     "compression": compression,
     "leak": leak,
     "speed": speed,
