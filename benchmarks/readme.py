@@ -22,6 +22,10 @@ import model_tables
 from lesionlens.experiments import formats
 
 ROOT = Path(__file__).parents[1]
+sys.path.append(str(ROOT / "benchmarks"))  # a test loads this file from elsewhere
+
+import avx2_table  # noqa: E402  beside this file
+
 RESULTS = ROOT / "benchmarks" / "results"
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 BLOCK = re.compile(r"(<!-- table: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -211,9 +215,16 @@ def latency() -> str:
     names = [name for name in times if not name.endswith(" with maps")]
     rows = [[name, times[name], times.get(f"{name} with maps", "")] for name in names]
     what = f"{result['network']}, {result['size']} px, batch 1, {result['threads']} threads: ms per image, median (p95)"
+    missing = [f"Left out: {name}, because {reason}." for name, reason in result.get("left_out", {}).items()]
     return "\n\n".join(
-        [table([what, "without heat maps", "with"], rows), targets_table(result["targets"]), f"`{result['command']}`"]
+        [table([what, "without heat maps", "with"], rows), targets_table(result["targets"]), *missing, f"`{result['command']}`"]
     )
+
+
+def avx2() -> str:
+    if not (RESULTS / "avx2.json").is_file():
+        return "Not measured on a quiet machine yet: `python benchmarks/avx2.py`"
+    return avx2_table.text(read("avx2.json"), table)
 
 
 def compression() -> str:
@@ -353,6 +364,7 @@ TABLES = {
     "networks": networks,
     "metadata": metadata,
     "latency": latency,
+    "avx2": avx2,
     "compression": compression,
     "leak": leak,
     "speed": speed,

@@ -7,6 +7,8 @@ from typing import Any
 # Before torch or NumPy is imported: the networks here are too small for a second thread, and several test processes
 # with a thread for each core would wait for one another. Tests that are about threads set their own number.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# What was measured or compiled on this machine before must not decide what a test sees, nor be left behind by one.
+os.environ["LESIONLENS_CACHE"] = "off"
 
 import pytest
 from hypothesis import settings

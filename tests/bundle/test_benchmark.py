@@ -125,6 +125,15 @@ def test_what_cannot_be_measured(small_bundle):
         peak_memory(load_call, [str(small_bundle), "int8", "onnxruntime", 0, 1], 64)
 
 
+def test_a_simulated_processor_is_named(monkeypatch):
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "avx2")
+    here = machine()
+    assert here["simulated"] == "ONEDNN_MAX_CPU_ISA=AVX2"
+    assert here["int8_instructions"] in (False, None)
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA")
+    assert machine()["simulated"] is None
+
+
 def test_where_it_was_measured():
     assert machine()["cores"] >= 1
     assert versions()["python"] == sys.version.split()[0]

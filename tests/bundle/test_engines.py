@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -111,7 +114,7 @@ def test_precisions(monkeypatch):
 def test_bf16_where_it_is_to_be_had(runtime, has, expected, tmp_path, monkeypatch):
     pytest.importorskip(runtime)
     asked: list[str] = []
-    monkeypatch.setitem(engines.ENGINES, runtime, lambda graph, size, precision, limits: asked.append(precision))
+    monkeypatch.setitem(engines.ENGINES, runtime, lambda graph, size, precision, limits, content: asked.append(precision))
     monkeypatch.setattr(engines, "computes_in", lambda runtime, precision: has)
     load_engine(runtime, tmp_path / "model.onnx", 4, EITHER, Limits())
     assert asked == [expected]
@@ -146,7 +149,8 @@ def test_a_processor_without_bf16(tmp_path, monkeypatch):
         ("nothing here\n", None),
     ],
 )
-def test_int8_instructions(tmp_path, text, expected):
+def test_int8_instructions(tmp_path, text, expected, monkeypatch):
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
     (tmp_path / "cpuinfo").write_text(text)
     assert fast_int8(tmp_path / "cpuinfo") is expected
 
@@ -181,3 +185,36 @@ def test_the_quota_of_the_container_bounds_the_threads_of_openvino(quota, limits
 
 def test_int8_instructions_are_unknown_without_cpuinfo(tmp_path):
     assert fast_int8(tmp_path / "none") is None
+
+
+SIMULATED = """
+import sys
+from pathlib import Path
+import numpy as np
+from lesionlens.bundle.engines import Limits, computes_in, fast_int8, load_engine
+
+engine = load_engine("openvino", Path(sys.argv[1]), 64, "fp32", Limits(1))
+engine.run(np.zeros((1, 64, 64, 3), np.uint8))
+kinds = set()
+for node in engine._requests.get().get_compiled_model().get_runtime_model().get_ops():
+    facts = {key: node.get_rt_info()[key].astype(str) for key in ("layerType", "primitiveType") if key in node.get_rt_info()}
+    if facts.get("layerType") in ("Convolution", "FullyConnected", "MatMul"):
+        kinds.add(facts["primitiveType"])
+print(fast_int8(), computes_in("openvino", "bf16"), *kinds)
+"""
+
+
+@pytest.mark.skipif("avx2" not in (engines.instruction_sets() or ()), reason="this is no x86 processor with AVX2")
+def test_openvino_as_on_a_processor_with_avx2_alone(small_bundle):
+    """CI covers such a processor on any machine: no product is computed with AVX-512, and int8 counts as slow.
+
+    ONNX Runtime has no such variable; `fast_int8` is simulated for it in tests/bundle/test_variants.py.
+    """
+    pytest.importorskip("openvino")
+    environment = {**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX2"}
+    command = [sys.executable, "-c", SIMULATED, str(small_bundle / "model.onnx")]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    fast, bf16, *kinds = done.stdout.split()
+    assert (fast, bf16) == ("False", "False")
+    assert any("avx2" in kind for kind in kinds)
+    assert not any("avx512" in kind for kind in kinds)

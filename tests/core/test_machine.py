@@ -110,3 +110,35 @@ def test_the_memory_of_the_process_that_started_this_one_does_not_count():
     held = np.ones(200_000_000, np.uint8)
     done = subprocess.run([sys.executable, "-c", COUNT], capture_output=True, text=True, check=True)
     assert int(done.stdout) < len(held) // 2
+
+
+AVX2, NEW = "avx fma avx2", "avx fma avx2 avx_vnni avx512f avx512_vnni avx512_bf16"
+
+
+@pytest.mark.parametrize(
+    ("flags", "limit", "expected"),
+    [
+        (f"sse {AVX2}", "", AVX2),
+        (NEW, "", NEW),
+        (NEW, "avx2", AVX2),
+        (NEW, "AVX2", AVX2),
+        (NEW, "AVX2_VNNI", "avx fma avx2 avx_vnni"),
+        (NEW, "AVX512_CORE_VNNI", "avx fma avx2 avx512f avx512_vnni"),
+        (NEW, "SSE41", ""),
+        (NEW, "DEFAULT", NEW),
+    ],
+)
+def test_instruction_sets(flags, limit, expected, tmp_path, monkeypatch):
+    (tmp_path / "cpuinfo").write_text(f"processor\t: 0\nflags\t\t: {flags}\n")
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", limit)
+    found = machine.instruction_sets(tmp_path / "cpuinfo")
+    assert found is not None
+    assert set(found) == set(expected.split())
+
+
+def test_instruction_sets_of_arm_and_of_no_file(tmp_path):
+    (tmp_path / "cpuinfo").write_text("Features : fp asimd asimddp i8mm\n")
+    assert machine.instruction_sets(tmp_path / "cpuinfo") == ("asimd", "asimddp", "i8mm")
+    (tmp_path / "empty").write_text("nothing\n")
+    assert machine.instruction_sets(tmp_path / "empty") is None
+    assert machine.instruction_sets(tmp_path / "none") is None

@@ -18,7 +18,7 @@ import numpy as np
 from lesionlens.bundle import telemetry
 from lesionlens.bundle.engines import fast_int8
 from lesionlens.core.errors import LesionLensError, ModelError, RecipeError
-from lesionlens.core.machine import cores, peak_memory_bytes, processor
+from lesionlens.core.machine import ISA_LIMIT, cores, instruction_sets, peak_memory_bytes, processor, simulated_isa
 
 Call = Callable[[np.ndarray], object]
 
@@ -170,7 +170,15 @@ def peak_memory(
 
 def machine() -> dict[str, Any]:
     """The machine that measures, JSON-ready."""
-    return {"processor": processor(), "cores": cores(), "int8_instructions": fast_int8(), "system": platform.platform()}
+    known = instruction_sets()
+    return {
+        "processor": processor(),
+        "cores": cores(),
+        "instruction_sets": None if known is None else list(known),
+        "int8_instructions": fast_int8(),
+        "simulated": f"{ISA_LIMIT}={simulated_isa()}" if simulated_isa() else None,
+        "system": platform.platform(),
+    }
 
 
 def versions() -> dict[str, str]:

@@ -12,14 +12,15 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from lesionlens.bundle import telemetry
+from lesionlens.bundle.compiled import CompiledGraph
 from lesionlens.bundle.outputs import INPUT, MAPS, Outputs
 from lesionlens.core.errors import BundleError
-from lesionlens.core.machine import cores, library_threads
+from lesionlens.core.machine import CPUINFO, cores, instruction_sets, library_threads, simulated_isa
 
-CPUINFO = Path("/proc/cpuinfo")
 EITHER = "bf16-or-fp32"  # bf16 where runtime and processor have it, else fp32
 PRECISIONS = ("fp32", "bf16", EITHER)
 INT8_FLAGS = {"avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm"}
+BF16_FLAGS = {"avx512_bf16", "amx_bf16"}
 REPORTED_CHARACTERS = 200
 
 
@@ -57,6 +58,10 @@ class Engine(Protocol):
     def outputs(self) -> Mapping[str, Port]:
         """Its outputs by name."""
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What there is to say about how it was loaded."""
+
     def run(self, images: np.ndarray) -> Outputs:
         """Compute for images, uint8 (N, S, S, 3) with N at most the batch size; may be called from several threads."""
 
@@ -87,13 +92,15 @@ def computes_in(runtime: str, precision: str) -> bool:
         return True
     if runtime != "openvino":
         return False
+    if simulated_isa() and not BF16_FLAGS & set(instruction_sets() or ()):
+        return False  # oneDNN obeys the variable; what OpenVINO says of the processor does not
     import_runtime(runtime)
     import openvino
 
     return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
-def load_engine(runtime: str, graph: Path, size: int, precision: str, limits: Limits) -> Engine:
+def load_engine(runtime: str, graph: Path, size: int, precision: str, limits: Limits, content: str = "") -> Engine:
     """Load a graph.
 
     Args:
@@ -102,6 +109,8 @@ def load_engine(runtime: str, graph: Path, size: int, precision: str, limits: Li
         size: side of its images, pixels.
         precision: of what is not quantised, one of `PRECISIONS`.
         limits: threads and batch size.
+        content: SHA-256 of the graph's files, if they were just checked against it: then what a runtime compiles is kept
+            in the user's cache under that name, and taken from there the next time.
 
     Raises:
         BundleError: if the runtime is not installed, cannot do `precision` on this processor, or
@@ -112,13 +121,15 @@ def load_engine(runtime: str, graph: Path, size: int, precision: str, limits: Li
     import_runtime(runtime)
     if precision == EITHER:
         precision = "bf16" if computes_in(runtime, "bf16") else "fp32"
-    return ENGINES[runtime](graph, size, precision, limits)
+    return ENGINES[runtime](graph, size, precision, limits, content)
 
 
 class OnnxRuntimeEngine:
-    """ONNX Runtime on the CPU."""
+    """ONNX Runtime on the CPU. Its optimised graphs are not kept: reading one is hardly faster than optimising."""
 
-    def __init__(self, graph: Path, size: int, precision: str, limits: Limits) -> None:
+    notes: tuple[str, ...] = ()
+
+    def __init__(self, graph: Path, size: int, precision: str, limits: Limits, content: str = "") -> None:
         import onnxruntime
         from onnxruntime.capi import onnxruntime_pybind11_state as state
 
@@ -149,32 +160,35 @@ class OnnxRuntimeEngine:
 class OpenVinoEngine:
     """OpenVINO on the CPU, compiled for the shapes that it will see."""
 
-    def __init__(self, graph: Path, size: int, precision: str, limits: Limits) -> None:
+    inputs: Mapping[str, Port]
+    outputs: Mapping[str, Port]
+
+    def __init__(self, graph: Path, size: int, precision: str, limits: Limits, content: str = "") -> None:
         import openvino
 
         if not computes_in("openvino", precision):
             raise BundleError("this processor has no bf16 arithmetic (AVX512_BF16 or AMX); choose --variant fp32 or int8")
-        config: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": OPENVINO_PRECISIONS[precision]}
-        threads = limits.threads or library_threads()
-        if threads:
-            config["INFERENCE_NUM_THREADS"] = threads
-        if limits.streams > 1:
-            config["NUM_STREAMS"] = limits.streams
+        config = _openvino_config(precision, limits)
+        settings = {**config, "size": size, "batch_size": limits.batch_size, "version": openvino.get_version()}
+        kept = CompiledGraph(content, settings)
         core = openvino.Core()
         try:
-            model = core.read_model(graph)
-            self.inputs: Mapping[str, Port] = {port.get_any_name(): _openvino_port(port) for port in model.inputs}
-            self.outputs: Mapping[str, Port] = {port.get_any_name(): _openvino_port(port) for port in model.outputs}
-            if INPUT in self.inputs:
-                # A batch that is known to be 1 lets it plan every buffer before the first image.
-                batch = 1 if limits.batch_size == 1 else openvino.Dimension(1, limits.batch_size)
-                model.reshape({INPUT: openvino.PartialShape([batch, size, size, 3])})
-            compiled = core.compile_model(model, "CPU", config)
+            compiled = kept.load(core, "CPU", config)
+            if compiled is not None:
+                self.inputs, self.outputs = _openvino_ports(compiled.inputs), _openvino_ports(compiled.outputs)
+            else:
+                model = core.read_model(graph)
+                self.inputs, self.outputs = _openvino_ports(model.inputs), _openvino_ports(model.outputs)
+                _fix_shape(model, size, limits.batch_size)
+                compiled = core.compile_model(model, "CPU", config)
+                if (self.inputs, self.outputs) == (_openvino_ports(compiled.inputs), _openvino_ports(compiled.outputs)):
+                    kept.keep(compiled)  # one of another size is about to be refused
             self._requests: queue.SimpleQueue[Any] = queue.SimpleQueue()
             for _ in range(limits.streams):
                 self._requests.put(compiled.create_infer_request())
         except RuntimeError as error:
             raise BundleError(f"openvino cannot load {graph} ({_short(error)}); export the bundle again") from error
+        self.notes = kept.notes
 
     def run(self, images: np.ndarray) -> Outputs:
         """See `Engine.run`."""
@@ -188,7 +202,7 @@ class OpenVinoEngine:
             self._requests.put(request)
 
 
-ENGINES: dict[str, Callable[[Path, int, str, Limits], Engine]] = {
+ENGINES: dict[str, Callable[[Path, int, str, Limits, str], Engine]] = {
     "openvino": OpenVinoEngine,
     "onnxruntime": OnnxRuntimeEngine,
 }
@@ -197,12 +211,12 @@ KINDS = {"tensor(uint8)": "uint8", "tensor(float)": "float32"}
 
 
 def fast_int8(cpuinfo: Path = CPUINFO) -> bool | None:
-    """Whether this processor has instructions for int8 products (VNNI, AMX, or ARM's dot product); None if unknown."""
-    if not cpuinfo.is_file():
-        return None
-    lines = (line.partition(":") for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines())
-    flags = next((rest.split() for name, _, rest in lines if name.strip().lower() in ("flags", "features")), None)
-    return None if flags is None else bool(INT8_FLAGS & set(flags))
+    """Whether this processor has instructions for int8 products (VNNI, AMX, or ARM's dot product); None if unknown.
+
+    A processor that `ONEDNN_MAX_CPU_ISA` makes older has those of the older one.
+    """
+    known = instruction_sets(cpuinfo)
+    return None if known is None else bool(INT8_FLAGS & set(known))
 
 
 def version_of(runtime: str) -> str:
@@ -210,6 +224,25 @@ def version_of(runtime: str) -> str:
     from importlib.metadata import version
 
     return version(runtime)
+
+
+def _openvino_config(precision: str, limits: Limits) -> dict[str, Any]:
+    config: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": OPENVINO_PRECISIONS[precision]}
+    threads = limits.threads or library_threads()
+    if threads:
+        config["INFERENCE_NUM_THREADS"] = threads
+    if limits.streams > 1:
+        config["NUM_STREAMS"] = limits.streams
+    return config
+
+
+def _fix_shape(model: Any, size: int, batch_size: int) -> None:
+    import openvino
+
+    if INPUT in {port.get_any_name() for port in model.inputs}:
+        # A batch that is known to be 1 lets it plan every buffer before the first image.
+        batch = 1 if batch_size == 1 else openvino.Dimension(1, batch_size)
+        model.reshape({INPUT: openvino.PartialShape([batch, size, size, 3])})
 
 
 def _onnx_threads(limits: Limits) -> int:
@@ -227,9 +260,14 @@ def _onnx_port(node: Any) -> Port:
     return Port(KINDS.get(node.type, node.type), tuple(side if isinstance(side, int) else None for side in node.shape))
 
 
+def _openvino_ports(ports: Any) -> dict[str, Port]:
+    """By name; the number of images, the first side, counts as one that may vary."""
+    return {port.get_any_name(): _openvino_port(port) for port in ports}
+
+
 def _openvino_port(port: Any) -> Port:
-    sides = (None if side.is_dynamic else side.get_length() for side in port.get_partial_shape())
-    return Port(np.dtype(port.get_element_type().to_dtype()).name, tuple(sides))
+    sides = [None if side.is_dynamic else side.get_length() for side in port.get_partial_shape()]
+    return Port(np.dtype(port.get_element_type().to_dtype()).name, (None, *sides[1:]) if sides else ())
 
 
 def _short(error: BaseException) -> str:

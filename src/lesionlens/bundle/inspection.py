@@ -8,6 +8,7 @@ from typing import Any
 
 from lesionlens.bundle.bundle import Bundle, open_bundle
 from lesionlens.bundle.engines import Limits, installed
+from lesionlens.bundle.runtime import select
 from lesionlens.bundle.selftest import load_variant, run_selftest
 from lesionlens.core.errors import BundleError
 
@@ -40,10 +41,12 @@ class Inspection:
     Attributes:
         bundle: what it says.
         checks: of every variant and runtime.
+        runs: what `predict` runs here unless told otherwise: `variant`, `runtime` and `why`; both empty if nothing can.
     """
 
     bundle: Bundle
     checks: tuple[Check, ...]
+    runs: dict[str, str]
 
     @property
     def failed(self) -> tuple[str, ...]:
@@ -52,13 +55,16 @@ class Inspection:
 
     def to_json(self) -> dict[str, Any]:
         """JSON-ready: everything in bundle.json, and the self-tests under `selftest`."""
-        return {**self.bundle.facts, "path": str(self.bundle.path), "selftest": [vars(check) for check in self.checks]}
+        checks = [vars(check) for check in self.checks]
+        return {**self.bundle.facts, "path": str(self.bundle.path), "selftest": checks, "runs": self.runs}
 
     def text(self) -> str:
         """For people."""
         checks = [f"  {c.variant:<10} {c.runtime:<12} {c.result}: {c.detail}" for c in self.checks]
         licences = [f"  {name}: {text}" for name, text in self.bundle.facts["licences"].items()]
-        return "\n".join([_summary(self.bundle), "self-test", *checks, "licences", *licences])
+        here = " on ".join(filter(None, (self.runs["variant"], self.runs["runtime"]))) or "nothing"
+        runs = f"runs here     {here}: {self.runs['why']}"
+        return "\n".join([_summary(self.bundle), "self-test", *checks, runs, "licences", *licences])
 
 
 def inspect_bundle(path: Path) -> Inspection:
@@ -69,7 +75,16 @@ def inspect_bundle(path: Path) -> Inspection:
     """
     bundle = open_bundle(path)
     pairs = [(name, runtime) for name, variant in bundle.variants.items() for runtime in variant.graphs]
-    return Inspection(bundle, tuple(_check(bundle, name, runtime) for name, runtime in pairs))
+    return Inspection(bundle, tuple(_check(bundle, name, runtime) for name, runtime in pairs), _runs(bundle))
+
+
+def _runs(bundle: Bundle) -> dict[str, str]:
+    try:
+        selection = select(bundle)
+    except BundleError as error:
+        return {"variant": "", "runtime": "", "why": str(error)}
+    notes = [note for note in selection.notes if note != selection.why]
+    return {"variant": selection.variant.name, "runtime": selection.runtime, "why": "; ".join([selection.why, *notes])}
 
 
 def export_text(bundle: Bundle) -> str:

@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -20,10 +21,12 @@ from lesionlens.bundle.gate import Gate
 from lesionlens.bundle.metadata import MetadataFusion
 from lesionlens.bundle.outputs import Outputs
 from lesionlens.bundle.prediction import BundleVariant, Failure, ImageInfo, Prediction
+from lesionlens.bundle.remembered import read_tuning
 from lesionlens.bundle.selftest import FLOAT, check_saturation, load_variant, read_selftest, run_selftest
 from lesionlens.core.errors import BundleError, DataError, ImageError, RecipeError
 from lesionlens.core.metadata import Metadata
 from lesionlens.data.image import InputSpec, centre_crop, decode_image, prepare
+from lesionlens.data.pillow_memory import reuse_memory
 
 Source = str | Path | bytes
 MetadataOf = Callable[[Source], Metadata]
@@ -62,14 +65,19 @@ class Predictor:
 
     Args:
         path: the bundle's folder.
-        runtime: `openvino`, `onnxruntime`, or `auto`: OpenVINO where it is installed and the
-            variant has a graph for it, else ONNX Runtime.
-        variant: its name, or `auto`: the bundle's default; if that cannot be run here, fp32.
-        threads: of computation; 0 leaves it to the runtime.
+        runtime: `openvino`, `onnxruntime`, or `auto`: the fastest, if `lesionlens tune` measured it on this
+            machine; else OpenVINO where it is installed and the variant has a graph for it, else ONNX Runtime.
+        variant: its name, or `auto`: the fastest, if that was measured; else the bundle's default; if that
+            cannot be run here, fp32.
+        threads: of computation; 0 takes what was measured, or leaves it to the runtime.
         batch_size: most images in one pass.
         workers: threads that read and decode ahead. Memory holds at most workers decoded images
             and 2 * batch_size + workers prepared ones.
-        streams: passes at one time, if as many threads call `predict_prepared` or `run`; see `Limits`.
+        streams: passes at one time, if as many threads call `predict_prepared` or `run`; see `Limits`. 0 takes the
+            number with the most images per second, if that was measured, else 1.
+
+    Attributes:
+        why: why this variant and this runtime are run, one sentence.
 
     Raises:
         BundleError: if the bundle is damaged, cannot be run here, or fails its self-test.
@@ -93,20 +101,23 @@ class Predictor:
             ("threads", threads, 0),
             ("batch size", batch_size, 1),
             ("workers", workers, 1),
-            ("streams", streams, 1),
+            ("streams", streams, 0),
         ):
             if not least <= value <= 4096:
                 raise RecipeError(f"{name} = {value}; it must be from {least} to 4096")
+        reuse_memory()
         self.bundle = read_bundle(Path(path))
-        self.variant, self.runtime, self.notes = choose(self.bundle, runtime, variant)
+        selection = select(self.bundle, runtime, variant)
+        self.variant, self.runtime, self.why, self.notes = selection[:4]
         may_replace = variant == "auto"
         self.workers = workers
-        self.limits = Limits(threads, batch_size, streams)
+        self.limits = Limits(threads or selection.threads, batch_size, streams or selection.streams)
         graphs = graph_files(self.variant.graphs[self.runtime], self.bundle.files)
         with FileChecks(self.bundle, first=graphs) as checks:
             import_runtime(self.runtime)
             checks.wait(graphs)
-            self._engine = load_variant(self.bundle, self.variant, self.runtime, self.limits)
+            self._engine = load_variant(self.bundle, self.variant, self.runtime, self.limits, True)
+            self.notes += self._engine.notes
             checks.wait()  # the rest was hashed while the graph was compiled
         self.gate = Gate.from_bundle(self.bundle)
         self.decision = Decision.from_bundle(self.bundle)
@@ -128,6 +139,7 @@ class Predictor:
             if not may_replace or FLOAT not in self.bundle.variants:
                 raise
             self.notes = (*self.notes, f"{error}; running fp32 instead")
+            self.why = f"in place of {self.variant.name}, which saturates on this processor"
             self.variant, self.runtime, _ = choose(self.bundle, runtime, "fp32")
             self._engine = load_variant(self.bundle, self.variant, self.runtime, self.limits)
         else:
@@ -258,6 +270,38 @@ class Predictor:
                 queue.extend(submit(source) for source in islice(left, 1))
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+class Selection(NamedTuple):
+    """What to run, why, and what the user should know; threads and streams to use where the user names none."""
+
+    variant: Variant
+    runtime: str
+    why: str
+    notes: tuple[str, ...]
+    threads: int = 0
+    streams: int = 1
+
+
+def select(bundle: Bundle, runtime: str = "auto", variant: str = "auto") -> Selection:
+    """Which variant to run with which runtime: as requested; else the fastest as measured here; else the default.
+
+    Raises:
+        BundleError: if what was asked for is not in the bundle or not installed here.
+    """
+    if "auto" not in (runtime, variant):
+        found, name, notes = choose(bundle, runtime, variant)
+        return Selection(found, name, "as requested", notes)
+    tuning, problems = read_tuning(bundle)
+    fastest = None if tuning is None else tuning.fastest(runtime, variant)
+    if tuning is None or fastest is None:
+        found, name, notes = choose(bundle, runtime, variant)
+        what = "as requested" if variant != "auto" else "the bundle's default"
+        return Selection(found, name, f"{what}; not measured on this machine (lesionlens tune)", (*problems, *notes))
+    found, name, notes = choose(bundle, fastest.runtime, fastest.variant)
+    best = fastest == tuning.fastest()
+    why = tuning.why(fastest)
+    return Selection(found, name, why, (why, *notes), *((tuning.threads, tuning.streams) if best else ()))
 
 
 def choose(bundle: Bundle, runtime: str = "auto", variant: str = "auto") -> tuple[Variant, str, tuple[str, ...]]:

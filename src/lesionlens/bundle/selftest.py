@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lesionlens.bundle.bundle import SELFTEST_FILE, Bundle, Variant
+from lesionlens.bundle.bundle import SELFTEST_FILE, Bundle, Variant, graph_files
 from lesionlens.bundle.engines import Engine, Limits, Port, load_engine
 from lesionlens.bundle.outputs import INPUT, MAPS, Outputs, differences, join, summary
 from lesionlens.core.errors import BundleError
@@ -64,8 +64,16 @@ def read_selftest(bundle: Bundle) -> SelfTest:
     return SelfTest(images, expected)
 
 
-def load_variant(bundle: Bundle, variant: Variant, runtime: str, limits: Limits) -> Engine:
+def load_variant(bundle: Bundle, variant: Variant, runtime: str, limits: Limits, keep: bool = False) -> Engine:
     """Load one variant of a bundle, and check that its graph takes and gives what the bundle says.
+
+    Args:
+        bundle: an open bundle.
+        variant: one of its variants.
+        runtime: to load it with.
+        limits: threads and batch size.
+        keep: whether the compiled graph may come from the user's cache and go there; only if the graph's files
+            were just checked against their hashes.
 
     Raises:
         BundleError: if the runtime cannot load it, or its inputs or outputs are others.
@@ -76,7 +84,8 @@ def load_variant(bundle: Bundle, variant: Variant, runtime: str, limits: Limits)
             "choose another --runtime or --variant"
         )
     graph = bundle.path / variant.graphs[runtime]
-    engine = load_engine(runtime, graph, bundle.spec.size, variant.precision, limits)
+    content = "".join(bundle.files[name]["sha256"] for name in graph_files(graph.name, bundle.files)) if keep else ""
+    engine = load_engine(runtime, graph, bundle.spec.size, variant.precision, limits, content)
     check_ports(engine, bundle, graph)
     return engine
 

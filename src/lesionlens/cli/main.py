@@ -37,6 +37,7 @@ from lesionlens.cli.synthetic import synthetic
 from lesionlens.cli.token import token
 from lesionlens.cli.train import train
 from lesionlens.cli.trim import trim
+from lesionlens.cli.tune import tune
 from lesionlens.core.errors import LesionLensError
 
 PANELS = {
@@ -44,7 +45,7 @@ PANELS = {
     "Train": (run, train, recipes, networks, convert),
     "Evaluate": (evaluate, assess, stress, compare, explain, report, documents, submission),
     "Experiments": (ablate, crossvalidate, search),
-    "Deploy": (export, compress, trim, predict, inspect, benchmark),
+    "Deploy": (export, compress, trim, predict, inspect, benchmark, tune),
     "Serve": (serve, site),
 }
 GROUPS = (token, record)

@@ -92,6 +92,8 @@ Address = Annotated[
     ),
 ]
 DeviceOption = Annotated[Device, typer.Option(help="Where the network runs.")]
+VariantOption = Annotated[str, typer.Option(help="Variant of the bundle; auto: the fastest as measured here, or its default.")]
+TuneOption = Annotated[bool, typer.Option("--tune/--no-tune", help="Measure first what is fastest here, unless it is known.")]
 GuaranteeOption = Annotated[
     GuaranteeName,
     typer.Option(help="Reach the sensitivity on average over validation splits, or (pac) in all but a share --delta of them."),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict, replace
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +12,7 @@ import typer
 
 from lesionlens.cli.bundles import INSTALLED, bundle_or_installed
 from lesionlens.cli.console import REPORTER, note, put
-from lesionlens.cli.options import CLUSTER_PANEL, Address, On, Where
+from lesionlens.cli.options import CLUSTER_PANEL, Address, On, VariantOption, Where
 from lesionlens.cli.patients import Told, patients_of
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from lesionlens.data.decoded_image import NoteTally
 
 NOTE_EVERY = 1000
+MANY = 200  # images before which it pays to measure: measuring takes the time of about a hundred
 
 
 def predict(
@@ -40,8 +42,11 @@ def predict(
     overlays: Annotated[Path | None, typer.Option(help="Folder for heat maps over the images.")] = None,
     overlay_class: Annotated[str, typer.Option(help="Diagnosis to show; the most probable one if not given.")] = "",
     runtime: Annotated[str, typer.Option(help="auto, openvino or onnxruntime.")] = "auto",
-    variant: Annotated[str, typer.Option(help="Variant of the bundle; auto is its default.")] = "auto",
-    threads: Annotated[int, typer.Option(help="Threads of computation; 0 leaves it to the runtime.")] = 0,
+    variant: VariantOption = "auto",
+    tune: Annotated[
+        bool, typer.Option("--tune/--no-tune", help=f"Before {MANY} images or more, measure what is fastest here, once.")
+    ] = True,
+    threads: Annotated[int, typer.Option(help="Threads of computation; 0: as measured, or as the runtime takes.")] = 0,
     batch_size: Annotated[int, typer.Option(help="Images in one pass.")] = 1,
     workers: Annotated[int, typer.Option(help="Threads that read images ahead.")] = 1,
     age: Annotated[str, typer.Option(help="Years, of the patient of all images, if the bundle takes it.")] = "",
@@ -81,7 +86,7 @@ def predict(
         form = _format("jsonl" if as_json else form, path)
         bundle = bundle_or_installed(named, f"{images[0]} is not a bundle")
         drawing = None if overlays is None else (overlays, overlay_class)
-        _predict(bundle, images, settings, (path, form), drawing, (told, metadata))
+        _predict(bundle, images, settings, (path, form), drawing, (told, metadata), tune)
 
 
 def _predict(
@@ -91,6 +96,7 @@ def _predict(
     output: tuple[Path | None, str],
     overlays: tuple[Path, str] | None,
     told: tuple[dict[str, str], Path | None],
+    tune: bool,
 ) -> None:
     """Predict images in this process; `output` is a file and a format, `told` what the options and a table say of patients."""
     from lesionlens.bundle.archive import Overlays
@@ -101,6 +107,14 @@ def _predict(
     from lesionlens.data.files import LeftOut
 
     out, form = output
+    left_out = LeftOut()
+    paths: Iterable[Path] = image_paths(images, sys.stdin, left_out)
+    if tune and "-" not in images:  # names from a pipe may come slowly, and their results are waited for
+        first, paths = _first(paths, MANY)
+        if len(first) == MANY:
+            from lesionlens.bundle.tuning import tune_if_new
+
+            tune_if_new(bundle, settings.runtime, settings.variant, note)
     predictor = Predictor(bundle, **asdict(settings))
     for text in predictor.notes:
         note(text)
@@ -109,8 +123,6 @@ def _predict(
         drawn.check(predictor.bundle)
     lines = LINES[form](predictor.bundle.labels, predictor.metadata.fields if predictor.metadata else ())
     patients = patients_of(predictor, *told)
-    left_out = LeftOut()
-    paths = image_paths(images, sys.stdin, left_out)
     if out is None:
         done, failed = _print_all(predictor, paths, lines, drawn, patients)
     else:
@@ -156,6 +168,13 @@ def _score(bundle: Path, images: list[str], out: str, settings: Settings, cut: t
         raise DataError(f"{len(lost)} shards are not done, the first begins with {first}: {reason}; run the same command again")
     if failed:
         raise DataError(f"{failed} of {n_images} images could not be used; the column `error` says why, and the rest is done")
+
+
+def _first(paths: Iterable[Path], count: int) -> tuple[list[Path], Iterable[Path]]:
+    """At most `count` of the first paths, and all of them."""
+    left = iter(paths)
+    first = list(islice(left, count))
+    return first, chain(first, left)
 
 
 def _format(form: str, out: Path | None) -> str:

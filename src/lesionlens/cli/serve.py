@@ -9,6 +9,7 @@ import typer
 
 from lesionlens.cli.bundles import BundleArgument, bundle_or_installed
 from lesionlens.cli.console import note
+from lesionlens.cli.options import TuneOption, VariantOption
 from lesionlens.serving.settings import MIB, ServingSettings, state_folder
 
 DEFAULT = ServingSettings  # its class attributes are the defaults
@@ -29,9 +30,14 @@ def serve(
         bool, typer.Option("--file-names/--no-file-names", help="Log the names of files.")
     ] = DEFAULT.file_names,
     runtime: Annotated[str, typer.Option(help="auto, openvino or onnxruntime.")] = DEFAULT.runtime,
-    variant: Annotated[str, typer.Option(help="Variant of the bundle; auto is its default.")] = DEFAULT.variant,
-    threads: Annotated[int, typer.Option(help="Threads for computation; 0 leaves it to the runtime.")] = DEFAULT.threads,
-    streams: Annotated[int, typer.Option(help="Passes of the network at once, for more images per second.")] = DEFAULT.streams,
+    variant: VariantOption = DEFAULT.variant,
+    tune: TuneOption = True,
+    threads: Annotated[
+        int, typer.Option(help="Threads for computation; 0: as measured, or as the runtime takes.")
+    ] = DEFAULT.threads,
+    streams: Annotated[
+        int, typer.Option(help="Passes of the network at once, for more images per second; 0: as measured.")
+    ] = DEFAULT.streams,
     batch_size: Annotated[int, typer.Option(help="Most images in one pass.")] = DEFAULT.batch_size,
     decoders: Annotated[int, typer.Option(help="Processes that decode images.")] = DEFAULT.decoders,
     max_active: Annotated[int, typer.Option(help="Predictions at once.")] = DEFAULT.max_active,
@@ -49,6 +55,7 @@ def serve(
 ) -> None:
     """Serve the page and the API. On loopback no token is needed; elsewhere every caller needs one."""
     _check_installed()
+    from lesionlens.bundle.tuning import tune_if_new
     from lesionlens.serving import server
 
     settings = ServingSettings(
@@ -75,6 +82,8 @@ def serve(
         drain_seconds=drain_seconds,
     )
     settings = server.checked(settings, host)
+    if tune:
+        tune_if_new(settings.bundle, runtime, variant, note)
     sockets = server.listen(host, port)
     name = f"[{host}]" if ":" in host else host
 

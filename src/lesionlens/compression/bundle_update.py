@@ -60,23 +60,27 @@ def update_bundle(source: Source, name: str, built: BuiltVariant, rows: list[dic
         return None
     metrics = {row["runtime"]: row["metrics"] for row in rows if row["variant"] == name}
     first = built.runnables[0]
+    decision = _decide_default(source, first, built.bundle)
+    facts = {"test": metrics, "validation_balanced_accuracy": _loss_facts(decision, "bf16" if name == "bf16" else "int8")}
     if name == "bf16":
         graphs = {each.runtime: each.file.name for each in built.runnables}
-        _add(built.bundle, NewVariant("bf16", [], graphs, "bf16", BF16_TOLERANCE, built.comparison, {"test": metrics}))
+        _add(built.bundle, NewVariant("bf16", [], graphs, "bf16", BF16_TOLERANCE, built.comparison, facts))
         return None
-    decision = _decide_default(source, first, built.bundle)
-    accuracies = {"fp32": decision.fp32, "int8": decision.int8, "n_images": decision.n_images}
     graphs = dict.fromkeys(("openvino", "onnxruntime"), first.file.name)
-    facts = {"test": metrics, "validation_balanced_accuracy": accuracies}
     variant = NewVariant("int8", [first.file], graphs, first.precision, INT8_SELFTEST, built.comparison, facts, decision.default)
     _add(built.bundle, variant)
     return decision
 
 
+def _loss_facts(decision: DefaultDecision, name: str) -> dict[str, float]:
+    """What the bundle keeps of it: `bundle.tuning` chooses a variant for its speed only within the allowed loss."""
+    return {"fp32": decision.fp32, name: decision.int8, "n_images": decision.n_images, "allowed": decision.allowed}
+
+
 def _decide_default(source: Source, int8: RunnableVariant, bundle: Path) -> DefaultDecision:
-    """Compare int8 with the fp32 of the same bundle on the validation split."""
+    """Compare int8, or bf16, with the fp32 of the same bundle on the validation split."""
     graph = bundle / read_bundle(bundle).variants["fp32"].graphs[int8.runtime]
-    parent_name = "fp32" if int8.variant == "int8" else int8.variant.removesuffix("-int8")
+    parent_name = "fp32" if int8.variant in ("int8", "bf16") else int8.variant.removesuffix("-int8")
     parent = RunnableVariant(parent_name, int8.runtime, graph, int8.size)
     predictions = [split_predictions(source, each, "validation") for each in (parent, int8)]
     before, after = (balanced_accuracy_of(each) for each in predictions)

@@ -44,7 +44,7 @@ def storage_errors(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def atomic_file(path: Path, mode: int | None = None) -> Iterator[Path]:
+def atomic_file(path: Path, mode: int | None = None, flush: bool = True) -> Iterator[Path]:
     """Yield a temporary path beside `path`, and move it into place only if the block succeeds.
 
     The folder is created if needed. The file is flushed to disk before it is renamed, so a crash
@@ -53,6 +53,8 @@ def atomic_file(path: Path, mode: int | None = None) -> Iterator[Path]:
     Args:
         path: the file to write.
         mode: its permissions; None follows the umask.
+        flush: False for what is checked when it is read and can be made again, such as a cache: a power cut may
+            damage it.
 
     Raises:
         StorageError: if the disk is full or not writable.
@@ -65,8 +67,9 @@ def atomic_file(path: Path, mode: int | None = None) -> Iterator[Path]:
         temporary = Path(name)
         try:
             yield temporary
-            with temporary.open("rb") as written:
-                os.fsync(written.fileno())
+            if flush:
+                with temporary.open("rb") as written:
+                    os.fsync(written.fileno())
             temporary.chmod(0o666 & ~_umask() if mode is None else mode)
             temporary.replace(path)
         finally:

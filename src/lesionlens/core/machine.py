@@ -12,6 +12,22 @@ from pathlib import Path
 CPUINFO = Path("/proc/cpuinfo")
 STATUS = Path("/proc/self/status")
 SYSTEM = Path("/")
+ISA_LIMIT = "ONEDNN_MAX_CPU_ISA"
+# What matters to the speed of a network, from the names that Linux gives them; x86 first, then ARM.
+INSTRUCTION_SETS = (
+    *("sse4_1", "avx", "f16c", "fma", "avx2", "avx_vnni", "avx512f", "avx512bw", "avx512_vnni", "avx512_bf16", "avx512_fp16"),
+    *("amx_tile", "amx_int8", "amx_bf16", "asimd", "asimdhp", "asimddp", "bf16", "i8mm", "sve", "sve2"),
+)
+_BEYOND_AVX2 = tuple(name for name in INSTRUCTION_SETS if name.startswith(("avx_vnni", "avx512", "amx")))
+_BEYOND = {  # what oneDNN leaves unused under each value of its variable; the names are oneDNN's
+    "SSE41": ("avx", "f16c", "fma", "avx2", *_BEYOND_AVX2),
+    "AVX": ("f16c", "fma", "avx2", *_BEYOND_AVX2),
+    "AVX2": _BEYOND_AVX2,
+    "AVX2_VNNI": tuple(name for name in _BEYOND_AVX2 if name != "avx_vnni"),
+    "AVX512_CORE": ("avx_vnni", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_tile", "amx_int8", "amx_bf16"),
+    "AVX512_CORE_VNNI": ("avx_vnni", "avx512_bf16", "avx512_fp16", "amx_tile", "amx_int8", "amx_bf16"),
+    "AVX512_CORE_BF16": ("avx512_fp16", "amx_tile", "amx_int8", "amx_bf16"),
+}
 
 
 def cores(system: Path = SYSTEM) -> int:
@@ -92,6 +108,34 @@ def processor() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
+
+
+def instruction_sets(cpuinfo: Path = CPUINFO) -> tuple[str, ...] | None:
+    """Those of `INSTRUCTION_SETS` that this processor has; None where the system does not say.
+
+    Where `ONEDNN_MAX_CPU_ISA` simulates an older processor, those beyond it are left out, because OpenVINO and PyTorch
+    leave them unused. ONNX Runtime has no such variable and uses whatever the processor has.
+
+    Args:
+        cpuinfo: file of the kernel; another one in tests.
+
+    Example:
+        >>> instruction_sets(Path("/no/such/file")) is None
+        True
+    """
+    if not cpuinfo.is_file():
+        return None
+    lines = (line.partition(":") for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines())
+    flags = next((rest.split() for name, _, rest in lines if name.strip().lower() in ("flags", "features")), None)
+    if flags is None:
+        return None
+    here = set(flags) - set(_BEYOND.get(simulated_isa(), ()))
+    return tuple(name for name in INSTRUCTION_SETS if name in here)
+
+
+def simulated_isa() -> str:
+    """The value of `ONEDNN_MAX_CPU_ISA`, such as `AVX2`, in capitals; empty if this processor is not told to seem older."""
+    return os.environ.get(ISA_LIMIT, "").strip().upper()
 
 
 def peak_memory_bytes() -> int | None:

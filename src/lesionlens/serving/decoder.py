@@ -20,6 +20,7 @@ from PIL import Image
 
 from lesionlens.core.errors import ImageError, ImageTooLargeError
 from lesionlens.data.image import InputSpec, centre_crop, decode_image, load_decoders, open_image, prepare
+from lesionlens.data.pillow_memory import reuse_memory
 from lesionlens.serving.messages import Buffer, receive, send
 from lesionlens.serving.pictures import fitted, map_png, overlay_png, png
 
@@ -114,6 +115,7 @@ def serve(read: Callable[[int], bytes], write: Any) -> None:
     """Reply to messages until the server closes the pipe."""
     setup, _ = receive(read)
     spec = InputSpec.from_json(setup["spec"])
+    reuse_memory()
     load_decoders()  # before memory is limited, so that no image pays for it
     limit_memory(setup["decode_bytes"])
     send(write, {})

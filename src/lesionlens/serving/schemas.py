@@ -243,9 +243,10 @@ class AccessInfo(Model):
 
 
 class ModelBundle(BundleVariant):
-    """The bundle, variant and runtime of this server."""
+    """The bundle, variant and runtime of this server, and why these: as requested, as measured here, or the default."""
 
     runtime: str
+    why: str
 
 
 class ModelInfo(Model):

@@ -199,7 +199,11 @@ class Service:
         """The response of GET /v1/model."""
         bundle, facts = self.predictor.bundle, self.predictor.bundle.facts
         return {
-            "bundle": {**vars(self.predictor.bundle_variant), "runtime": self.predictor.runtime},
+            "bundle": {
+                **vars(self.predictor.bundle_variant),
+                "runtime": self.predictor.runtime,
+                "why": self.predictor.why,
+            },
             "labels": facts["labels"]["diagnoses"],
             **{name: facts[name] for name in ("input", "scores", "intended_use")},
             "limits": {"upload_bytes": self.settings.upload_bytes, "pixels": self.settings.pixels},

@@ -29,10 +29,10 @@ class ServingSettings:
         tokens: file of access tokens; None: no token is needed (only on loopback).
         hosts: host names that requests may use; empty: any. On loopback, `server.checked` adds its own names.
         runtime: `auto`, `openvino` or `onnxruntime`.
-        variant: of the bundle; `auto` is its default.
-        threads: for computation; 0 leaves it to the runtime.
+        variant: of the bundle; `auto`: the fastest as measured on this machine, or its default.
+        threads: for computation; 0 takes what was measured, or leaves it to the runtime.
         batch_size: most images in one pass of the network.
-        streams: passes of the network at once; they share `threads`.
+        streams: passes of the network at once; they share `threads`. 0 takes what was measured, or 1.
         decoders: processes that decode images.
         max_active: predictions at once.
         queue: predictions that may wait beyond them; more get 503.

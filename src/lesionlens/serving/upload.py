@@ -160,9 +160,7 @@ def parse_files(body: bytearray, boundary: bytes, most_fields: int) -> list[Uplo
             metadata[name] = plain_text(bytes(view[start:end][:VALUE_BYTES]).decode("utf-8", "replace"))
         at = end + 2
     else:
-        raise Problem(
-            "malformed_upload", f"the form has more than {most_fields} fields; send `file`, `age`, `sex` and `site`"
-        )
+        raise Problem("malformed_upload", f"the form has more than {most_fields} fields; send `file`, `age`, `sex` and `site`")
     return [upload._replace(metadata=metadata) for upload in files]
 
 
