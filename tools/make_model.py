@@ -20,6 +20,7 @@ MOST_BYTES = 12_000_000
 
 
 def main() -> None:
+    """Trim, copy, and check the size."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
     parser.add_argument("--variant", default="int8")
