@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 RAY = Path(sys.executable).with_name("ray")
@@ -26,7 +26,7 @@ class StartError(Exception):
 
 
 class RayCluster:
-    """A head node without CPUs, and nodes with one CPU each.
+    """A head node and other nodes, with one CPU each.
 
     Its folder is short and under /tmp, because the names of its sockets are limited to 107 characters.
     """
@@ -40,42 +40,50 @@ class RayCluster:
         self.started: list[subprocess.Popen[bytes]] = []
         try:
             port = self.address.rpartition(":")[2]
-            self.head = self._start("--head", f"--port={port}", f"--temp-dir={self.folder}", "--num-cpus=0")
-            self.nodes = [self.add() for _ in range(nodes)]
+            self.head = self._start("--head", f"--port={port}", f"--temp-dir={self.folder}", "--num-cpus=1")
+            self.others = [self.add() for _ in range(nodes - 1)]
         except BaseException:
             self.close()
             raise
 
     def add(self) -> subprocess.Popen[bytes]:
-        """Start a node with one CPU; Ray gives up after half a minute, which is short on a busy machine."""
-        for attempt in range(ATTEMPTS):
-            with suppress(StartError) if attempt < ATTEMPTS - 1 else nullcontext():
-                return self._start(f"--address={self.address}", "--num-cpus=1")
-        raise AssertionError("unreachable")
+        """Start another node with one CPU."""
+        return self._start(f"--address={self.address}", "--num-cpus=1")
 
     def _start(self, *options: str) -> subprocess.Popen[bytes]:
-        command = [
-            str(RAY),
-            "start",
-            "--block",
-            "--disable-usage-stats",
-            "--node-ip-address=127.0.0.1",
-            "--object-store-memory=100000000",
-            *options,
-        ]
-        command += ["--include-dashboard=false"] if "--head" in options else []
-        log = self.folder / f"node{len(list(self.folder.glob('node*')))}.log"
+        """Start a node; Ray gives up after half a minute, which is short on a busy machine."""
+        for _ in range(ATTEMPTS - 1):
+            with suppress(StartError):
+                return self._try(*options)
+        return self._try(*options)
+
+    def _try(self, *options: str) -> subprocess.Popen[bytes]:
+        command = [str(RAY), "start", "--block", "--disable-usage-stats", "--node-ip-address=127.0.0.1", *options]
+        command += ["--object-store-memory=100000000", *(["--include-dashboard=false"] if "--head" in options else [])]
+        log = self.folder / f"node{len(self.started)}.log"
         with log.open("wb") as stream:
-            node = subprocess.Popen(
-                command, stdout=stream, stderr=stream, env={**os.environ, **self.environment}, start_new_session=True
-            )
+            environment = {**os.environ, **self.environment}
+            node = subprocess.Popen(command, stdout=stream, stderr=stream, env=environment, start_new_session=True)
         self.started.append(node)
         until = time.monotonic() + START_S
         while "Ray runtime started" not in log.read_text(errors="replace"):
             if node.poll() is not None or time.monotonic() > until:
+                kill(node)
                 raise StartError(log.read_text(errors="replace")[-2000:])
             time.sleep(0.2)
         return node
+
+    def lose_head(self) -> None:
+        """Kill the control store of the head node, as when its machine is lost and the command runs on another one.
+
+        All nodes here have one address, so Ray may attach the command to the head node; what it is attached to has to stay.
+        """
+        self.head.send_signal(signal.SIGKILL)  # first, because it would end the others
+        for process in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                command = (process / "cmdline").read_bytes()
+                if b"gcs_server" in command and self.folder.name.encode() in command:
+                    os.kill(int(process.name), signal.SIGKILL)
 
     def close(self) -> None:
         """Kill all nodes."""

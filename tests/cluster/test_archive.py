@@ -207,8 +207,8 @@ def test_a_node_that_is_killed_is_done_without_and_a_killed_command_resumes(clus
     assert done
     again = Command(cluster, *words)
     again.until("is ready")
-    kill(cluster.nodes[0])
-    cluster.nodes[0] = cluster.add()
+    kill(cluster.others[0])
+    cluster.others[0] = cluster.add()
     assert again.end() == 0, again.lines
     assert any("shards are finished" in line for line in again.lines)
     assert all((out / name).read_bytes() == content for name, content in done.items()), "nothing is scored twice"
@@ -222,7 +222,7 @@ def test_a_lost_head_node_is_one_line_and_the_work_resumes(archive_of):
         command = Command(first, *words)
         command.until("is ready")
         wait_for_part(out)
-        kill(first.head)
+        first.lose_head()
         assert command.end() == 1, command.lines
         assert any("the head node" in line and "it resumes" in line for line in command.lines), command.lines
     with ray_cluster(nodes=1) as second:
