@@ -25,7 +25,7 @@ FOLLOWED = {
     "tutorial": ROOT / "docs" / "tutorial.md",
     "pipeline": ROOT / "docs" / "pipeline.md",
     **{name: ROOT / "docs" / "howto" / f"{name}.md" for name in ("researcher", "engineer", "data-owner")},
-    **{name: ROOT / "docs" / f"{name}.md" for name in ("decisions", "subgroups", "documents")},
+    **{name: ROOT / "docs" / f"{name}.md" for name in ("decisions", "subgroups", "documents", "speed", "model", "networks")},
 }
 NOT_RUN = {"make", "pip", "source", "mkdir", "cd", "torchrun", "python"}
 QUICK_TRAINING = [
@@ -209,11 +209,30 @@ def test_pipeline_page(reader: Reader, ham10000: Path) -> None:
 def test_pages_on_a_finished_run(reader: Reader, small_run: Path) -> None:
     run = reader.folder / "runs" / "light"
     shutil.copytree(small_run, run)
-    for name in ("decisions", "subgroups", "documents"):
+    for name in ("decisions", "subgroups", "documents", "speed"):
         reader.follow(FOLLOWED[name])
     assert (run / "assessment" / "decisions.json").is_file()
     assert '"delta": 0.1' in (run / "bundle" / "bundle.json").read_text()
     assert (run / "documents" / "card.md").is_file()
+
+
+@pytest.mark.slow
+def test_model_page(reader: Reader, synthetic_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("starlette", reason="the extra `serve` is not installed")
+    model = str(ROOT / "model" / "src")
+    monkeypatch.syspath_prepend(model)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, (model, os.environ.get("PYTHONPATH")))))
+    shutil.copyfile(min(synthetic_root.rglob("*.jpg")), reader.folder / "photo.jpg")
+    reader.follow(FOLLOWED["model"])
+    assert reader.address
+
+
+@pytest.mark.slow
+def test_networks_page(reader: Reader, ham10000: Path, photos: Path) -> None:
+    shutil.copyfile(min(photos.glob("*.jpg")), reader.folder / "photo.jpg")
+    (reader.folder / "patients.csv").write_text(f"image,age,sex,site\n{min(photos.glob('*.jpg')).name},61,male,\n")
+    reader.follow(FOLLOWED["networks"])
+    assert (reader.folder / "results.csv").is_file()
 
 
 @pytest.mark.slow

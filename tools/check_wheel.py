@@ -63,7 +63,7 @@ def differences(wheel: Path, source: Path) -> list[str]:
 
 
 def fresh_environment(folder: Path, wheels: Sequence[Path]) -> Path:
-    """A virtual environment with the wheels and, but for their `.pth` files, the packages of this Python; gives its bin folder."""
+    """A virtual environment with the wheels and, but for `.pth` files, the packages of this Python; gives its bin folder."""
     _call(sys.executable, "-m", "venv", "--without-pip", folder)
     python = folder / "bin" / "python"
     _call(sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps", "--no-index", *wheels)

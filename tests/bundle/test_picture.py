@@ -8,6 +8,7 @@ from lesionlens.bundle.overlay import overlay, spread
 from lesionlens.bundle.picture import heat_map
 from lesionlens.bundle.runtime import Predictor
 from lesionlens.core.errors import BundleError, DataError, ImageError
+from lesionlens.core.percent import percent
 from lesionlens.data.index import read_index
 
 
@@ -25,7 +26,7 @@ def test_it_is_the_overlay_of_the_class_over_the_whole_image(seen):
     for code in ("", "mel"):
         number = prediction.labels.index(code or prediction.first.code)
         diagnosis = prediction.labels.diagnoses[number]
-        title = f"{diagnosis.name} ({diagnosis.code}), probability {prediction.by_code[diagnosis.code]:.2f}"
+        title = f"{diagnosis.name} ({diagnosis.code}), probability {percent(prediction.by_code[diagnosis.code])}"
         expected = overlay(image, spread(prediction.maps[number], prediction.spec, image.shape[1], image.shape[0]), title)
         np.testing.assert_array_equal(np.asarray(heat_map(prediction, path, code)), np.asarray(expected))
 

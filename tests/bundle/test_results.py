@@ -55,7 +55,7 @@ def test_a_row_of_json():
     assert (row["source"], row["diagnosis"], row["malignant_share"]) == ("a.jpg", "mel", 0.63)
     assert row["probabilities"][5] == {"code": "nv", "name": "Melanocytic nevus", "malignant": False, "probability": 0.25}
     assert row["timings_ms"] == {**TIMINGS, "total": 71.25}
-    assert row["image"] == {"width": 600, "height": 450, "frames": 1, "frame": 0}
+    assert row["image"] == {"width": 600, "height": 450, "frames": 1, "frame": 0, "pixel_spacing_mm": None}
     assert row["bundle"] == {"id": "b" * 64, "name": "light", "variant": "int8"}
     failed = json.loads(JsonLines(HAM10000).line(failure("x")))
     assert failed == {"source": "x", "error": "x is damaged", "bundle": row["bundle"]}

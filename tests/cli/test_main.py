@@ -57,7 +57,7 @@ def test_every_module_of_commands_is_registered():
     functions = [info.callback for info in app.registered_commands]
     groups = [info.callback for group in app.registered_groups for info in group.typer_instance.registered_commands]
     registered = {function.__module__.rpartition(".")[2] for function in (*functions, *groups)}
-    assert modules - registered == {"__init__", "bundles", "console", "main", "options"}
+    assert modules - registered == {"__init__", "bundles", "console", "main", "options", "patients"}
 
 
 def test_a_process_prints_version_and_help():

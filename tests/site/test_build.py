@@ -89,7 +89,7 @@ def test_facts_come_from_the_bundle(write: Callable[..., Site], small_bundle: Pa
     assert model["about"]["labels"] == bundle.facts["labels"]["diagnoses"]
     assert model["decision"]["watched"] == bundle.facts["decision"]["watched"]
     arrays = np.frombuffer((site / "gate.bin").read_bytes(), dtype="<f4")
-    wanted = (gate.gaussian.mean, gate.gaussian.directions.ravel(), gate.gaussian.spreads)
+    wanted = (gate.gaussian.mean, gate.gaussian.directions.ravel(), gate.gaussian.spreads, gate.photographs.normal)
     np.testing.assert_array_equal(arrays, np.concatenate(wanted))
     selftest, count = read_selftest(bundle), model["selftest"]["n_images"]
     data = (site / "selftest.bin").read_bytes()

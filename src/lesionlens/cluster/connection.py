@@ -167,7 +167,7 @@ def _join(ray: Any, named: str) -> bool:
         ) from error
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise ClusterError(
-            f"no Ray cluster answers at {named} ({_first_line(error)}); start it with: ray start --head --port=6379, or leave "
+            f"no Ray cluster answers at {named} ({_first_line(error)}); start it as docs/scale.md says, or leave "
             "--address out to use this machine alone"
         ) from error
     return False

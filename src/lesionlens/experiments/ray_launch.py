@@ -167,7 +167,9 @@ class RayLaunch:
             except StopIteration:
                 return
             except ray.exceptions.RayTaskError as error:
-                raise ClusterError(f"a node cannot run it: {_last_line(error)}; install lesionlens on all nodes") from error
+                raise ClusterError(
+                    f"a node cannot run it: {_last_line(error)}; install the same LesionLens on all nodes"
+                ) from error
             except ray.exceptions.RayError as error:
                 raise _Lost(" ".join(str(error).split(". ")[0].split())[:200]) from error
             started = True

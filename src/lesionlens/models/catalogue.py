@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from typing import NamedTuple
-
-from torch import nn
+from typing import TYPE_CHECKING, NamedTuple
 
 from lesionlens.core.recipe import ModelRecipe
-from lesionlens.models.operators import timm
+
+if TYPE_CHECKING:
+    from torch import nn
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -127,11 +127,15 @@ def is_network(name: str) -> bool:
     >>> is_network("shufflenet_v2_x1_0"), is_network("convnext_tiny"), is_network("convnext_tinny")
     (True, True, False)
     """
+    from lesionlens.models.operators import timm
+
     return name in OWN or bool(timm().is_model(name))
 
 
 def known_names() -> list[str]:
     """Names of all networks, the own ones first."""
+    from lesionlens.models.operators import timm
+
     return [*OWN, *timm().list_models()]
 
 
@@ -143,6 +147,8 @@ def input_config(name: str) -> InputConfig | None:
     """
     if name in OWN:
         return OWN[name].config
+    from lesionlens.models.operators import timm
+
     config = timm().get_pretrained_cfg(name)
     if config is None:
         return None

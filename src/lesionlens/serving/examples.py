@@ -49,7 +49,7 @@ UNUSABLE: dict[str, Any] = {
 }
 PAGE: dict[str, Any] = {"items": [{**PREDICTION, "review": REVIEW}], "next": ID}
 MODEL: dict[str, Any] = {
-    "bundle": {"id": BUNDLE_ID, "name": "light", "variant": "int8", "runtime": "openvino"},
+    "bundle": {"id": BUNDLE_ID, "name": "light", "variant": "int8", "runtime": "openvino", "why": "the bundle's default"},
     "labels": LABELS,
     "input": {"size": 192, "frame": 192, "resize": "squash"},
     "scores": None,
