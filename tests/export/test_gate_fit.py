@@ -185,6 +185,18 @@ def test_no_sound_validation_images(found):
         fit_gate(TrainingFeatures(draw_features(10, 4)), {}, found, 96)
 
 
+def test_blur_and_darkness_are_chosen_on_dark_skin():
+    measures = draw_measures(2000)
+    dark = {name: values * 0.4 for name, values in measures.items()}
+    plain, shifted = choose_thresholds(measures, 0.05)[0], choose_thresholds(measures, 0.05, dark)[0]
+    assert shifted["too_dark"] == pytest.approx(0.4 * plain["too_dark"], rel=0.1)
+    assert shifted["blurred"] == pytest.approx(0.4 * plain["blurred"], rel=0.3)
+    assert shifted["too_bright"] == pytest.approx(plain["too_bright"], rel=0.05)
+    refused = [float((dark[BRIGHTNESS] < thresholds["too_dark"]).mean()) for thresholds in (plain, shifted)]
+    assert refused[0] > 0.9
+    assert refused[1] < 0.05
+
+
 def test_photographs_are_told_apart_as_scikit_learn_would():
     from sklearn.linear_model import LogisticRegression
 

@@ -32,6 +32,7 @@ SHARES = {
     **{"not_dermoscopic": 0.25, "no_dermatoscope": 0.35},
     **{"blurred": 0.1, "too_dark": 0.1, "too_bright": 0.1, "clipped": 0.1},
 }
+DARK = ("blurred", "too_dark")  # darker skin has less contrast and less light
 PENALTY = 0.1  # of the squared weights, against the sum of the images' losses (scikit-learn's C = 10)
 MARGIN = 0.5  # of the distance from median to worst image, beyond the worst, where no image may be rejected
 SMALLEST_SPREAD = 1e-5  # of features of length 1
@@ -93,6 +94,7 @@ def fit_gate(
     validation_features: np.ndarray,
     smallest_side_px: float,
     rate: float = REJECTION_RATE,
+    dark: Mapping[str, np.ndarray] | None = None,
 ) -> FittedGate:
     """Fit the distribution and choose the thresholds.
 
@@ -102,6 +104,8 @@ def fit_gate(
         validation_features: of the same validation images, (M, C).
         smallest_side_px: shorter sides below this are too small.
         rate: share of the validation images that all checks together may reject.
+        dark: measures of quality of the same images with the darkest skin, by name, each (M,). The checks of `DARK` are chosen
+            on them, so that they do not take dark skin for a fault; None: on the images as they are.
 
     Raises:
         DataError: if there are no images, or features are not finite.
@@ -116,7 +120,7 @@ def fit_gate(
     if features.photographs is not None:
         photographs = fit_photograph_score(features.dermoscopic, features.photographs)
         measures[PHOTOGRAPH] = photographs.score(validation_features)
-    thresholds, allowed = choose_thresholds(measures, rate)
+    thresholds, allowed = choose_thresholds(measures, rate, dark)
     thresholds["too_small"] = float(smallest_side_px)
     facts = {
         "file": GATE_FILE,
@@ -127,6 +131,7 @@ def fit_gate(
             "n_photographs": 0 if features.photographs is None else len(features.photographs),
         },
         "rejection_rate": rate,
+        "chosen_on_dark_skin": [] if dark is None else list(DARK),
         "shares": _shares(measures),
         "thresholds": {code: thresholds[code] for code in CHECKS if code in thresholds},
         "validation": _outcome(measures, thresholds, allowed),
@@ -223,7 +228,9 @@ def ledoit_wolf_shrinkage(centred: np.ndarray, variances: np.ndarray) -> float:
     return float(np.clip(error / spread, 0, 1))
 
 
-def choose_thresholds(measures: Mapping[str, np.ndarray], rate: float) -> tuple[dict[str, float], dict[str, int]]:
+def choose_thresholds(
+    measures: Mapping[str, np.ndarray], rate: float, dark: Mapping[str, np.ndarray] | None = None
+) -> tuple[dict[str, float], dict[str, int]]:
     """Thresholds at which all checks together reject at most `rate` of the images, divided as in `SHARES`.
 
     Every check may reject its worst images, in number its share of one common level; the level is
@@ -233,12 +240,14 @@ def choose_thresholds(measures: Mapping[str, np.ndarray], rate: float) -> tuple[
     Args:
         measures: by name, each (M,).
         rate: share of the images, in (0, 1).
+        dark: see `fit_gate`.
 
     Returns:
         Thresholds by code, and the number of images that each check may reject.
     """
     shares = _shares(measures)
-    badness = {code: _badness(code, measures[CHECKS[code].measure]) for code in shares}
+    looked_at = {code: dark if dark is not None and code in DARK else measures for code in shares}
+    badness = {code: _badness(code, looked_at[code][CHECKS[code].measure]) for code in shares}
     count = len(next(iter(badness.values())))
     order = {code: np.argsort(-values, kind="stable") for code, values in badness.items()}
     levels = np.full(count, np.inf)  # at which an image is rejected, by any check

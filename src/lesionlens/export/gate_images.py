@@ -50,7 +50,8 @@ def fit_gate_on_dataset(run: Run, dataset: Dataset, spec: InputSpec, most: int, 
     validation_features, measures = features_and_quality(run, ids["validation"], dataset.store, spec, progress)
     sides_px = shorter_sides(dataset.index, ids["validation"])
     learnt_from = TrainingFeatures(features, shifted, photographs)
-    return fit_gate(learnt_from, measures, validation_features, smallest_side(spec.size, sides_px), rate)
+    dark = _quality_of_dark_skin(ids["validation"], dataset.store, spec)
+    return fit_gate(learnt_from, measures, validation_features, smallest_side(spec.size, sides_px), rate, dark)
 
 
 def gate_counts(sizes: Mapping[str, int], most: int) -> dict[str, int]:
@@ -113,6 +114,15 @@ def _drawn_features(
         features.append(run(np.stack([draw(image, start + place) for place, image in enumerate(images)])).features)
         progress(len(images))
     return np.concatenate(features) if features else None
+
+
+def _quality_of_dark_skin(ids: Sequence[str], store: Store, spec: InputSpec) -> dict[str, np.ndarray]:
+    """Measures of quality of stored images whose skin is shifted to the darkest tone, each (N,)."""
+    qualities = []
+    for row in np.sort(store.rows(ids)):
+        image = shift_tone(np.ascontiguousarray(centre_crop(store.images[row], spec.size)), ITA_DEG[0])
+        qualities.append(measure_quality(image.shape[:2], image))
+    return {name: np.array([quality[name] for quality in qualities]) for name in qualities[0]}
 
 
 def _of_other_tone(image: np.ndarray, number: int) -> np.ndarray:
