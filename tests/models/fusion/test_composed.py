@@ -11,7 +11,7 @@ from lesionlens.core.errors import WeightsError
 from lesionlens.core.recipe import ModelRecipe
 from lesionlens.explanation.cam import find_head
 from lesionlens.models.build import build_network, check_network, check_takes, outline
-from lesionlens.models.catalogue import COMPOSED
+from lesionlens.models.catalogue import COMPOSED, input_config
 from lesionlens.models.fusion import xception_attention
 from lesionlens.models.fusion.attention import EfficientChannelAttention
 from lesionlens.models.operators import timm
@@ -89,7 +89,8 @@ def test_xception_has_the_attention_of_its_name():
 
 def part_file(folder: Path, name: str, n_classes: int = 7) -> dict[str, torch.Tensor]:
     torch.manual_seed(5)
-    state = build_network(ModelRecipe(name, weights="none"), n_classes, 64).state_dict()
+    fixed = input_config(name).fixed_input_size
+    state = build_network(ModelRecipe(name, weights="none"), n_classes, 224 if fixed else 64).state_dict()
     folder.mkdir(exist_ok=True)
     save_file(state, folder / f"{name}.safetensors")
     return state
@@ -158,3 +159,13 @@ def test_a_checkpoint_of_the_whole_network_fits(tmp_path):
     loaded = build_network(ModelRecipe("inherent_cnn", weights=str(tmp_path / "w.safetensors")), 7, 64).state_dict()
     for name, value in state.items():
         torch.testing.assert_close(loaded[name], value, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "size"), [("skintrans", 224), ("convnext_st_aff", 224), ("xception_hard_attention", 96), ("eff2net", 96)]
+)
+def test_files_of_the_plain_networks_fit_as_parts(tmp_path, name, size):
+    """The state of timm's own network, as its hub distributes it, is what a folder of weights holds."""
+    for part in COMPOSED[name].parts:
+        part_file(tmp_path / "parts", part, 1000)
+    check_network(ModelRecipe(name, weights=str(tmp_path / "parts")), size)

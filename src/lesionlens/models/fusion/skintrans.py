@@ -9,7 +9,7 @@ Where it leaves something open, and where this departs:
   around the same centres, with the same stride of 16, are added to it. Their weights start at 0, so the pretrained network
   starts unchanged. All scales share one grid, so the position embedding fits and heat maps have one size;
 - the contrastive loss is the recipe's, for any network: `training.contrastive_weight`;
-- the patch tokens are averaged in place of the class token, so heat maps have a closed form.
+- the patch tokens are averaged, so heat maps have a closed form; the class token takes part in the attention and is not read.
 """
 
 from __future__ import annotations
@@ -60,16 +60,14 @@ class SkinTrans(ComposedNetwork):
 
     def __init__(self, parts: InitialParts, n_classes: int, drop_rate: float) -> None:
         super().__init__(WIDTH, n_classes, drop_rate)
-        self.transformer = parts.backbone(PARTS[0], class_token=False, global_pool="avg")
+        self.transformer = parts.backbone(PARTS[0])
         self.grid = self.transformer.patch_embed.grid_size
         self.transformer.patch_embed = MultiScaleEmbedding(self.transformer.patch_embed)
 
     def forward_features(self, images: Tensor) -> Tensor:
         """Features (N, 384, h, w), a 16th of the side, of normalised images (N, 3, H, W)."""
-        tokens: Any = self.transformer
-        tokens = tokens.fc_norm(
-            tokens.forward_features(images)
-        )  # (N, T, C); a linear pooling follows, so the order does not matter
+        tokens: Tensor = self.transformer.forward_features(images)  # (N, prefix + T, C)
+        tokens = tokens[:, self.transformer.num_prefix_tokens :]
         features: Tensor = tokens.transpose(1, 2).reshape(len(images), WIDTH, *self.grid)
         return features
 
