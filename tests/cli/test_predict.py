@@ -177,3 +177,44 @@ def test_bad_arguments(small_bundle, photos, tmp_path):
     (tmp_path / "thesis.jsonl").write_text("years of work")
     with pytest.raises(ArtifactError, match="holds no results"):
         call(small_bundle, photos, "--out", tmp_path / "thesis.jsonl", "--format", "csv")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ([], "name it with --out"),
+        (["--out", "x", "--json"], "writes Parquet only"),
+        (["--out", "x", "--format", "csv"], "writes Parquet only"),
+        (["--out", "x", "--overlays", "maps"], "draws no heat maps"),
+    ],
+)
+def test_what_a_cluster_does_not_do_is_refused(options, message):
+    with pytest.raises(RecipeError, match=message):
+        call("a.jpg", "--on", "ray", *options)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"images_failed": 2}, "2 of 5 images could not be used; the column `error` says why"),
+        ({"shards_lost": {"b.tar": "b.tar is no complete tar"}}, r"1 shards are not done, the first begins with b\.tar"),
+    ],
+)
+def test_what_a_cluster_could_not_do_is_exit_code_3(small_bundle, monkeypatch, changes, message):
+    from lesionlens.cluster import archive
+
+    asked = []
+
+    def score(bundle, images, out, scoring, address, listed, reporter):
+        asked.append((images, out, scoring.settings.threads, scoring.shard_size, scoring.processes, address))
+        counts = {"images": 5, "images_failed": 0, "shards": 3, "shards_done": 3, "shards_lost": {}}
+        return {**counts, "left_out": ["left out 1 file"], "notes_in_this_call": [], **changes}
+
+    monkeypatch.setattr(archive, "score_archive", score)
+    where = ["--out", "s3://bucket/out", "--on", "ray", "--address", "h:1", "--shard-size", "7", "--processes", "2"]
+    with pytest.raises(DataError, match=message) as raised:
+        call(small_bundle, "s3://bucket/in", *where)
+    assert raised.value.exit_code == 3
+    assert asked == [(["s3://bucket/in"], "s3://bucket/out", 1, 7, 2, "h:1")]
+    assert "left out 1 file" in raised.value.printed[1]
+    assert "wrote s3://bucket/out" in raised.value.printed[1]
