@@ -37,12 +37,13 @@ from typing import Any  # noqa: E402
 import numpy as np  # noqa: E402
 import onnx  # noqa: E402
 import torch  # noqa: E402
-from onnx import helper, numpy_helper  # noqa: E402
+from onnx import helper  # noqa: E402
 
 from lesionlens.bundle.benchmark import Call, alternate, machine, spread, versions  # noqa: E402
 from lesionlens.bundle.bundle import Bundle  # noqa: E402
 from lesionlens.bundle.engines import Engine, Limits, load_engine  # noqa: E402
 from lesionlens.bundle.selftest import read_selftest  # noqa: E402
+from lesionlens.compression.pointwise import pointwise_as_convolutions  # noqa: E402
 from lesionlens.compression.quantize import dynamic_int8, static_int8  # noqa: E402
 from lesionlens.compression.runnable_variant import TorchClassifier  # noqa: E402
 from lesionlens.core.artifact import write_json  # noqa: E402
@@ -52,59 +53,6 @@ from source_version import commit  # noqa: E402  beside this file
 from workshop import Workshop  # noqa: E402  beside this file
 
 BASELINE, PAPER = "pytorch fp32", "pytorch dynamic int8 (the paper's)"
-TO_NCHW = [0, 3, 1, 2]
-
-
-def pointwise_as_convolutions(source: Path, out: Path) -> None:
-    """Write a ConvNeXt's graph with the two linear layers of each block as 1x1 convolutions: the same numbers.
-
-    A block is MatMul, Add, Gelu, MatMul, Add, Transpose to (N, C, H, W); the transpose moves to its beginning.
-    """
-    model = onnx.load(source)
-    stored = {each.name: numpy_helper.to_array(each) for each in model.graph.initializer}
-    nodes, result = list(model.graph.node), []
-    weights: dict[str, np.ndarray] = {}
-    at = 0
-    while at < len(nodes):
-        block = nodes[at : at + 6]
-        if not _is_block(block, stored):
-            result.append(nodes[at])
-            at += 1
-            continue
-        first, first_bias, gelu, second, second_bias, transpose = block
-        before = f"{first.output[0]}_nchw"
-        result += [
-            helper.make_node("Transpose", [first.input[0]], [before], name=f"{before}_node", perm=TO_NCHW),
-            _convolution(before, first, first_bias, stored, weights),
-            gelu,
-            _convolution(second.input[0], second, second_bias, stored, weights, transpose.output[0]),
-        ]
-        at += 6
-    if not weights:
-        raise SystemExit(f"{source} has no ConvNeXt blocks")
-    del model.graph.node[:], model.graph.value_info[:]
-    model.graph.node.extend(result)
-    model.graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in weights.items())
-    used = {name for node in result for name in node.input}
-    initializers = [each for each in model.graph.initializer if each.name in used]
-    del model.graph.initializer[:]
-    model.graph.initializer.extend(initializers)
-    onnx.save(model, str(out))
-
-
-def _is_block(block: list[Any], stored: dict[str, np.ndarray]) -> bool:
-    return [node.op_type for node in block] == ["MatMul", "Add", "Gelu", "MatMul", "Add", "Transpose"] and all(
-        node.input[1] in stored for node in (block[0], block[3])
-    )
-
-
-def _convolution(
-    source: str, product: Any, bias: Any, stored: dict[str, np.ndarray], weights: dict[str, np.ndarray], out: str = ""
-) -> Any:
-    """A 1x1 convolution in place of a product and its bias."""
-    name, bias_name = f"{product.input[1]}_1x1", next(each for each in bias.input if each in stored)
-    weights[name] = np.ascontiguousarray(stored[product.input[1]].T[:, :, None, None])
-    return helper.make_node("Conv", [source, name, bias_name], [out or bias.output[0]], name=f"{name}_node", kernel_shape=[1, 1])
 
 
 def with_tanh(source: Path, out: Path) -> None:

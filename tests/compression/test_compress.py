@@ -318,3 +318,18 @@ def test_the_recipe_comes_from_the_checkpoint_and_only_its_section_changes(paren
 def test_settings_have_their_ranges(changes):
     with pytest.raises(RecipeError, match="it must be from"):
         dataclasses.replace(QUICK, **changes)
+
+
+def test_pointwise_int8_joins_the_bundle_and_is_never_its_default(case):
+    content = compress(case.source(dataclasses.replace(RECIPE, variants=("int8-pointwise",))))
+    (row,) = rows_of(content, "int8-pointwise")
+    assert (row["runtime"], row["available"]) == ("openvino", True)
+    assert row["maps"]["first"]["median"] > 0.8
+    bundle = open_bundle(case.bundle)
+    variant = bundle.variants["int8-pointwise"]
+    assert variant.graphs == {"openvino": "model.int8-pointwise.onnx"}
+    assert variant.metrics["validation_balanced_accuracy"].keys() == {"fp32", "int8-pointwise", "n_images", "allowed"}
+    assert bundle.default_variant == "fp32"
+    assert not inspect_bundle(case.bundle).failed
+    assert Predictor(case.bundle, variant="int8-pointwise").variant.name == "int8-pointwise"
+    assert not (case.out / "int8-pointwise" / "fp32.onnx").exists()

@@ -18,6 +18,9 @@ from lesionlens.core.artifact import hash_file
 
 INT8_SELFTEST = Tolerance(probabilities=0.1, features=0.1, maps=0.1)  # between runtimes and processors; 0.042 was seen
 
+JOINING = ("bf16", "int8", "int8-pointwise", "channel-pruned-int8", "distilled-int8")
+NEVER_DEFAULT = ("bf16", "int8-pointwise")  # fast on some processors only, where `lesionlens tune` chooses them
+
 
 @dataclass(frozen=True)
 class DefaultDecision:
@@ -56,15 +59,16 @@ def update_bundle(source: Source, name: str, built: BuiltVariant, rows: list[dic
         BundleError: if the variant fails its self-test.
         StorageError: if the bundle's folder is not writable; the bundle stays as it was.
     """
-    if built.bundle is None or not built.runnables or name not in ("bf16", "int8", "channel-pruned-int8", "distilled-int8"):
+    if built.bundle is None or not built.runnables or name not in JOINING:
         return None
     metrics = {row["runtime"]: row["metrics"] for row in rows if row["variant"] == name}
     first = built.runnables[0]
     decision = _decide_default(source, first, built.bundle)
-    facts = {"test": metrics, "validation_balanced_accuracy": _loss_facts(decision, "bf16" if name == "bf16" else "int8")}
-    if name == "bf16":
+    facts = {"test": metrics, "validation_balanced_accuracy": _loss_facts(decision, name if name in NEVER_DEFAULT else "int8")}
+    if name in NEVER_DEFAULT:
         graphs = {each.runtime: each.file.name for each in built.runnables}
-        _add(built.bundle, NewVariant("bf16", [], graphs, "bf16", BF16_TOLERANCE, built.comparison, facts))
+        files, tolerance = ([], BF16_TOLERANCE) if name == "bf16" else ([first.file], INT8_SELFTEST)
+        _add(built.bundle, NewVariant(name, files, graphs, first.precision, tolerance, built.comparison, facts))
         return None
     graphs = dict.fromkeys(("openvino", "onnxruntime"), first.file.name)
     variant = NewVariant("int8", [first.file], graphs, first.precision, INT8_SELFTEST, built.comparison, facts, decision.default)
@@ -80,7 +84,7 @@ def _loss_facts(decision: DefaultDecision, name: str) -> dict[str, float]:
 def _decide_default(source: Source, int8: RunnableVariant, bundle: Path) -> DefaultDecision:
     """Compare int8, or bf16, with the fp32 of the same bundle on the validation split."""
     graph = bundle / read_bundle(bundle).variants["fp32"].graphs[int8.runtime]
-    parent_name = "fp32" if int8.variant in ("int8", "bf16") else int8.variant.removesuffix("-int8")
+    parent_name = "fp32" if int8.variant in ("int8", *NEVER_DEFAULT) else int8.variant.removesuffix("-int8")
     parent = RunnableVariant(parent_name, int8.runtime, graph, int8.size)
     predictions = [split_predictions(source, each, "validation") for each in (parent, int8)]
     before, after = (balanced_accuracy_of(each) for each in predictions)

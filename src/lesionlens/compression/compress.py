@@ -107,12 +107,12 @@ def _rows(
 
 
 def _add_map_agreement(source: Source, variants: Mapping[str, BuiltVariant], rows: list[Row]) -> None:
-    """Add the agreement of heat maps to the rows of bf16 and int8, which share fp32's weights."""
+    """Add the agreement of heat maps to the rows of bf16 and both kinds of int8, which share fp32's weights."""
     comparison = next(iter(variants["fp32"].comparison["runtimes"].values()))
     if "maps" not in comparison["largest_difference"]:
         return
     reference = variants["fp32"].runnables[0]
-    for name in ("bf16", "int8"):
+    for name in ("bf16", "int8", "int8-pointwise"):
         for runnable in variants[name].runnables if name in variants else ():
             _row_of(rows, runnable)["maps"] = _map_agreement(source, runnable, reference)
 

@@ -171,7 +171,7 @@ def open_source(
     _check_bundle(source, open_bundle(bundle))
     for split in ("validation", "test"):
         source.images(split)
-    if any(name.endswith("int8") and name not in ("dynamic-int8", "pruned-int8") for name in recipe.variants):
+    if any("int8" in name and name not in ("dynamic-int8", "pruned-int8") for name in recipe.variants):
         check_installed()
     trained = trained_variants(recipe)
     if trained and plan is None:

@@ -19,6 +19,7 @@ from lesionlens.bundle.outputs import Tolerance
 from lesionlens.compression.count import Counts, count
 from lesionlens.compression.evaluation import agreement
 from lesionlens.compression.parent_networks import ParentNetwork, parent_network
+from lesionlens.compression.pointwise import pointwise_as_convolutions
 from lesionlens.compression.quantize import (
     FLOAT_CONVOLUTIONS,
     AccuracyGoal,
@@ -37,6 +38,7 @@ from lesionlens.export.export import compare
 from lesionlens.export.graph import GraphNetwork, run_graph
 
 INT8_FILE = "model.int8.onnx"
+POINTWISE, POINTWISE_FILE = "int8-pointwise", "model.int8-pointwise.onnx"
 PACKED_FILE = "weights.safetensors"
 COMPARISON_FILE = "comparison.json"
 # Twice the largest differences that a trained MobileNetV2 showed on 1,001 images, see docs/compression.md.
@@ -122,6 +124,28 @@ def _build_static_int8(name: str, parent_name: str, source: Source) -> BuiltVari
     counts = count(parent.network, source.size)
     counts = replace(counts, nonzero=counts.parameters - zero_weights(path))
     return BuiltVariant(runnables, counts, comparison, parent.bundle.path)
+
+
+def _build_pointwise_int8(source: Source) -> BuiltVariant:
+    """Static int8 with the linear layers of a ConvNeXt's blocks as 1x1 convolutions, for OpenVINO without VNNI."""
+    name, parent = POINTWISE, parent_network(source)
+    counts = count(parent.network, source.size)
+    if not installed("openvino"):
+        return BuiltVariant((), counts, reason="openvino is not installed; install it with: pip install openvino")
+    path = source.out / name / POINTWISE_FILE
+    made_from = _int8_inputs(source, parent)
+    if not is_current(path, made_from):
+        source.reporter.note(f"{name}: calibrating on {source.recipe.calibration_images} training images")
+        graph = path.with_name("fp32.onnx")
+        pointwise_as_convolutions(parent.graph, graph)
+        static_int8(graph, _calibration_images(source), path, _accuracy_goal(source))
+        graph.unlink()
+        write_stamp(path, made_from)
+    runnable = RunnableVariant(name, "openvino", path, source.size, _float_precision(source, name, path, parent))
+    comparison = _compare_with_torch(source, parent, (runnable,), INT8_TOLERANCE)
+    return BuiltVariant(
+        (runnable,), replace(counts, nonzero=counts.parameters - zero_weights(path)), comparison, parent.bundle.path
+    )
 
 
 def _float_precision(source: Source, name: str, path: Path, parent: ParentNetwork) -> str:
@@ -233,6 +257,7 @@ BUILDERS: dict[str, Callable[[Source], BuiltVariant]] = {
     "bf16": _build_bf16,
     "dynamic-int8": partial(_build_dynamic_int8, "dynamic-int8", "fp32"),
     "int8": partial(_build_static_int8, "int8", "fp32"),
+    POINTWISE: _build_pointwise_int8,
     "pruned": partial(_build_float, name="pruned"),
     "pruned-int8": partial(_build_dynamic_int8, "pruned-int8", "pruned"),
     "channel-pruned": partial(_build_float, name="channel-pruned"),

@@ -20,7 +20,7 @@ from lesionlens.core.recipe_section import Section, broken_rule, key, nearest
 from lesionlens.core.recipe_training import TrainingRecipe as TrainingRecipe
 
 VARIANTS = (
-    *("fp32", "bf16", "dynamic-int8", "int8", "pruned", "pruned-int8"),
+    *("fp32", "bf16", "dynamic-int8", "int8", "int8-pointwise", "pruned", "pruned-int8"),
     *("channel-pruned", "channel-pruned-int8", "distilled", "distilled-int8"),
 )
 

@@ -22,5 +22,5 @@ def reuse_memory() -> None:
         4
     """
     if not {"PILLOW_BLOCK_SIZE", "PILLOW_BLOCKS_MAX"} & os.environ.keys():
-        Image.core.set_block_size(BLOCK_BYTES)  # type: ignore[attr-defined]
+        Image.core.set_block_size(BLOCK_BYTES)  # type: ignore[attr-defined]  # documented, but not in its stubs
         Image.core.set_blocks_max(BLOCKS)  # type: ignore[attr-defined]

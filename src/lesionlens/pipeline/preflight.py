@@ -71,7 +71,7 @@ def _check_compression(recipe: Recipe) -> None:
     variants = recipe.compression.variants
     if variants:
         available_runtimes()
-    if any(name.endswith("int8") and name != "dynamic-int8" for name in variants):
+    if any("int8" in name and name not in ("dynamic-int8", "pruned-int8") for name in variants):
         require_nncf()
     if any(name.startswith("channel-pruned") for name in variants):
         require_torch_pruning()

@@ -1,0 +1,84 @@
+"""The linear layers of a ConvNeXt's blocks as 1x1 convolutions: the same numbers, for which oneDNN has int8 kernels for AVX2."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lesionlens.core.artifact import atomic_file
+from lesionlens.core.errors import ModelError
+
+BLOCK = ["MatMul", "Add", "Gelu", "MatMul", "Add", "Transpose"]
+TO_NCHW = [0, 3, 1, 2]
+
+
+def pointwise_as_convolutions(graph: Path, out: Path) -> None:
+    """Write an exported graph with the two linear layers of each block as 1x1 convolutions.
+
+    A block normalises (N, H, W, C), applies two linear layers with a GELU between them, and transposes to (N, C, H, W).
+    The transpose moves before them. Whatever else the graph holds stays as it is.
+
+    Args:
+        graph: a bundle's fp32 graph.
+        out: ONNX file to write.
+
+    Raises:
+        ModelError: if the graph has no such block.
+        StorageError: if the disk is full or not writable.
+    """
+    import onnx
+
+    model = onnx.load(graph)
+    stored = {each.name: onnx.numpy_helper.to_array(each) for each in model.graph.initializer}
+    left, nodes = list(model.graph.node), []
+    weights: dict[str, np.ndarray] = {}
+    while left:
+        block = left[: len(BLOCK)]
+        if _is_block(block, stored):
+            nodes += _convolutions(block, stored, weights)
+            del left[: len(BLOCK)]
+        else:
+            nodes.append(left.pop(0))
+    if not weights:
+        raise ModelError(f"{graph} has no ConvNeXt block; leave int8-pointwise out of compression.variants")
+    used = {name for node in nodes for name in node.input}
+    initializers = [each for each in model.graph.initializer if each.name in used]
+    del model.graph.node[:], model.graph.value_info[:], model.graph.initializer[:]
+    model.graph.node.extend(nodes)
+    model.graph.initializer.extend([*initializers, *(onnx.numpy_helper.from_array(value, key) for key, value in weights.items())])
+    with atomic_file(out) as temporary:
+        onnx.save(model, str(temporary))
+
+
+def _is_block(nodes: list[Any], stored: dict[str, np.ndarray]) -> bool:
+    return (
+        [node.op_type for node in nodes] == BLOCK
+        and all(node.output[0] in following.input for node, following in pairwise(nodes))
+        and all(stored.get(nodes[at].input[1], np.empty(0)).ndim == 2 for at in (0, 3))
+        and all(any(name in stored for name in nodes[at].input) for at in (1, 4))
+        and list(nodes[5].attribute[0].ints) == TO_NCHW
+    )
+
+
+def _convolutions(block: list[Any], stored: dict[str, np.ndarray], weights: dict[str, np.ndarray]) -> list[Any]:
+    """The nodes in place of a block; their weights are added to `weights`."""
+    from onnx import helper
+
+    first, first_bias, gelu, second, second_bias, transpose = block
+    before = f"{first.output[0]}_nchw"
+
+    def convolution(source: str, product: Any, bias: Any, out: str) -> Any:
+        name = f"{product.input[1]}_1x1"  # one of its own for each layer, as the tensor of the product is
+        weights[name] = np.ascontiguousarray(stored[product.input[1]].T[:, :, None, None])  # (out, in, 1, 1)
+        bias_name = next(each for each in bias.input if each in stored)
+        return helper.make_node("Conv", [source, name, bias_name], [out], name=f"{out}_conv", kernel_shape=[1, 1])
+
+    return [
+        helper.make_node("Transpose", [first.input[0]], [before], name=before, perm=TO_NCHW),
+        convolution(before, first, first_bias, first_bias.output[0]),
+        gelu,
+        convolution(gelu.output[0], second, second_bias, transpose.output[0]),
+    ]
