@@ -5,5 +5,6 @@ from .gate import Gate as Gate
 from .picture import heat_map as heat_map
 from .prediction import Prediction as Prediction
 from .runtime import Predictor as Predictor
+from .tuning import tune as tune
 
 __all__: list[str]
