@@ -61,7 +61,7 @@ class ServingSettings:
     variant: str = "auto"
     threads: int = 0
     batch_size: int = 1
-    streams: int = 1
+    streams: int = 0
     decoders: int = 2
     max_active: int = 16
     queue: int = 16
