@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lesionlens.bundle import engines, runtime
+from lesionlens.bundle import engines, runtime, selection
 from lesionlens.bundle.bundle import open_bundle, read_bundle, write_facts
 from lesionlens.bundle.decision import Decision
 from lesionlens.bundle.prediction import BundleVariant, Failure, ImageInfo, Prediction
-from lesionlens.bundle.runtime import Predictor, choose
+from lesionlens.bundle.runtime import Predictor
+from lesionlens.bundle.selection import choose
 from lesionlens.core.errors import BundleError, ImageError, RecipeError
 from lesionlens.data.image import centre_crop, open_image, prepare
 from lesionlens.data.index import read_index
@@ -203,14 +204,14 @@ def test_several_threads_may_ask_at_once(predictor, paths):
 
 def test_openvino_is_taken_where_it_is_installed(small_bundle, monkeypatch):
     bundle = open_bundle(small_bundle)
-    monkeypatch.setattr(runtime, "installed", lambda name: True)
+    monkeypatch.setattr(selection, "installed", lambda name: True)
     assert choose(bundle)[1] == "openvino"
-    monkeypatch.setattr(runtime, "installed", lambda name: name == "onnxruntime")
+    monkeypatch.setattr(selection, "installed", lambda name: name == "onnxruntime")
     variant, chosen, notes = choose(bundle)
     assert (variant.name, chosen, notes) == ("fp32", "onnxruntime", ())
     with pytest.raises(BundleError, match="openvino was asked for and installed here is onnxruntime"):
         choose(bundle, "openvino")
-    monkeypatch.setattr(runtime, "installed", lambda name: False)
+    monkeypatch.setattr(selection, "installed", lambda name: False)
     with pytest.raises(BundleError, match="installed here is none"):
         choose(bundle)
 
@@ -219,13 +220,13 @@ def test_fp32_stands_in_for_a_default_that_this_processor_cannot_compute(small_b
     bundle = open_bundle(small_bundle)
     bf16 = dataclasses.replace(bundle.variants["fp32"], name="bf16", graphs={"openvino": "model.onnx"}, precision="bf16")
     other = dataclasses.replace(bundle, variants={**bundle.variants, "bf16": bf16}, default_variant="bf16")
-    monkeypatch.setattr(runtime, "installed", lambda name: True)
-    monkeypatch.setattr(runtime, "computes_in", lambda name, precision: precision == "fp32")
+    monkeypatch.setattr(selection, "installed", lambda name: True)
+    monkeypatch.setattr(selection, "computes_in", lambda name, precision: precision == "fp32")
     variant, _, notes = choose(other)
     assert variant.name == "fp32"
     assert notes == ("variant 'bf16' needs openvino on a processor with bf16, which is not here; running fp32 instead",)
     assert choose(other, variant="bf16")[0].name == "bf16"  # asked for by name: loading it says what is missing
-    monkeypatch.setattr(runtime, "computes_in", lambda name, precision: True)
+    monkeypatch.setattr(selection, "computes_in", lambda name, precision: True)
     assert choose(other)[0].name == "bf16"
 
 
@@ -234,7 +235,7 @@ def test_slow_int8_is_said(small_bundle, monkeypatch):
     int8 = dataclasses.replace(bundle.variants["fp32"], name="int8")
     other = dataclasses.replace(bundle, variants={**bundle.variants, "int8": int8}, default_variant="int8")
     for fast, count in ((False, 1), (True, 0), (None, 0)):
-        monkeypatch.setattr(runtime, "fast_int8", lambda fast=fast: fast)
+        monkeypatch.setattr(selection, "fast_int8", lambda fast=fast: fast)
         notes = choose(other)[2]
         assert len(notes) == count
         assert all("has no int8 products (VNNI)" in text for text in notes)

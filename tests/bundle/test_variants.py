@@ -8,7 +8,8 @@ import pytest
 from lesionlens.bundle.bundle import open_bundle, write_facts
 from lesionlens.bundle.engines import fast_int8, installed
 from lesionlens.bundle.outputs import Tolerance
-from lesionlens.bundle.runtime import Predictor, choose
+from lesionlens.bundle.runtime import Predictor
+from lesionlens.bundle.selection import choose
 from lesionlens.bundle.selftest import SelfTest, read_selftest, write_selftest
 from lesionlens.bundle.telemetry import switch_off
 from lesionlens.bundle.variants import NewVariant, add_variant, keep_variants
@@ -60,6 +61,11 @@ def test_replacing_a_variant_takes_its_old_file_away(copy, rough, tmp_path):
     assert "model.onnx" in bundle.files
 
 
+def has_fast_int8(monkeypatch, answer):
+    for module in ("runtime", "selection"):
+        monkeypatch.setattr(f"lesionlens.bundle.{module}.fast_int8", answer)
+
+
 def has_bf16() -> bool:
     """Whether OpenVINO is here and has bf16 on this processor."""
     if not installed("openvino"):
@@ -102,7 +108,7 @@ def test_a_default_that_cannot_run_here_gives_way_to_fp32_and_says_so(copy, monk
     if not installed("openvino"):
         pytest.skip("openvino is not installed")
     bundle = add_variant(copy, NewVariant("only", [], {"openvino": "model.onnx"}, default=True))
-    monkeypatch.setattr("lesionlens.bundle.runtime.installed", lambda name: name == "onnxruntime")
+    monkeypatch.setattr("lesionlens.bundle.selection.installed", lambda name: name == "onnxruntime")
     variant, runtime, notes = choose(bundle)
     assert (variant.name, runtime) == ("fp32", "onnxruntime")
     assert notes == ("variant 'only' needs openvino, which is not here; running fp32 instead",)
@@ -112,10 +118,10 @@ def test_a_default_that_cannot_run_here_gives_way_to_fp32_and_says_so(copy, monk
 
 def test_a_processor_without_vnni_is_told(copy, rough, monkeypatch):
     bundle = add_variant(copy, NewVariant("int8", [rough], BOTH, tolerance=LOOSE))
-    monkeypatch.setattr("lesionlens.bundle.runtime.fast_int8", lambda: False)
+    has_fast_int8(monkeypatch, lambda: False)
     assert "no int8 products" in choose(bundle, variant="int8")[2][0]
     assert choose(bundle, variant="fp32")[2] == ()
-    monkeypatch.setattr("lesionlens.bundle.runtime.fast_int8", lambda: None)
+    has_fast_int8(monkeypatch, lambda: None)
     assert choose(bundle, variant="int8")[2] == ()
     assert fast_int8() in (True, False, None)
 
@@ -134,9 +140,9 @@ def int8_with(copy: Path, rough: Path, moved: float, **options: object) -> Path:
 def test_int8_is_compared_with_fp32_without_vnni(copy, rough, monkeypatch):
     int8_with(copy, rough, moved=1)
     assert not any("compared with fp32:" in note for note in Predictor(copy, variant="fp32").notes)
-    monkeypatch.setattr("lesionlens.bundle.runtime.fast_int8", lambda: True)
+    has_fast_int8(monkeypatch, lambda: True)
     assert Predictor(copy, variant="int8").notes == ()
-    monkeypatch.setattr("lesionlens.bundle.runtime.fast_int8", lambda: False)
+    has_fast_int8(monkeypatch, lambda: False)
     notes = Predictor(copy, variant="int8").notes
     assert "variant 'int8' was compared with fp32: on 3 images its probabilities differ from fp32 by up to 0." in notes[-1]
     assert "may saturate at 16 bits" in (copy / "card.md").read_text()
@@ -145,9 +151,9 @@ def test_int8_is_compared_with_fp32_without_vnni(copy, rough, monkeypatch):
 def test_int8_that_saturates_is_refused_or_gives_way(copy, rough, monkeypatch):
     int8_with(copy, rough, moved=0, default=True)
     monkeypatch.setattr("lesionlens.bundle.selftest.SATURATION", 1e-4)
-    monkeypatch.setattr("lesionlens.bundle.runtime.fast_int8", lambda: True)
+    has_fast_int8(monkeypatch, lambda: True)
     assert Predictor(copy).variant.name == "int8"
-    monkeypatch.setattr("lesionlens.bundle.runtime.fast_int8", lambda: False)
+    has_fast_int8(monkeypatch, lambda: False)
     with pytest.raises(
         BundleError, match=r"'int8' saturates on \w+.*no int8 products \(VNNI\).*differ from fp32 by up to 0\.\d+"
     ):
@@ -172,7 +178,7 @@ def test_only_some_variants_are_kept(copy, rough, tmp_path):
 
 
 def test_int8_without_fp32_is_still_compared_with_it(copy, rough, tmp_path, monkeypatch):
-    monkeypatch.setattr("lesionlens.bundle.runtime.fast_int8", lambda: False)
+    has_fast_int8(monkeypatch, lambda: False)
     add_variant(copy, NewVariant("int8", [rough], BOTH, tolerance=LOOSE))
     small = keep_variants(copy, ["int8"], tmp_path / "small")
     assert "was compared with fp32" in Predictor(small.path).notes[-1]

@@ -8,7 +8,7 @@ from typing import Any
 
 from lesionlens.bundle.bundle import Bundle, open_bundle
 from lesionlens.bundle.engines import Limits, installed
-from lesionlens.bundle.runtime import select
+from lesionlens.bundle.selection import select
 from lesionlens.bundle.selftest import load_variant, run_selftest
 from lesionlens.core.errors import BundleError
 

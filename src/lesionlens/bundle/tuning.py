@@ -15,7 +15,8 @@ import numpy as np
 from lesionlens.bundle.bundle import RUNTIMES, Bundle, Variant, read_bundle
 from lesionlens.bundle.engines import installed
 from lesionlens.bundle.remembered import MARGIN, Timing, Tuning, machine_facts, read_tuning, write_tuning
-from lesionlens.bundle.runtime import Predictor, choose
+from lesionlens.bundle.runtime import Predictor
+from lesionlens.bundle.selection import choose
 from lesionlens.bundle.selftest import read_selftest
 from lesionlens.core.cache import VARIABLE, cache_folder
 from lesionlens.core.errors import BundleError, LesionLensError

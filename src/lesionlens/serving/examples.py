@@ -21,18 +21,19 @@ PREDICTION: dict[str, Any] = {
     "file_name": "lesion.jpg",
     "input_sha256": "88b006f00a3e84f190960195f06c915d1e7d78668430c290b8164c090e6358cf",
     "outcome": "diagnosis",
-    "explanation": "Most probable is Melanoma (mel) with probability 0.82; malignant diagnoses together 0.82.",
+    "explanation": "Most probable is Melanoma (mel) with probability 82.0 %; malignant diagnoses together 82.0 %.",
     "diagnosis": "mel",
     "malignant_share": 0.82,
     "probabilities": [{**LABELS[0], "probability": 0.82}, {**LABELS[1], "probability": 0.18}],
     "gate": {"usable": True, "reasons": [], "measures": {"sharpness": 12.5}},
     "notes": [],
-    "image": {"width": 600, "height": 450, "frames": 1, "frame": 0},
+    "image": {"width": 600, "height": 450, "frames": 1, "frame": 0, "pixel_spacing_mm": [0.05, 0.05]},
     "timings_ms": {"decode": 3.1, "resize": 1.0, "network": 66.0, "total": 75.2},
     "bundle": {"id": BUNDLE_ID, "name": "light", "variant": "int8"},
     "maps": {"codes": ["mel", "nv"], "available": True, "expires": "2026-11-22T20:10:00.000Z"},
     "review": None,
 }
+HEAT_MAP: dict[str, Any] = {"code": "mel", "values": [[0.0, 0.41], [0.12, 0.03]], "limit": 0.41, "part": [0.125, 0.0, 0.75, 1.0]}
 UNUSABLE: dict[str, Any] = {
     **PREDICTION,
     "outcome": "not_usable",
@@ -64,7 +65,21 @@ MODEL: dict[str, Any] = {
     "card_html": "<h3>light</h3>\n",
     "decision": None,
     "gate": None,
+    "metadata": {"fields": ["age", "sex"], "choices": {"sex": ["female", "male"]}},
     "access": {"tokens_required": True, "role": "review", "name": "dr-jones"},
 }
 CSV = f"id,created,outcome,diagnosis\r\n{ID},2026-11-22T20:00:00.000Z,diagnosis,mel\r\n"
+BATCH: dict[str, Any] = {
+    "id": ID,
+    "created": "2026-11-22T20:00:00.000Z",
+    "finished": False,
+    "waiting": 1,
+    "done": 1,
+    "refused": 0,
+    "items": [
+        {"number": 0, "file_name": "one.jpg", "state": "done", "prediction": ID, "problem": None},
+        {"number": 1, "file_name": "two.jpg", "state": "waiting", "prediction": None, "problem": None},
+    ],
+}
+EVENTS = 'event: item\ndata: {"number": 0, "file_name": "one.jpg", "state": "done", "prediction": "ID", "problem": null}\n\n'
 METRICS = 'lesionlens_answers_total{outcome="diagnosis"} 1\n'
