@@ -13,7 +13,8 @@ from lesionlens.bundle.bundle import Bundle, read_bundle
 from lesionlens.bundle.engines import installed
 from lesionlens.bundle.inspection import inspect_bundle
 from lesionlens.bundle.remembered import Timing, read_tuning
-from lesionlens.bundle.runtime import Predictor, select
+from lesionlens.bundle.runtime import Predictor
+from lesionlens.bundle.selection import select
 from lesionlens.bundle.tuning import not_eligible, text_of, tune, tune_if_new
 from lesionlens.core.errors import BundleError
 from lesionlens.core.recipe import CompressionRecipe
