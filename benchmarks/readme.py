@@ -329,7 +329,7 @@ def difference(metric: dict[str, float]) -> str:
 def network_row(name: str, row: dict[str, Any]) -> list[str]:
     counts = [f"{row['parameters'] / 1e6:.1f}", f"{row['macs'] / 1e9:.2f}"]
     if not row["trains_and_exports"]:
-        return [name, *counts, "", "", f"no: {row['reason']}", ""]
+        return [name, *counts, "", "", row["reason"], ""]
     time = f"{row['latency']['median_ms']:.0f} ({row['latency']['p95_ms']:.0f})" if "latency" in row else ""
     maps = row["heat_map"].removeprefix("grad-cam (").removesuffix(")")
     return [name, *counts, maps, "yes" if row["maps_in_bundle"] else "no", f"{row['trial_size']} px", time]

@@ -67,9 +67,8 @@ class SkinTrans(ComposedNetwork):
     def forward_features(self, images: Tensor) -> Tensor:
         """Features (N, 384, h, w), a 16th of the side, of normalised images (N, 3, H, W)."""
         tokens: Tensor = self.transformer.forward_features(images)  # (N, prefix + T, C)
-        tokens = tokens[:, self.transformer.num_prefix_tokens :]
-        features: Tensor = tokens.transpose(1, 2).reshape(len(images), WIDTH, *self.grid)
-        return features
+        cells = tokens[:, self.transformer.num_prefix_tokens :].transpose(1, 2)  # (N, C, T)
+        return cells.reshape(-1, WIDTH, *self.grid)
 
 
 def build(recipe: ModelRecipe, n_classes: int, size: int, weights: str) -> SkinTrans:
