@@ -77,6 +77,7 @@ def contenders(bundle: Bundle, smaller: dict[str, Bundle], threads: int, work: P
         ("openvino", "fp32"),
         ("openvino", "bf16"),
         ("openvino", "int8"),
+        ("openvino", "int8-pointwise"),
     ):
         if variant not in bundle.variants:
             continue
@@ -268,7 +269,7 @@ def parse() -> argparse.Namespace:
 def measure(options: argparse.Namespace, work: Path) -> dict[str, Any]:
     torch.set_num_threads(options.threads)
     shop = Workshop(work, options.network, options.size, options.calibration, options.channels_removed)
-    bundle, photo = shop.bundle(options.network, bf16=has_bf16()), shop.photo()
+    bundle, photo = shop.bundle(options.network, has_bf16(), options.network.startswith("convnext_")), shop.photo()
     os.environ[CACHE] = str(work / "cache")  # of this run alone: its cold starts find what the first of them compiled
     tuning = tune(bundle.path)
     names = [*([CHANNEL_PRUNED] if options.channels_removed else []), *filter(None, options.students.split(","))]

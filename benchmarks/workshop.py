@@ -14,8 +14,10 @@ from lesionlens.bundle.bundle import Bundle, open_bundle
 from lesionlens.bundle.engines import EITHER
 from lesionlens.bundle.outputs import Tolerance
 from lesionlens.bundle.variants import NewVariant, add_variant
+from lesionlens.compression.pointwise import pointwise_as_convolutions
 from lesionlens.compression.prune import prune_structured
 from lesionlens.compression.quantize import static_int8
+from lesionlens.compression.variants import POINTWISE
 from lesionlens.core.recipe import Recipe
 from lesionlens.core.recipe_file import recipe_from
 from lesionlens.data.dataset import Dataset
@@ -80,8 +82,8 @@ class Workshop:
             Image.fromarray(np.clip(noisy, 0, 255).astype(np.uint8)).save(path, quality=PHOTO_QUALITY)
         return path
 
-    def bundle(self, name: str, bf16: bool = False) -> Bundle:
-        """The bundle of a network with fp32 and int8, made if missing."""
+    def bundle(self, name: str, bf16: bool = False, pointwise: bool = False) -> Bundle:
+        """The bundle of a network with fp32 and int8, made if missing; with bf16, and int8-pointwise (ConvNeXt), on request."""
         folder = self.folder / name
         if (folder / "bundle" / "bundle.json").is_file():
             return open_bundle(folder / "bundle")
@@ -96,7 +98,18 @@ class Workshop:
         if bf16:
             variant = NewVariant("bf16", [], {"openvino": "model.onnx"}, precision="bf16", tolerance=LOOSE)
             bundle = add_variant(folder / "bundle", variant)
-        return bundle
+        return self._with_pointwise(folder, pixels) if pointwise else bundle
+
+    def _with_pointwise(self, folder: Path, pixels: np.ndarray) -> Bundle:
+        """Add int8-pointwise, with a loss of 0: random weights have no accuracy to lose, and this is about time."""
+        float_graph, graph = folder / "pointwise.onnx", folder / "model.int8-pointwise.onnx"
+        pointwise_as_convolutions(folder / "bundle" / "model.onnx", float_graph)
+        static_int8(float_graph, np.ascontiguousarray(pixels), graph)
+        float_graph.unlink()
+        facts = {"validation_balanced_accuracy": {"fp32": 0.0, POINTWISE: 0.0}}
+        return add_variant(
+            folder / "bundle", NewVariant(POINTWISE, [graph], {"openvino": graph.name}, EITHER, LOOSE, metrics=facts)
+        )
 
     def _save(self, name: str, path: Path) -> None:
         recipe = self.recipe(self.name if name == CHANNEL_PRUNED else name)
