@@ -249,9 +249,9 @@ def test_an_openvino_that_does_not_fit_the_machine(small_bundle, photo):
 
 LITTLE = """
 import sys
-from lesionlens.bundle import engines, runtime
-runtime.computes_in = engines.computes_in = lambda runtime, precision: precision == "fp32"
-runtime.fast_int8 = lambda: False
+from lesionlens.bundle import engines, runtime, selection
+selection.computes_in = engines.computes_in = lambda runtime, precision: precision == "fp32"
+selection.fast_int8 = runtime.fast_int8 = lambda: False
 """
 
 
