@@ -110,7 +110,7 @@ def test_a_run_that_loses_three_workers_is_a_failure(task, notes, text, kind):
 def test_a_node_that_cannot_run_it_ends_the_grid(task, notes):
     with pytest.raises(ClusterError, match="does not see"):
         launched(Ray([("error", "b does not see /out")]))(task, notes.reporter, Limits())
-    with pytest.raises(ClusterError, match=r"No module named 'lesionlens'; install LesionLens on all nodes"):
+    with pytest.raises(ClusterError, match=r"No module named 'lesionlens'; install the same LesionLens on all nodes"):
         launched(Ray([RayTaskError("trace\nModuleNotFoundError: No module named 'lesionlens'")]))(task, notes.reporter, Limits())
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import queue
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -157,6 +158,11 @@ class OnnxRuntimeEngine:
         return _outputs(dict(zip(names, found, strict=True)))
 
 
+_LOADING = threading.Lock()
+"""One graph at a time: OpenVINO reads and writes compiled graphs through Python under locks of its own, and two threads of one
+process would wait for each other for ever."""
+
+
 class OpenVinoEngine:
     """OpenVINO on the CPU, compiled for the shapes that it will see."""
 
@@ -173,19 +179,20 @@ class OpenVinoEngine:
         kept = CompiledGraph(content, settings)
         core = openvino.Core()
         try:
-            compiled = kept.load(core, "CPU", config)
-            if compiled is not None:
-                self.inputs, self.outputs = _openvino_ports(compiled.inputs), _openvino_ports(compiled.outputs)
-            else:
-                model = core.read_model(graph)
-                self.inputs, self.outputs = _openvino_ports(model.inputs), _openvino_ports(model.outputs)
-                _fix_shape(model, size, limits.batch_size)
-                compiled = core.compile_model(model, "CPU", config)
-                if (self.inputs, self.outputs) == (_openvino_ports(compiled.inputs), _openvino_ports(compiled.outputs)):
-                    kept.keep(compiled)  # one of another size is about to be refused
-            self._requests: queue.SimpleQueue[Any] = queue.SimpleQueue()
-            for _ in range(limits.streams):
-                self._requests.put(compiled.create_infer_request())
+            with _LOADING:
+                compiled = kept.load(core, "CPU", config)
+                if compiled is not None:
+                    self.inputs, self.outputs = _openvino_ports(compiled.inputs), _openvino_ports(compiled.outputs)
+                else:
+                    model = core.read_model(graph)
+                    self.inputs, self.outputs = _openvino_ports(model.inputs), _openvino_ports(model.outputs)
+                    _fix_shape(model, size, limits.batch_size)
+                    compiled = core.compile_model(model, "CPU", config)
+                    if (self.inputs, self.outputs) == (_openvino_ports(compiled.inputs), _openvino_ports(compiled.outputs)):
+                        kept.keep(compiled)  # one of another size is about to be refused
+                self._requests: queue.SimpleQueue[Any] = queue.SimpleQueue()
+                for _ in range(limits.streams):
+                    self._requests.put(compiled.create_infer_request())
         except RuntimeError as error:
             raise BundleError(f"openvino cannot load {graph} ({_short(error)}); export the bundle again") from error
         self.notes = kept.notes
