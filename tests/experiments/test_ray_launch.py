@@ -23,6 +23,11 @@ from lesionlens.experiments.points import points_of
 from lesionlens.experiments.ray_launch import RayLaunch, Share, share_of, work
 from lesionlens.pipeline.job import ImageSource
 
+QUIET_MACHINE = pytest.mark.skipif(
+    not os.environ.get("LESIONLENS_CLUSTER_TESTS"),
+    reason="Ray gives up on a node that takes 30 s to start, so this needs idle cores: set LESIONLENS_CLUSTER_TESTS=1",
+)
+
 
 class RayError(Exception):
     pass
@@ -196,6 +201,7 @@ def test_a_grid_on_a_cluster_equals_one_here_with_a_node_and_the_command_killed(
     assert rows(out) == rows(finished[0])
 
 
+@QUIET_MACHINE
 @pytest.mark.slow
 def test_a_lost_head_node_stops_the_grid_with_one_line_and_it_resumes(finished, grid_file, synthetic_root, tmp_path):
     pytest.importorskip("ray")
@@ -220,6 +226,7 @@ if "lesionlens.experiments.point_run" in sys.orig_argv:
 """
 
 
+@QUIET_MACHINE
 @pytest.mark.slow
 def test_a_network_too_large_for_memory_is_recorded_and_the_grid_goes_on(grid_file, synthetic_root, tmp_path):
     """On a node that gives runs 1.2 GB, of which torch takes 0.7."""
