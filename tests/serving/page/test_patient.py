@@ -22,7 +22,8 @@ def test_a_patient_is_sent_shown_and_printed(patient_page, images):
     page.find("#patient [name=age]").send_keys("55")
     page.shown(images[0])
     assert page.text("#detail .outcome-patient") == "Patient: age 55. Not given: sex."
-    assert "Patient: age 55. Not given: sex." in page.js("return document.getElementById('report').textContent")
+    told = "Patient: age 55. Not given: sex."  # the report waits for its pictures
+    page.until(lambda: told in page.js("return document.getElementById('report').textContent"))
     answer = page.js("return fetch('v1/predictions?limit=1').then((response) => response.json())")["items"][0]
     assert answer["metadata"] == {"used": {"age": 55}, "missing": ["sex"]}
     page.find("#patient-clear").click()
