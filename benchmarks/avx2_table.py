@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
+from markdown_tables import table
 
-def text(result: dict[str, Any], table: Callable[[list[str], list[list[str]]], str]) -> str:
+
+def text(result: dict[str, Any]) -> str:
     """The table of candidates with the machine that it was measured on."""
     here = result["machine"]
     rows = [

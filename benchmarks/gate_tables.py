@@ -11,10 +11,10 @@ import argparse
 import json
 import re
 import sys
-from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[1]
+from markdown_tables import ROOT, table
+
 DOCUMENT = ROOT / "docs" / "gate.md"
 RESULTS = ROOT / "benchmarks" / "results" / "gate.json"
 BLOCK = re.compile(r"(<!-- metrics -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -24,10 +24,6 @@ IMAGES = {
     "ood/clinical": "clinical close-ups (skin, no dermatoscope)",
     "isic2017": "ISIC 2017: dermoscopic, another source",
 }
-
-
-def table(head: list[str], rows: list[list[str]]) -> str:
-    return "\n".join("| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *rows))
 
 
 def interval(metric: dict[str, float]) -> str:

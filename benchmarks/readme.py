@@ -15,18 +15,13 @@ import re
 import sys
 from functools import partial
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import model_tables
+import speed_tables
 from lesionlens.experiments import formats
+from markdown_tables import RESULTS, ROOT, interval, read, table
 
-ROOT = Path(__file__).parents[1]
-sys.path.append(str(ROOT / "benchmarks"))  # a test loads this file from elsewhere
-
-import avx2_table  # noqa: E402  beside this file
-
-RESULTS = ROOT / "benchmarks" / "results"
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 BLOCK = re.compile(r"(<!-- table: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 METRICS = {
@@ -36,18 +31,6 @@ METRICS = {
     "macro_auc": "macro AUC",
     "ece": "calibration error (ECE)",
 }
-
-
-def read(name: str) -> Any:
-    return json.loads((RESULTS / name).read_text(encoding="utf-8"))
-
-
-def table(head: list[str], rows: list[list[str]]) -> str:
-    return "\n".join("| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *rows))
-
-
-def interval(metric: dict[str, float]) -> str:
-    return f"{metric['value']:.3f} ({metric['low']:.3f} to {metric['high']:.3f})"
 
 
 def leak() -> str:
@@ -72,40 +55,6 @@ def tried() -> str:
     scores = {name: read(f"{name}/scores.json")["metrics"] for name in runs}
     rows = [[words, *(interval(scores[name][metric]) for metric in names)] for name, words in runs.items()]
     return table(["split and settings", *(METRICS[name] for name in names)], rows)
-
-
-def speed() -> str:
-    latency, training, intervals, times = (read(f"{name}.json") for name in ("latency", "training", "intervals", "times"))
-    ms = {name: f"{row['median_ms']:.0f} ms" for name, row in latency["latency"].items()}
-    step, cold = training["networks"]["convnext_tiny"], latency["targets"]
-    (demo,) = (row["seconds"] for row in times["rows"] if row["what"].startswith("`make demo`"))
-    ours, loop = (intervals[name]["median_s"] for name in ("ours", "scikit_learn_loop_scaled"))
-    rows = [
-        [
-            f"training, ConvNeXt-Tiny, {training['size']} px",
-            f"{step['ours']['median']:.1f} images/s",
-            f"{step['plain']['median']:.1f} images/s (plain loop, fp32)",
-        ],
-        [
-            f"prediction with heat maps, ConvNeXt-Tiny, {latency['size']} px",
-            f"{ms['openvino int8 with maps']} (int8)",
-            f"{ms['pytorch fp32 with maps']} (PyTorch)",
-        ],
-        [f"{intervals['resamples']:,} resamples of every metric", f"{ours:.2f} s", f"{loop:.0f} s (scikit-learn)"],
-        [
-            "`lesionlens predict`, cold start",
-            f"{cold['cold start, s']['value']:.1f} s, {cold['cold start, MB']['value']:.0f} MB",
-            "",
-        ],
-        ["`make demo`, images to report", f"{demo:.0f} s", ""],
-    ]
-    return table([f"on {times['machine']}", "LesionLens", "compared with"], rows)
-
-
-def times() -> str:
-    result = read("times.json")
-    rows = [[row["what"], f"{row['seconds']:.0f} s"] for row in result["rows"]]
-    return table([f"on {result['machine']}, from a fresh clone", "time"], rows) + f"\n\n`{result['command']}`"
 
 
 def intervals() -> str:
@@ -175,127 +124,6 @@ def covered(name: str, rows: dict[str, dict[str, float]], simulations: int) -> s
     return " to ".join(dict.fromkeys((ends[0], ends[-1]))) if ends else "-"
 
 
-def augmentation() -> str:
-    result = read("augmentation.json")
-    sizes = [key for key in result if key.startswith("size ")]
-    names = list(result[sizes[0]]["ms_per_image"])
-    cells = [[f"{result[size]['ms_per_image'][name]['median_ms']:.2f}" for size in sizes] for name in names]
-    what = f"the paper's ten transforms (table 3), batch {result['batch']}, {result['threads']} threads: ms per image"
-    rows = [[name.replace("ours", "LesionLens"), *row] for name, row in zip(names, cells, strict=True)]
-    return table([what, *(f"{size[5:]} px" for size in sizes)], rows) + f"\n\n`{result['command']}`"
-
-
-def training() -> str:
-    result = read("training.json")
-    rows = [
-        [
-            name,
-            f"{row['ours']['median']:.1f}",
-            f"{row['plain']['median']:.1f}",
-            f"{row['times_faster']:.2f}",
-            f"{row['waiting_share']:.1%}",
-        ]
-        for name, row in result["networks"].items()
-    ]
-    head = [
-        f"training step, {result['size']} px, batch {result['batch']}",
-        "LesionLens, images/s",
-        "plain loop",
-        "times faster",
-        "time waiting for images",
-    ]
-    return table(head, rows) + f"\n\n`{result['command']}`"
-
-
-def latency() -> str:
-    if not (RESULTS / "latency.json").is_file():
-        return "Not measured on a quiet machine yet: `python benchmarks/latency.py`"
-    result = read("latency.json")
-    times = {name: f"{row['median_ms']:.1f} ({row['p95_ms']:.1f})" for name, row in result["latency"].items()}
-    names = [name for name in times if not name.endswith(" with maps")]
-    rows = [[name, times[name], times.get(f"{name} with maps", "")] for name in names]
-    what = f"{result['network']}, {result['size']} px, batch 1, {result['threads']} threads: ms per image, median (p95)"
-    missing = [f"Left out: {name}, because {reason}." for name, reason in result.get("left_out", {}).items()]
-    return "\n\n".join(
-        [table([what, "without heat maps", "with"], rows), targets_table(result["targets"]), *missing, f"`{result['command']}`"]
-    )
-
-
-def avx2() -> str:
-    if not (RESULTS / "avx2.json").is_file():
-        return "Not measured on a quiet machine yet: `python benchmarks/avx2.py`"
-    return avx2_table.text(read("avx2.json"), table)
-
-
-def compression() -> str:
-    if not (RESULTS / "compression.json").is_file():
-        return "Not measured on a quiet machine yet: `lesionlens compress runs/light/train/best.safetensors`"
-    result = read("compression.json")
-    rows = [compressed(row) for row in result["rows"] if row["available"]]
-    left_out = [f"{row['variant']}: {row['reason']}" for row in result["rows"] if not row["available"]]
-    what = f"{result['network']}, {result['input_size']} px, {result['n_images']} test images of {result['n_lesions']} lesions"
-    head = [what, "runtime", "accuracy", "balanced accuracy: difference to fp32", "ECE", "file, MB", "non-zero parameters"]
-    head += [*(f"ms per image, batch {size}" for size in result["batch_sizes"]), "memory, MB"]
-    notes = [f"The bundle runs {result['default']['variant']} by default: {result['default']['why']}", paper_footnote(result)]
-    return "\n\n".join([table(head, rows), *left_out, *notes, "`lesionlens compress runs/light/train/best.safetensors`"])
-
-
-def compressed(row: dict[str, Any]) -> list[str]:
-    metrics, times = row["metrics"], row["times"] or {}
-    balanced = metrics["balanced_accuracy"]
-    gap = f"{balanced['value']:.3f}"
-    if row["variant"] != "fp32":
-        low, high = balanced["difference_low"], balanced["difference_high"]
-        gap += f": {100 * balanced['difference']:+.2f} ({100 * low:+.2f} to {100 * high:+.2f}) points"
-    each = [times.get(str(size)) for size in row["batch_sizes"]]
-    speed = [f"{time['median_ms']:.2f} ({time['p95_ms']:.2f})" if time else "" for time in each]
-    peak = row["peak_memory_bytes"]
-    plain = [f"{row['size_bytes'] / 1e6:.2f}", f"{row['nonzero_parameters']:,}", *speed, f"{peak / 1e6:.0f}" if peak else ""]
-    return [row["variant"], row["runtime"], f"{metrics['accuracy']['value']:.3f}", gap, f"{metrics['ece']['value']:.3f}", *plain]
-
-
-def paper_footnote(result: dict[str, Any]) -> str:
-    before, after, linear = (result["paper_count"][name] for name in ("fp32", "dynamic_int8", "linear"))
-    return (
-        f"Counted as in the paper, the network has {before['parameters']:,} parameters ({before['size_mib']:.2f} MB) in fp32 and "
-        f"{after['parameters']:,} ({after['size_mib']:.2f} MB) after dynamic int8, because `parameters()` omits the {linear:,} "
-        "packed parameters of quantised linear layers. The file still contains them; the table shows bytes on disk."
-    )
-
-
-def targets_table(targets: dict[str, Any]) -> str:
-    rows = []
-    for name, row in targets.items():
-        kind = next((key for key in row if key.startswith("at_")), "")
-        target = f"{kind.replace('_', ' ')} {row[kind]:g}" if kind else "none loaded"
-        value = row["value"]
-        measured = f"{value:.3g}" if kind else ("loaded" if value else "none loaded")
-        rows.append([name, target, f"{measured}{'' if row['met'] else ', **missed**'}"])
-    return table(["", "target", "measured"], rows)
-
-
-def serving() -> str:
-    runs = read("serving.json")["bundles"]
-    cells = {
-        "bare Predictor, images/s (median of rounds)": lambda run: f"{median(one['images_per_s'] for one in run['bare']):.1f}",
-        "server, images/s": lambda run: f"{median(one['images_per_s'] for one in run['served']):.1f}",
-        "share of the bare Predictor (target: 0.9)": lambda run: f"{run['share_of_bare']['median']:.2f}",
-        "latency p50 / p95 / p99, ms": lambda run: " / ".join(
-            f"{median(one['latency_ms'][name] for one in run['served']):.0f}" for name in ("p50", "p95", "p99")
-        ),
-        "responses by HTTP status": lambda run: ", ".join(f"{kind}: {count}" for kind, count in sorted(run["statuses"].items())),
-        "memory, MiB; slope, MiB per minute": lambda run: (
-            f"{run['served'][-1]['memory']['mean_mib']:.0f}; {run['served'][-1]['memory']['slope_mib_per_min']:+.1f}"
-        ),
-        "kill -9 under load: acknowledged, missing": lambda run: f"{run['kill_9']['acknowledged']}, {run['kill_9']['missing']}",
-    }
-    first = next(iter(runs.values()))
-    rows = [[words, *(cell(run) for run in runs.values())] for words, cell in cells.items()]
-    load = f"{first['clients']} clients on loopback, {first['rounds']} rounds of {first['seconds']:g} s"
-    what = f"{load}, {first['machine']['cores']} cores"
-    return table([what, *runs], rows) + f"\n\n`{first['command']}`"
-
-
 def networks() -> str:
     if not (RESULTS / "networks.json").is_file():
         return "Not measured yet: `python benchmarks/networks.py --out benchmarks/results/networks.json`"
@@ -363,20 +191,13 @@ TABLES = {
     "explanation": explanation,
     "networks": networks,
     "metadata": metadata,
-    "latency": latency,
-    "avx2": avx2,
-    "compression": compression,
     "leak": leak,
-    "speed": speed,
     "tried": tried,
-    "times": times,
     "intervals": intervals,
     "coverage": coverage,
     "decision_coverage": decision_coverage,
     "conformal": conformal,
-    "augmentation": augmentation,
-    "training": training,
-    "serving": serving,
+    **speed_tables.TABLES,
     **model_tables.TABLES,
     **{f"grid-{path.stem}": partial(grid, path) for path in sorted((RESULTS / "grids").glob("*.json"))},
 }

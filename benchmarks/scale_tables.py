@@ -12,10 +12,10 @@ import argparse
 import json
 import re
 import sys
-from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[1]
+from markdown_tables import ROOT, table
+
 DOCUMENT = ROOT / "docs" / "scale.md"
 RESULTS = ROOT / "benchmarks" / "results" / "scale.json"
 BLOCK = re.compile(r"(<!-- scale: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -26,10 +26,6 @@ CLUSTERS = {"1 machine of 2 cores": (1, 2), "1 machine of 16 cores": (1, 16), "5
 # Assumptions, stated on the page; replace them by your own.
 CPU_HOUR_USD, GB_MONTH_USD, REQUEST_USD, NETWORK_GBIT = 0.05, 0.023, 4e-7, 10.0
 TAR_IMAGES = 1000
-
-
-def table(head: list[str], rows: list[list[str]]) -> str:
-    return "\n".join("| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *rows))
 
 
 def measured(result: dict[str, Any]) -> str:
