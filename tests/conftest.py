@@ -56,6 +56,13 @@ def shared_folder(name: str) -> Path:
     pytest.skip(f"no real images: {name} is neither in LESIONLENS_DATA nor in ../shared/data")
 
 
+@pytest.fixture
+def user_cache(tmp_path, monkeypatch):
+    """A cache of its own for one test, which may not exist yet."""
+    monkeypatch.setenv("LESIONLENS_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
 @pytest.fixture(scope="session")
 def shared_root() -> Path:
     """The folder of reference tables and pretrained backbones beside the project."""

@@ -13,6 +13,7 @@ from lesionlens.bundle import compiled
 from lesionlens.bundle.compiled import MAGIC, CompiledGraph
 from lesionlens.bundle.engines import Limits, installed, load_engine
 from lesionlens.bundle.runtime import Predictor
+from lesionlens.core import machine
 from lesionlens.core.errors import BundleError
 
 pytestmark = pytest.mark.skipif(not installed("openvino"), reason="openvino is not installed")
@@ -20,9 +21,8 @@ IMAGE = np.arange(48, dtype=np.uint8).reshape(1, 4, 4, 3)
 
 
 @pytest.fixture
-def cache(tmp_path, monkeypatch) -> Path:
-    monkeypatch.setenv("LESIONLENS_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache" / "compiled"
+def cache(user_cache) -> Path:
+    return user_cache / "compiled"
 
 
 def load(tmp_path: Path, content: str = "toy", limits: Limits = Limits(1)):  # noqa: B008  immutable
@@ -62,7 +62,7 @@ def test_another_processor_or_version_is_another_entry(cache, monkeypatch):
     here = CompiledGraph("toy", {"version": "1"}).path
     assert here == CompiledGraph("toy", {"version": "1"}).path
     assert here != CompiledGraph("toy", {"version": "2"}).path
-    monkeypatch.setattr(compiled, "instruction_sets", lambda: ("avx2",))
+    monkeypatch.setattr(machine, "instruction_sets", lambda: ("avx2",))
     assert here != CompiledGraph("toy", {"version": "1"}).path
 
 

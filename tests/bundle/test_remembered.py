@@ -7,7 +7,8 @@ import pytest
 
 from lesionlens.bundle import remembered
 from lesionlens.bundle.bundle import read_bundle
-from lesionlens.bundle.remembered import Timing, Tuning, machine_facts, read_tuning, tuning_path, write_tuning
+from lesionlens.bundle.remembered import Timing, Tuning, measured_on, read_tuning, tuning_path, write_tuning
+from lesionlens.core import machine
 from lesionlens.core.errors import StorageError
 
 OV, ORT = Timing("int8", "openvino", 60.0, 17), Timing("int8", "onnxruntime", 50.0, 20)
@@ -52,34 +53,28 @@ def test_why_in_words():
 
 
 @pytest.fixture
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("LESIONLENS_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
-
-
-@pytest.fixture
 def here(small_bundle):
     bundle = read_bundle(small_bundle)
     rows = (Timing("fp32", "openvino", 2.0, 9), Timing("fp32", "onnxruntime", 1.0, 9))
     return bundle, tuning(*rows, default="fp32 on openvino", bundle=bundle.id)
 
 
-def test_written_and_read(here, cache):
+def test_written_and_read(here, user_cache):
     bundle, found = here
     assert read_tuning(bundle) == (None, ())
     path = write_tuning(bundle, found)
     assert path is not None
-    assert path.parent == cache / "tuning"
+    assert path.parent == user_cache / "tuning"
     assert read_tuning(bundle) == (found, ())
 
 
-def test_another_bundle_or_machine_remembers_nothing(here, cache, monkeypatch):
+def test_another_bundle_or_machine_remembers_nothing(here, user_cache, monkeypatch):
     bundle, found = here
     write_tuning(bundle, found)
     assert read_tuning(dataclasses.replace(bundle, id="f" * 64)) == (None, ())
     for name, value in (("cores", lambda: 77), ("instruction_sets", lambda: ("avx2",)), ("processor", lambda: "another")):
         with monkeypatch.context() as patch:
-            patch.setattr(remembered, name, value)
+            patch.setattr(machine, name, value)
             assert read_tuning(bundle) == (None, ())
     monkeypatch.setattr(remembered, "version_of", lambda name: "99.0")
     assert read_tuning(bundle) == (None, ())
@@ -102,7 +97,7 @@ def test_another_bundle_or_machine_remembers_nothing(here, cache, monkeypatch):
         lambda value: json.dumps({**value, "rows": [{**value["rows"][0], "median_ms": float("nan")}]}),
     ],
 )
-def test_a_damaged_file_is_noted_and_not_used(here, cache, damage):
+def test_a_damaged_file_is_noted_and_not_used(here, user_cache, damage):
     bundle, found = here
     path = write_tuning(bundle, found)
     assert path is not None
@@ -131,6 +126,6 @@ def test_a_cache_that_cannot_be_written(here, tmp_path, monkeypatch):
 
 
 def test_the_machine_is_named():
-    facts = machine_facts()
+    facts = measured_on()
     assert facts["cores"] >= 1
     assert facts["runtimes"]["onnxruntime"]

@@ -24,12 +24,6 @@ SECONDS = 0.01
 
 
 @pytest.fixture
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("LESIONLENS_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
-
-
-@pytest.fixture
 def measured(monkeypatch):
     """Times by variant, runtime and threads instead of a clock; 100 ms for what is not named."""
     times: dict[tuple[str, str, int], float] = {}
@@ -53,7 +47,7 @@ def with_variants(bundle: Bundle, **losses: float | None) -> Bundle:
 
 
 @BOTH
-def test_the_fastest_is_remembered_and_run(small_bundle, cache, measured):
+def test_the_fastest_is_remembered_and_run(small_bundle, user_cache, measured):
     assert select(read_bundle(small_bundle)).runtime == "openvino"
     measured[("fp32", "onnxruntime", 0)] = 50.0
     found = tune(small_bundle, SECONDS)
@@ -70,7 +64,7 @@ def test_the_fastest_is_remembered_and_run(small_bundle, cache, measured):
 
 
 @BOTH
-def test_the_bundle_stays_as_it_is_and_inspect_says_what_runs(small_bundle, tmp_path, cache, measured):
+def test_the_bundle_stays_as_it_is_and_inspect_says_what_runs(small_bundle, tmp_path, user_cache, measured):
     copy = shutil.copytree(small_bundle, tmp_path / "bundle")
     before = {path.name: path.read_bytes() for path in copy.iterdir()}
     assert "not measured on this machine (lesionlens tune)" in inspect_bundle(copy).text()
@@ -84,7 +78,7 @@ def test_the_bundle_stays_as_it_is_and_inspect_says_what_runs(small_bundle, tmp_
 
 
 @BOTH
-def test_threads_and_streams_are_used_unless_named(small_bundle, cache, measured, monkeypatch):
+def test_threads_and_streams_are_used_unless_named(small_bundle, user_cache, measured, monkeypatch):
     measured[("fp32", "openvino", 2)] = 80.0
     monkeypatch.setattr(tuning, "_images_per_s", lambda *_: {1: 10.0, 2: 11.5, 4: 11.0})
     found = tune(small_bundle, SECONDS)
@@ -96,7 +90,7 @@ def test_threads_and_streams_are_used_unless_named(small_bundle, cache, measured
 
 
 @BOTH
-def test_small_gains_change_nothing(small_bundle, cache, measured):
+def test_small_gains_change_nothing(small_bundle, user_cache, measured):
     measured[("fp32", "onnxruntime", 0)] = 97.0
     measured[("fp32", "openvino", 4)] = 97.0
     found = tune(small_bundle, SECONDS)
@@ -120,7 +114,7 @@ def test_the_allowed_loss_of_old_bundles_is_the_recipes():
     assert CompressionRecipe().default_drop == tuning.ALLOWED_DROP
 
 
-def test_not_timed_means_not_run(small_bundle, cache, measured, monkeypatch):
+def test_not_timed_means_not_run(small_bundle, user_cache, measured, monkeypatch):
     bundle = with_variants(read_bundle(small_bundle), int8=0.02)
     monkeypatch.setattr(tuning, "read_bundle", lambda path: bundle)
     measured[("int8", "onnxruntime", 0)] = 1.0
@@ -130,7 +124,7 @@ def test_not_timed_means_not_run(small_bundle, cache, measured, monkeypatch):
     assert "it loses 2.00 points" in text_of(found)
 
 
-def test_what_fails_its_selftest_is_named(small_bundle, cache, measured, monkeypatch):
+def test_what_fails_its_selftest_is_named(small_bundle, user_cache, measured, monkeypatch):
     def fails(bundle, variant, runtime, threads, seconds):
         if runtime == "onnxruntime":
             raise BundleError("fails its self-test")
@@ -146,7 +140,7 @@ def test_what_fails_its_selftest_is_named(small_bundle, cache, measured, monkeyp
         tune(small_bundle, SECONDS)
 
 
-def test_it_is_really_timed(small_bundle, cache, monkeypatch):
+def test_it_is_really_timed(small_bundle, user_cache, monkeypatch):
     """With the clock, every installed runtime, threads and streams; the times themselves are the machine's."""
     monkeypatch.setattr(tuning, "cores", lambda: 2)
     said: list[str] = []
@@ -160,7 +154,7 @@ def test_it_is_really_timed(small_bundle, cache, monkeypatch):
 
 
 @BOTH
-def test_a_process_of_its_own_measures_once(small_bundle, cache, monkeypatch):
+def test_a_process_of_its_own_measures_once(small_bundle, user_cache, monkeypatch):
     commands: list[list[str]] = []
 
     def run(command, **options):
@@ -186,7 +180,7 @@ def test_where_nothing_is_remembered_nothing_is_measured(small_bundle, monkeypat
 
 
 @BOTH
-def test_a_measurement_that_fails_is_no_failure_of_the_server(small_bundle, cache, monkeypatch):
+def test_a_measurement_that_fails_is_no_failure_of_the_server(small_bundle, user_cache, monkeypatch):
     failed = subprocess.CompletedProcess([], 4, "", "Traceback\nMemoryError: too much\n")
     monkeypatch.setattr(tuning.subprocess, "run", lambda *_, **__: failed)
     notes: list[str] = []

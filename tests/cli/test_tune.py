@@ -24,24 +24,18 @@ def call(*arguments: object) -> tuple[str, str]:
 
 
 @pytest.fixture
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("LESIONLENS_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
-
-
-@pytest.fixture
 def photo(small_run):
     index = read_index(small_run / "index.csv")
     return index.image_path(index.records[0])
 
 
-def test_tune_then_predict(small_bundle, photo, cache):
+def test_tune_then_predict(small_bundle, photo, user_cache):
     out, err = call("tune", small_bundle, "--seconds", "0.01", "--json")
     found = json.loads(out)
     assert {row["variant"] for row in found["rows"]} == {"fp32"}
     assert found["machine"]["cores"] >= 1
     assert "measuring fp32 on onnxruntime" in err
-    assert f"remembered in {cache}" in err
+    assert f"remembered in {user_cache}" in err
     assert "measured on this machine" in call("predict", small_bundle, photo)[1]
     assert call("predict", small_bundle, photo, "--variant", "fp32", "--runtime", "onnxruntime")[1] == ""
 

@@ -18,7 +18,7 @@ import numpy as np
 from lesionlens.bundle import telemetry
 from lesionlens.bundle.engines import fast_int8
 from lesionlens.core.errors import LesionLensError, ModelError, RecipeError
-from lesionlens.core.machine import ISA_LIMIT, cores, instruction_sets, peak_memory_bytes, processor, simulated_isa
+from lesionlens.core.machine import ISA_LIMIT, machine_facts, peak_memory_bytes, simulated_isa
 
 Call = Callable[[np.ndarray], object]
 
@@ -170,11 +170,8 @@ def peak_memory(
 
 def machine() -> dict[str, Any]:
     """The machine that measures, JSON-ready."""
-    known = instruction_sets()
     return {
-        "processor": processor(),
-        "cores": cores(),
-        "instruction_sets": None if known is None else list(known),
+        **machine_facts(),
         "int8_instructions": fast_int8(),
         "simulated": f"{ISA_LIMIT}={simulated_isa()}" if simulated_isa() else None,
         "system": platform.platform(),

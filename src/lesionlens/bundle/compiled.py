@@ -15,7 +15,7 @@ from typing import Any
 from lesionlens.core.artifact import atomic_file, hash_value
 from lesionlens.core.cache import VARIABLE, cache_folder
 from lesionlens.core.errors import StorageError
-from lesionlens.core.machine import cores, instruction_sets, processor
+from lesionlens.core.machine import machine_facts
 
 FOLDER = "compiled"
 MAGIC = b"lesionlens compiled graph 1\n"
@@ -36,8 +36,8 @@ class CompiledGraph:
 
     def __init__(self, content: str, settings: Mapping[str, Any]) -> None:
         folder = cache_folder() if content else None
-        here = {"processor": processor(), "instruction_sets": instruction_sets(), "cores": cores()}
-        name = f"{hash_value({'content': content, 'settings': dict(settings), 'machine': here})[:32]}.blob"
+        key = {"content": content, "settings": dict(settings), "machine": machine_facts()}
+        name = f"{hash_value(key)[:32]}.blob"
         self.path = None if folder is None else folder / FOLDER / name
         self.notes: tuple[str, ...] = ()
 

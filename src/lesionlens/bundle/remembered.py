@@ -14,7 +14,7 @@ from lesionlens.bundle.engines import installed, version_of
 from lesionlens.core.artifact import hash_value, read_json, write_json
 from lesionlens.core.cache import VARIABLE, cache_folder
 from lesionlens.core.errors import ArtifactError, BundleError, StorageError
-from lesionlens.core.machine import cores, instruction_sets, processor, simulated_isa
+from lesionlens.core.machine import machine_facts, simulated_isa
 
 FORMAT = 1
 FOLDER = "tuning"
@@ -57,7 +57,7 @@ class Tuning:
         threads: of computation that are best for the fastest row; 0 leaves it to the runtime.
         images_per_s: of the fastest row by number of streams.
         streams: number of streams with the most images per second, 1 unless more are clearly better.
-        machine: what it was measured on; see `machine_facts`.
+        machine: what it was measured on; see `measured_on`.
     """
 
     bundle: str
@@ -105,16 +105,10 @@ class Tuning:
         return cls(rows=rows, images_per_s=per_s, **fields)
 
 
-def machine_facts() -> dict[str, Any]:
-    """What times depend on: processor, instruction sets, cores within the container's quota, versions of the runtimes."""
-    known = instruction_sets()
-    return {
-        "processor": processor(),
-        "instruction_sets": None if known is None else list(known),
-        "simulated": simulated_isa(),
-        "cores": cores(),
-        "runtimes": {name: version_of(name) for name in RUNTIMES if installed(name)},
-    }
+def measured_on() -> dict[str, Any]:
+    """What times depend on: `core.machine.machine_facts`, a simulated processor, versions of the runtimes."""
+    runtimes = {name: version_of(name) for name in RUNTIMES if installed(name)}
+    return {**machine_facts(), "simulated": simulated_isa(), "runtimes": runtimes}
 
 
 def tuning_path(bundle: Bundle) -> Path | None:
@@ -164,7 +158,7 @@ def _prefix(bundle: Bundle) -> str:
 
 
 def _name(bundle: Bundle) -> str:
-    return f"{_prefix(bundle)}{hash_value(machine_facts())[:12]}.json"
+    return f"{_prefix(bundle)}{hash_value(measured_on())[:12]}.json"
 
 
 def _fits(tuning: Tuning, bundle: Bundle) -> bool:

@@ -21,7 +21,7 @@ from lesionlens.bundle.metadata import MetadataFusion
 from lesionlens.bundle.outputs import Outputs
 from lesionlens.bundle.prediction import BundleVariant, Failure, ImageInfo, Prediction
 from lesionlens.bundle.selection import choose, select
-from lesionlens.bundle.selftest import FLOAT, check_saturation, load_variant, read_selftest, run_selftest
+from lesionlens.bundle.selftest import FLOAT, check_saturation, load_variant, run_selftest
 from lesionlens.core.errors import BundleError, DataError, ImageError, RecipeError
 from lesionlens.core.metadata import Metadata
 from lesionlens.data.image import InputSpec, centre_crop, decode_image, prepare
@@ -130,7 +130,7 @@ class Predictor:
         Raises:
             BundleError: if a variant that was requested by name saturates, or one in a bundle without fp32.
         """
-        if "int8" not in self.variant.name or fast_int8() is not False or FLOAT not in read_selftest(self.bundle).expected:
+        if "int8" not in self.variant.name or fast_int8() is not False:
             return
         try:
             about = check_saturation(self.bundle, self.variant, self.runtime, self._engine, self.limits)
@@ -142,7 +142,7 @@ class Predictor:
             self.variant, self.runtime, _ = choose(self.bundle, runtime, "fp32")
             self._engine = load_variant(self.bundle, self.variant, self.runtime, self.limits)
         else:
-            self.notes = (*self.notes, f"variant {self.variant.name!r} was compared with fp32: {about}")
+            self.notes += (f"variant {self.variant.name!r} was compared with fp32: {about}",) if about else ()
 
     @property
     def bundle_variant(self) -> BundleVariant:

@@ -14,10 +14,10 @@ import numpy as np
 
 from lesionlens.bundle.bundle import RUNTIMES, Bundle, Variant, read_bundle
 from lesionlens.bundle.engines import installed
-from lesionlens.bundle.remembered import MARGIN, Timing, Tuning, machine_facts, read_tuning, write_tuning
+from lesionlens.bundle.remembered import MARGIN, Timing, Tuning, measured_on, read_tuning, write_tuning
 from lesionlens.bundle.runtime import Predictor
 from lesionlens.bundle.selection import choose
-from lesionlens.bundle.selftest import read_selftest
+from lesionlens.bundle.selftest import FLOAT, read_selftest
 from lesionlens.core.cache import VARIABLE, cache_folder
 from lesionlens.core.errors import BundleError, LesionLensError
 from lesionlens.core.machine import cores
@@ -27,7 +27,6 @@ LEAST_CALLS = 3
 WARM_CALLS = 2
 ALLOWED_DROP = 0.01  # of bundles that do not say: the default of the recipe's compression.default_drop
 MORE_STREAMS = 1.1  # streams must give so many times the images of one, because each image then takes longer
-FLOAT = "fp32"
 
 
 def tune(path: Path, seconds: float = SECONDS, progress: Callable[[str], None] | None = None) -> Tuning:
@@ -63,7 +62,7 @@ def tune(path: Path, seconds: float = SECONDS, progress: Callable[[str], None] |
         threads=0,
         images_per_s={},
         streams=1,
-        machine=machine_facts(),
+        machine=measured_on(),
     )
     best = tuning.fastest()
     if best is None:

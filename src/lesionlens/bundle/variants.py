@@ -66,7 +66,7 @@ def add_variant(path: Path, new: NewVariant) -> Bundle:
             shutil.copyfile(path / name, folder / name)
         for file in new.files:
             shutil.copyfile(file, folder / file.name)
-        facts = {key: value for key, value in bundle.facts.items() if key not in ("format", "id", "files")}
+        facts = _facts_to_write(bundle)
         facts["variants"] = {**facts["variants"], new.name: variant.to_json()}
         before = facts["default_variant"]
         facts["default_variant"] = new.name if new.default else "fp32" if before == new.name else before
@@ -104,7 +104,7 @@ def keep_variants(path: Path, names: Sequence[str], out: Path) -> Bundle:
     with atomic_folder(out, mark=FACTS_FILE) as folder:
         for name in bundle.files.keys() - {WEIGHTS_FILE}:
             shutil.copyfile(path / name, folder / name)
-        facts = {key: value for key, value in bundle.facts.items() if key not in ("format", "id", "files")}
+        facts = _facts_to_write(bundle)
         facts["default_variant"] = bundle.default_variant if bundle.default_variant in kept else names[0]
         facts["variants"] = kept
         _remove_unused(folder, facts)
@@ -114,6 +114,11 @@ def keep_variants(path: Path, names: Sequence[str], out: Path) -> Bundle:
         write_card(folder, facts)
         write_facts(folder, facts)
     return open_bundle(out)
+
+
+def _facts_to_write(bundle: Bundle) -> dict[str, Any]:
+    """The facts of a bundle without those that `write_facts` makes."""
+    return {key: value for key, value in bundle.facts.items() if key not in ("format", "id", "files")}
 
 
 def _remove_unused(folder: Path, facts: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ import platform
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 CPUINFO = Path("/proc/cpuinfo")
 STATUS = Path("/proc/self/status")
@@ -108,6 +109,12 @@ def processor() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
+
+
+def machine_facts() -> dict[str, Any]:
+    """What the speed of a network depends on: `processor`, `instruction_sets` (None if unknown), `cores` within the quota."""
+    known = instruction_sets()
+    return {"processor": processor(), "instruction_sets": None if known is None else list(known), "cores": cores()}
 
 
 def instruction_sets(cpuinfo: Path = CPUINFO) -> tuple[str, ...] | None:

@@ -100,7 +100,7 @@ def features_and_quality(
         features.append(run(images).features)
         qualities += [measure_quality(image.shape[:2], image) for image in images]
         progress(len(images))
-    return np.concatenate(features), {name: np.array([quality[name] for quality in qualities]) for name in qualities[0]}
+    return np.concatenate(features), _columns(qualities)
 
 
 def _drawn_features(
@@ -108,7 +108,7 @@ def _drawn_features(
 ) -> np.ndarray | None:
     """Features (count, C) of images drawn from stored ones, spread evenly over `rows`; None if `count` is 0."""
     features = []
-    chosen = rows[np.linspace(0, len(rows) - 1, count).round().astype(int)]
+    chosen = rows[evenly_spaced(len(rows), count)]
     for start in range(0, count, BATCH):
         images = centre_crop(store.images[chosen[start : start + BATCH]], spec.size)
         features.append(run(np.stack([draw(image, start + place) for place, image in enumerate(images)])).features)
@@ -122,7 +122,12 @@ def _quality_of_dark_skin(ids: Sequence[str], store: Store, spec: InputSpec) -> 
     for row in np.sort(store.rows(ids)):
         image = shift_tone(np.ascontiguousarray(centre_crop(store.images[row], spec.size)), ITA_DEG[0])
         qualities.append(measure_quality(image.shape[:2], image))
-    return {name: np.array([quality[name] for quality in qualities]) for name in qualities[0]}
+    return _columns(qualities)
+
+
+def _columns(rows: Sequence[Mapping[str, float]]) -> dict[str, np.ndarray]:
+    """Measures of images by name, each (N,)."""
+    return {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
 
 def _of_other_tone(image: np.ndarray, number: int) -> np.ndarray:
