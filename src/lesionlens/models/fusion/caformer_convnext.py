@@ -15,35 +15,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from lesionlens.core.recipe import ModelRecipe
-from lesionlens.models.fusion.composed import ComposedNetwork, InitialParts
+from lesionlens.models.fusion.composed import ComposedNetwork, ConvNeXtBlock, InitialParts
 
 PARTS = ("caformer_s36",)
 WIDTHS = (64, 128, 320, 512)
-EXPANSION = 4
-SCALE = 1e-6
-
-
-class ConvNeXtBlock(nn.Module):
-    """A block of ConvNeXt (Liu 2022, figure 4): depthwise 7 x 7, LayerNorm, two linear layers, layer scale, residual."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.depthwise = nn.Conv2d(channels, channels, 7, padding=3, groups=channels)
-        self.norm = nn.LayerNorm(channels)
-        self.mixer = nn.Sequential(
-            nn.Linear(channels, EXPANSION * channels), nn.GELU(), nn.Linear(EXPANSION * channels, channels)
-        )
-        self.gamma = nn.Parameter(torch.full((channels,), SCALE))
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Features (N, C, h, w) of the same shape."""
-        cells = self.depthwise(features).permute(0, 2, 3, 1)  # (N, h, w, C)
-        added: Tensor = self.gamma * self.mixer(self.norm(cells))
-        return features + added.permute(0, 3, 1, 2)
 
 
 class CAFormerConvNeXt(ComposedNetwork):

@@ -1,11 +1,13 @@
-"""What composed networks share: parts of timm with their initial weights, and a head with heat maps in closed form."""
+"""What composed networks share: parts of timm with their initial weights, a head with heat maps in closed form, a block."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from lesionlens.core.errors import WeightsError
@@ -13,6 +15,9 @@ from lesionlens.models.timm_networks import create_timm
 from lesionlens.models.weights import load_backbone
 
 HEADS = ("head", "classifier", "fc")
+
+
+EXPANSION, LAYER_SCALE = 4, 1e-6  # of a block of ConvNeXt
 
 
 @dataclass(frozen=True)
@@ -102,6 +107,31 @@ class ComposedNetwork(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Logits (N, K) of normalised images (N, 3, H, W)."""
         return self.forward_head(self.forward_features(images))
+
+
+class ConvNeXtBlock(nn.Module):
+    """The block of ConvNeXt: depthwise convolution, LayerNorm, two linear layers, layer scale, residual (Liu 2022, fig. 4).
+
+    The scale starts so small that the block changes almost nothing.
+
+    Args:
+        channels: of the features, which keep their shape.
+        sizes: sides of depthwise convolutions that stand side by side and are added, odd.
+    """
+
+    def __init__(self, channels: int, sizes: Sequence[int] = (7,)) -> None:
+        super().__init__()
+        self.depthwise = nn.ModuleList(nn.Conv2d(channels, channels, size, padding=size // 2, groups=channels) for size in sizes)
+        self.norm = nn.LayerNorm(channels)
+        hidden = EXPANSION * channels
+        self.mixer = nn.Sequential(nn.Linear(channels, hidden), nn.GELU(), nn.Linear(hidden, channels))
+        self.gamma = nn.Parameter(torch.full((channels,), LAYER_SCALE))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Features (N, C, h, w) of the same shape."""
+        cells = torch.stack([layer(features) for layer in self.depthwise]).sum(0).permute(0, 2, 3, 1)  # (N, h, w, C)
+        added: Tensor = self.gamma * self.mixer(self.norm(cells))
+        return features + added.permute(0, 3, 1, 2)
 
 
 def stages(backbone: Any, images: Tensor, indices: tuple[int, ...]) -> list[Tensor]:

@@ -26,32 +26,12 @@ from torch import Tensor, nn
 
 from lesionlens.core.recipe import ModelRecipe
 from lesionlens.models.fusion.attention import EfficientChannelAttention, SoftAttention, convolution
-from lesionlens.models.fusion.composed import ComposedNetwork, InitialParts
+from lesionlens.models.fusion.composed import ComposedNetwork, ConvNeXtBlock, InitialParts
 
 PARTS = ("convnext_tiny",)
 WIDTHS = (96, 192, 384, 768)
 STRIDES = (8, 4, 2, 1)
-SIZES = (3, 5, 7)
-EXPANSION = 4
-SCALE = 1e-6
-
-
-class ParallelBlock(nn.Module):
-    """PCNXt: a ConvNeXt block whose depthwise convolution is a sum of three sizes."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.depthwise = nn.ModuleList(nn.Conv2d(channels, channels, size, padding=size // 2, groups=channels) for size in SIZES)
-        self.norm = nn.LayerNorm(channels)
-        hidden = EXPANSION * channels
-        self.mixer = nn.Sequential(nn.Linear(channels, hidden), nn.GELU(), nn.Linear(hidden, channels))
-        self.gamma = nn.Parameter(torch.full((channels,), SCALE))
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Features (N, C, h, w) of the same shape."""
-        cells = torch.stack([layer(features) for layer in self.depthwise]).sum(0).permute(0, 2, 3, 1)  # (N, h, w, C)
-        added: Tensor = self.gamma * self.mixer(self.norm(cells))
-        return features + added.permute(0, 3, 1, 2)
+SIZES = (3, 5, 7)  # of PCNXt
 
 
 class EfamNet(ComposedNetwork):
@@ -67,7 +47,7 @@ class EfamNet(ComposedNetwork):
         super().__init__(WIDTHS[-1], n_classes, drop_rate, norm=True)
         self.convnext = parts.backbone(PARTS[0])
         early = [SoftAttention(width, heads=1) for width in WIDTHS[:2]]
-        self.blocks = nn.ModuleList([*early, *(ParallelBlock(width) for width in WIDTHS[2:])])
+        self.blocks = nn.ModuleList([*early, *(ConvNeXtBlock(width, SIZES) for width in WIDTHS[2:])])
         self.scales = nn.ModuleList(
             nn.Sequential(EfficientChannelAttention(width), nn.AvgPool2d(stride, ceil_mode=True))
             for width, stride in zip(WIDTHS, STRIDES, strict=True)
