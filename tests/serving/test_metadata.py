@@ -40,6 +40,17 @@ def test_the_history_as_csv_has_them(metadata_server, lesion_image):
     assert (row["age"], row["sex"], row["metadata_missing"]) == ("61.0", "", "sex")
 
 
+def test_an_idempotency_key_belongs_to_one_patient(metadata_server, lesion_image):
+    files, key = {"file": ("lesion.jpg", lesion_image(71))}, {"Idempotency-Key": "patient-1"}
+
+    def post(age: str):
+        return metadata_server.client.post("/v1/predictions", files=files, data={"age": age}, headers=key)
+
+    first, again, other = post("55"), post("55"), post("61")
+    assert (first.status_code, again.content) == (201, first.content)
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+
+
 @pytest.mark.parametrize(
     ("fields", "detail"),
     [

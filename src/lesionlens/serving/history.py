@@ -105,10 +105,12 @@ class History:
         with self._reading() as connection:
             return _prediction(connection, id_, token_name)
 
-    def by_key(self, hash_: str, input_sha256: str, frame: int) -> StoredPrediction | None:
+    def by_key(
+        self, hash_: str, input_sha256: str, frame: int, metadata: dict[str, Any] | None = None
+    ) -> StoredPrediction | None:
         """The prediction that an Idempotency-Key made; see `find_key`."""
         with self._reading() as connection:
-            return find_key(connection, hash_, input_sha256, frame)
+            return find_key(connection, hash_, input_sha256, frame, metadata)
 
     def maps(self, id_: str, token_name: str | None = None) -> Maps:
         """The heat maps of one prediction; arguments as for `prediction`.

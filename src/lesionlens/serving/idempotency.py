@@ -7,11 +7,12 @@ may make them of anything, and live as long as their prediction.
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from lesionlens.serving.problems import Problem
 
@@ -56,18 +57,29 @@ def key_hash(header: str, token_name: str) -> str:
     return hashlib.sha256(f"{token_name}\0{match[1]}".encode()).hexdigest()
 
 
-def find_key(connection: sqlite3.Connection, hash_: str, input_sha256: str, frame: int) -> StoredPrediction | None:
+def find_key(
+    connection: sqlite3.Connection, hash_: str, input_sha256: str, frame: int, metadata: dict[str, Any] | None = None
+) -> StoredPrediction | None:
     """The prediction that was made with a key; None if there is none.
 
+    Args:
+        connection: to the log.
+        hash_: of the key.
+        input_sha256: of the image.
+        frame: of the image.
+        metadata: what the prediction would say of the patient.
+
     Raises:
-        Problem: `idempotency_key_reused`, if it was made of another image or frame.
+        Problem: `idempotency_key_reused`, if it was made of another image, frame or patient.
     """
     row = connection.execute(STORED, (hash_,)).fetchone()
     if row is None:
         return None
     stored_frame, stored_sha256, id_, body = row
-    if (stored_frame, stored_sha256) != (frame, input_sha256):
-        raise Problem("idempotency_key_reused", f"this {HEADER} belongs to another image; send a new key with each image")
+    if (stored_frame, stored_sha256, json.loads(body).get("metadata")) != (frame, input_sha256, metadata):
+        raise Problem(
+            "idempotency_key_reused", f"this {HEADER} belongs to another image or patient; send a new key with each image"
+        )
     return StoredPrediction(id_, body, replayed=True)
 
 

@@ -114,7 +114,7 @@ class Service:
             upload = await read_upload(request, limit, self.settings.upload_seconds, share)
             metadata = self.metadata_of(upload)
             with self.keys.used(key):
-                if key and (made := await self._made_with(key, upload.data, frame)):
+                if key and (made := await self._made_with(key, upload.data, frame, metadata)):
                     return made
                 submission = Submission(
                     id=self.ids.new(),
@@ -138,9 +138,10 @@ class Service:
         if self.stopping:
             raise Problem("stopping", "the server is stopping; send the image again in a moment", {"Retry-After": "5"})
 
-    async def _made_with(self, key: str, data: Buffer, frame: int) -> StoredPrediction | None:
-        sha256 = hashlib.sha256(data).hexdigest()
-        return await asyncio.to_thread(self.history.by_key, key, sha256, frame)
+    async def _made_with(self, key: str, data: Buffer, frame: int, metadata: Metadata) -> StoredPrediction | None:
+        sha256, fusion = hashlib.sha256(data).hexdigest(), self.predictor.metadata
+        told = None if fusion is None else fusion.used(metadata)
+        return await asyncio.to_thread(self.history.by_key, key, sha256, frame, told)
 
     async def predict_submission(self, submission: Submission) -> StoredPrediction:
         """Predict one upload in its turn. On return, the prediction is on disk.
