@@ -29,7 +29,6 @@ telemetry.switch_off()
 
 import argparse  # noqa: E402
 import json  # noqa: E402
-import tempfile  # noqa: E402
 from collections.abc import Callable, Iterator  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import Any  # noqa: E402
@@ -49,6 +48,7 @@ from lesionlens.compression.runnable_variant import TorchClassifier  # noqa: E40
 from lesionlens.core.artifact import write_json  # noqa: E402
 from lesionlens.models.build import Normalise  # noqa: E402
 from lesionlens.training.checkpoint import load_network  # noqa: E402
+from output import work_folder  # noqa: E402  beside this file
 from source_version import commit  # noqa: E402  beside this file
 from workshop import Workshop  # noqa: E402  beside this file
 
@@ -226,9 +226,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, help="folder to keep; what is in it is used again")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/avx2.json"))
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as temporary:
-        work = options.work or Path(temporary)
-        work.mkdir(parents=True, exist_ok=True)
+    with work_folder(options.work) as work:
         result = measure(options, work)
     print(json.dumps(result, indent=2))
     write_json(options.out, result)

@@ -20,7 +20,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -53,6 +52,7 @@ from lesionlens.data.pillow_memory import reuse_memory  # noqa: E402
 from lesionlens.export.graph import GraphNetwork  # noqa: E402
 from lesionlens.models.build import Normalise  # noqa: E402
 from lesionlens.training.checkpoint import load_network  # noqa: E402
+from output import work_folder  # noqa: E402  beside this file
 from source_version import commit  # noqa: E402  beside this file
 from workshop import CHANNEL_PRUNED, Workshop  # noqa: E402  beside this file
 
@@ -327,9 +327,7 @@ def memory_of(bundle: Bundle, variant: str, runtime: str, threads: int) -> dict[
 
 def main() -> None:
     options = parse()
-    with tempfile.TemporaryDirectory() as temporary:
-        work = options.work or Path(temporary)
-        work.mkdir(parents=True, exist_ok=True)
+    with work_folder(options.work) as work:
         result = measure(options, work)
     print(json.dumps(result, indent=2))
     write_json(options.out, result)
