@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict, replace
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from lesionlens.bundle.prediction import Failure, Prediction
     from lesionlens.bundle.results import Lines
     from lesionlens.bundle.runtime import Predictor
-    from lesionlens.cluster.workers import Settings
     from lesionlens.data.decoded_image import NoteTally
 
 NOTE_EVERY = 1000
@@ -69,18 +67,18 @@ def predict(
     be URLs such as s3://bucket/folder.
     """
     from lesionlens.bundle.installed import split_arguments
-    from lesionlens.cluster.workers import Settings
     from lesionlens.core.errors import DataError
 
     named, images = split_arguments(arguments)
     if not images:
         raise DataError(f"no image is named after the bundle {named}; give files, folders, patterns, or -")
-    settings = Settings(runtime, variant, threads, batch_size, workers)
+    settings: dict[str, Any] = {"runtime": runtime, "variant": variant, "threads": threads}
+    settings |= {"batch_size": batch_size, "workers": workers}
     told = {"age": age, "sex": sex, "site": site}
     if on is On.ray:
         _check_ray(out, form, overlays, as_json, any(told.values()) or metadata is not None)
         bundle = bundle_or_installed(named, f"{images[0]} is not a bundle")
-        _score(bundle, images, out, replace(settings, threads=max(1, threads)), (shard_size, processes), address)
+        _score(bundle, images, out, {**settings, "threads": max(1, threads)}, (shard_size, processes), address)
     else:
         path = Path(out) if out else None
         form = _format("jsonl" if as_json else form, path)
@@ -92,7 +90,7 @@ def predict(
 def _predict(
     bundle: Path,
     images: list[str],
-    settings: Settings,
+    settings: dict[str, Any],
     output: tuple[Path | None, str],
     overlays: tuple[Path, str] | None,
     told: tuple[dict[str, str], Path | None],
@@ -114,8 +112,8 @@ def _predict(
         if len(first) == MANY:
             from lesionlens.bundle.tuning import tune_if_new
 
-            tune_if_new(bundle, settings.runtime, settings.variant, note)
-    predictor = Predictor(bundle, **asdict(settings))
+            tune_if_new(bundle, settings["runtime"], settings["variant"], note)
+    predictor = Predictor(bundle, **settings)
     for text in predictor.notes:
         note(text)
     drawn = None if overlays is None else Overlays(*overlays)
@@ -153,12 +151,13 @@ def _check_ray(out: str, form: str, overlays: Path | None, as_json: bool, told: 
         raise RecipeError("--on ray takes no metadata; leave out --age, --sex, --site and --metadata, or leave out --on ray")
 
 
-def _score(bundle: Path, images: list[str], out: str, settings: Settings, cut: tuple[int, int], address: str) -> None:
+def _score(bundle: Path, images: list[str], out: str, settings: dict[str, Any], cut: tuple[int, int], address: str) -> None:
     """Score images on a cluster; `cut` is the size of a shard and the number of processes."""
     from lesionlens.cluster.archive import Scoring, score_archive
+    from lesionlens.cluster.workers import Settings
     from lesionlens.core.errors import DataError
 
-    summary = score_archive(bundle, images, out, Scoring(settings, *cut), address, sys.stdin, REPORTER)
+    summary = score_archive(bundle, images, out, Scoring(Settings(**settings), *cut), address, sys.stdin, REPORTER)
     for line in (*summary["notes_in_this_call"], *summary["left_out"]):
         note(line)
     lost, failed, n_images = summary["shards_lost"], summary["images_failed"], summary["images"]
