@@ -26,6 +26,7 @@ from lesionlens.training.distributed import World
 from lesionlens.training.history import Epoch, best_epoch, is_better, out_of_patience
 from lesionlens.training.loss import Loss, one_hot
 from lesionlens.training.precision import autocast
+from lesionlens.training.progressive import check_takes, resized, side_of
 from lesionlens.training.state import TrainingState
 
 CHECK_EVERY = {"cpu": 1, "cuda": 16}  # reading a loss synchronises with the GPU
@@ -92,6 +93,7 @@ class Trainer:
         self.normalise = Normalise(spec.mean, spec.std).to(world.device)
         self.loss = Loss(recipe.training, batches.counts(n_classes)).to(world.device)
         self.contrastive = ContrastiveLoss(state.network, recipe.training) if recipe.training.contrastive_weight else None
+        check_takes(state.network, spec.size, recipe.training, world.device)
         whole = state.network if head_of(state.network) is None else WithMetadata(state.network)
         forward = world.wrap(whole, recipe.training.sync_batchnorm)
         self.forward = compiled(forward, world.device) if recipe.training.compile else forward
@@ -140,7 +142,7 @@ class Trainer:
         return targets if batch.metadata is None else torch.cat([targets, batch.metadata], dim=1)
 
     def _mixed_with_sides(self, batch: Batch, sides: Tensor, epoch: int, number: int) -> tuple[Tensor, Tensor]:
-        images = self._inputs(batch)
+        images = self._inputs(batch, epoch)
         seed = derive_seed(self.recipe.seed, "mix", epoch, number, 0)
         mixing = draw_mixing(batch.total, images.shape[2], images.shape[3], self.recipe.augmentation, seed)
         if mixing is None:
@@ -151,8 +153,8 @@ class Trainer:
         others, other_sides = (self.world.gather(rows, batch.total)[partners] for rows in (images, sides))
         return mixing.apply(images, sides, others, other_sides)
 
-    def _inputs(self, batch: Batch) -> Tensor:
-        inputs: Tensor = self.normalise(batch.images)
+    def _inputs(self, batch: Batch, epoch: int) -> Tensor:
+        inputs = resized(self.normalise(batch.images), side_of(epoch, batch.images.shape[-1], self.recipe.training))
         if batch.seeds:
             erase_(inputs, batch.seeds, self.recipe.augmentation)
         return inputs.contiguous(memory_format=torch.channels_last) if self.recipe.training.channels_last else inputs.contiguous()
