@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from lesionlens import __version__
 from lesionlens.bundle.bundle import Bundle, Variant
@@ -47,7 +48,7 @@ class CheckMemory:
     """
 
     def __init__(self, bundle: Bundle, variant: Variant, runtime: str, limits: Limits) -> None:
-        key = {"bundle": bundle.id, "variant": variant.name, "runtime": [runtime, version_of(runtime)]}
+        key: dict[str, Any] = {"bundle": bundle.id, "variant": variant.name, "runtime": [runtime, version_of(runtime)]}
         key |= {"limits": list(limits), "machine": machine_facts(), "simulated": simulated_isa(), "version": __version__}
         folder = cache_folder()
         self.path: Path | None = None if folder is None else folder / FOLDER / f"{hash_value(key)[:32]}.json"

@@ -87,7 +87,8 @@ def options(
 
 def _application(arguments: list[str]) -> typer.Typer:
     """The application with the named command alone, because describing the others takes a tenth of a second; else all of it."""
-    named = [command for command in app.registered_commands if arguments and command.callback.__name__ == arguments[0]]
+    name = arguments[0] if arguments else ""
+    named = [command for command in app.registered_commands if getattr(command.callback, "__name__", "") == name]
     if not named:
         return app
     alone = copy.copy(app)

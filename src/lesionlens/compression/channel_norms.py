@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -67,8 +66,8 @@ class _Rewriting:
     def rewrite(self, norm: Any) -> None:
         """Replace one LayerNorm if it stands between two transposes."""
         before = self.producers.get(norm.input[0])
-        behind = list(self._transposes_behind(norm))
-        if before is None or not _is_transpose(before, TO_NHWC) or not behind or None in behind:
+        behind = self._transposes_behind(norm)
+        if before is None or not _is_transpose(before, TO_NHWC) or not behind:
             return
         self.replaced[norm.output[0]] = self._nodes(norm, before.input[0])
         self.dropped |= {transpose.output[0] for transpose in behind}
@@ -79,16 +78,18 @@ class _Rewriting:
                 names = [transpose.input[0] if name == transpose.output[0] else name for name in consumer.input]
                 consumer.input[:] = names
 
-    def _transposes_behind(self, node: Any) -> Iterator[Any | None]:
-        """The transposes to (N, C, H, W) that read a node, through quantisation; None for a reader of another kind."""
-        if node.output[0] in self.outputs:
-            yield None
+    def _transposes_behind(self, node: Any) -> list[Any]:
+        """The transposes to (N, C, H, W) that read a node, through quantisation; none if anything else reads it too."""
+        found: list[Any] = []
         for consumer in self.consumers[node.output[0]]:
             if consumer.op_type in QUANTISATION:
-                yield from self._transposes_behind(consumer)
+                behind = self._transposes_behind(consumer)
             else:
-                is_removable = _is_transpose(consumer, TO_NCHW) and consumer.output[0] not in self.outputs
-                yield consumer if is_removable else None
+                behind = [consumer] if _is_transpose(consumer, TO_NCHW) and consumer.output[0] not in self.outputs else []
+            if not behind:
+                return []
+            found += behind
+        return [] if node.output[0] in self.outputs else found
 
     def _nodes(self, norm: Any, source: str) -> list[Any]:
         """The nodes of one LayerNorm over the channels."""
@@ -99,7 +100,7 @@ class _Rewriting:
         epsilon = next((each.f for each in norm.attribute if each.name == "epsilon"), 1e-5)
         axis = self._constant(f"{name}_axis", np.array([1], np.int64))
 
-        def add(kind: str, step: str, *inputs: str, out: str = "", **attributes: int) -> str:
+        def add(kind: str, step: str, *inputs: str, out: str = "", **attributes: Any) -> str:
             made.append(helper.make_node(kind, inputs, [out or f"{name}_{step}"], name=f"{name}_{step}", **attributes))
             return str(made[-1].output[0])
 
