@@ -13,7 +13,7 @@ demo: $(VENV)/.train  ## run the main job, then the model that comes with Lesion
 	$(BIN)/lesionlens run $(RECIPE) --data "$(DATA)" --run "$(RUN)" $(OPTIONS)
 	@echo; echo "The model that comes with LesionLens, on three synthetic images: one for each outcome"
 	test -d "$(RUN)/three" || $(BIN)/lesionlens synthetic "$(RUN)/three" --images 42 --width 600 --height 450
-	cd "$(RUN)/three/HAM10000_images_part_1" && $(abspath $(BIN))/lesionlens predict SYN_0000012.jpg SYN_0000022.jpg SYN_0000001.jpg
+	cd "$(RUN)/three/HAM10000_images_part_1" && $(abspath $(BIN))/lesionlens predict SYN_0000012.jpg SYN_0000042.jpg SYN_0000001.jpg
 	@if [ "$(DATA)" != synthetic ]; then echo; echo "The same model, on three images of $(DATA):"; 		find -L "$(DATA)" -name '*.jpg' | sort | head -n 3 | tr '\n' '\0' | xargs -0 $(BIN)/lesionlens predict; fi
 
 # A file stays in one process, because its tests share what they have trained, exported or started.
