@@ -16,6 +16,7 @@ from lesionlens.core.errors import RecipeError
 from lesionlens.core.metadata import FIELDS, check_fields
 from lesionlens.core.pickles import is_pickle_name, pickle_remedy
 from lesionlens.core.recipe_augmentation import AugmentationRecipe as AugmentationRecipe
+from lesionlens.core.recipe_pretraining import PretrainingRecipe as PretrainingRecipe
 from lesionlens.core.recipe_section import Section, broken_rule, key, nearest
 from lesionlens.core.recipe_training import TrainingRecipe as TrainingRecipe
 
@@ -248,6 +249,7 @@ class Recipe(Section):
     evaluation: EvaluationRecipe = Field(default_factory=EvaluationRecipe)
     compression: CompressionRecipe = Field(default_factory=CompressionRecipe)
     explanation: ExplanationRecipe = Field(default_factory=ExplanationRecipe)
+    pretraining: PretrainingRecipe = Field(default_factory=PretrainingRecipe)
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready form with every key, defaults included."""
