@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -27,12 +29,13 @@ from lesionlens.core.recipe_file import recipe_from
 from lesionlens.data.image import InputSpec
 from lesionlens.models.build import build_network
 from lesionlens.models.channel_pruned import reshape_to
-from lesionlens.models.weights import METADATA_KEY
+from lesionlens.models.concept_bottleneck import install_bottleneck
+from lesionlens.models.weights import BEST, METADATA_KEY
 from lesionlens.training.history import Epoch
 from lesionlens.training.state import TrainingState
 
 FORMAT = 1
-BEST, LAST = "best", "last"
+LAST = "last"
 TRAINED_WITH = ("torch", "timm", "numpy", "safetensors")
 
 
@@ -57,6 +60,8 @@ class CheckpointInfo:
         derived: how it was made from another checkpoint, {} if it was not: `by` (pruned, channel-pruned or
             distilled), `parent` (SHA-256 of that checkpoint), and the settings.
         initial_weights: the file that training started from, see `models.weights.InitialWeights`; {} if there was none.
+        unlabelled_hash: hash of the unlabelled images that it was trained with; empty if there were none.
+        concepts: of a concept bottleneck, see `data.concepts.Concepts.facts`; {} without one.
     """
 
     labels: LabelSet
@@ -74,6 +79,8 @@ class CheckpointInfo:
     channel_pruned: bool = False
     derived: dict[str, Any] = field(default_factory=dict)
     initial_weights: dict[str, Any] = field(default_factory=dict)
+    unlabelled_hash: str = ""
+    concepts: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready dict that `from_json` reads back."""
@@ -106,7 +113,7 @@ def save_network(network: nn.Module, info: CheckpointInfo, path: Path) -> None:
     Raises:
         StorageError: if the disk is full; an existing file is kept.
     """
-    _write(path, BEST, network.state_dict(), {"info": info.to_json()})
+    write_tensors(path, BEST, network.state_dict(), {"info": info.to_json()})
 
 
 def load_network(path: Path, device: torch.device | str = "cpu") -> tuple[nn.Module, CheckpointInfo]:
@@ -116,9 +123,11 @@ def load_network(path: Path, device: torch.device | str = "cpu") -> tuple[nn.Mod
         CheckpointError: if the file is missing, truncated, no checkpoint of a network, or does not
             fit the network that its own recipe names.
     """
-    tensors, value = _read(path, BEST)
+    tensors, value = read_tensors(path, BEST)
     info = _info(value, path)
     network = build_network(info.recipe.model, len(info.labels), info.spec.size, pretrained=False)
+    if info.concepts:
+        install_bottleneck(network, len(info.concepts["units"]))
     if info.channel_pruned:
         _reshape(network, tensors, info, path)
     _load(network, tensors, path)
@@ -131,7 +140,7 @@ def load_info(path: Path) -> CheckpointInfo:
     Raises:
         CheckpointError: if the file is missing, damaged, or no checkpoint of a network.
     """
-    return _info(_read(path, BEST)[1], path)
+    return _info(read_tensors(path, BEST)[1], path)
 
 
 def save_state(state: TrainingState, info: CheckpointInfo, path: Path) -> None:
@@ -140,21 +149,29 @@ def save_state(state: TrainingState, info: CheckpointInfo, path: Path) -> None:
     Raises:
         StorageError: if the disk is full; an existing file is kept.
     """
+    facts = {"info": info.to_json(), **state_facts(state), "history": [epoch.to_json() for epoch in state.history]}
+    write_tensors(path, LAST, state_tensors(state), facts)
+
+
+def state_tensors(state: TrainingState) -> dict[str, Tensor]:
+    """The tensors of a training: weights, averaged weights and the optimizer's moments, each under its prefix."""
     tensors = {f"network.{name}": tensor for name, tensor in state.network.state_dict().items()}
     if state.averaged is not None:
         tensors |= {f"averaged.{name}": tensor for name, tensor in state.averaged.network.state_dict().items()}
     moments = state.optimizer.state_dict()["state"]
     for number, entries in moments.items():
         tensors |= {f"optimizer.{number}.{name}": entry for name, entry in entries.items() if entry is not None}
-    facts = {
-        "info": info.to_json(),
+    return tensors
+
+
+def state_facts(state: TrainingState) -> dict[str, Any]:
+    """What else a training resumes from, JSON-ready."""
+    return {
         "rates": [group["lr"] for group in state.optimizer.param_groups],
         "steps": state.schedule.last_epoch,
         "averaged_updates": state.averaged.updates if state.averaged is not None else 0,
         "scaler": state.scaler.state_dict(),
-        "history": [epoch.to_json() for epoch in state.history],
     }
-    _write(path, LAST, tensors, facts)
 
 
 def load_state(state: TrainingState, info: CheckpointInfo, path: Path) -> CheckpointInfo:
@@ -169,24 +186,40 @@ def load_state(state: TrainingState, info: CheckpointInfo, path: Path) -> Checkp
         CheckpointError: if the file is missing, truncated, or belongs to another recipe, split,
             plan, network or label set. The state is then unusable.
     """
-    tensors, value = _read(path, LAST)
+    tensors, value = read_tensors(path, LAST)
     saved = _info(value, path)
     check_same_run(saved, info, path)
+    restore_state(state, tensors, value, path)
+    with _fitting(path):
+        state.history[:] = [Epoch(**epoch) for epoch in value["history"]]
+    return saved
+
+
+def restore_state(state: TrainingState, tensors: dict[str, Tensor], facts: dict[str, Any], path: Path) -> None:
+    """Fill a freshly built state with what `state_tensors` and `state_facts` gave; its history stays as it is.
+
+    Raises:
+        CheckpointError: if they belong to another network or optimizer. The state is then unusable.
+    """
     _load(state.network, _under(tensors, "network."), path)
-    try:
+    with _fitting(path):
         if state.averaged is not None:
             _load(state.averaged.network, _under(tensors, "averaged."), path)
-            state.averaged.updates = int(value["averaged_updates"])
+            state.averaged.updates = int(facts["averaged_updates"])
         _load_optimizer(state.optimizer, _under(tensors, "optimizer."))
-        for group, rate in zip(state.optimizer.param_groups, value["rates"], strict=True):
+        for group, rate in zip(state.optimizer.param_groups, facts["rates"], strict=True):
             group["lr"] = rate
-        state.schedule.last_epoch = int(value["steps"])
-        if value["scaler"]:
-            state.scaler.load_state_dict(value["scaler"])
-        state.history[:] = [Epoch(**epoch) for epoch in value["history"]]
+        state.schedule.last_epoch = int(facts["steps"])
+        if facts["scaler"]:
+            state.scaler.load_state_dict(facts["scaler"])
+
+
+@contextmanager
+def _fitting(path: Path) -> Iterator[None]:
+    try:
+        yield
     except (KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:
         raise CheckpointError(f"{path} does not fit this run ({_short(error)}); train from scratch with --restart") from error
-    return saved
 
 
 def check_same_run(saved: CheckpointInfo, current: CheckpointInfo, path: Path) -> None:
@@ -213,9 +246,13 @@ def check_same_run(saved: CheckpointInfo, current: CheckpointInfo, path: Path) -
             f"{path} derives from another checkpoint or with other settings: {key} is {saved.derived.get(key)!r} there and "
             f"{current.derived.get(key)!r} here; choose another --out, or train from scratch with --restart"
         )
-    for name in ("labels", "spec", "index_hash", "split_hash", "plan_hash"):
+    for name in ("labels", "spec", "index_hash", "split_hash", "plan_hash", "unlabelled_hash", "concepts"):
         if getattr(saved, name) != getattr(current, name):
-            what = name.removesuffix("_hash")
+            what = (
+                name.removesuffix("_hash")
+                .replace("unlabelled", "set of unlabelled images")
+                .replace("concepts", "table of concepts")
+            )
             raise CheckpointError(
                 f"{path} was trained with another {what}; choose another --out, or train from scratch with --restart"
             )
@@ -223,7 +260,7 @@ def check_same_run(saved: CheckpointInfo, current: CheckpointInfo, path: Path) -
 
 def _training_keys(recipe: Recipe) -> dict[str, Any]:
     value = recipe.to_json()
-    sections = {name: value[name] for name in ("input", "augmentation", "model", "training")}
+    sections = {name: value[name] for name in ("input", "augmentation", "model", "training", "semi_supervised", "concepts")}
     flat = {f"{section}.{key}": item for section, keys in sections.items() for key, item in keys.items()}
     return {"seed": recipe.seed, **flat}
 
@@ -262,7 +299,12 @@ def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
-def _write(path: Path, kind: str, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
+def write_tensors(path: Path, kind: str, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
+    """Write tensors with JSON-ready facts as a safetensors file, atomically.
+
+    Raises:
+        StorageError: if the disk is full; an existing file is kept.
+    """
     metadata = {METADATA_KEY: json.dumps({"format": FORMAT, "kind": kind, **facts}, allow_nan=False)}
     plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     content = safetensors.torch.save(plain, metadata)
@@ -270,7 +312,12 @@ def _write(path: Path, kind: str, tensors: dict[str, Tensor], facts: dict[str, A
         temporary.write_bytes(content)
 
 
-def _read(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def read_tensors(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors and facts of a file of `write_tensors`.
+
+    Raises:
+        CheckpointError: if it is missing, damaged, or of another kind.
+    """
     if not path.is_file():
         raise CheckpointError(f"checkpoint {path} does not exist; make it with: lesionlens train RECIPE")
     try:

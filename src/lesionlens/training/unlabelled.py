@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from lesionlens.bundle.reference import frame_hash, perceptual_hash
-from lesionlens.core.artifact import write_json
+from lesionlens.core.artifact import hash_value, write_json
 from lesionlens.core.errors import ArtifactError, DataError
 from lesionlens.data.dataset import Dataset
 from lesionlens.data.decoded_image import first_names
@@ -85,13 +85,23 @@ class Unlabelled:
     unreadable: dict[str, str]
     screened: bool
 
+    @property
+    def hash(self) -> str:
+        """SHA-256 over their pixels and ids."""
+        return hash_value([self.store.hash, list(self.ids)])
+
     def lines(self) -> list[str]:
         """What became of the images, for people."""
         total = len(self.ids) + sum(map(len, self.left_out.values())) + len(self.unreadable)
         lines = [f"{len(self.ids)} of {total} unlabelled images are used"]
-        lines += [f"left out {len(ids)} unlabelled images, {why}: {first_names(list(ids), len(ids))}" for why, ids in self.left_out.items()]
+        lines += [
+            f"left out {len(ids)} unlabelled images, {why}: {first_names(list(ids), len(ids))}"
+            for why, ids in self.left_out.items()
+        ]
         if self.unreadable:
-            lines.append(f"left out {len(self.unreadable)} unlabelled images, not readable: {next(iter(self.unreadable.values()))}")
+            lines.append(
+                f"left out {len(self.unreadable)} unlabelled images, not readable: {next(iter(self.unreadable.values()))}"
+            )
         return lines if self.screened else [*lines, NOT_SCREENED]
 
     def to_json(self) -> dict[str, Any]:
@@ -105,7 +115,11 @@ class Unlabelled:
 
 
 def prepare_unlabelled(
-    images: UnlabelledImages, spec: InputSpec, folder: Path, dataset: Dataset | None, progress: Callable[[int], None] | None = None
+    images: UnlabelledImages,
+    spec: InputSpec,
+    folder: Path,
+    dataset: Dataset | None,
+    progress: Callable[[int], None] | None = None,
 ) -> Unlabelled:
     """Pack unlabelled images, and leave out those that validation or test hold.
 

@@ -173,7 +173,14 @@ def test_cells_know_their_position_only_once_it_is_learnt():
 
 
 @pytest.mark.parametrize(
-    ("name", "size"), [("skintrans", 224), ("convnext_transformer", 64), ("convnext_st_aff", 224), ("xception_hard_attention", 96), ("eff2net", 96)]
+    ("name", "size"),
+    [
+        ("skintrans", 224),
+        ("convnext_transformer", 64),
+        ("convnext_st_aff", 224),
+        ("xception_hard_attention", 96),
+        ("eff2net", 96),
+    ],
 )
 def test_files_of_the_plain_networks_fit_as_parts(tmp_path, name, size):
     """The state of timm's own network, as its hub distributes it, is what a folder of weights holds."""

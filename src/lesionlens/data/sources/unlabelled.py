@@ -88,38 +88,41 @@ def _of_folder(root: Path) -> UnlabelledImages:
 
 
 def _of_table(path: Path) -> UnlabelledImages:
-    table, files = load_table(path), scan(path.parent)
+    table = load_table(path)
     image = next((p for name in ALIASES["image"] if (p := table.position(name)) is not None), None)
     if image is None:
         raise DataError(
             f"{path} has none of the columns {', '.join(ALIASES['image'])}; it has {', '.join(table.columns)}. Rename the one "
             "with the image's id, file name or path"
         )
-    lesion, patient = (_position(table, kind) for kind in ("lesion", "patient"))
-    records, missing = [], []
-    for line, cells in table.rows:
-        found = _found(files, cells[image])
-        if not found:
-            missing.append(f"{table.where(line)}: {cells[image]!r}")
-            continue
-        image_id = stem_of(cells[image])
-        known = known_id(cells[lesion]) if lesion is not None else ""
-        records.append(
-            Record(image_id, found, "", known or image_id, patient_id=known_id(cells[patient]) if patient is not None else "")
-        )
+    paths = _paths(path, [cells[image] for _, cells in table.rows])
+    missing = [f"{table.where(line)}: {cells[image]!r}" for line, cells in table.rows if not paths[cells[image]]]
     if missing:
         raise DataError(
-            f"{len(missing)} of {len(table.rows)} unlabelled images are not below {path.parent} ({first_names(missing, len(missing))}); "
-            "correct the list, or put them there"
+            f"{len(missing)} of {len(table.rows)} unlabelled images are not below {path.parent} "
+            f"({first_names(missing, len(missing))}); correct the list, or put them there"
         )
+    lesion, patient = (_position(table, kind) for kind in ("lesion", "patient"))
+    records = [
+        Record(
+            image_id := stem_of(cells[image]),
+            paths[cells[image]],
+            "",
+            (known_id(cells[lesion]) if lesion is not None else "") or image_id,
+            patient_id=known_id(cells[patient]) if patient is not None else "",
+        )
+        for _, cells in table.rows
+    ]
     return UnlabelledImages(_sorted(records), path.parent, table.notes)
 
 
-def _found(files: ImageFiles, value: str) -> str:
-    """Path of a listed image, below the table's folder or absolute; empty if it is not there."""
-    if not value:
-        return ""
-    return value if Path(value).is_file() and Path(value).is_absolute() else files.find_image(value) or ""
+def _paths(path: Path, values: Sequence[str]) -> dict[str, str]:
+    """Path of each listed image, absolute or below the table's folder, which is searched if need be; empty if not there."""
+    paths = {value: value if Path(value).is_absolute() and Path(value).is_file() else "" for value in values}
+    if not all(paths.values()):
+        files = ImageFiles(path.parent)
+        paths |= {value: files.find_image(value) or "" for value, known in paths.items() if value and not known}
+    return paths
 
 
 def _position(table: Table, kind: str) -> int | None:
