@@ -156,8 +156,8 @@ def run_arms(options: Options, shared: Run, arms: Mapping[str, Arm]) -> dict[str
 
 def network(options: Options) -> dict[str, Any]:
     """The light network against the ConvNeXt that it is made from, both from random weights."""
-    same = ("training.epochs=8", "input.size=96", "input.frame=104")
-    shared = shared_run(options, "network", recipe_of(same))
+    same = ("training.epochs=4",)
+    shared = shared_run(options, "whole", recipe_of(same))
     arms = {
         name: Arm(title, (f"model.name={name}", *same))
         for name, title in (("convnext_atto", "ConvNeXt-Atto"), ("convnext_transformer", "with a transformer stage"))
@@ -166,23 +166,22 @@ def network(options: Options) -> dict[str, Any]:
 
 
 def pretraining(options: Options) -> dict[str, Any]:
-    """MobileNetV2 from random weights, from SimSiam on the training split, and from ImageNet."""
-    same = ("training.epochs=6",)
-    settings = ("pretraining.epochs=12", "pretraining.batch_size=128", "pretraining.width=512", "pretraining.learning_rate=1e-3")
+    """A tenth of the labels: MobileNetV2 from random weights, from SimSiam on the whole training split, and from ImageNet."""
+    same = ("training.epochs=10",)
+    settings = ("pretraining.epochs=8", "pretraining.batch_size=128", "pretraining.width=512", "pretraining.learning_rate=1e-3")
     recipe = recipe_of((*same, *settings))
-    shared = shared_run(options, "pretraining", recipe)
-    job = Job(shared, recipe, ImageSource(options.data), REPORTER)
-    result = pretrain_run(job, Dataset.of_run(shared), None, options.world).content
+    whole = shared_run(options, "whole", recipe)
+    few, _ = with_few_labels(options, whole)
+    result = pretrain_run(
+        Job(whole, recipe, ImageSource(options.data), REPORTER), Dataset.of_run(whole), None, options.world
+    ).content
+    pretrained = f"model.weights={whole.pretraining / BACKBONE_FILE}"
     arms = {
         "random": Arm("random weights", same),
-        "simsiam": Arm(
-            "SimSiam on the training split",
-            (*same, f"model.weights={shared.pretraining / BACKBONE_FILE}"),
-            {"pretraining": result["epochs"]},
-        ),
+        "simsiam": Arm("SimSiam", (*same, pretrained), {"pretraining": result["epochs"]}),
         "imagenet": Arm("ImageNet weights", (*same, options.mobilenet)),
     }
-    return {"settings": settings, **run_arms(options, shared, arms)}
+    return {"settings": settings, **run_arms(options, few, arms)}
 
 
 def semi_supervised(options: Options) -> dict[str, Any]:
@@ -191,7 +190,7 @@ def semi_supervised(options: Options) -> dict[str, Any]:
     recipe = recipe_of(same)
     whole = shared_run(options, "whole", recipe)
     few, hidden = with_few_labels(options, whole)
-    semi = (f"semi_supervised.images={hidden}", "semi_supervised.ratio=4", "semi_supervised.threshold=0.95")
+    semi = (f"semi_supervised.images={hidden}", "semi_supervised.ratio=3", "semi_supervised.threshold=0.95")
     arms = {
         "labelled": Arm("a tenth of the labels", same),
         "fixmatch": Arm("with FixMatch", (*same, *semi)),
@@ -245,7 +244,7 @@ def pseudo_labels(few: Run, name: str, whole: Run) -> dict[str, Any]:
 
 def concepts(options: Options) -> dict[str, Any]:
     """A plain classifier against a bottleneck of four weak concepts."""
-    same = ("training.epochs=6", options.mobilenet)
+    same = ("training.epochs=4", options.mobilenet)
     shared = shared_run(options, "whole", recipe_of(same))
     table = shared.folder / "weak_concepts.csv"
     if not table.is_file():

@@ -1,6 +1,7 @@
 """The loss of concepts by hand, and whole runs with a concept bottleneck."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -60,7 +61,7 @@ def recipe(artifacts, tmp_path_factory):
 @pytest.fixture(scope="module")
 def concepts(artifacts, recipe):
     data = artifacts.inputs
-    return read_concepts(recipe.concepts.table, recipe.concepts.columns, data.index.ids, data.ids("train"))
+    return read_concepts(Path(recipe.concepts.table), recipe.concepts.columns, data.index.ids, data.ids("train"))
 
 
 def run(artifacts, recipe, concepts, out, stop_after=None):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from lesionlens.bundle.concepts import ConceptWeights
 from lesionlens.export.graph import GraphNetwork
@@ -22,11 +22,16 @@ def concept_weights(bottleneck: ConceptBottleneck, graph: GraphNetwork, features
     """
     norm = graph.head.norm if graph.head is not None else None
     inputs = torch.from_numpy(features).to(bottleneck.concepts.weight)
-    values = torch.sigmoid(bottleneck.concepts(inputs if norm is None else norm(inputs)))
+    values = torch.sigmoid(bottleneck.concepts(inputs if norm is None else _normed(inputs, norm)))
     scale, shift = _affine(norm)
     arrays = (bottleneck.concepts.weight, bottleneck.concepts.bias, bottleneck.diagnoses.weight, inputs, values)
     epsilon = np.array([0.0 if norm is None else norm.eps])
     return ConceptWeights(scale, shift, epsilon, *(array.float().cpu().numpy() for array in arrays))
+
+
+def _normed(features: Tensor, norm: nn.LayerNorm) -> Tensor:
+    """LayerNorm of pooled features (M, C), also by a norm that is made for feature maps."""
+    return nn.functional.layer_norm(features, norm.normalized_shape, norm.weight, norm.bias, norm.eps)
 
 
 def _affine(norm: nn.LayerNorm | None) -> tuple[np.ndarray, np.ndarray]:
