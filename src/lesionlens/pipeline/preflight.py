@@ -16,7 +16,7 @@ from lesionlens.data.audit.corrections import listed_pairs
 from lesionlens.data.audit.keypoints import require_opencv
 from lesionlens.data.index import Index
 from lesionlens.data.sources.source import read_source
-from lesionlens.data.sources.table import Columns
+from lesionlens.data.sources.table import Columns, load_table
 from lesionlens.data.sources.unlabelled import read_unlabelled
 from lesionlens.data.split import make_split
 from lesionlens.export.graph import require_exporter
@@ -69,6 +69,8 @@ def _check_network(recipe: Recipe) -> None:
         check_network(recipe.model, recipe.input.size)
     if recipe.semi_supervised.images:
         read_unlabelled(Path(recipe.semi_supervised.images).expanduser())
+    if recipe.concepts.table:
+        load_table(Path(recipe.concepts.table).expanduser())
 
 
 def _check_compression(recipe: Recipe) -> None:
