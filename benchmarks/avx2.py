@@ -42,6 +42,7 @@ from lesionlens.bundle.benchmark import Call, alternate, machine, spread, versio
 from lesionlens.bundle.bundle import Bundle  # noqa: E402
 from lesionlens.bundle.engines import Engine, Limits, load_engine  # noqa: E402
 from lesionlens.bundle.selftest import read_selftest  # noqa: E402
+from lesionlens.compression.channel_norms import normalise_over_channels  # noqa: E402
 from lesionlens.compression.pointwise import pointwise_as_convolutions  # noqa: E402
 from lesionlens.compression.quantize import dynamic_int8, static_int8  # noqa: E402
 from lesionlens.compression.runnable_variant import TorchClassifier  # noqa: E402
@@ -108,6 +109,11 @@ def compressed_weights(source: Path, out: Path) -> None:
     openvino.save_model(nncf.compress_weights(openvino.Core().read_model(source)), out, compress_to_fp16=False)
 
 
+def in_one_layout(source: Path, out: Path) -> None:
+    """Without the transposes around each LayerNorm."""
+    normalise_over_channels(source, out)
+
+
 def static(source: Path, out: Path, images: np.ndarray) -> None:
     """The int8 of `lesionlens compress`."""
     static_int8(source, images, out)
@@ -125,6 +131,7 @@ def graphs(bundle: Bundle, work: Path, images: np.ndarray) -> Iterator[tuple[str
     fp32, int8 = bundle.path / "model.onnx", bundle.path / "model.int8.onnx"
     pointwise = built(work / "pointwise.onnx", pointwise_as_convolutions, fp32)
     pointwise_int8 = built(work / "pointwise.int8.onnx", static, pointwise, images)
+    one_layout = built(work / "one_layout.int8.onnx", in_one_layout, pointwise_int8)
     tanh_int8 = built(work / "tanh.int8.onnx", with_tanh, int8)
     files = {
         "fp32": fp32,
@@ -133,6 +140,7 @@ def graphs(bundle: Bundle, work: Path, images: np.ndarray) -> Iterator[tuple[str
         "int8": int8,
         "int8, GELU by tanh": tanh_int8,
         "int8, pointwise layers as convolutions": pointwise_int8,
+        "int8-pointwise: the same, LayerNorm over channels": one_layout,
     }
     for name, path in files.items():
         yield f"openvino {name}", "openvino", path

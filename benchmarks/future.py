@@ -52,7 +52,7 @@ from weak_concepts import write_concepts
 
 MOBILENET = "mobilenetv2_100.imagenet.safetensors"
 METRICS = ("balanced_accuracy", "accuracy", "macro_f1", "macro_auc", "nll")
-LABELLED_SHARE, SEED = 0.1, 0
+TRAINED_SHARE, LABELLED_SHARE, SEED = 0.4, 0.25, 0
 BASE = (
     *("input.size=64", "input.frame=72", "augmentation.offline_fill=0.1", "training.batch_size=32", "training.monitor=loss"),
     *("training.precision=fp32", "training.warmup_epochs=1", "training.ema_decay=0.99", "evaluation.views=1"),
@@ -157,7 +157,7 @@ def run_arms(options: Options, shared: Run, arms: Mapping[str, Arm]) -> dict[str
 def network(options: Options) -> dict[str, Any]:
     """The light network against the ConvNeXt that it is made from, both from random weights."""
     same = ("training.epochs=4",)
-    shared = shared_run(options, "whole", recipe_of(same))
+    shared = training_part(options)
     arms = {
         name: Arm(title, (f"model.name={name}", *same))
         for name, title in (("convnext_atto", "ConvNeXt-Atto"), ("convnext_transformer", "with a transformer stage"))
@@ -166,12 +166,11 @@ def network(options: Options) -> dict[str, Any]:
 
 
 def pretraining(options: Options) -> dict[str, Any]:
-    """A tenth of the labels: MobileNetV2 from random weights, from SimSiam on the whole training split, and from ImageNet."""
+    """A quarter of the labels: MobileNetV2 from random weights, from SimSiam on all training images, and from ImageNet."""
     same = ("training.epochs=10",)
-    settings = ("pretraining.epochs=8", "pretraining.batch_size=128", "pretraining.width=512", "pretraining.learning_rate=1e-3")
+    settings = ("pretraining.epochs=5", "pretraining.batch_size=64", "pretraining.width=512", "pretraining.learning_rate=1e-3")
     recipe = recipe_of((*same, *settings))
-    whole = shared_run(options, "whole", recipe)
-    few, _ = with_few_labels(options, whole)
+    whole, few, _ = few_labels(options)
     result = pretrain_run(
         Job(whole, recipe, ImageSource(options.data), REPORTER), Dataset.of_run(whole), None, options.world
     ).content
@@ -185,14 +184,12 @@ def pretraining(options: Options) -> dict[str, Any]:
 
 
 def semi_supervised(options: Options) -> dict[str, Any]:
-    """A tenth of the training lesions with diagnoses; the rest of the training split without, or not at all."""
-    same = ("training.epochs=10", options.mobilenet)
-    recipe = recipe_of(same)
-    whole = shared_run(options, "whole", recipe)
-    few, hidden = with_few_labels(options, whole)
-    semi = (f"semi_supervised.images={hidden}", "semi_supervised.ratio=3", "semi_supervised.threshold=0.95")
+    """A quarter of the training lesions with diagnoses; the rest without, or not at all."""
+    same = ("training.epochs=6", options.mobilenet)
+    whole, few, hidden = few_labels(options)
+    semi = (f"semi_supervised.images={hidden}", "semi_supervised.ratio=2", "semi_supervised.threshold=0.95")
     arms = {
-        "labelled": Arm("a tenth of the labels", same),
+        "labelled": Arm("a quarter of the labels", same),
         "fixmatch": Arm("with FixMatch", (*same, *semi)),
         "fixmatch_class": Arm("with FixMatch, thresholds by diagnosis", (*same, *semi, "semi_supervised.threshold_by=class")),
     }
@@ -202,24 +199,39 @@ def semi_supervised(options: Options) -> dict[str, Any]:
     return result
 
 
-def with_few_labels(options: Options, whole: Run) -> tuple[Run, Path]:
-    """A run whose training split is a tenth of the lesions of `whole`'s, and a list of the other training images."""
-    dataset, run = Dataset.of_run(whole), Run.at(options.work / "few", store=whole.store)
+def part(options: Options, name: str, of: Run, share: float) -> Run:
+    """A run in FOLDER/NAME with a share of the training lesions of another; validation and test stay whole."""
+    dataset, run = Dataset.of_run(of), Run.at(options.work / name, store=of.store)
+    if run.split.is_file():
+        return run
     lesions = sorted({record.lesion_id for record in dataset.records("train")})
-    kept = set(np.random.default_rng(SEED).permutation(lesions)[: round(LABELLED_SHARE * len(lesions))].tolist())
-    labelled = tuple(record.image_id for record in dataset.records("train") if record.lesion_id in kept)
-    rest = [record for record in dataset.records("train") if record.lesion_id not in kept]
-    ids = {**dataset.split.ids, "train": labelled}
+    kept = set(np.random.default_rng(SEED).permutation(lesions)[: round(share * len(lesions))].tolist())
+    train = tuple(record.image_id for record in dataset.records("train") if record.lesion_id in kept)
+    ids = {**dataset.split.ids, "train": train}
     wanted = {image_id for each in ids.values() for image_id in each}
     index = replace(dataset.index, records=tuple(each for each in dataset.index.records if each.image_id in wanted))
     write_index(index, run.index)
     rate = leak_rate(index, ids, dataset.split.pairs)
     write_split(replace(dataset.split, ids=ids, index_hash=index.hash, leak_rate=rate), run.split)
-    path = run.folder / "hidden.csv"
+    return run
+
+
+def training_part(options: Options) -> Run:
+    """What all experiments train on: a part of the training split, so that a run takes minutes."""
+    return part(options, "part", shared_run(options, "all", recipe_of(())), TRAINED_SHARE)
+
+
+def few_labels(options: Options) -> tuple[Run, Run, Path]:
+    """The part, a run with few of its labels, and a list of the other training images of the part, without diagnoses."""
+    whole = training_part(options)
+    few, dataset = part(options, "few", whole, LABELLED_SHARE), Dataset.of_run(whole)
+    labelled = set(Dataset.of_run(few).ids("train"))
+    path = few.folder / "hidden.csv"
     with path.open("w", encoding="utf-8", newline="") as stream:
+        rest = [record for record in dataset.records("train") if record.image_id not in labelled]
         rows = [[str(dataset.index.image_path(each).absolute()), each.lesion_id] for each in rest]
         csv.writer(stream).writerows([["path", "lesion_id"], *rows])
-    return run, path
+    return whole, few, path
 
 
 def pseudo_labels(few: Run, name: str, whole: Run) -> dict[str, Any]:
@@ -245,7 +257,7 @@ def pseudo_labels(few: Run, name: str, whole: Run) -> dict[str, Any]:
 def concepts(options: Options) -> dict[str, Any]:
     """A plain classifier against a bottleneck of four weak concepts."""
     same = ("training.epochs=4", options.mobilenet)
-    shared = shared_run(options, "whole", recipe_of(same))
+    shared = training_part(options)
     table = shared.folder / "weak_concepts.csv"
     if not table.is_file():
         write_concepts(read_index(shared.index), table)

@@ -8,33 +8,57 @@ from typing import Any
 import avx2_table
 from markdown_tables import RESULTS, read, table
 
+KINDS = ("", "_avx2")  # of processor: files end so; with products of int8 (VNNI) and bf16, and with AVX2 alone
+
+
+def kinds(name: str) -> list[dict[str, Any]]:
+    """The results of one benchmark, one for each kind of processor on which it was measured."""
+    return [read(f"{name}{kind}.json") for kind in KINDS if (RESULTS / f"{name}{kind}.json").is_file()]
+
+
+def processor(machine: dict[str, Any]) -> str:
+    """A machine by its processor and the instructions that matter here."""
+    name = machine.get("processor") or machine["cpu"]
+    newer = machine.get("int8_instructions", True)
+    return f"{name}, {'AVX-512, VNNI, bf16' if newer else 'AVX2 alone'}"
+
 
 def speed() -> str:
-    latency, training, intervals, times = (read(f"{name}.json") for name in ("latency", "training", "intervals", "times"))
-    ms = {name: f"{row['median_ms']:.0f} ms" for name, row in latency["latency"].items()}
-    step, cold = training["networks"]["convnext_tiny"], latency["targets"]
+    latencies, trainings = kinds("latency"), kinds("training")
+    columns = [f"{side}, {processor(result['machine'])}" for result in latencies for side in ("LesionLens", "compared with")]
+    intervals, times = read("intervals.json"), read("times.json")
     (demo,) = (row["seconds"] for row in times["rows"] if row["what"].startswith("`make demo`"))
     ours, loop = (intervals[name]["median_s"] for name in ("ours", "scikit_learn_loop_scaled"))
     rows = [
+        [f"training, ConvNeXt-Tiny, {trainings[0]['size']} px", *(cell for each in trainings for cell in training_cells(each))],
         [
-            f"training, ConvNeXt-Tiny, {training['size']} px",
-            f"{step['ours']['median']:.1f} images/s",
-            f"{step['plain']['median']:.1f} images/s (plain loop, fp32)",
+            f"prediction with heat maps, ConvNeXt-Tiny, {latencies[0]['size']} px",
+            *(cell for each in latencies for cell in prediction_cells(each)),
         ],
-        [
-            f"prediction with heat maps, ConvNeXt-Tiny, {latency['size']} px",
-            f"{ms['openvino int8 with maps']} (int8)",
-            f"{ms['pytorch fp32 with maps']} (PyTorch)",
-        ],
+        ["`lesionlens predict`, cold start", *(cell for each in latencies for cell in (cold_cell(each), ""))],
         [f"{intervals['resamples']:,} resamples of every metric", f"{ours:.2f} s", f"{loop:.0f} s (scikit-learn)"],
-        [
-            "`lesionlens predict`, cold start",
-            f"{cold['cold start, s']['value']:.1f} s, {cold['cold start, MB']['value']:.0f} MB",
-            "",
-        ],
         ["`make demo`, images to report", f"{demo:.0f} s", ""],
     ]
-    return table([f"on {times['machine']}", "LesionLens", "compared with"], rows)
+    filled = [row + [""] * (1 + len(columns) - len(row)) for row in rows]
+    return table([f"on {times['machine'].split(' with ')[0]}", *columns], filled)
+
+
+def training_cells(result: dict[str, Any]) -> list[str]:
+    step = result["networks"]["convnext_tiny"]
+    rates = f"{step['ours']['median']:.1f} images/s", f"{step['plain']['median']:.1f} images/s (plain loop, fp32)"
+    return list(rates)
+
+
+def prediction_cells(result: dict[str, Any]) -> list[str]:
+    times = result["latency"]
+    default = result.get("chosen", {"runtime": "openvino", "variant": "int8"})
+    best = times[f"{default['runtime']} {default['variant']} with maps"]["median_ms"]
+    return [f"{best:.0f} ms ({default['variant']})", f"{times['pytorch fp32 with maps']['median_ms']:.0f} ms (PyTorch)"]
+
+
+def cold_cell(result: dict[str, Any]) -> str:
+    cold = result["targets"]
+    return f"{cold['cold start, s']['value']:.1f} s, {cold['cold start, MB']['value']:.0f} MB"
 
 
 def times() -> str:
@@ -54,7 +78,10 @@ def augmentation() -> str:
 
 
 def training() -> str:
-    result = read("training.json")
+    return "\n\n".join(training_table(result) for result in kinds("training"))
+
+
+def training_table(result: dict[str, Any]) -> str:
     rows = [
         [
             name,
@@ -66,7 +93,7 @@ def training() -> str:
         for name, row in result["networks"].items()
     ]
     head = [
-        f"training step, {result['size']} px, batch {result['batch']}",
+        f"training step, {result['size']} px, batch {result['batch']}; {processor(result['machine'])}",
         "LesionLens, images/s",
         "plain loop",
         "times faster",
@@ -76,23 +103,36 @@ def training() -> str:
 
 
 def latency() -> str:
-    if not (RESULTS / "latency.json").is_file():
+    results = kinds("latency")
+    if not results:
         return "Not measured on a quiet machine yet: `python benchmarks/latency.py`"
-    result = read("latency.json")
-    times = {name: f"{row['median_ms']:.1f} ({row['p95_ms']:.1f})" for name, row in result["latency"].items()}
-    names = [name for name in times if not name.endswith(" with maps")]
-    rows = [[name, times[name], times.get(f"{name} with maps", "")] for name in names]
-    what = f"{result['network']}, {result['size']} px, batch 1, {result['threads']} threads: ms per image, median (p95)"
-    missing = [f"Left out: {name}, because {reason}." for name, reason in result.get("left_out", {}).items()]
-    return "\n\n".join(
-        [table([what, "without heat maps", "with"], rows), targets_table(result["targets"]), *missing, f"`{result['command']}`"]
-    )
+    first = results[0]
+    names = list(dict.fromkeys(name for result in results for name in result["latency"] if not name.endswith(" with maps")))
+    rows = [[name, *(cell for result in results for cell in latency_cells(result, name))] for name in names]
+    head = [f"{first['network']}, {first['size']} px, batch 1, {first['threads']} threads: ms per image, median (p95)"]
+    head += [f"{side} heat maps, {processor(result['machine'])}" for result in results for side in ("without", "with")]
+    return "\n\n".join([table(head, rows), *(remarks(result) for result in results)])
+
+
+def latency_cells(result: dict[str, Any], name: str) -> list[str]:
+    times = {key: f"{row['median_ms']:.1f} ({row['p95_ms']:.1f})" for key, row in result["latency"].items()}
+    return [times.get(name, ""), times.get(f"{name} with maps", "")]
+
+
+def remarks(result: dict[str, Any]) -> str:
+    """Targets, choice and what was left out on one kind of processor."""
+    left_out = [f"Left out: {name}, because {reason}." for name, reason in result.get("left_out", {}).items()]
+    chosen = result.get("chosen")
+    choice = [f"`lesionlens tune` chose {chosen['variant']} on {chosen['runtime']}."] if chosen else []
+    lines = [f"On {processor(result['machine'])}:", targets_table(result["targets"]), *choice, *left_out]
+    return "\n\n".join([*lines, f"`{result['command']}`"])
 
 
 def avx2() -> str:
-    if not (RESULTS / "avx2.json").is_file():
+    results = [read(name) for name in ("avx2_real.json", "avx2.json") if (RESULTS / name).is_file()]
+    if not results:
         return "Not measured on a quiet machine yet: `python benchmarks/avx2.py`"
-    return avx2_table.text(read("avx2.json"))
+    return "\n\n".join(avx2_table.text(result) for result in results)
 
 
 def compression() -> str:

@@ -14,7 +14,7 @@ from lesionlens.bundle.bundle import Bundle, open_bundle
 from lesionlens.bundle.engines import EITHER
 from lesionlens.bundle.outputs import Tolerance
 from lesionlens.bundle.variants import NewVariant, add_variant
-from lesionlens.compression.pointwise import pointwise_as_convolutions
+from lesionlens.compression.pointwise import has_blocks, pointwise_int8
 from lesionlens.compression.prune import prune_structured
 from lesionlens.compression.quantize import static_int8
 from lesionlens.compression.variants import POINTWISE
@@ -91,8 +91,10 @@ class Workshop:
         settings = ExportSettings(compared_images=4, selftest_images=4, batch_size=4)
         export(folder / "best.safetensors", self.dataset, folder / "bundle", settings=settings)
         pixels = self.dataset.store.images[: self.calibration]
-        static_int8(folder / "bundle" / "model.onnx", np.ascontiguousarray(pixels), folder / "model.int8.onnx")
-        graphs = {"openvino": "model.int8.onnx", "onnxruntime": "model.int8.onnx"}
+        is_smaller = name != self.name  # quantised for OpenVINO alone, as `lesionlens compress` does with smaller networks
+        quantise = pointwise_int8 if is_smaller and has_blocks(folder / "bundle" / "model.onnx") else static_int8
+        quantise(folder / "bundle" / "model.onnx", np.ascontiguousarray(pixels), folder / "model.int8.onnx")
+        graphs = dict.fromkeys(("openvino",) if is_smaller else ("openvino", "onnxruntime"), "model.int8.onnx")
         int8 = NewVariant("int8", [folder / "model.int8.onnx"], graphs, EITHER, LOOSE, default=True)
         bundle = add_variant(folder / "bundle", int8)
         if bf16:
@@ -102,10 +104,8 @@ class Workshop:
 
     def _with_pointwise(self, folder: Path, pixels: np.ndarray) -> Bundle:
         """Add int8-pointwise, with a loss of 0: random weights have no accuracy to lose, and this is about time."""
-        float_graph, graph = folder / "pointwise.onnx", folder / "model.int8-pointwise.onnx"
-        pointwise_as_convolutions(folder / "bundle" / "model.onnx", float_graph)
-        static_int8(float_graph, np.ascontiguousarray(pixels), graph)
-        float_graph.unlink()
+        graph = folder / "model.int8-pointwise.onnx"
+        pointwise_int8(folder / "bundle" / "model.onnx", np.ascontiguousarray(pixels), graph)
         facts = {"validation_balanced_accuracy": {"fp32": 0.0, POINTWISE: 0.0}}
         return add_variant(
             folder / "bundle", NewVariant(POINTWISE, [graph], {"openvino": graph.name}, EITHER, LOOSE, metrics=facts)

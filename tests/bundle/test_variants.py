@@ -163,6 +163,18 @@ def test_int8_that_saturates_is_refused_or_gives_way(copy, rough, monkeypatch):
     assert "running fp32 instead" in predictor.notes[-1]
 
 
+def test_a_comparison_with_fp32_is_remembered_and_one_that_failed_is_not(copy, rough, user_cache, monkeypatch):
+    has_fast_int8(monkeypatch, lambda: False)
+    int8_with(copy, rough, moved=1, default=True)
+    first, second = (Predictor(copy, selftest="once") for _ in range(2))
+    assert second.notes[-1].startswith(f"{first.notes[-1]}, on 20")
+    assert "compared with fp32" in first.notes[-1]
+    int8_with(copy, rough, moved=0, default=True)
+    monkeypatch.setattr("lesionlens.bundle.selftest.SATURATION", 1e-4)
+    for _ in range(2):
+        assert "running fp32 instead" in Predictor(copy, selftest="once").notes[-1]
+
+
 def test_only_some_variants_are_kept(copy, rough, tmp_path):
     whole = add_variant(copy, NewVariant("rough", [rough], BOTH, tolerance=LOOSE))
     small = keep_variants(copy, ["rough"], tmp_path / "small")

@@ -1,9 +1,11 @@
 """The command line: its commands, their help, its exit codes and its one-line mistakes."""
 
+import itertools
 import json
 import re
 import subprocess
 import sys
+from operator import not_
 from pathlib import Path
 
 import click
@@ -79,6 +81,24 @@ def test_every_command_has_help(words):
         command = command.commands[word]  # type: ignore[attr-defined]
     assert command.help
     assert all(getattr(parameter, "help", None) for parameter in command.params if parameter.name != "help"), words
+
+
+@pytest.mark.parametrize("words", [words for words in COMMANDS if len(words) == 1 and words[0] not in ("token", "record")])
+def test_a_command_alone_has_the_help_that_it_has_among_all(words, capsys):
+    """`main` describes the named command alone, which takes less time."""
+    assert exit_code(*words, "--help") == 0
+    alone = capsys.readouterr().out.splitlines()
+    among_all = CliRunner().invoke(app, [*words, "--help"]).stdout.splitlines()
+    is_usage = ["Usage: " in line for line in alone]  # it names the program, here pytest
+    assert is_usage == ["Usage: " in line for line in among_all]
+    assert list(itertools.compress(alone, map(not_, is_usage))) == list(itertools.compress(among_all, map(not_, is_usage)))
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--help", "predict"], ["token", "--help"], ["record", "--help"], ["predicct"]])
+def test_without_the_name_of_a_command_all_are_there(words, capsys):
+    assert exit_code(*words) == (2 if words == ["predicct"] else 0)
+    printed = capsys.readouterr()
+    assert "predict" in printed.out + printed.err or words[0] in ("token", "record")
 
 
 def test_help_loads_nothing_heavy():

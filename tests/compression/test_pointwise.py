@@ -6,7 +6,9 @@ import pytest
 from tests.bundle.test_engines import write_toy
 
 from lesionlens.bundle.engines import Limits, installed, load_engine
-from lesionlens.compression.pointwise import pointwise_as_convolutions
+from lesionlens.compression.channel_norms import normalise_over_channels
+from lesionlens.compression.pointwise import has_blocks, pointwise_as_convolutions, pointwise_int8
+from lesionlens.compression.quantize import static_int8
 from lesionlens.core.errors import ModelError
 
 SIZE = 64
@@ -48,6 +50,69 @@ def test_every_block_and_nothing_else_is_rewritten(small_bundle, rewritten):
 
 
 def test_a_network_of_another_kind_is_refused(tmp_path):
+    toy = write_toy(tmp_path / "toy.onnx")
+    assert not has_blocks(toy)
     with pytest.raises(ModelError, match="has no ConvNeXt block; leave int8-pointwise out"):
-        pointwise_as_convolutions(write_toy(tmp_path / "toy.onnx"), tmp_path / "out.onnx")
+        pointwise_as_convolutions(toy, tmp_path / "out.onnx")
     assert not (tmp_path / "out.onnx").exists()
+
+
+def outputs(path, runtime, images):
+    return load_engine(runtime, path, SIZE, "fp32", Limits(1, 2)).run(images)
+
+
+def kinds_of(path):
+    return [node.op_type for node in onnx.load(path).graph.node]
+
+
+@pytest.mark.parametrize("runtime", ["openvino", "onnxruntime"])
+def test_norms_over_channels_are_the_same_norms(small_bundle, rewritten, tmp_path, runtime):
+    """Every LayerNorm of the stem, the blocks and between stages, whose scale and shift are not 1 and 0."""
+    if not installed(runtime):
+        pytest.skip(f"{runtime} is not installed")
+    model, random = onnx.load(rewritten), np.random.default_rng(0)
+    stored = {each.name: each for each in model.graph.initializer}
+    for node in model.graph.node:
+        if node.op_type == "LayerNormalization":
+            for name in node.input[1:]:
+                value = random.normal(1, 0.5, onnx.numpy_helper.to_array(stored[name]).shape).astype(np.float32)
+                stored[name].CopyFrom(onnx.numpy_helper.from_array(value, name))
+    onnx.save(model, tmp_path / "before.onnx")
+    n_norms, n_transposes = (kinds_of(rewritten).count(kind) for kind in ("LayerNormalization", "Transpose"))
+    n_rewritten = normalise_over_channels(tmp_path / "before.onnx", tmp_path / "after.onnx")
+    onnx.checker.check_model(onnx.load(tmp_path / "after.onnx"))
+    assert 0 < n_rewritten == n_norms - kinds_of(tmp_path / "after.onnx").count("LayerNormalization")
+    assert kinds_of(tmp_path / "after.onnx").count("Transpose") == n_transposes - 2 * n_rewritten
+    images = random.integers(0, 256, (2, SIZE, SIZE, 3), np.uint8)
+    before, after = (outputs(tmp_path / f"{name}.onnx", runtime, images) for name in ("before", "after"))
+    for one, other in zip(after, before, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5 * max(1.0, float(np.abs(other).max())))
+
+
+def test_a_norm_whose_result_is_used_otherwise_too_stays(rewritten, tmp_path):
+    """A second reader of another kind, or an output of the graph, needs the order (N, H, W, C)."""
+    model = onnx.load(rewritten)
+    norms = [node.output[0] for node in model.graph.node if node.op_type == "LayerNormalization"]
+    model.graph.node.append(onnx.helper.make_node("Relu", [norms[0]], ["another_reader"]))
+    model.graph.output.append(onnx.helper.make_tensor_value_info(norms[1], onnx.TensorProto.FLOAT, None))
+    model.graph.output.append(onnx.helper.make_tensor_value_info("another_reader", onnx.TensorProto.FLOAT, None))
+    onnx.save(model, tmp_path / "before.onnx")
+    normalise_over_channels(tmp_path / "before.onnx", tmp_path / "after.onnx")
+    left = [node.output[0] for node in onnx.load(tmp_path / "after.onnx").graph.node if node.op_type == "LayerNormalization"]
+    assert norms[:2] == left[:2]
+
+
+def test_int8_has_no_transposes_left_and_the_numbers_of_its_parts(small_bundle, rewritten, tmp_path):
+    """The layers in int8 are those of the graph with LayerNorms; its own rewriting changes nothing but rounding."""
+    images = np.random.default_rng(0).integers(0, 256, (4, SIZE, SIZE, 3), np.uint8)
+    static_int8(rewritten, images, tmp_path / "parts.onnx")
+    pointwise_int8(small_bundle / "model.onnx", images, tmp_path / "int8.onnx")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["int8.onnx", "parts.onnx"]
+    parts, whole = kinds_of(tmp_path / "parts.onnx"), kinds_of(tmp_path / "int8.onnx")
+    assert parts.count("QuantizeLinear") == whole.count("QuantizeLinear") > 0
+    assert whole.count("Transpose") <= 1  # of the image
+    before, after = (outputs(tmp_path / f"{name}.onnx", "onnxruntime", images) for name in ("parts", "int8"))
+    for one, other in zip(after, before, strict=True):
+        np.testing.assert_allclose(
+            one, other, atol=0.02 * max(1.0, float(np.abs(other).max()))
+        )  # one step of int8 here and there

@@ -166,3 +166,17 @@ def test_what_does_not_go_together():
         Recipe(semi_supervised=semi, training={"contrastive_weight": 1.0})
     with pytest.raises(RecipeError, match=r"semi_supervised\.threshold = 1\.0; it must be from 0 to below 1"):
         Recipe(semi_supervised={"threshold": 1.0})
+
+
+def test_unlabelled_images_are_as_small_as_the_labelled_ones(artifacts, recipe, unlabelled, tmp_path):
+    """With progressive resizing the first epoch has images of 32 pixels, where the frames have 40."""
+    larger = artifacts.changed(recipe, input={"size": 40, "frame": 40}, training={"progressive": 0.5})
+    epoch = run(artifacts, larger, unlabelled, tmp_path, stop_after=1)[0]
+    assert epoch.unlabelled == unlabelled_total(artifacts)
+
+
+def unlabelled_total(artifacts):
+    """Half as many as there are labelled rows, rounded in each mini-batch."""
+    from lesionlens.training.order import cut_batches
+
+    return sum(round(0.5 * (cut.stop - cut.start)) for cut in cut_batches(len(artifacts.inputs.plan), 16))

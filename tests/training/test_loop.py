@@ -215,7 +215,7 @@ def test_erased_pixels_are_those_of_the_normalised_image(artifacts):
     plain = trainer(artifacts)
     with made.batches.epoch(1) as images:
         batch = next(iter(images))
-        erased, whole = made._inputs(batch), plain._inputs(replace(batch, seeds=()))
+        erased, whole = made._inputs(batch, 1), plain._inputs(replace(batch, seeds=()), 1)
     changed = (erased != whole).any(1)
     assert changed.flatten(1).any(1).all()
     assert (erased.permute(0, 2, 3, 1)[changed] == 0).all()

@@ -1,6 +1,7 @@
 """Pretraining: resumed, collapsed, its weights as a start, and the images that it may not see."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -16,10 +17,11 @@ from lesionlens.data.split import make_split
 from lesionlens.models.build import build_network
 from lesionlens.models.weights import load_weights
 from lesionlens.training import pretrain as module
-from lesionlens.training.checkpoint import load_info, read_tensors
+from lesionlens.training.checkpoint import load_info
 from lesionlens.training.pretrain import PretrainingImages, pretrain, read_pretraining_history
 from lesionlens.training.pretraining_leaks import check_pretraining, seen_images
 from lesionlens.training.run import train_run
+from lesionlens.training.state_file import read_tensors
 from lesionlens.training.unlabelled import ALIKE, LABELLED, NOT_SCREENED, SAME_ID, SAME_LESION, SAME_PIXELS, prepare_unlabelled
 
 SETTINGS = PretrainingRecipe(epochs=3, batch_size=32, width=32, warmup_epochs=0.0)
@@ -118,7 +120,10 @@ def test_the_weights_start_a_training(artifacts, recipe, unbroken, tmp_path):
     notes = []
     changed = artifacts.changed(recipe, model={"weights": str(backbone)}, training={"epochs": 1, "warmup_epochs": 0.0})
     list(train_run(artifacts.inputs, changed, tmp_path, artifacts.validate, world=artifacts.world, note=notes.append))
-    assert notes[0].startswith("initial weights from backbone.safetensors: it has no classifier")
+    assert notes[0] == (
+        "initial weights from backbone.safetensors: it has no classifier, so training starts with a new one "
+        "(pretrained without diagnoses, by simsiam)"
+    )
     network = build_network(replace(recipe.model, weights="none"), 7, 32)
     load_weights(network, backbone, "test_convnext")
     tensors = read_tensors(backbone, "pretrained")[0]
@@ -139,12 +144,15 @@ def other_split(data):
     return replace(data, split=split)
 
 
-def test_weights_of_another_split_are_refused(artifacts, unbroken):
+def test_weights_of_another_split_are_refused(artifacts, unbroken, tmp_path):
     backbone = str(unbroken[0] / "backbone.safetensors")
+    shutil.copyfile(backbone, tmp_path / "test_convnext.safetensors")
     check_pretraining(backbone, artifacts.inputs)
     with pytest.raises(SplitError, match=r"pretrained on another split: it has seen \d+ images of lesions that are in") as error:
         check_pretraining(backbone, other_split(artifacts.inputs))
     assert "\n" not in str(error.value)
+    with pytest.raises(SplitError, match="pretrained on another split"):  # as a part of a composed network
+        check_pretraining(str(tmp_path), other_split(artifacts.inputs))
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from PIL import Image
@@ -20,6 +21,7 @@ from lesionlens.bundle.engines import Limits, fast_int8, import_runtime
 from lesionlens.bundle.gate import Gate
 from lesionlens.bundle.metadata import MetadataFusion
 from lesionlens.bundle.outputs import Outputs
+from lesionlens.bundle.passed_checks import CheckMemory, PassedChecks
 from lesionlens.bundle.prediction import BundleVariant, Failure, ImageInfo, Prediction
 from lesionlens.bundle.selection import choose, select
 from lesionlens.bundle.selftest import FLOAT, check_saturation, load_variant, run_selftest
@@ -75,6 +77,8 @@ class Predictor:
             and 2 * batch_size + workers prepared ones.
         streams: passes at one time, if as many threads call `predict_prepared` or `run`; see `Limits`. 0 takes the
             number with the most images per second, if that was measured, else 1.
+        selftest: `always` runs the self-test; `once` trusts one that passed on this machine before, with the same
+            bundle, variant, limits, processor and versions. The files are compared with their hashes in both cases.
 
     Attributes:
         why: why this variant and this runtime are run, one sentence.
@@ -94,6 +98,7 @@ class Predictor:
         batch_size: int = 1,
         workers: int = 1,
         streams: int = 1,
+        selftest: Literal["always", "once"] = "always",
     ) -> None:
         if runtime not in ("auto", *RUNTIMES):
             raise RecipeError(f"runtime {runtime!r}; it must be auto, {' or '.join(RUNTIMES)}")
@@ -123,17 +128,32 @@ class Predictor:
         self.decision = Decision.from_bundle(self.bundle)
         self.metadata = MetadataFusion.from_bundle(self.bundle)
         self.concepts = ConceptReader.from_bundle(self.bundle)
-        self._check_int8(runtime, may_replace)
-        self.selftest = run_selftest(self.bundle, self.variant, self.runtime, self._engine, self.limits)
+        self._check(selftest == "once", runtime, may_replace)
 
-    def _check_int8(self, runtime: str, may_replace: bool) -> None:
+    def _check(self, once: bool, runtime: str, may_replace: bool) -> None:
+        """Run the self-test, unless it passed on this machine before and that is enough."""
+        memory, chosen = CheckMemory(self.bundle, self.variant, self.runtime, self.limits), self.variant
+        passed = memory.read() if once else None
+        if passed is None:
+            saturation = self._check_int8(runtime, may_replace)
+            self.selftest = run_selftest(self.bundle, self.variant, self.runtime, self._engine, self.limits)
+            if self.variant is chosen:
+                self.notes += memory.write(PassedChecks(self.selftest, saturation))
+            return
+        self.selftest = f"{passed.selftest}, on this machine on {passed.day}"
+        self.notes += (f"{passed.saturation}, on {passed.day}",) if passed.saturation else ()
+
+    def _check_int8(self, runtime: str, may_replace: bool) -> str:
         """Compare int8 with fp32 where it may saturate; a default that does gives way to fp32, with a note.
+
+        Returns:
+            What was compared, for people; empty where nothing was, or where fp32 runs instead.
 
         Raises:
             BundleError: if a variant that was requested by name saturates, or one in a bundle without fp32.
         """
         if "int8" not in self.variant.name or fast_int8() is not False:
-            return
+            return ""
         try:
             about = check_saturation(self.bundle, self.variant, self.runtime, self._engine, self.limits)
         except BundleError as error:
@@ -143,8 +163,10 @@ class Predictor:
             self.why = f"in place of {self.variant.name}, which saturates on this processor"
             self.variant, self.runtime, _ = choose(self.bundle, runtime, "fp32")
             self._engine = load_variant(self.bundle, self.variant, self.runtime, self.limits)
-        else:
-            self.notes += (f"variant {self.variant.name!r} was compared with fp32: {about}",) if about else ()
+            return ""
+        text = f"variant {self.variant.name!r} was compared with fp32: {about}" if about else ""
+        self.notes += (text,) if text else ()
+        return text
 
     @property
     def bundle_variant(self) -> BundleVariant:

@@ -113,7 +113,7 @@ def _predict(
             from lesionlens.bundle.tuning import tune_if_new
 
             tune_if_new(bundle, settings["runtime"], settings["variant"], note)
-    predictor = Predictor(bundle, **settings)
+    predictor = Predictor(bundle, **settings, selftest="once")
     for text in predictor.notes:
         note(text)
     drawn = None if overlays is None else Overlays(*overlays)

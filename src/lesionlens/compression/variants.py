@@ -19,7 +19,7 @@ from lesionlens.bundle.outputs import Tolerance
 from lesionlens.compression.count import Counts, count
 from lesionlens.compression.evaluation import agreement
 from lesionlens.compression.parent_networks import ParentNetwork, parent_network
-from lesionlens.compression.pointwise import pointwise_as_convolutions
+from lesionlens.compression.pointwise import has_blocks, pointwise_int8
 from lesionlens.compression.quantize import (
     FLOAT_CONVOLUTIONS,
     AccuracyGoal,
@@ -109,14 +109,35 @@ def _build_float(source: Source, name: str, runtimes: Sequence[str] = ()) -> Bui
 
 
 def _build_static_int8(name: str, parent_name: str, source: Source) -> BuiltVariant:
-    """Static int8 of a bundle's graph: on every runtime for the checkpoint itself, else on the preferred one."""
+    """Static int8 of a bundle's graph: on every runtime for the checkpoint itself, else on the preferred one.
+
+    For OpenVINO alone, the blocks of a ConvNeXt are written in the way that is fastest there.
+    """
     parent = parent_network(source, parent_name)
     runtimes = available_runtimes() if parent_name == "fp32" else available_runtimes()[:1]
-    path = source.out / name / INT8_FILE
-    made_from = _int8_inputs(source, parent)
+    if runtimes == ("openvino",) and has_blocks(parent.graph):
+        return _build_int8(name, parent, source, runtimes, pointwise_int8)
+    return _build_int8(name, parent, source, runtimes, static_int8)
+
+
+def _build_pointwise_int8(source: Source) -> BuiltVariant:
+    """Static int8 with the blocks of a ConvNeXt written in the way that is fastest on OpenVINO."""
+    parent = parent_network(source)
+    if not installed("openvino"):
+        counts = count(parent.network, source.size)
+        return BuiltVariant((), counts, reason="openvino is not installed; install it with: pip install openvino")
+    return _build_int8(POINTWISE, parent, source, ("openvino",), pointwise_int8)
+
+
+def _build_int8(
+    name: str, parent: ParentNetwork, source: Source, runtimes: Sequence[str], quantise: Callable[..., None]
+) -> BuiltVariant:
+    """A network quantised in one of two ways, compared with torch on the runtimes that shall run it."""
+    path = source.out / name / (POINTWISE_FILE if name == POINTWISE else INT8_FILE)
+    made_from = _int8_inputs(source, parent) | {"quantised_by": quantise.__name__}
     if not is_current(path, made_from):
         source.reporter.note(f"{name}: calibrating on {source.recipe.calibration_images} training images")
-        static_int8(parent.graph, _calibration_images(source), path, _accuracy_goal(source))
+        quantise(parent.graph, _calibration_images(source), path, _accuracy_goal(source))
         write_stamp(path, made_from)
     precision = _float_precision(source, name, path, parent)
     runnables = tuple(RunnableVariant(name, runtime, path, source.size, precision) for runtime in runtimes)
@@ -124,28 +145,6 @@ def _build_static_int8(name: str, parent_name: str, source: Source) -> BuiltVari
     counts = count(parent.network, source.size)
     counts = replace(counts, nonzero=counts.parameters - zero_weights(path))
     return BuiltVariant(runnables, counts, comparison, parent.bundle.path)
-
-
-def _build_pointwise_int8(source: Source) -> BuiltVariant:
-    """Static int8 with the linear layers of a ConvNeXt's blocks as 1x1 convolutions, for OpenVINO without VNNI."""
-    name, parent = POINTWISE, parent_network(source)
-    counts = count(parent.network, source.size)
-    if not installed("openvino"):
-        return BuiltVariant((), counts, reason="openvino is not installed; install it with: pip install openvino")
-    path = source.out / name / POINTWISE_FILE
-    made_from = _int8_inputs(source, parent)
-    if not is_current(path, made_from):
-        source.reporter.note(f"{name}: calibrating on {source.recipe.calibration_images} training images")
-        graph = path.with_name("fp32.onnx")
-        pointwise_as_convolutions(parent.graph, graph)
-        static_int8(graph, _calibration_images(source), path, _accuracy_goal(source))
-        graph.unlink()
-        write_stamp(path, made_from)
-    runnable = RunnableVariant(name, "openvino", path, source.size, _float_precision(source, name, path, parent))
-    comparison = _compare_with_torch(source, parent, (runnable,), INT8_TOLERANCE)
-    return BuiltVariant(
-        (runnable,), replace(counts, nonzero=counts.parameters - zero_weights(path)), comparison, parent.bundle.path
-    )
 
 
 def _float_precision(source: Source, name: str, path: Path, parent: ParentNetwork) -> str:

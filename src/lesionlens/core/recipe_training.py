@@ -90,6 +90,14 @@ class TrainingRecipe(Section):
         "Number format of the forward pass; `auto` takes mixed precision where the device supports it.",
         paper="mixed",
     )
+    progressive: float = key(
+        1.0,
+        "Side of the training images in the first epoch, as a share of `input.size`; it grows to all of it over two thirds of "
+        "the epochs (progressive resizing). 1 turns it off.",
+        ge=0.3,
+        le=1,
+        later=True,
+    )
     channels_last: bool = key(True, "Memory format of the network and its images.")
     compile: bool = key(False, "Run the network through torch.compile.")
     sync_batchnorm: bool = key(

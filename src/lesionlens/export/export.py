@@ -155,12 +155,7 @@ def export(
         facts |= {"default_variant": "fp32", "variants": {"fp32": fp32.to_json()}}
         gate = _fit_gate(folder, dataset, trained.info.spec, settings, progress)
         facts["gate"] = None if gate is None else gate.facts
-        if (head := head_of(trained.network)) is not None:
-            facts["metadata"] = metadata_facts(head.fields)
-            write_weights(metadata_weights(head), folder)
-        if (bottleneck := bottleneck_of(trained.network)) is not None:
-            facts["concepts"] = concept_facts(trained.info.concepts)
-            write_concepts(concept_weights(bottleneck, graph, reference.features), folder)
+        facts |= _write_beside_graph(trained, graph, reference, folder)
         write_reference(reference_of(dataset, None if gate is None else gate.distances), folder)
         count = settings.selftest_images
         write_selftest(SelfTest(images[:count], {"fp32": reference.rows(0, count)}), folder)
@@ -183,6 +178,18 @@ class _TrainedNetwork:
     hash: str
     network: nn.Module
     info: CheckpointInfo
+
+
+def _write_beside_graph(trained: _TrainedNetwork, graph: GraphNetwork, reference: Outputs, folder: Path) -> dict[str, Any]:
+    """Write what a bundle computes beside its graph, the metadata head and the concepts, and say so in its facts."""
+    facts: dict[str, Any] = {}
+    if (head := head_of(trained.network)) is not None:
+        facts["metadata"] = metadata_facts(head.fields)
+        write_weights(metadata_weights(head), folder)
+    if (bottleneck := bottleneck_of(trained.network)) is not None:
+        facts["concepts"] = concept_facts(trained.info.concepts)
+        write_concepts(concept_weights(bottleneck, graph, reference.features), folder)
+    return facts
 
 
 def comparison_images(ids: np.ndarray, store: Store, spec: InputSpec, count: int) -> np.ndarray:

@@ -98,6 +98,8 @@ def load_weights(network: torch.nn.Module, path: Path, name: str, labels: Sequen
     if classifier == ABSENT and other_head:
         classifier, reason = REPLACED, "it has a hidden layer"
     state = file.tensors if classifier == KEPT else _without(head | other_head, file.tensors)
+    if file.checkpoint is not None and file.checkpoint["kind"] == PRETRAINED:
+        reason = f"pretrained without diagnoses, by {file.checkpoint['method']}"
     metadata = _metadata_names((*expected, *state))
     if classifier != KEPT or not _same_metadata(state, expected):
         state = _without(metadata, state)

@@ -6,22 +6,16 @@ its metadata; `last.safetensors` is everything that a resumed run needs.
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import safetensors
-import safetensors.torch
 import torch
 from torch import Tensor, nn
 
 from lesionlens.core import legacy
-from lesionlens.core.artifact import atomic_file
 from lesionlens.core.errors import CheckpointError, LesionLensError, ModelError
 from lesionlens.core.labels import LabelSet
 from lesionlens.core.recipe import Recipe
@@ -30,11 +24,20 @@ from lesionlens.data.image import InputSpec
 from lesionlens.models.build import build_network
 from lesionlens.models.channel_pruned import reshape_to
 from lesionlens.models.concept_bottleneck import install_bottleneck
-from lesionlens.models.weights import BEST, METADATA_KEY
+from lesionlens.models.weights import BEST
 from lesionlens.training.history import Epoch
 from lesionlens.training.state import TrainingState
+from lesionlens.training.state_file import (
+    fitting,
+    load_tensors,
+    read_tensors,
+    restore_state,
+    short,
+    state_facts,
+    state_tensors,
+    write_tensors,
+)
 
-FORMAT = 1
 LAST = "last"
 TRAINED_WITH = ("torch", "timm", "numpy", "safetensors")
 
@@ -130,7 +133,7 @@ def load_network(path: Path, device: torch.device | str = "cpu") -> tuple[nn.Mod
         install_bottleneck(network, len(info.concepts["units"]))
     if info.channel_pruned:
         _reshape(network, tensors, info, path)
-    _load(network, tensors, path)
+    load_tensors(network, tensors, path)
     return network.eval().to(device), info
 
 
@@ -153,27 +156,6 @@ def save_state(state: TrainingState, info: CheckpointInfo, path: Path) -> None:
     write_tensors(path, LAST, state_tensors(state), facts)
 
 
-def state_tensors(state: TrainingState) -> dict[str, Tensor]:
-    """The tensors of a training: weights, averaged weights and the optimizer's moments, each under its prefix."""
-    tensors = {f"network.{name}": tensor for name, tensor in state.network.state_dict().items()}
-    if state.averaged is not None:
-        tensors |= {f"averaged.{name}": tensor for name, tensor in state.averaged.network.state_dict().items()}
-    moments = state.optimizer.state_dict()["state"]
-    for number, entries in moments.items():
-        tensors |= {f"optimizer.{number}.{name}": entry for name, entry in entries.items() if entry is not None}
-    return tensors
-
-
-def state_facts(state: TrainingState) -> dict[str, Any]:
-    """What else a training resumes from, JSON-ready."""
-    return {
-        "rates": [group["lr"] for group in state.optimizer.param_groups],
-        "steps": state.schedule.last_epoch,
-        "averaged_updates": state.averaged.updates if state.averaged is not None else 0,
-        "scaler": state.scaler.state_dict(),
-    }
-
-
 def load_state(state: TrainingState, info: CheckpointInfo, path: Path) -> CheckpointInfo:
     """Restore a freshly built state from `path`; returns the metadata there.
 
@@ -190,36 +172,9 @@ def load_state(state: TrainingState, info: CheckpointInfo, path: Path) -> Checkp
     saved = _info(value, path)
     check_same_run(saved, info, path)
     restore_state(state, tensors, value, path)
-    with _fitting(path):
+    with fitting(path):
         state.history[:] = [Epoch(**epoch) for epoch in value["history"]]
     return saved
-
-
-def restore_state(state: TrainingState, tensors: dict[str, Tensor], facts: dict[str, Any], path: Path) -> None:
-    """Fill a freshly built state with what `state_tensors` and `state_facts` gave; its history stays as it is.
-
-    Raises:
-        CheckpointError: if they belong to another network or optimizer. The state is then unusable.
-    """
-    _load(state.network, _under(tensors, "network."), path)
-    with _fitting(path):
-        if state.averaged is not None:
-            _load(state.averaged.network, _under(tensors, "averaged."), path)
-            state.averaged.updates = int(facts["averaged_updates"])
-        _load_optimizer(state.optimizer, _under(tensors, "optimizer."))
-        for group, rate in zip(state.optimizer.param_groups, facts["rates"], strict=True):
-            group["lr"] = rate
-        state.schedule.last_epoch = int(facts["steps"])
-        if facts["scaler"]:
-            state.scaler.load_state_dict(facts["scaler"])
-
-
-@contextmanager
-def _fitting(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:
-        raise CheckpointError(f"{path} does not fit this run ({_short(error)}); train from scratch with --restart") from error
 
 
 def check_same_run(saved: CheckpointInfo, current: CheckpointInfo, path: Path) -> None:
@@ -265,89 +220,17 @@ def _training_keys(recipe: Recipe) -> dict[str, Any]:
     return {"seed": recipe.seed, **flat}
 
 
-def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    state: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in tensors.items():
-        number, _, entry = name.partition(".")
-        parameter = parameters[int(number)]
-        if tensor.ndim > 0 and tensor.shape != parameter.shape:
-            raise ValueError(f"the optimizer's {entry} {number} has shape {tuple(tensor.shape)}, not {tuple(parameter.shape)}")
-        if tensor.shape == parameter.shape and tensor.ndim > 0:  # fused kernels need the parameter's own strides
-            tensor = torch.empty_like(parameter, dtype=tensor.dtype).copy_(tensor)
-        state.setdefault(int(number), {})[entry] = tensor
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-
-
-def _load(network: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
-    try:
-        network.load_state_dict(tensors)
-    except RuntimeError as error:
-        raise CheckpointError(f"{path} does not fit its network ({_short(error)}); train it again") from error
-
-
 def _reshape(network: nn.Module, tensors: dict[str, Tensor], info: CheckpointInfo, path: Path) -> None:
     try:
         reshape_to(network, tensors, info.spec.size)
     except ModelError as error:
         raise CheckpointError(
-            f"{path} does not fit a channel-pruned {info.recipe.model.name}: {_short(error)}; make it again"
+            f"{path} does not fit a channel-pruned {info.recipe.model.name}: {short(error)}; make it again"
         ) from error
-
-
-def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-
-
-def write_tensors(path: Path, kind: str, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
-    """Write tensors with JSON-ready facts as a safetensors file, atomically.
-
-    Raises:
-        StorageError: if the disk is full; an existing file is kept.
-    """
-    metadata = {METADATA_KEY: json.dumps({"format": FORMAT, "kind": kind, **facts}, allow_nan=False)}
-    plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    content = safetensors.torch.save(plain, metadata)
-    with atomic_file(path) as temporary:
-        temporary.write_bytes(content)
-
-
-def read_tensors(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Tensors and facts of a file of `write_tensors`.
-
-    Raises:
-        CheckpointError: if it is missing, damaged, or of another kind.
-    """
-    if not path.is_file():
-        raise CheckpointError(f"checkpoint {path} does not exist; make it with: lesionlens train RECIPE")
-    try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a dict
-    except (safetensors.SafetensorError, OSError) as error:
-        raise CheckpointError(
-            f"checkpoint {path} is damaged or cut short ({_short(error)}); copy it again, or delete it and train again"
-        ) from error
-    try:
-        value: dict[str, Any] = json.loads(metadata[METADATA_KEY])
-        format_and_kind = (value["format"], value["kind"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(
-            f"{path} is not a checkpoint of lesionlens; give a best.safetensors written by lesionlens train"
-        ) from error
-    if format_and_kind != (FORMAT, kind):
-        raise CheckpointError(
-            f"{path} is a checkpoint of kind {value['kind']!r}, format {value['format']}; {kind}.safetensors is needed here"
-        )
-    return tensors, value
 
 
 def _info(value: dict[str, Any], path: Path) -> CheckpointInfo:
     try:
         return CheckpointInfo.from_json(value["info"])
     except (KeyError, TypeError, LesionLensError) as error:
-        raise CheckpointError(f"checkpoint {path} is not readable ({_short(error)}); train it again") from error
-
-
-def _short(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200]
+        raise CheckpointError(f"checkpoint {path} is not readable ({short(error)}); train it again") from error

@@ -32,6 +32,7 @@ from lesionlens.training.fixmatch import FixMatch, Views
 from lesionlens.training.history import Epoch, best_epoch, is_better, out_of_patience
 from lesionlens.training.loss import Loss, one_hot
 from lesionlens.training.precision import autocast
+from lesionlens.training.progressive import check_takes, resized, side_of
 from lesionlens.training.state import TrainingState
 
 CHECK_EVERY = {"cpu": 1, "cuda": 16}  # reading a loss synchronises with the GPU
@@ -118,6 +119,7 @@ class Trainer:
         self.contrastive = ContrastiveLoss(state.network, recipe.training) if recipe.training.contrastive_weight else None
         bottleneck = bottleneck_of(state.network)
         self.concepts = ConceptLoss(bottleneck, recipe.concepts.weight, world) if bottleneck is not None else None
+        check_takes(state.network, spec.size, recipe.training, world.device)
         whole = state.network if head_of(state.network) is None else WithMetadata(state.network)
         forward = world.wrap(whole, recipe.training.sync_batchnorm)
         self.forward = compiled(forward, world.device) if recipe.training.compile else forward
@@ -175,7 +177,7 @@ class Trainer:
         return Mixed(images, targets, metadata, None if batch.concepts is None else next(parts))
 
     def _mixed_with_sides(self, batch: Batch, sides: Tensor, epoch: int, number: int) -> tuple[Tensor, Tensor]:
-        images = self._inputs(batch)
+        images = self._inputs(batch, epoch)
         seed = derive_seed(self.recipe.seed, "mix", epoch, number, 0)
         mixing = draw_mixing(batch.total, images.shape[2], images.shape[3], self.recipe.augmentation, seed)
         if mixing is None:
@@ -186,8 +188,8 @@ class Trainer:
         others, other_sides = (self.world.gather(rows, batch.total)[partners] for rows in (images, sides))
         return mixing.apply(images, sides, others, other_sides)
 
-    def _inputs(self, batch: Batch) -> Tensor:
-        inputs: Tensor = self.normalise(batch.images)
+    def _inputs(self, batch: Batch, epoch: int) -> Tensor:
+        inputs = resized(self.normalise(batch.images), side_of(epoch, batch.images.shape[-1], self.recipe.training))
         if batch.seeds:
             erase_(inputs, batch.seeds, self.recipe.augmentation)
         return self._in_memory_format(inputs)
@@ -216,9 +218,9 @@ class Trainer:
 
     def _forward_with(self, mixed: Mixed, unlabelled: Views, fixmatch: FixMatch, members: int) -> tuple[Tensor, Tensor]:
         """The same with unlabelled images, which pass through the network together with the labelled ones."""
-        weak, strong = (
-            self._in_memory_format(self.normalise(view.to(self.world.device))) for view in (unlabelled.weak, unlabelled.strong)
-        )
+        side = mixed.images.shape[-1]
+        views = (self.normalise(view.to(self.world.device)) for view in (unlabelled.weak, unlabelled.strong))
+        weak, strong = (self._in_memory_format(resized(view, side)) for view in views)
         with autocast(self.world.device, self.state.precision):
             pseudo = fixmatch.pseudo_labels(self.state.inference_network, weak)
             everything = self.forward(self._in_memory_format(torch.cat([mixed.images, strong])))

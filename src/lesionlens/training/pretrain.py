@@ -22,12 +22,13 @@ from lesionlens.data.image import InputSpec
 from lesionlens.data.store import Store
 from lesionlens.models.build import Normalise, build_network, check_takes
 from lesionlens.models.weights import PRETRAINED, head_names
-from lesionlens.training.checkpoint import read_tensors, restore_state, state_facts, state_tensors, versions, write_tensors
+from lesionlens.training.checkpoint import versions
 from lesionlens.training.order import cut_batches
 from lesionlens.training.precision import autocast, flushed_denormals
 from lesionlens.training.prefetch import Prefetch
 from lesionlens.training.simsiam import COLLAPSED_STD, SimSiam, effective_rank, relative_std
 from lesionlens.training.state import TrainingState, build_state
+from lesionlens.training.state_file import read_tensors, restore_state, state_facts, state_tensors, write_tensors
 from lesionlens.training.views import random_views
 
 BACKBONE_FILE, LAST_FILE, HISTORY_FILE = "backbone.safetensors", "last.safetensors", "history.jsonl"

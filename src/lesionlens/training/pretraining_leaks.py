@@ -41,7 +41,7 @@ def check_pretraining(weights: str, dataset: Dataset) -> None:
     those that had no diagnosis.
 
     Args:
-        weights: `model.weights` of a recipe.
+        weights: `model.weights` of a recipe: a file, or a folder with one for each part of a composed network.
         dataset: of the run that starts from them.
 
     Raises:
@@ -49,8 +49,13 @@ def check_pretraining(weights: str, dataset: Dataset) -> None:
         WeightsError: if the file is missing or damaged.
     """
     path = Path(weights).expanduser()
-    if weights in WEIGHTS_WITHOUT_FILE or path.is_dir():
+    if weights in WEIGHTS_WITHOUT_FILE:
         return
+    for each in sorted(path.glob("*.safetensors")) if path.is_dir() else (path,):
+        _check_file(each, dataset)
+
+
+def _check_file(path: Path, dataset: Dataset) -> None:
     seen = images_of_pretraining(path)
     if seen is None:
         return
@@ -61,13 +66,13 @@ def check_pretraining(weights: str, dataset: Dataset) -> None:
         perceptual = np.frombuffer(bytes.fromhex(seen["perceptual"]), np.uint8).reshape(-1, HASH_BYTES)
     except (KeyError, TypeError, ValueError) as error:
         raise WeightsError(f"{path} does not say which images it was pretrained on ({error!r}); pretrain again") from error
-    leaked = sorted(record.image_id for record in held_out_records(dataset) if record.image_id in ids)
-    alike = sorted(set(_alike(dataset, perceptual)).difference(leaked)) if len(perceptual) else []
-    if leaked or alike:
+    leaked = {record.image_id for record in held_out_records(dataset) if record.image_id in ids}
+    leaked.update(_alike(dataset, perceptual) if len(perceptual) else ())
+    if leaked:
         raise SplitError(
-            f"{path} was pretrained on another split: it has seen {len(leaked) + len(alike)} images of lesions that are in "
-            f"validation or test here, the first is {(leaked or alike)[0]}; scores would be too high. Pretrain in the run folder "
-            "of this split with: lesionlens pretrain RECIPE --data ... --run ..."
+            f"{path} was pretrained on another split: it has seen {len(leaked)} images of lesions that are in validation or test "
+            f"here, the first is {min(leaked)}; scores would be too high. Pretrain in the run folder of this split with: "
+            "lesionlens pretrain RECIPE --data ... --run ..."
         )
 
 

@@ -24,7 +24,7 @@ from lesionlens.data.statistics import channel_statistics
 from lesionlens.models.build import build_initial_network, build_network
 from lesionlens.models.concept_bottleneck import install_bottleneck
 from lesionlens.models.weights import InitialWeights
-from lesionlens.training.batches import Batches, plan_rows
+from lesionlens.training.batches import Batches, Rows, plan_rows
 from lesionlens.training.checkpoint import CheckpointInfo, load_state, save_network, save_state, versions
 from lesionlens.training.distill import Teacher
 from lesionlens.training.distributed import World
@@ -163,10 +163,8 @@ def train_run(
         check_inputs(inputs, spec)
         if derivation.network is None and (restart or not (out / LAST_FILE).exists()):
             check_pretraining(recipe.model.weights, inputs)
-        if recipe.semi_supervised.images and unlabelled is None and not derivation.derived:
-            raise TrainingError(f"semi_supervised.images = {recipe.semi_supervised.images!r}, but no unlabelled images are given")
-        if recipe.concepts.table and concepts is None and not derivation.derived:
-            raise TrainingError(f"concepts.table = {recipe.concepts.table!r}, but no concepts are given")
+        if not derivation.derived:
+            _check_given(recipe, unlabelled, concepts)
         info = replace(
             describe(inputs, recipe, spec),
             derived=derivation.derived,
@@ -177,10 +175,8 @@ def train_run(
         rows = plan_rows(inputs.plan, inputs.store, inputs.index, recipe.model.metadata, concepts)
         batches = Batches(rows, inputs.store.images, spec, recipe, world)
         state, info = _start(info, batches, out, world, restart, derivation.network)
-        if note is not None and world.writes and info.initial_weights and not state.history:
-            note(InitialWeights.from_json(info.initial_weights).note())
-        if note is not None and world.writes and recipe.model.metadata:
-            note(metadata_note(select(inputs.index, tuple(dict.fromkeys(rows.image_ids))), recipe.model.metadata))
+        if note is not None and world.writes:
+            _say(note, info, inputs, rows, resumed=bool(state.history))
         codes = info.labels.codes
         fixmatch = FixMatch(unlabelled, recipe, spec, world, batches, codes) if unlabelled is not None else None
         trainer = Trainer(state, batches, recipe, spec, len(codes), world, derivation.teacher, fixmatch)
@@ -193,6 +189,23 @@ def train_run(
             if writer is not None:
                 write_events(writer, epoch)
             yield epoch
+
+
+def _say(note: Callable[[str], None], info: CheckpointInfo, inputs: TrainingData, rows: Rows, resumed: bool) -> None:
+    """Tell what became of the initial weights, and how much of the metadata is known."""
+    if info.initial_weights and not resumed:
+        note(InitialWeights.from_json(info.initial_weights).note())
+    fields = info.recipe.model.metadata
+    if fields:
+        note(metadata_note(select(inputs.index, tuple(dict.fromkeys(rows.image_ids))), fields))
+
+
+def _check_given(recipe: Recipe, unlabelled: Unlabelled | None, concepts: Concepts | None) -> None:
+    """Refuse a recipe that names unlabelled images or concepts which the caller did not read."""
+    if recipe.concepts.table and concepts is None:
+        raise TrainingError(f"concepts.table = {recipe.concepts.table!r}, but no concepts are given")
+    if recipe.semi_supervised.images and unlabelled is None:
+        raise TrainingError(f"semi_supervised.images = {recipe.semi_supervised.images!r}, but no unlabelled images are given")
 
 
 def _start(
