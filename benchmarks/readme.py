@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import future_tables
 import model_tables
 import speed_tables
 from lesionlens.experiments import formats
@@ -199,6 +200,7 @@ TABLES = {
     "conformal": conformal,
     **speed_tables.TABLES,
     **model_tables.TABLES,
+    **future_tables.TABLES,
     **{f"grid-{path.stem}": partial(grid, path) for path in sorted((RESULTS / "grids").glob("*.json"))},
 }
 

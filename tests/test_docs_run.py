@@ -25,7 +25,10 @@ FOLLOWED = {
     "tutorial": ROOT / "docs" / "tutorial.md",
     "pipeline": ROOT / "docs" / "pipeline.md",
     **{name: ROOT / "docs" / "howto" / f"{name}.md" for name in ("researcher", "engineer", "data-owner")},
-    **{name: ROOT / "docs" / f"{name}.md" for name in ("decisions", "subgroups", "documents", "speed", "model", "networks")},
+    **{
+        name: ROOT / "docs" / f"{name}.md"
+        for name in ("decisions", "subgroups", "documents", "speed", "model", "networks", "future_work")
+    },
 }
 NOT_RUN = {"make", "pip", "source", "mkdir", "cd", "torchrun", "python"}
 QUICK_TRAINING = [
@@ -233,6 +236,16 @@ def test_networks_page(reader: Reader, ham10000: Path, photos: Path) -> None:
     (reader.folder / "patients.csv").write_text(f"image,age,sex,site\n{min(photos.glob('*.jpg')).name},61,male,\n")
     reader.follow(FOLLOWED["networks"])
     assert (reader.folder / "results.csv").is_file()
+
+
+@pytest.mark.slow
+def test_future_work_page(reader: Reader, ham10000: Path) -> None:
+    weights = QUICK_TRAINING.index("model.weights=none")  # the page's own say where training starts
+    quick = [*QUICK_TRAINING[: weights - 1], *QUICK_TRAINING[weights + 1 :]]
+    reader.smaller["run"] = [*quick, "--until", "train"]
+    reader.smaller["pretrain"] = [*quick, "--set", "pretraining.epochs=2", "--set", "pretraining.width=32"]
+    reader.follow(FOLLOWED["future_work"])
+    assert (reader.folder / "runs" / "pre" / "train" / "best.safetensors").is_file()
 
 
 @pytest.mark.slow

@@ -74,3 +74,14 @@ def test_a_new_key_changes_the_hash_only_where_it_is_used():
     assert "layer_decay" not in recipe.training.hashed()
     explained = dataclasses.replace(recipe, explanation=ExplanationRecipe(occlusion_images=5))
     assert explained.hash("seed", "explanation") != recipe.hash("seed", "explanation") == recipe.hash("seed")
+
+
+@pytest.mark.parametrize("section", ["pretraining", "semi_supervised", "concepts"])
+def test_new_sections_change_no_hash_until_they_are_used(section):
+    assert Recipe().hash(*TRAINING, section) == Recipe().hash(*TRAINING)
+    used = {
+        "pretraining": {"epochs": 7},
+        "semi_supervised": {"images": "photos"},
+        "concepts": {"table": "c.csv", "columns": "x"},
+    }[section]
+    assert Recipe(**{section: used}).hash(*TRAINING, section) != Recipe().hash(*TRAINING)

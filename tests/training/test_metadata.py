@@ -103,7 +103,7 @@ def test_mixing_mixes_metadata_as_it_mixes_targets(artifacts):
     trainer = Trainer(state, batches, batches.recipe, input_spec_of(artifacts), 7, artifacts.world)
     with batches.epoch(1) as images:
         batch = next(iter(images))
-    _, targets, metadata = trainer._mixed(batch, 1, 0)
+    _, targets, metadata, _ = trainer._mixed(batch, 1, 0)
     assert metadata.shape == batch.metadata.shape
     torch.testing.assert_close(metadata[:, 10:].sum(1), torch.ones(len(metadata)))
     row = int((targets.max(1).values < 0.999).nonzero()[0, 0])

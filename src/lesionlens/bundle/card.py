@@ -106,6 +106,7 @@ ALWAYS: dict[str, Section] = {
     "diagnoses": _diagnoses,
     "data": sections.data,
     "metadata": sections.metadata,
+    "concepts": sections.concepts,
     "scores": sections.scores,
     "training": sections.training,
     "licences": sections.licences,
@@ -119,7 +120,7 @@ OF_A_BUNDLE: dict[str, Section] = {
     "explanation": sections.explanation,
 }
 ORDER = (
-    *("head", "summary", "diagnoses", "data", "metadata", "people", "scores", "decisions", "calibration", "bundle"),
+    *("head", "summary", "diagnoses", "data", "metadata", "concepts", "people", "scores", "decisions", "calibration", "bundle"),
     *(
         "decision",
         "gate",

@@ -55,6 +55,19 @@ def metadata(facts: dict[str, Any]) -> str:
     )
 
 
+def concepts(facts: dict[str, Any]) -> str:
+    """The concepts that the diagnoses follow from; empty without a concept bottleneck."""
+    told = facts.get("concepts")
+    if told is None:
+        return ""
+    names = ", ".join(unit["name"] for unit in told["units"])
+    return (
+        f"## Concepts\nThe network estimates {len(told['units'])} concepts, {names}, and its diagnoses follow from these "
+        "estimates alone. Every prediction names them, with what each adds to the logit of the most probable diagnosis. They are "
+        "estimates of a network whose errors are not measured here, and one may contain more than the concept in its name."
+    )
+
+
 def scores(facts: dict[str, Any]) -> str:
     """Every metric with its interval and method, overall and by diagnosis."""
     scores = facts["scores"]

@@ -63,6 +63,7 @@ class Prediction:
         decision: when it is "not sure"; None where the bundle does not say.
         notes: what decoding converted, assumed or left out.
         metadata: what was used of the patient and what is missing, see `MetadataFusion.used`; None if the bundle takes none.
+        concepts: of a network with a concept bottleneck, see `ConceptReader.read`; empty without one.
     """
 
     source: str
@@ -78,6 +79,7 @@ class Prediction:
     decision: Decision | None = None
     notes: tuple[str, ...] = ()
     metadata: dict[str, Any] | None = None
+    concepts: tuple[dict[str, Any], ...] = ()
 
     @property
     def outcome(self) -> str:
@@ -108,7 +110,8 @@ class Prediction:
         """The JSON that `predict --json` writes and the API sends, each with a few keys of its own around it.
 
         Features and maps are left out. Only the outcome `diagnosis` has a diagnosis; `not_usable` has no probabilities.
-        Where no diagnosis is malignant, there is no malignant share. Only a bundle that takes metadata has `metadata`.
+        Where no diagnosis is malignant, there is no malignant share. Only a bundle that takes metadata has `metadata`, and
+        only one with a concept bottleneck `concepts`; their contributions are to the most probable diagnosis.
         `lesionlens.serving.schemas.PredictionBody` describes it.
 
         Args:
@@ -129,6 +132,7 @@ class Prediction:
             "gate": None if self.gate_result is None else self.gate_result.to_json(),
             "notes": list(self.notes),
             **({} if self.metadata is None else {"metadata": self.metadata}),
+            **({"concepts": list(self.concepts) if usable else []} if self.concepts else {}),
             "image": asdict(self.image),
             "timings_ms": {step: round(ms, 2) for step, ms in timings_ms.items()},
             "bundle": asdict(self.bundle),

@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from lesionlens.bundle.bundle import RUNTIMES, FileChecks, graph_files, read_bundle
+from lesionlens.bundle.concepts import ConceptReader
 from lesionlens.bundle.decision import Decision
 from lesionlens.bundle.engines import Limits, fast_int8, import_runtime
 from lesionlens.bundle.gate import Gate
@@ -126,6 +127,7 @@ class Predictor:
         self.gate = Gate.from_bundle(self.bundle)
         self.decision = Decision.from_bundle(self.bundle)
         self.metadata = MetadataFusion.from_bundle(self.bundle)
+        self.concepts = ConceptReader.from_bundle(self.bundle)
         self._check(selftest == "once", runtime, may_replace)
 
     def _check(self, once: bool, runtime: str, may_replace: bool) -> None:
@@ -271,6 +273,7 @@ class Predictor:
             decision=self.decision,
             notes=item.notes,
             metadata=None if self.metadata is None else self.metadata.used(item.metadata),
+            concepts=() if self.concepts is None else self.concepts.read(outputs.features[row], int(probabilities.argmax())),
         )
 
     def _prepared(self, sources: Iterable[Source], metadata: MetadataOf) -> Iterator[Prepared | Failure]:

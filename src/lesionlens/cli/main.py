@@ -26,6 +26,7 @@ from lesionlens.cli.index import index, pack
 from lesionlens.cli.inspect_bundle import inspect
 from lesionlens.cli.networks import networks
 from lesionlens.cli.predict import predict
+from lesionlens.cli.pretrain import pretrain
 from lesionlens.cli.recipes import recipes
 from lesionlens.cli.record import record
 from lesionlens.cli.report import report
@@ -43,7 +44,7 @@ from lesionlens.core.errors import LesionLensError
 
 PANELS = {
     "Data": (download, synthetic, index, audit, split, augment, pack),
-    "Train": (run, train, recipes, networks, convert),
+    "Train": (run, train, pretrain, recipes, networks, convert),
     "Evaluate": (evaluate, assess, stress, compare, explain, report, documents, submission),
     "Experiments": (ablate, crossvalidate, search),
     "Deploy": (export, compress, trim, predict, inspect, benchmark, tune),

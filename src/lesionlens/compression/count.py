@@ -65,9 +65,8 @@ def paper_count(network: nn.Module, dynamic: nn.Module) -> dict[str, Any]:
         `fp32` and `dynamic_int8` with `parameters` and `size_mib` (four bytes each); `linear`: the
         parameters inside linear layers, which still exist, packed, but are not listed by `parameters()`.
     """
-    linear = sum(
-        tensor.numel() for module in network.modules() if isinstance(module, nn.Linear) for tensor in module.parameters()
-    )
+    layers = [module for module in network.modules() if isinstance(module, nn.Linear)]
+    linear = sum(tensor.numel() for layer in layers for tensor in layer.parameters(recurse=False))
     return {"fp32": _paper_size(network), "dynamic_int8": _paper_size(dynamic), "linear": linear}
 
 

@@ -17,6 +17,7 @@ from lesionlens.core.errors import ModelError, RecipeError
 from lesionlens.core.recipe import CompressionRecipe
 from lesionlens.evaluation.evaluate import check_belongs
 from lesionlens.models.channel_pruned import reshape_to
+from lesionlens.models.concept_bottleneck import ConceptBottleneck, bottleneck_of
 from lesionlens.training.checkpoint import CheckpointInfo, load_network, save_network
 from lesionlens.training.distill import Teacher
 from lesionlens.training.distributed import World
@@ -43,7 +44,8 @@ def prune_unstructured(network: nn.Module, sparsity: float) -> nn.Module:
     """
     CompressionRecipe.check(sparsity=sparsity)
     pruned = copy.deepcopy(network)
-    weights = [module.weight.data for module in pruned.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
+    layers = [module for module in pruned.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
+    weights = [layer.weight.data for layer in layers if not isinstance(layer, ConceptBottleneck)]  # made of two other layers
     sizes = torch.cat([weight.abs().flatten() for weight in weights])
     mask = torch.ones_like(sizes)
     mask[torch.topk(sizes, round(sparsity * len(sizes)), largest=False).indices] = 0
@@ -100,6 +102,11 @@ def prune_structured(network: nn.Module, size: int, share: float, multiple_of: i
         ModelError: if torch-pruning is not installed, or the network cannot lose channels.
     """
     CompressionRecipe.check(channels_removed=share)
+    if bottleneck_of(network) is not None:
+        raise ModelError(
+            "a network with a concept bottleneck cannot lose channels; leave the channel-pruned variants out, or train without "
+            "concepts"
+        )
     if multiple_of < 1:
         raise RecipeError(f"multiple_of = {multiple_of}; it must be at least 1")
     library = require_torch_pruning()

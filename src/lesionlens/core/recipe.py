@@ -16,7 +16,10 @@ from lesionlens.core.errors import RecipeError
 from lesionlens.core.metadata import FIELDS, check_fields
 from lesionlens.core.pickles import is_pickle_name, pickle_remedy
 from lesionlens.core.recipe_augmentation import AugmentationRecipe as AugmentationRecipe
-from lesionlens.core.recipe_section import Section, broken_rule, key, nearest
+from lesionlens.core.recipe_concepts import ConceptsRecipe as ConceptsRecipe
+from lesionlens.core.recipe_pretraining import PretrainingRecipe as PretrainingRecipe
+from lesionlens.core.recipe_section import Section, broken_rule, key, nearest, texts
+from lesionlens.core.recipe_semi_supervised import SemiSupervisedRecipe as SemiSupervisedRecipe
 from lesionlens.core.recipe_training import TrainingRecipe as TrainingRecipe
 
 VARIANTS = (
@@ -31,13 +34,6 @@ WEIGHTS = "imagenet, none, or the path of a safetensors file"
 def _refuse_pickle(name: str, weights: str) -> None:
     if is_pickle_name(weights):
         raise RecipeError(f"{broken_rule(name, weights, WEIGHTS)}, not of a pickle; {pickle_remedy(weights)}")
-
-
-def _texts(value: Any) -> Any:
-    """Accept one text with commas, which needs no quotes after --set, and TOML's and JSON's lists."""
-    if isinstance(value, str):
-        return tuple(word.strip() for word in value.split(",") if word.strip())
-    return tuple(value) if isinstance(value, list) else value
 
 
 @dataclass(frozen=True)
@@ -137,7 +133,7 @@ class ModelRecipe(Section):
     @field_validator("metadata", mode="before")
     @classmethod
     def _split_at_commas(cls, value: Any) -> Any:
-        return _texts(value)
+        return texts(value)
 
     def __post_init__(self) -> None:
         _refuse_pickle("model.weights", self.weights)
@@ -223,7 +219,7 @@ class CompressionRecipe(Section):
     @field_validator("variants", mode="before")
     @classmethod
     def _split_at_commas(cls, value: Any) -> Any:
-        return _texts(value)
+        return texts(value)
 
     def __post_init__(self) -> None:
         _refuse_pickle("compression.student_weights", self.student_weights)
@@ -248,6 +244,17 @@ class Recipe(Section):
     evaluation: EvaluationRecipe = Field(default_factory=EvaluationRecipe)
     compression: CompressionRecipe = Field(default_factory=CompressionRecipe)
     explanation: ExplanationRecipe = Field(default_factory=ExplanationRecipe)
+    pretraining: PretrainingRecipe = Field(default_factory=PretrainingRecipe)
+    semi_supervised: SemiSupervisedRecipe = Field(default_factory=SemiSupervisedRecipe)
+    concepts: ConceptsRecipe = Field(default_factory=ConceptsRecipe)
+
+    def __post_init__(self) -> None:
+        semi = self.semi_supervised.images
+        if semi and self.training.contrastive_weight:
+            rule = "empty with training.contrastive_weight above 0, whose loss needs a diagnosis for each image"
+            raise broken_rule("semi_supervised.images", semi, rule)
+        if semi and self.model.metadata:
+            raise broken_rule("semi_supervised.images", semi, "empty with model.metadata: unlabelled images have none")
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready form with every key, defaults included."""

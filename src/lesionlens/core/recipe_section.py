@@ -142,6 +142,17 @@ def _is_later_default(field: FieldInfo, value: Any) -> bool:
     return later and value == field.get_default(call_default_factory=True, validated_data={})
 
 
+def texts(value: Any) -> Any:
+    """Accept one text with commas, which needs no quotes after --set, and TOML's and JSON's lists.
+
+    >>> texts("a, b"), texts(["a", "b"])
+    (('a', 'b'), ('a', 'b'))
+    """
+    if isinstance(value, str):
+        return tuple(word.strip() for word in value.split(",") if word.strip())
+    return tuple(value) if isinstance(value, list) else value
+
+
 def broken_rule(name: str, value: object, rule: str) -> RecipeError:
     """The error for a key, or a sum of keys, whose value breaks its rule."""
     return RecipeError(f"{name} = {value!r}; it must be {rule}")

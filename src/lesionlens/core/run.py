@@ -19,6 +19,8 @@ FILES = {
     "plan": "plan.csv",
     "gallery": "gallery.png",
     "store": "store",
+    "unlabelled": "unlabelled",
+    "pretraining": "pretrain",
     "training": "train",
     "predictions": "predictions.npz",
     "scores": "scores.json",
@@ -52,6 +54,8 @@ class Run:
         plan: the offline copies.
         gallery: every augmentation on one lesion, PNG.
         store: packed images, a folder.
+        unlabelled: packed images without diagnoses, a folder.
+        pretraining: weights and history of a pretraining, a folder.
         training: checkpoints and history, a folder.
         predictions: of one split by the best checkpoint.
         scores: metrics of these predictions.
@@ -83,6 +87,8 @@ class Run:
     plan: Path
     gallery: Path
     store: Path
+    unlabelled: Path
+    pretraining: Path
     training: Path
     predictions: Path
     scores: Path

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -253,7 +253,25 @@ def _record(row: dict[str, Any]) -> Record:
     return Record(**{**values, "age": float(values["age"]) if values["age"] else None})
 
 
-def select(index: Index, ids: Sequence[str]) -> tuple[Record, ...]:
+class ImageList(Protocol):
+    """Images with records: an index, or images without diagnoses."""
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Image ids in order."""
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 over all records."""
+
+    def by_id(self) -> dict[str, Record]:
+        """Records by image id."""
+
+    def image_path(self, record: Record) -> Path:
+        """Where the image of `record` lies."""
+
+
+def select(index: ImageList, ids: Sequence[str]) -> tuple[Record, ...]:
     """Records of `ids`, in that order.
 
     Raises:

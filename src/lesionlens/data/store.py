@@ -22,7 +22,7 @@ from lesionlens.core.artifact import (
 )
 from lesionlens.core.errors import ArtifactError, DataError, ImageError
 from lesionlens.data.image import InputSpec, decode_image, prepare
-from lesionlens.data.index import Index, Record, select
+from lesionlens.data.index import ImageList, Record, select
 from lesionlens.data.parallel import Progress, in_threads
 
 IMAGES_FILE = "images.npy"
@@ -99,7 +99,7 @@ class Store:
 
 
 def pack(
-    index: Index,
+    index: ImageList,
     spec: InputSpec,
     path: Path,
     ids: Sequence[str] | None = None,
@@ -231,7 +231,7 @@ class _Rows:
 
 
 def _pack_rows(
-    index: Index, records: Sequence[Record], spec: InputSpec, rows: _Rows, workers: int, progress: Progress | None
+    index: ImageList, records: Sequence[Record], spec: InputSpec, rows: _Rows, workers: int, progress: Progress | None
 ) -> tuple[list[str], dict[str, str], dict[str, list[str]]]:
     """Hash of each row ("" if unreadable), the reason for each unreadable image, and the ids of each note."""
     hashes = [""] * len(records)

@@ -10,7 +10,7 @@ from lesionlens.core.errors import RecipeError
 from lesionlens.core.recipe import Recipe
 from lesionlens.experiments.grid import Grid
 
-DECISIVE = ("seed", "input", "split", "augmentation", "model", "training", "evaluation")
+DECISIVE = ("seed", "input", "split", "augmentation", "model", "training", "semi_supervised", "concepts", "evaluation")
 """Sections of a recipe that decide a run; the others belong to stages that a grid does not run."""
 
 

@@ -26,6 +26,8 @@ from lesionlens.bundle.bundle import (
     write_facts,
 )
 from lesionlens.bundle.card_html import write_card
+from lesionlens.bundle.concepts import concept_facts
+from lesionlens.bundle.concepts import write_weights as write_concepts
 from lesionlens.bundle.engines import Limits, installed, load_engine, version_of
 from lesionlens.bundle.metadata import metadata_facts, write_weights
 from lesionlens.bundle.outputs import Outputs, Tolerance, differences, shapes, summary
@@ -41,6 +43,7 @@ from lesionlens.evaluation.evaluate import PredictionSettings, predict_split
 from lesionlens.evaluation.predictions import Predictions
 from lesionlens.evaluation.scores import score
 from lesionlens.evaluation.temperature import fit_temperature, scaled_loss
+from lesionlens.export.concepts import concept_weights
 from lesionlens.export.decision_fit import EXPECTATION, SENSITIVITY, Guarantee, check_sensitivity, fit_decision
 from lesionlens.export.gate_fit import REJECTION_RATE, FittedGate, check_rate, write_gate
 from lesionlens.export.gate_images import BATCH as GATE_BATCH
@@ -49,6 +52,7 @@ from lesionlens.export.graph import OPSET, GraphNetwork, run_graph, write_graph
 from lesionlens.export.metadata import metadata_weights
 from lesionlens.export.provenance import INTENDED_USE, licences, origin
 from lesionlens.export.reference import reference_of, write_reference
+from lesionlens.models.concept_bottleneck import bottleneck_of
 from lesionlens.models.metadata_head import head_of
 from lesionlens.training.checkpoint import CheckpointInfo, load_network
 from lesionlens.training.history import read_history, training_time
@@ -151,9 +155,7 @@ def export(
         facts |= {"default_variant": "fp32", "variants": {"fp32": fp32.to_json()}}
         gate = _fit_gate(folder, dataset, trained.info.spec, settings, progress)
         facts["gate"] = None if gate is None else gate.facts
-        if (head := head_of(trained.network)) is not None:
-            facts["metadata"] = metadata_facts(head.fields)
-            write_weights(metadata_weights(head), folder)
+        facts |= _write_beside_graph(trained, graph, reference, folder)
         write_reference(reference_of(dataset, None if gate is None else gate.distances), folder)
         count = settings.selftest_images
         write_selftest(SelfTest(images[:count], {"fp32": reference.rows(0, count)}), folder)
@@ -176,6 +178,18 @@ class _TrainedNetwork:
     hash: str
     network: nn.Module
     info: CheckpointInfo
+
+
+def _write_beside_graph(trained: _TrainedNetwork, graph: GraphNetwork, reference: Outputs, folder: Path) -> dict[str, Any]:
+    """Write what a bundle computes beside its graph, the metadata head and the concepts, and say so in its facts."""
+    facts: dict[str, Any] = {}
+    if (head := head_of(trained.network)) is not None:
+        facts["metadata"] = metadata_facts(head.fields)
+        write_weights(metadata_weights(head), folder)
+    if (bottleneck := bottleneck_of(trained.network)) is not None:
+        facts["concepts"] = concept_facts(trained.info.concepts)
+        write_concepts(concept_weights(bottleneck, graph, reference.features), folder)
+    return facts
 
 
 def comparison_images(ids: np.ndarray, store: Store, spec: InputSpec, count: int) -> np.ndarray:

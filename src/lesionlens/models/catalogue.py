@@ -98,6 +98,7 @@ COMPOSED = {
     "fuscanet": OwnNetwork(_composed("fuscanet"), InputConfig((3, 256, 256), False, (0.0,) * 3, (1.0,) * 3), ("mobilevit_s",)),
     "eff2net": OwnNetwork(_composed("eff2net"), EFFICIENTNET_INPUT, ("tf_efficientnetv2_s",)),
     "skintrans": OwnNetwork(_composed("skintrans"), InputConfig((3, 224, 224), True, HALF, HALF), ("vit_small_patch16_224",)),
+    "convnext_transformer": OwnNetwork(_composed("convnext_transformer"), parts=("convnext_atto",)),
     "inherent_cnn": OwnNetwork(_composed("inherent_cnn"), no_imagenet="its paper trains it from random ones"),
     "xception_shufflenet": OwnNetwork(
         _composed("xception_shufflenet"),

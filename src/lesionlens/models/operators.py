@@ -51,6 +51,15 @@ def auto_augment() -> ModuleType:
 
 
 @cache
+def vision_transformer() -> ModuleType:
+    """timm's blocks of vision transformers."""
+    timm()
+    import timm.models.vision_transformer as module
+
+    return module
+
+
+@cache
 def declare_operators() -> None:
     """Declare the operators that `import torchvision` needs, unless its extension provides them."""
     if not _extension_loads():

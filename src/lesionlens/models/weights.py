@@ -26,6 +26,9 @@ METADATA_KEY = "lesionlens"
 PICKLE_STARTS = (b"PK\x03\x04", b"\x80")
 SHOWN_LABELS = 8
 
+BEST, PRETRAINED = "best", "pretrained"
+"""Kinds of files with weights: the best checkpoint of a run; and a network without classifier of `lesionlens pretrain`, with the
+images that it saw."""
 KEPT, REPLACED, ABSENT = "kept", "replaced", "absent"
 
 
@@ -95,6 +98,8 @@ def load_weights(network: torch.nn.Module, path: Path, name: str, labels: Sequen
     if classifier == ABSENT and other_head:
         classifier, reason = REPLACED, "it has a hidden layer"
     state = file.tensors if classifier == KEPT else _without(head | other_head, file.tensors)
+    if file.checkpoint is not None and file.checkpoint["kind"] == PRETRAINED:
+        reason = f"pretrained without diagnoses, by {file.checkpoint['method']}"
     metadata = _metadata_names((*expected, *state))
     if classifier != KEPT or not _same_metadata(state, expected):
         state = _without(metadata, state)
@@ -110,6 +115,18 @@ def check_weights(network: torch.nn.Module, path: Path, name: str) -> None:
         WeightsError: as `load_weights`.
     """
     _backbone_state(network, path, name)
+
+
+def images_of_pretraining(path: Path) -> dict[str, Any] | None:
+    """Which images the weights of a file were pretrained on; None unless `lesionlens pretrain` wrote it.
+
+    Raises:
+        WeightsError: if it is missing, damaged or a pickle.
+    """
+    checkpoint = _read(path).checkpoint
+    if checkpoint is None or checkpoint["kind"] != PRETRAINED:
+        return None
+    return dict(checkpoint["images"])
 
 
 def load_backbone(network: torch.nn.Module, path: Path, name: str) -> None:
@@ -179,15 +196,19 @@ def _checkpoint(metadata: Mapping[str, str], path: Path) -> Mapping[str, Any] | 
 
 
 def _check_checkpoint(file: _File, name: str) -> tuple[str, ...]:
-    """The codes of the checkpoint's diagnoses; it must be a network, of this name, with all its channels."""
+    """The codes of the checkpoint's diagnoses, none if it was pretrained without; it must be a network, of this name, with all
+    its channels."""
     assert file.checkpoint is not None
+    kind = file.checkpoint["kind"]
+    if kind not in (BEST, PRETRAINED):
+        raise WeightsError(
+            f"{file.path} is the state of a training run; give the best.safetensors (or backbone.safetensors) beside it"
+        )
     try:
-        kind, network = file.checkpoint["kind"], file.checkpoint["recipe"]["model"]["name"]
-        codes = LabelSet.from_json(file.checkpoint["labels"]).codes
+        network = file.checkpoint["recipe"]["model"]["name"]
+        codes = LabelSet.from_json(file.checkpoint["labels"]).codes if kind == BEST else ()
     except (KeyError, TypeError, DataError) as error:
         raise WeightsError(f"{file.path} is a checkpoint whose metadata are not readable ({error!r}); copy it again") from error
-    if kind != "best":
-        raise WeightsError(f"{file.path} is the state of a training run; give the best.safetensors beside it")
     if network.partition(".")[0] != name.partition(".")[0]:  # behind the dot, timm names pretrained weights
         raise WeightsError(f"{file.path} is a checkpoint of {network}, not of {name}; train it with --set model.name={network}")
     if file.checkpoint.get("channel_pruned", False):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from lesionlens.augment.gallery import save_gallery
 from lesionlens.augment.offline import count_by_class, plan_training, read_plan, write_plan
@@ -12,8 +13,11 @@ from lesionlens.core.artifact import hash_file
 from lesionlens.core.progress import SILENT, Reporter
 from lesionlens.core.recipe import Recipe
 from lesionlens.core.run import FILES, Run
+from lesionlens.data.concepts import Concepts, read_concepts
 from lesionlens.data.dataset import Dataset
+from lesionlens.data.image import frame_spec
 from lesionlens.data.index import read_index
+from lesionlens.data.sources.unlabelled import read_unlabelled
 from lesionlens.data.split import read_split
 from lesionlens.evaluation.evaluate import PredictionSettings, predict_split, splits_to_predict
 from lesionlens.evaluation.evaluate import evaluate as evaluate_checkpoint
@@ -28,6 +32,7 @@ from lesionlens.training.checkpoint import load_info
 from lesionlens.training.distributed import World
 from lesionlens.training.history import best_epoch, read_history
 from lesionlens.training.run import TrainingData, train_run
+from lesionlens.training.unlabelled import Unlabelled, prepare_unlabelled
 
 
 def augment(run: Run, recipe: Recipe, image: str = "", gallery: bool = True) -> StageResult:
@@ -70,16 +75,45 @@ def train(run: Run, recipe: Recipe, world: World, restart: bool = False, reporte
     finished = 0 if restart or not run.last.exists() else len(read_history(run.history))
     if finished and world.writes:
         reporter.note(f"resuming after epoch {finished} of {run.last}")
+    unlabelled = _unlabelled(run, recipe, data, world, reporter)
+    concepts = _concepts(recipe, data, world, reporter)
     total = (recipe.training.epochs - finished) * len(data.plan)
     with reporter.bar("Training", total) if world.writes else nullcontext() as advance:
         validate, note = validator(data), reporter.note
-        epochs = train_run(data, recipe, run.training, validate, world=world, restart=restart, progress=advance, note=note)
+        options: dict[str, Any] = {"restart": restart, "progress": advance, "note": note, "unlabelled": unlabelled}
+        options["concepts"] = concepts
+        epochs = train_run(data, recipe, run.training, validate, world=world, **options)
         for epoch in epochs:
             if world.writes:
                 if run.training == run.folder / FILES["training"]:  # elsewhere, the folder around it is not ours
                     run.write_recipe(recipe)
                 reporter.note(epoch.line(recipe.training.epochs))
     return _training_result(run, recipe)
+
+
+def _unlabelled(run: Run, recipe: Recipe, data: Dataset, world: World, reporter: Reporter) -> Unlabelled | None:
+    """The unlabelled images of a recipe, packed beside the store by the process that writes; the others wait for it."""
+    if not recipe.semi_supervised.images:
+        return None
+    listed, made = read_unlabelled(Path(recipe.semi_supervised.images).expanduser()), None
+    if world.writes:
+        with reporter.bar("Packing unlabelled images", len(listed)) as advance:
+            made = prepare_unlabelled(listed, frame_spec(recipe.input), run.unlabelled, data, advance)
+        for text in (*listed.notes, *made.lines()):
+            reporter.note(text)
+    world.share("packed")
+    return made or prepare_unlabelled(listed, frame_spec(recipe.input), run.unlabelled, data)
+
+
+def _concepts(recipe: Recipe, data: Dataset, world: World, reporter: Reporter) -> Concepts | None:
+    """The concepts of a recipe's table; what is missing in it is said once."""
+    if not recipe.concepts.table:
+        return None
+    path = Path(recipe.concepts.table).expanduser()
+    concepts = read_concepts(path, recipe.concepts.columns, data.index.ids, data.ids("train"))
+    for text in concepts.notes if world.writes else ():
+        reporter.note(text)
+    return concepts
 
 
 def _training_data(run: Run) -> TrainingData:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 
@@ -15,7 +16,8 @@ from lesionlens.data.audit.corrections import listed_pairs
 from lesionlens.data.audit.keypoints import require_opencv
 from lesionlens.data.index import Index
 from lesionlens.data.sources.source import read_source
-from lesionlens.data.sources.table import Columns
+from lesionlens.data.sources.table import Columns, load_table
+from lesionlens.data.sources.unlabelled import read_unlabelled
 from lesionlens.data.split import make_split
 from lesionlens.export.graph import require_exporter
 from lesionlens.models.build import check_network
@@ -65,6 +67,10 @@ def check_split(index: Index, recipe: Recipe) -> None:
 def _check_network(recipe: Recipe) -> None:
     with torch.random.fork_rng(devices=[]):
         check_network(recipe.model, recipe.input.size)
+    if recipe.semi_supervised.images:
+        read_unlabelled(Path(recipe.semi_supervised.images).expanduser())
+    if recipe.concepts.table:
+        load_table(Path(recipe.concepts.table).expanduser())
 
 
 def _check_compression(recipe: Recipe) -> None:

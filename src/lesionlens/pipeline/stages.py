@@ -151,7 +151,7 @@ STAGES = (
         "train",
         "best",
         ("index", "split", "augment", "pack"),
-        _sections("seed", "input", "augmentation", "model", "training"),
+        _sections("seed", "input", "augmentation", "model", "training", "semi_supervised", "concepts"),
         _train,
     ),
     Stage("evaluate", "scores", ("split", "pack", "train"), _sections("evaluation"), _evaluate),

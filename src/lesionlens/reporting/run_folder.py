@@ -51,7 +51,7 @@ OPTIONAL = {
 ASSESSMENTS: tuple[str, ...] = ("decisions", "subgroups", "robustness")  # results of this checkpoint with a topic in the report
 SCORES_KEYS = {"name", "seed", "protocol", "leaks", "leak_rate", "split", "n_images", "n_lesions", "views", "resamples"}
 SCORES_KEYS |= {"confidence", "labels", "metrics", "per_class", "confusion", "n_classes_averaged", "made_from"}
-TRAINED_SECTIONS = ("seed", "input", "augmentation", "model", "training")
+TRAINED_SECTIONS = ("seed", "input", "augmentation", "model", "training", "semi_supervised", "concepts")
 SYNTHETIC_LESION = "SYNL_"
 
 

@@ -110,6 +110,15 @@ class MetadataUsed(Model):
     missing: list[str]
 
 
+class Concept(Model):
+    """An estimated concept; what it adds to the logit of the most probable diagnosis; for a number, the estimate itself."""
+
+    name: str
+    value: Share
+    contribution: float
+    estimate: float | None = None
+
+
 class MetadataInfo(Model):
     """What the bundle takes of the patient: fields of the form, and the values of those that have a list."""
 
@@ -155,6 +164,7 @@ class PredictionBody(Model):
     gate: GateResult | None
     notes: list[str] = []  # missing in predictions that lesionlens 0.1 logged
     metadata: MetadataUsed | None = None  # only of a bundle that takes it
+    concepts: list[Concept] | None = None  # only of a network with a concept bottleneck
     image: ImageInfo
     timings_ms: Timings
     bundle: BundleVariant

@@ -22,10 +22,12 @@ from lesionlens.core.errors import ArtifactError, TrainingError
 from lesionlens.core.metadata import encode, hide
 from lesionlens.core.recipe import Recipe
 from lesionlens.core.seeds import derive_seed, generator
+from lesionlens.data.concepts import Concepts
 from lesionlens.data.image import InputSpec
 from lesionlens.data.index import Index, select
 from lesionlens.data.store import Store
 from lesionlens.models.operators import auto_augment
+from lesionlens.training.concept_loss import concept_targets
 from lesionlens.training.distributed import World
 from lesionlens.training.order import Order, class_counts, cut_batches, epoch_order
 from lesionlens.training.prefetch import Prefetch
@@ -45,6 +47,7 @@ class Batch:
         total: images of the whole batch over all processes, at least N.
         seeds: of each image in this epoch, for what is drawn after the pixels; N, or none if nothing is.
         metadata: encoded for a metadata head, float32 (N, D), some of it hidden; None without one.
+        concepts: as `concept_loss.concept_targets` gives them, float32 (N, 2 U); None without a concept bottleneck.
     """
 
     images: Tensor
@@ -52,6 +55,7 @@ class Batch:
     total: int
     seeds: tuple[int, ...] = ()
     metadata: Tensor | None = None
+    concepts: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,7 @@ class Rows:
         store_rows: row of the store, int64 (M,).
         labels: class index, int64 (M,).
         metadata: encoded for a metadata head, float32 (M, D); None without one.
+        concepts: targets of a concept bottleneck, float32 (M, 2 U); None without one.
     """
 
     image_ids: tuple[str, ...]
@@ -73,9 +78,10 @@ class Rows:
     store_rows: np.ndarray
     labels: np.ndarray
     metadata: np.ndarray | None = None
+    concepts: np.ndarray | None = None
 
 
-def plan_rows(plan: Plan, store: Store, index: Index, fields: Sequence[str] = ()) -> Rows:
+def plan_rows(plan: Plan, store: Store, index: Index, fields: Sequence[str] = (), concepts: Concepts | None = None) -> Rows:
     """Look up the rows of a plan in store and index; images that the store dropped are left out.
 
     Args:
@@ -83,6 +89,7 @@ def plan_rows(plan: Plan, store: Store, index: Index, fields: Sequence[str] = ()
         store: of their pixels.
         index: of their diagnoses.
         fields: of the metadata that the network is told.
+        concepts: of the images; None without a concept bottleneck.
 
     Raises:
         ArtifactError: if the plan names an image that the index or the store does not hold.
@@ -102,7 +109,8 @@ def plan_rows(plan: Plan, store: Store, index: Index, fields: Sequence[str] = ()
     labels = np.array([class_of[image_id] for image_id in image_ids], np.int64)
     copies, seeds = np.array(plan.copies, np.int64)[readable], tuple(plan.seeds[row] for row in readable)
     metadata = encode(select(index, image_ids), fields) if fields else None
-    return Rows(image_ids, copies, seeds, store.rows(image_ids), labels, metadata)
+    targets = concept_targets(concepts.rows(image_ids)) if concepts is not None else None
+    return Rows(image_ids, copies, seeds, store.rows(image_ids), labels, metadata, targets)
 
 
 class Batches:
@@ -160,8 +168,8 @@ class Batches:
             if self.device.type == "cuda" and not self.on_device:
                 images, labels = images.pin_memory(), labels.pin_memory()
             seeds = tuple(self.online_seeds(share, epoch, "erasing")) if self.recipe.augmentation.random_erasing_p else ()
-            metadata = self.metadata(share, epoch)
-            yield Batch(self._to_device(images), labels.to(self.device, non_blocking=True), cut.stop - cut.start, seeds, metadata)
+            more = self.metadata(share, epoch), self.concepts(share)
+            yield Batch(self._to_device(images), labels.to(self.device, non_blocking=True), cut.stop - cut.start, seeds, *more)
 
     def _to_device(self, images: Tensor) -> Tensor:
         return images if images.device == self.device else images.to(self.device, non_blocking=True)
@@ -186,6 +194,10 @@ class Batches:
         draws = [generator(seed).random(len(fields)) for seed in self.online_seeds(order, epoch, "metadata")]
         encoded = hide(self.rows.metadata[order.rows], np.array(draws).reshape(-1, len(fields)) < rate, fields)
         return torch.from_numpy(encoded).to(self.device)
+
+    def concepts(self, order: Order) -> Tensor | None:
+        """Concept targets of some draws, float32 (N, 2 U); None without a concept bottleneck."""
+        return None if self.rows.concepts is None else torch.from_numpy(self.rows.concepts[order.rows]).to(self.device)
 
     def online_seeds(self, order: Order, epoch: int, purpose: str) -> list[int]:
         """Seeds of each draw that are new in each epoch, for copies that are drawn once too."""

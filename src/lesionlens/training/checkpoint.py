@@ -6,20 +6,16 @@ its metadata; `last.safetensors` is everything that a resumed run needs.
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import safetensors
-import safetensors.torch
 import torch
 from torch import Tensor, nn
 
 from lesionlens.core import legacy
-from lesionlens.core.artifact import atomic_file
 from lesionlens.core.errors import CheckpointError, LesionLensError, ModelError
 from lesionlens.core.labels import LabelSet
 from lesionlens.core.recipe import Recipe
@@ -27,12 +23,22 @@ from lesionlens.core.recipe_file import recipe_from
 from lesionlens.data.image import InputSpec
 from lesionlens.models.build import build_network
 from lesionlens.models.channel_pruned import reshape_to
-from lesionlens.models.weights import METADATA_KEY
+from lesionlens.models.concept_bottleneck import install_bottleneck
+from lesionlens.models.weights import BEST
 from lesionlens.training.history import Epoch
 from lesionlens.training.state import TrainingState
+from lesionlens.training.state_file import (
+    fitting,
+    load_tensors,
+    read_tensors,
+    restore_state,
+    short,
+    state_facts,
+    state_tensors,
+    write_tensors,
+)
 
-FORMAT = 1
-BEST, LAST = "best", "last"
+LAST = "last"
 TRAINED_WITH = ("torch", "timm", "numpy", "safetensors")
 
 
@@ -57,6 +63,8 @@ class CheckpointInfo:
         derived: how it was made from another checkpoint, {} if it was not: `by` (pruned, channel-pruned or
             distilled), `parent` (SHA-256 of that checkpoint), and the settings.
         initial_weights: the file that training started from, see `models.weights.InitialWeights`; {} if there was none.
+        unlabelled_hash: hash of the unlabelled images that it was trained with; empty if there were none.
+        concepts: of a concept bottleneck, see `data.concepts.Concepts.facts`; {} without one.
     """
 
     labels: LabelSet
@@ -74,6 +82,8 @@ class CheckpointInfo:
     channel_pruned: bool = False
     derived: dict[str, Any] = field(default_factory=dict)
     initial_weights: dict[str, Any] = field(default_factory=dict)
+    unlabelled_hash: str = ""
+    concepts: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready dict that `from_json` reads back."""
@@ -106,7 +116,7 @@ def save_network(network: nn.Module, info: CheckpointInfo, path: Path) -> None:
     Raises:
         StorageError: if the disk is full; an existing file is kept.
     """
-    _write(path, BEST, network.state_dict(), {"info": info.to_json()})
+    write_tensors(path, BEST, network.state_dict(), {"info": info.to_json()})
 
 
 def load_network(path: Path, device: torch.device | str = "cpu") -> tuple[nn.Module, CheckpointInfo]:
@@ -116,12 +126,14 @@ def load_network(path: Path, device: torch.device | str = "cpu") -> tuple[nn.Mod
         CheckpointError: if the file is missing, truncated, no checkpoint of a network, or does not
             fit the network that its own recipe names.
     """
-    tensors, value = _read(path, BEST)
+    tensors, value = read_tensors(path, BEST)
     info = _info(value, path)
     network = build_network(info.recipe.model, len(info.labels), info.spec.size, pretrained=False)
+    if info.concepts:
+        install_bottleneck(network, len(info.concepts["units"]))
     if info.channel_pruned:
         _reshape(network, tensors, info, path)
-    _load(network, tensors, path)
+    load_tensors(network, tensors, path)
     return network.eval().to(device), info
 
 
@@ -131,7 +143,7 @@ def load_info(path: Path) -> CheckpointInfo:
     Raises:
         CheckpointError: if the file is missing, damaged, or no checkpoint of a network.
     """
-    return _info(_read(path, BEST)[1], path)
+    return _info(read_tensors(path, BEST)[1], path)
 
 
 def save_state(state: TrainingState, info: CheckpointInfo, path: Path) -> None:
@@ -140,21 +152,8 @@ def save_state(state: TrainingState, info: CheckpointInfo, path: Path) -> None:
     Raises:
         StorageError: if the disk is full; an existing file is kept.
     """
-    tensors = {f"network.{name}": tensor for name, tensor in state.network.state_dict().items()}
-    if state.averaged is not None:
-        tensors |= {f"averaged.{name}": tensor for name, tensor in state.averaged.network.state_dict().items()}
-    moments = state.optimizer.state_dict()["state"]
-    for number, entries in moments.items():
-        tensors |= {f"optimizer.{number}.{name}": entry for name, entry in entries.items() if entry is not None}
-    facts = {
-        "info": info.to_json(),
-        "rates": [group["lr"] for group in state.optimizer.param_groups],
-        "steps": state.schedule.last_epoch,
-        "averaged_updates": state.averaged.updates if state.averaged is not None else 0,
-        "scaler": state.scaler.state_dict(),
-        "history": [epoch.to_json() for epoch in state.history],
-    }
-    _write(path, LAST, tensors, facts)
+    facts = {"info": info.to_json(), **state_facts(state), "history": [epoch.to_json() for epoch in state.history]}
+    write_tensors(path, LAST, state_tensors(state), facts)
 
 
 def load_state(state: TrainingState, info: CheckpointInfo, path: Path) -> CheckpointInfo:
@@ -169,23 +168,12 @@ def load_state(state: TrainingState, info: CheckpointInfo, path: Path) -> Checkp
         CheckpointError: if the file is missing, truncated, or belongs to another recipe, split,
             plan, network or label set. The state is then unusable.
     """
-    tensors, value = _read(path, LAST)
+    tensors, value = read_tensors(path, LAST)
     saved = _info(value, path)
     check_same_run(saved, info, path)
-    _load(state.network, _under(tensors, "network."), path)
-    try:
-        if state.averaged is not None:
-            _load(state.averaged.network, _under(tensors, "averaged."), path)
-            state.averaged.updates = int(value["averaged_updates"])
-        _load_optimizer(state.optimizer, _under(tensors, "optimizer."))
-        for group, rate in zip(state.optimizer.param_groups, value["rates"], strict=True):
-            group["lr"] = rate
-        state.schedule.last_epoch = int(value["steps"])
-        if value["scaler"]:
-            state.scaler.load_state_dict(value["scaler"])
+    restore_state(state, tensors, value, path)
+    with fitting(path):
         state.history[:] = [Epoch(**epoch) for epoch in value["history"]]
-    except (KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:
-        raise CheckpointError(f"{path} does not fit this run ({_short(error)}); train from scratch with --restart") from error
     return saved
 
 
@@ -213,9 +201,13 @@ def check_same_run(saved: CheckpointInfo, current: CheckpointInfo, path: Path) -
             f"{path} derives from another checkpoint or with other settings: {key} is {saved.derived.get(key)!r} there and "
             f"{current.derived.get(key)!r} here; choose another --out, or train from scratch with --restart"
         )
-    for name in ("labels", "spec", "index_hash", "split_hash", "plan_hash"):
+    for name in ("labels", "spec", "index_hash", "split_hash", "plan_hash", "unlabelled_hash", "concepts"):
         if getattr(saved, name) != getattr(current, name):
-            what = name.removesuffix("_hash")
+            what = (
+                name.removesuffix("_hash")
+                .replace("unlabelled", "set of unlabelled images")
+                .replace("concepts", "table of concepts")
+            )
             raise CheckpointError(
                 f"{path} was trained with another {what}; choose another --out, or train from scratch with --restart"
             )
@@ -223,30 +215,9 @@ def check_same_run(saved: CheckpointInfo, current: CheckpointInfo, path: Path) -
 
 def _training_keys(recipe: Recipe) -> dict[str, Any]:
     value = recipe.to_json()
-    sections = {name: value[name] for name in ("input", "augmentation", "model", "training")}
+    sections = {name: value[name] for name in ("input", "augmentation", "model", "training", "semi_supervised", "concepts")}
     flat = {f"{section}.{key}": item for section, keys in sections.items() for key, item in keys.items()}
     return {"seed": recipe.seed, **flat}
-
-
-def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    state: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in tensors.items():
-        number, _, entry = name.partition(".")
-        parameter = parameters[int(number)]
-        if tensor.ndim > 0 and tensor.shape != parameter.shape:
-            raise ValueError(f"the optimizer's {entry} {number} has shape {tuple(tensor.shape)}, not {tuple(parameter.shape)}")
-        if tensor.shape == parameter.shape and tensor.ndim > 0:  # fused kernels need the parameter's own strides
-            tensor = torch.empty_like(parameter, dtype=tensor.dtype).copy_(tensor)
-        state.setdefault(int(number), {})[entry] = tensor
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-
-
-def _load(network: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
-    try:
-        network.load_state_dict(tensors)
-    except RuntimeError as error:
-        raise CheckpointError(f"{path} does not fit its network ({_short(error)}); train it again") from error
 
 
 def _reshape(network: nn.Module, tensors: dict[str, Tensor], info: CheckpointInfo, path: Path) -> None:
@@ -254,53 +225,12 @@ def _reshape(network: nn.Module, tensors: dict[str, Tensor], info: CheckpointInf
         reshape_to(network, tensors, info.spec.size)
     except ModelError as error:
         raise CheckpointError(
-            f"{path} does not fit a channel-pruned {info.recipe.model.name}: {_short(error)}; make it again"
+            f"{path} does not fit a channel-pruned {info.recipe.model.name}: {short(error)}; make it again"
         ) from error
-
-
-def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-
-
-def _write(path: Path, kind: str, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
-    metadata = {METADATA_KEY: json.dumps({"format": FORMAT, "kind": kind, **facts}, allow_nan=False)}
-    plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    content = safetensors.torch.save(plain, metadata)
-    with atomic_file(path) as temporary:
-        temporary.write_bytes(content)
-
-
-def _read(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    if not path.is_file():
-        raise CheckpointError(f"checkpoint {path} does not exist; make it with: lesionlens train RECIPE")
-    try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a dict
-    except (safetensors.SafetensorError, OSError) as error:
-        raise CheckpointError(
-            f"checkpoint {path} is damaged or cut short ({_short(error)}); copy it again, or delete it and train again"
-        ) from error
-    try:
-        value: dict[str, Any] = json.loads(metadata[METADATA_KEY])
-        format_and_kind = (value["format"], value["kind"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(
-            f"{path} is not a checkpoint of lesionlens; give a best.safetensors written by lesionlens train"
-        ) from error
-    if format_and_kind != (FORMAT, kind):
-        raise CheckpointError(
-            f"{path} is a checkpoint of kind {value['kind']!r}, format {value['format']}; {kind}.safetensors is needed here"
-        )
-    return tensors, value
 
 
 def _info(value: dict[str, Any], path: Path) -> CheckpointInfo:
     try:
         return CheckpointInfo.from_json(value["info"])
     except (KeyError, TypeError, LesionLensError) as error:
-        raise CheckpointError(f"checkpoint {path} is not readable ({_short(error)}); train it again") from error
-
-
-def _short(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200]
+        raise CheckpointError(f"checkpoint {path} is not readable ({short(error)}); train it again") from error

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from lesionlens.core.artifact import write_text
 from lesionlens.core.errors import ArtifactError
+
+SEMI_SUPERVISED = ("pseudo_labels", "unlabelled")
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,8 @@ class Epoch:
         seconds: duration of the epoch, including validation.
         waiting_share: share of the training time spent waiting for images, in [0, 1].
         best: whether it beats all earlier epochs.
+        pseudo_labels: unlabelled images that got each diagnosis as a pseudo-label; empty without unlabelled images.
+        unlabelled: unlabelled images seen.
     """
 
     epoch: int
@@ -38,10 +42,13 @@ class Epoch:
     seconds: float
     waiting_share: float
     best: bool
+    pseudo_labels: dict[str, int] = field(default_factory=dict)
+    unlabelled: int = 0
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON-ready dict: one line of the history file."""
-        return asdict(self)
+        """A JSON-ready dict: one line of the history file; it speaks of unlabelled images only where there are any."""
+        values = asdict(self)
+        return values if self.unlabelled else {name: value for name, value in values.items() if name not in SEMI_SUPERVISED}
 
     def line(self, epochs: int) -> str:
         """A summary of the epoch, one of `epochs`, in one line."""
@@ -49,7 +56,14 @@ class Epoch:
         return (
             f"epoch {self.epoch}/{epochs}  rate {self.learning_rate:.2e}  training loss {self.training_loss:.4f}  "
             f"validation {metrics}  {self.images_per_second:.0f} images/s  {self.seconds:.0f} s{'  best' if self.best else ''}"
+            f"{self._pseudo_labels()}"
         )
+
+    def _pseudo_labels(self) -> str:
+        if not self.unlabelled:
+            return ""
+        counts = ", ".join(f"{code} {count}" for code, count in self.pseudo_labels.items())
+        return f"  pseudo-labels of {self.unlabelled} unlabelled: {counts}"
 
 
 def is_better(value: float | None, best: float | None, monitor: str) -> bool:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from itertools import repeat
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -17,12 +20,15 @@ from lesionlens.core.recipe import Recipe
 from lesionlens.core.seeds import derive_seed
 from lesionlens.data.image import InputSpec
 from lesionlens.models.build import Normalise
+from lesionlens.models.concept_bottleneck import bottleneck_of
 from lesionlens.models.metadata_head import WithMetadata, head_of
 from lesionlens.training.batches import Batch, Batches
 from lesionlens.training.compiled import compiled
+from lesionlens.training.concept_loss import ConceptLoss
 from lesionlens.training.contrastive import ContrastiveLoss
 from lesionlens.training.distill import Teacher
 from lesionlens.training.distributed import World
+from lesionlens.training.fixmatch import FixMatch, Views
 from lesionlens.training.history import Epoch, best_epoch, is_better, out_of_patience
 from lesionlens.training.loss import Loss, one_hot
 from lesionlens.training.precision import autocast
@@ -54,6 +60,22 @@ class Sums:
     waited_s: float = 0.0
 
 
+class Mixed(NamedTuple):
+    """A mini-batch after MixUp or CutMix, if any.
+
+    Attributes:
+        images: normalised, (N, 3, S, S).
+        targets: (N, K), each row adding up to 1.
+        metadata: encoded, (N, D); None without a metadata head.
+        concepts: concept targets, (N, 2 U); None without a concept bottleneck.
+    """
+
+    images: Tensor
+    targets: Tensor
+    metadata: Tensor | None
+    concepts: Tensor | None
+
+
 def steps_per_epoch(batches: Batches, accumulate: int) -> int:
     """Steps of the optimiser in an epoch; the last may gather fewer batches."""
     return -(-len(batches) // accumulate)
@@ -70,6 +92,7 @@ class Trainer:
         n_classes: number of classes, K.
         world: the processes of the run.
         teacher: supervises the network in addition to the labels; it sees the same augmented and mixed pixels.
+        fixmatch: adds unlabelled images to every mini-batch; None if there are none.
     """
 
     def __init__(
@@ -81,18 +104,21 @@ class Trainer:
         n_classes: int,
         world: World,
         teacher: Teacher | None = None,
+        fixmatch: FixMatch | None = None,
     ):
         self.state = state
         self.batches = batches
         self.recipe = recipe
         self.world = world
         self.n_classes = n_classes
-        self.teacher = teacher
+        self.teacher, self.fixmatch = teacher, fixmatch
         if teacher is not None:
             teacher.prepare(world.device, recipe.training.channels_last)
         self.normalise = Normalise(spec.mean, spec.std).to(world.device)
         self.loss = Loss(recipe.training, batches.counts(n_classes)).to(world.device)
         self.contrastive = ContrastiveLoss(state.network, recipe.training) if recipe.training.contrastive_weight else None
+        bottleneck = bottleneck_of(state.network)
+        self.concepts = ConceptLoss(bottleneck, recipe.concepts.weight, world) if bottleneck is not None else None
         check_takes(state.network, spec.size, recipe.training, world.device)
         whole = state.network if head_of(state.network) is None else WithMetadata(state.network)
         forward = world.wrap(whole, recipe.training.sync_batchnorm)
@@ -104,9 +130,9 @@ class Trainer:
         torch.manual_seed(derive_seed(self.recipe.seed, "dropout", epoch, self.world.rank))
         self.state.network.train()
         start = time.perf_counter()
-        with self.batches.epoch(epoch) as images:
-            for number, batch in enumerate(images):
-                self.feed(batch, epoch, number, sums)
+        with self.batches.epoch(epoch) as images, self._unlabelled(epoch) as views:
+            for number, (batch, unlabelled) in enumerate(zip(images, views, strict=False)):
+                self.feed(batch, epoch, number, sums, unlabelled)
                 if progress is not None:
                     progress(batch.total)
             self._check(sums, epoch, len(sums.losses))
@@ -114,32 +140,41 @@ class Trainer:
         sums.seconds = time.perf_counter() - start
         return sums
 
-    def feed(self, batch: Batch, epoch: int, number: int, sums: Sums) -> None:
+    def _unlabelled(self, epoch: int) -> AbstractContextManager[Iterable[Views | None]]:
+        """Unlabelled images for every batch of the epoch; None for each without them."""
+        if self.fixmatch is None:
+            return nullcontext(repeat(None))
+        self.fixmatch.begin(self.state.history[-1].pseudo_labels if self.state.history else {})
+        return self.fixmatch.epoch(epoch)
+
+    def feed(self, batch: Batch, epoch: int, number: int, sums: Sums, unlabelled: Views | None = None) -> None:
         """Forward and backward pass, a step after the last batch of a group, and the batch's sums added to `sums`."""
         accumulate = self.recipe.training.accumulate
         first = number - number % accumulate
         members = min(accumulate, len(self.batches) - first)
         last = number == first + members - 1
-        images, targets, metadata = self._mixed(batch, epoch, number)
-        loss, logits = self._forward(images, targets, metadata, batch.total, synchronise=last, members=members)
+        mixed = self._mixed(batch, epoch, number)
+        self._synchronise(last)
+        if self.fixmatch is not None and unlabelled is not None:
+            loss, logits = self._forward_with(mixed, unlabelled, self.fixmatch, members)
+        else:
+            loss, logits = self._forward(mixed, batch.total, members)
         sums.losses.append(loss.detach())
         sums.sizes.append(batch.total)
-        sums.hits += (logits.detach().argmax(1) == targets.argmax(1)).sum()
+        sums.hits += (logits.detach().argmax(1) == mixed.targets.argmax(1)).sum()
         if len(sums.losses) % CHECK_EVERY.get(self.world.device.type, 1) == 0:
             self._check(sums, epoch, number + 1)
         if last:
             self._step()
 
-    def _mixed(self, batch: Batch, epoch: int, number: int) -> tuple[Tensor, Tensor, Tensor | None]:
-        """The network's inputs, targets (n, K) and encoded metadata (n, D): one draw for the mini-batch of all processes."""
-        images, sides = self._mixed_with_sides(batch, self._sides(batch), epoch, number)
-        targets, metadata = sides[:, : self.n_classes], sides[:, self.n_classes :]
-        return images, targets, None if batch.metadata is None else metadata
-
-    def _sides(self, batch: Batch) -> Tensor:
-        """What is mixed along with the images, (n, K) or (n, K + D): targets, and metadata where the network has them."""
-        targets = one_hot(batch.labels, self.n_classes)
-        return targets if batch.metadata is None else torch.cat([targets, batch.metadata], dim=1)
+    def _mixed(self, batch: Batch, epoch: int, number: int) -> Mixed:
+        """What the network sees and should say: one draw for the mini-batch of all processes."""
+        sides = [side for side in (one_hot(batch.labels, self.n_classes), batch.metadata, batch.concepts) if side is not None]
+        images, mixed = self._mixed_with_sides(batch, torch.cat(sides, dim=1), epoch, number)
+        parts = iter(torch.split(mixed, [side.shape[1] for side in sides], dim=1))
+        targets = next(parts)
+        metadata = None if batch.metadata is None else next(parts)
+        return Mixed(images, targets, metadata, None if batch.concepts is None else next(parts))
 
     def _mixed_with_sides(self, batch: Batch, sides: Tensor, epoch: int, number: int) -> tuple[Tensor, Tensor]:
         images = self._inputs(batch, epoch)
@@ -157,25 +192,48 @@ class Trainer:
         inputs = resized(self.normalise(batch.images), side_of(epoch, batch.images.shape[-1], self.recipe.training))
         if batch.seeds:
             erase_(inputs, batch.seeds, self.recipe.augmentation)
+        return self._in_memory_format(inputs)
+
+    def _in_memory_format(self, inputs: Tensor) -> Tensor:
         return inputs.contiguous(memory_format=torch.channels_last) if self.recipe.training.channels_last else inputs.contiguous()
 
-    def _forward(
-        self, images: Tensor, targets: Tensor, metadata: Tensor | None, total: int, synchronise: bool, members: int
-    ) -> tuple[Tensor, Tensor]:
-        """Forward and backward; returns the loss of this process's share of `total` images, and the logits (N, K)."""
+    def _synchronise(self, last: bool) -> None:
+        """Whether the next backward pass averages the gradients over the processes: that of the last batch of a group."""
         if isinstance(self.forward, nn.parallel.DistributedDataParallel):
-            self.forward.require_backward_grad_sync = synchronise
+            self.forward.require_backward_grad_sync = last
+
+    def _forward(self, mixed: Mixed, total: int, members: int) -> tuple[Tensor, Tensor]:
+        """Forward and backward; returns the loss of this process's share of `total` images, and the logits (N, K)."""
+        images, metadata = mixed.images, mixed.metadata
         with autocast(self.world.device, self.state.precision):
             logits = self.forward(images) if metadata is None else self.forward(images, metadata)
             teacher_logits = self.teacher.logits(images, metadata) if self.teacher is not None else None
-        weight = self.world.sum(self.loss.weight(targets)).clamp(min=torch.finfo(torch.float32).tiny)
-        loss = self.loss.total(logits, targets) * self.world.size / weight  # gradients are averaged over processes
+        loss = self._supervised(logits, mixed)
         if self.contrastive is not None:
-            loss = loss + self.contrastive(targets)
+            loss = loss + self.contrastive(mixed.targets)
         if self.teacher is not None and teacher_logits is not None:
             loss = self.teacher.blend(loss, logits, teacher_logits, total / self.world.size)
         self.state.scaler.scale(loss / members).backward()  # type: ignore[no-untyped-call]
         return loss, logits
+
+    def _forward_with(self, mixed: Mixed, unlabelled: Views, fixmatch: FixMatch, members: int) -> tuple[Tensor, Tensor]:
+        """The same with unlabelled images, which pass through the network together with the labelled ones."""
+        side = mixed.images.shape[-1]
+        views = (self.normalise(view.to(self.world.device)) for view in (unlabelled.weak, unlabelled.strong))
+        weak, strong = (self._in_memory_format(resized(view, side)) for view in views)
+        with autocast(self.world.device, self.state.precision):
+            pseudo = fixmatch.pseudo_labels(self.state.inference_network, weak)
+            everything = self.forward(self._in_memory_format(torch.cat([mixed.images, strong])))
+        logits, strong_logits = everything[: len(mixed.images)], everything[len(mixed.images) :]
+        loss = self._supervised(logits, mixed) + fixmatch.loss(strong_logits, pseudo, unlabelled.total)
+        self.state.scaler.scale(loss / members).backward()  # type: ignore[no-untyped-call]
+        return loss, logits
+
+    def _supervised(self, logits: Tensor, mixed: Mixed) -> Tensor:
+        """The loss of this process's labelled images; gradients are averaged over the processes."""
+        weight = self.world.sum(self.loss.weight(mixed.targets)).clamp(min=torch.finfo(torch.float32).tiny)
+        loss = self.loss.total(logits, mixed.targets) * self.world.size / weight
+        return loss if self.concepts is None or mixed.concepts is None else loss + self.concepts(mixed.concepts)
 
     def _step(self) -> None:
         state, clip_norm = self.state, self.recipe.training.clip_norm
@@ -258,4 +316,6 @@ def _epoch(number: int, sums: Sums, metrics: dict[str, float | None], trainer: T
         seconds=seconds,
         waiting_share=sums.waited_s / sums.seconds,
         best=previous is None or is_better(metrics[monitor], previous.validation[monitor], monitor),
+        pseudo_labels=trainer.fixmatch.counted() if trainer.fixmatch is not None else {},
+        unlabelled=trainer.fixmatch.total if trainer.fixmatch is not None else 0,
     )

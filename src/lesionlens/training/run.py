@@ -12,26 +12,31 @@ import torch
 from torch import nn
 
 from lesionlens.augment.offline import Plan, check_plan
-from lesionlens.core.errors import ArtifactError, CheckpointError
+from lesionlens.core.errors import ArtifactError, CheckpointError, TrainingError
 from lesionlens.core.metadata import metadata_note
 from lesionlens.core.recipe import Recipe
 from lesionlens.core.seeds import derive_seed
+from lesionlens.data.concepts import Concepts
 from lesionlens.data.dataset import Dataset
 from lesionlens.data.image import InputSpec, input_spec
 from lesionlens.data.index import select
 from lesionlens.data.statistics import channel_statistics
 from lesionlens.models.build import build_initial_network, build_network
+from lesionlens.models.concept_bottleneck import install_bottleneck
 from lesionlens.models.weights import InitialWeights
-from lesionlens.training.batches import Batches, plan_rows
+from lesionlens.training.batches import Batches, Rows, plan_rows
 from lesionlens.training.checkpoint import CheckpointInfo, load_state, save_network, save_state, versions
 from lesionlens.training.distill import Teacher
 from lesionlens.training.distributed import World
 from lesionlens.training.events import open_events, write_events
+from lesionlens.training.fixmatch import FixMatch
 from lesionlens.training.history import Epoch, write_history
 from lesionlens.training.loop import Progress, Trainer, fit, steps_per_epoch
 from lesionlens.training.memory import keep_memory
 from lesionlens.training.precision import flushed_denormals
+from lesionlens.training.pretraining_leaks import check_pretraining
 from lesionlens.training.state import TrainingState, build_state
+from lesionlens.training.unlabelled import Unlabelled
 
 BEST_FILE = "best.safetensors"
 LAST_FILE = "last.safetensors"
@@ -123,6 +128,8 @@ def train_run(
     progress: Progress | None = None,
     derivation: Derivation | None = None,
     note: Callable[[str], None] | None = None,
+    unlabelled: Unlabelled | None = None,
+    concepts: Concepts | None = None,
 ) -> Iterator[Epoch]:
     """Train a network with a recipe, or resume where an earlier call stopped.
 
@@ -140,6 +147,8 @@ def train_run(
         progress: called with the number of images of each batch.
         derivation: how the run derives from another checkpoint; None if it does not.
         note: told what became of the classifier of the file in `model.weights`.
+        unlabelled: screened images of `semi_supervised.images`; a run that derives from another checkpoint needs none.
+        concepts: of `concepts.table`; likewise.
 
     Raises:
         ArtifactError: if the artifacts were not made from each other.
@@ -152,15 +161,25 @@ def train_run(
         stack.enter_context(flushed_denormals())
         spec = derivation.spec or training_spec(recipe, inputs)
         check_inputs(inputs, spec)
-        info = replace(describe(inputs, recipe, spec), derived=derivation.derived, channel_pruned=derivation.channel_pruned)
-        rows = plan_rows(inputs.plan, inputs.store, inputs.index, recipe.model.metadata)
+        if derivation.network is None and (restart or not (out / LAST_FILE).exists()):
+            check_pretraining(recipe.model.weights, inputs)
+        if not derivation.derived:
+            _check_given(recipe, unlabelled, concepts)
+        info = replace(
+            describe(inputs, recipe, spec),
+            derived=derivation.derived,
+            channel_pruned=derivation.channel_pruned,
+            unlabelled_hash=unlabelled.hash if unlabelled is not None else "",
+            concepts=concepts.facts if concepts is not None else {},
+        )
+        rows = plan_rows(inputs.plan, inputs.store, inputs.index, recipe.model.metadata, concepts)
         batches = Batches(rows, inputs.store.images, spec, recipe, world)
         state, info = _start(info, batches, out, world, restart, derivation.network)
-        if note is not None and world.writes and info.initial_weights and not state.history:
-            note(InitialWeights.from_json(info.initial_weights).note())
-        if note is not None and world.writes and recipe.model.metadata:
-            note(metadata_note(select(inputs.index, tuple(dict.fromkeys(rows.image_ids))), recipe.model.metadata))
-        trainer = Trainer(state, batches, recipe, spec, len(info.labels), world, derivation.teacher)
+        if note is not None and world.writes:
+            _say(note, info, inputs, rows, resumed=bool(state.history))
+        codes = info.labels.codes
+        fixmatch = FixMatch(unlabelled, recipe, spec, world, batches, codes) if unlabelled is not None else None
+        trainer = Trainer(state, batches, recipe, spec, len(codes), world, derivation.teacher, fixmatch)
         writer = open_events(out / EVENTS_FOLDER) if recipe.training.tensorboard and world.writes else None
         if writer is not None:
             stack.callback(writer.close)
@@ -170,6 +189,23 @@ def train_run(
             if writer is not None:
                 write_events(writer, epoch)
             yield epoch
+
+
+def _say(note: Callable[[str], None], info: CheckpointInfo, inputs: TrainingData, rows: Rows, resumed: bool) -> None:
+    """Tell what became of the initial weights, and how much of the metadata is known."""
+    if info.initial_weights and not resumed:
+        note(InitialWeights.from_json(info.initial_weights).note())
+    fields = info.recipe.model.metadata
+    if fields:
+        note(metadata_note(select(inputs.index, tuple(dict.fromkeys(rows.image_ids))), fields))
+
+
+def _check_given(recipe: Recipe, unlabelled: Unlabelled | None, concepts: Concepts | None) -> None:
+    """Refuse a recipe that names unlabelled images or concepts which the caller did not read."""
+    if recipe.concepts.table and concepts is None:
+        raise TrainingError(f"concepts.table = {recipe.concepts.table!r}, but no concepts are given")
+    if recipe.semi_supervised.images and unlabelled is None:
+        raise TrainingError(f"semi_supervised.images = {recipe.semi_supervised.images!r}, but no unlabelled images are given")
 
 
 def _start(
@@ -186,6 +222,8 @@ def _start(
     elif network is None:
         network, weights = build_initial_network(recipe.model, info.labels, info.spec.size)
         info = replace(info, initial_weights=weights.to_json() if weights else {})
+    if info.concepts:
+        install_bottleneck(network, len(info.concepts["units"]))
     state = build_state(network, recipe.training, steps_per_epoch(batches, recipe.training.accumulate), world.device)
     if resume:
         info = replace(info, initial_weights=load_state(state, info, last).initial_weights)

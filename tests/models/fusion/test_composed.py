@@ -12,7 +12,7 @@ from lesionlens.core.recipe import ModelRecipe
 from lesionlens.explanation.cam import find_head
 from lesionlens.models.build import build_network, check_network, check_takes, outline
 from lesionlens.models.catalogue import COMPOSED, input_config
-from lesionlens.models.fusion import xception_attention
+from lesionlens.models.fusion import convnext_transformer, xception_attention
 from lesionlens.models.fusion.attention import EfficientChannelAttention
 from lesionlens.models.operators import timm
 
@@ -28,6 +28,7 @@ PARAMETERS = {  # millions, of the parts (timm's tables, without classifiers) an
     "fuscanet": 5.8,
     "eff2net": 16.5,  # "around 16 M parameters" (Karthik 2022)
     "skintrans": 23.5,
+    "convnext_transformer": 4.2,
     "inherent_cnn": 3.4,
     "xception_shufflenet": 22.1,
 }
@@ -56,7 +57,7 @@ def test_parts_are_networks_whose_head_is_gone(name):
         assert timm().is_model(part) or part.startswith("shufflenet")
 
 
-@pytest.mark.parametrize("name", ["inherent_cnn", "fuscanet", "skintrans"])
+@pytest.mark.parametrize("name", ["inherent_cnn", "fuscanet", "skintrans", "convnext_transformer"])
 def test_heat_maps_have_a_closed_form(name):
     torch.manual_seed(0)
     network = build_network(ModelRecipe(name, weights="none"), 5, 64).eval()
@@ -68,7 +69,7 @@ def test_every_module_of_the_folder_says_which_paper_and_where_it_departs():
 
     modules = sorted(Path(package.__file__).parent.glob("*.py"))
     described = [path for path in modules if path.stem not in ("__init__", "attention", "composed")]
-    assert len(described) == 11
+    assert len(described) == 12
     for path in described:
         text = path.read_text(encoding="utf-8")
         assert "Where it leaves something open, and where this departs:" in text, path
@@ -161,8 +162,25 @@ def test_a_checkpoint_of_the_whole_network_fits(tmp_path):
         torch.testing.assert_close(loaded[name], value, rtol=0, atol=0)
 
 
+def test_cells_know_their_position_only_once_it_is_learnt():
+    """The attention alone does not see an order: swapped cells give swapped features, until the convolution has weights."""
+    torch.manual_seed(0)
+    block = convnext_transformer.PositionedBlock(0.0).eval()
+    features = torch.randn(1, convnext_transformer.WIDTH, 3, 3)
+    torch.testing.assert_close(block(features.flip(3)), block(features).flip(3))
+    nn.init.normal_(block.position.weight)
+    assert not torch.allclose(block(features.flip(3)), block(features).flip(3), atol=1e-3)
+
+
 @pytest.mark.parametrize(
-    ("name", "size"), [("skintrans", 224), ("convnext_st_aff", 224), ("xception_hard_attention", 96), ("eff2net", 96)]
+    ("name", "size"),
+    [
+        ("skintrans", 224),
+        ("convnext_transformer", 64),
+        ("convnext_st_aff", 224),
+        ("xception_hard_attention", 96),
+        ("eff2net", 96),
+    ],
 )
 def test_files_of_the_plain_networks_fit_as_parts(tmp_path, name, size):
     """The state of timm's own network, as its hub distributes it, is what a folder of weights holds."""

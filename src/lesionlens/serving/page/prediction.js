@@ -33,7 +33,8 @@ export function showPrediction(place, prediction, context) {
   };
   const review = reviewForm(prediction, context.model, reviewed);
   const record = card(make("h3", {}, "Details"), "", recordOf(prediction), actionsOf(prediction), framesOf(prediction, context));
-  const evidence = make("div", { class: "stack" }, probabilitiesOf(prediction), checkOf(prediction, context.model?.gate));
+  const check = checkOf(prediction, context.model?.gate);
+  const evidence = make("div", { class: "stack" }, probabilitiesOf(prediction), conceptsOf(prediction), check);
   place.replaceChildren(
     outcomeBanner(prediction),
     make("div", { class: "columns" }, picture.element, evidence),
@@ -91,6 +92,21 @@ function probabilitiesOf(prediction) {
     share !== null && make("tfoot", {}, row({}, rowHeader("Malignant share ", sum, bar(share, true)), number(percent(share)))),
   );
   return card(make("h3", { id }, "Calibrated probabilities"), "probabilities", table);
+}
+
+/** Concepts that the diagnosis follows from, with their estimated values; nothing where the model has none. */
+function conceptsOf({ concepts }) {
+  if (!concepts?.length) return null;
+  const id = freshId("concepts");
+  const line = ({ name, value, estimate }) =>
+    row({}, rowHeader(name, bar(value, false)), number(estimate == null ? percent(value) : figure(estimate)));
+  const table = make(
+    "table",
+    { "aria-labelledby": id },
+    make("thead", { class: "unseen" }, head(["Concept", "Estimate"], (name, at) => at > 0)),
+    make("tbody", {}, ...concepts.map(line)),
+  );
+  return card(make("h3", { id }, "Estimated concepts"), "concepts", table);
 }
 
 /** The image check: result, reasons, measures and their limits. */
