@@ -35,6 +35,7 @@ class Submission:
         received: when they had arrived, UTC.
         metadata: what is known of the patient.
         key: hash of the request's Idempotency-Key; empty without one.
+        study: what a FHIR target is told of study and patient, of an image that arrived over DICOM; stored until it is told.
     """
 
     id: str
@@ -46,6 +47,7 @@ class Submission:
     received: datetime
     metadata: Metadata = NOTHING_KNOWN
     key: str = ""
+    study: bytes | None = None
 
 
 def log_entry(submission: Submission, prediction: Prediction, expires: str | None) -> LogEntry:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from fastapi import FastAPI
@@ -74,8 +75,19 @@ OPEN: Json = {"security": []}  # nothing is asked
 HEADERS: Json = {"X-Request-ID": {"description": "Id of the request.", "schema": {"type": "string"}}}
 
 
+TAGS = {
+    "predictions": "Images, their predictions, heat maps and reviews.",
+    "batches": "Many images at once.",
+    "deliveries": "Results on their way to other systems.",
+    "shadow": "A second bundle beside the one that responds.",
+    "model": "The bundle that responds.",
+    "server": "State and metrics.",
+}
+
+
 class Api(FastAPI):
-    """FastAPI, whose description also has what it cannot know: models that no signature names, and that tokens are optional."""
+    """FastAPI, whose description also has what it cannot know: models that no signature names, that tokens are optional,
+    tags, and the nulls of examples, which FastAPI leaves out."""
 
     def openapi(self) -> Json:
         """The description of the API, built once."""
@@ -83,11 +95,46 @@ class Api(FastAPI):
             description = super().openapi()
             models = description["components"]["schemas"]
             models |= {model.__name__: model.model_json_schema() for model in (ProblemDetails, ReviewIn)}
-            for operation in (operation for methods in description["paths"].values() for operation in methods.values()):
-                if operation.get("security"):
-                    operation["security"].insert(0, {})  # on loopback no token is needed
+            description["tags"] = [{"name": name, "description": text} for name, text in TAGS.items()]
+            for path, methods in description["paths"].items():
+                for operation in methods.values():
+                    operation["tags"] = [tag_of(path)]
+                    if operation.get("security"):
+                        operation["security"].insert(0, {})  # on loopback no token is needed
+                    _restore_examples(operation)
         assert self.openapi_schema is not None
         return self.openapi_schema
+
+
+def tag_of(path: str) -> str:
+    """The tag of an address: the word behind the version.
+
+    Example:
+        >>> tag_of("/v1/batches/{id}"), tag_of("/healthz")
+        ('batches', 'server')
+    """
+    words = path.split("/")
+    return words[2] if words[1] == "v1" else "server"
+
+
+def _restore_examples(operation: Json) -> None:
+    """Put the examples of an operation in place as they were written."""
+    written = {_without_nulls(value): value for name, value in vars(examples).items() if name.isupper()}
+    for response in operation["responses"].values():
+        for content in response["content"].values():
+            for example in content.get("examples", {}).values():
+                example["value"] = written.get(_without_nulls(example["value"]), example["value"])
+
+
+def _without_nulls(value: Any) -> str:
+    """JSON of a value without its nulls, to be compared."""
+
+    def kept(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: kept(each) for name, each in value.items() if each is not None}
+        return [kept(each) for each in value] if isinstance(value, list) else value
+
+    return json.dumps(kept(value), sort_keys=True)
 
 
 def responses(

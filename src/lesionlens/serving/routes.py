@@ -13,6 +13,7 @@ from lesionlens.serving import examples, metrics, openapi
 from lesionlens.serving.access import Caller
 from lesionlens.serving.batch_routes import router as batch_router
 from lesionlens.serving.callers import From, service_of
+from lesionlens.serving.exchange_routes import router as exchange_router
 from lesionlens.serving.export import CSV_TYPE, csv_lines
 from lesionlens.serving.history import Filter
 from lesionlens.serving.identifiers import PATTERN, is_identifier
@@ -21,6 +22,7 @@ from lesionlens.serving.prediction_log import insert_review, timestamp
 from lesionlens.serving.problems import NO_ADDRESS, Problem
 from lesionlens.serving.schemas import Health, HeatMap, ModelInfo, Moment, Outcome, Prediction, PredictionPage, Review, ReviewIn
 from lesionlens.serving.service import Service
+from lesionlens.serving.shadow_routes import router as shadow_router
 from lesionlens.serving.upload import media_type, plain_text, read_body
 
 REVIEW_BYTES = 64 * 1024
@@ -32,6 +34,8 @@ ALIVE = {"status": "alive", "reason": ""}
 
 router = APIRouter()
 router.include_router(batch_router)
+router.include_router(exchange_router)
+router.include_router(shadow_router)
 
 
 @router.post(

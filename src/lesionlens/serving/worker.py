@@ -18,6 +18,7 @@ from lesionlens.serving.idempotency import insert_key
 from lesionlens.serving.prediction_log import LogEntry, PredictionLog, insert_prediction
 
 Result = TypeVar("Result")
+Enqueue = Callable[[sqlite3.Connection, LogEntry, Submission], None]
 
 
 class _Job(NamedTuple):
@@ -75,11 +76,13 @@ class Worker:
         predictor: the bundle.
         decoders: that decode for it.
         log: that stores the predictions.
+        enqueue: called in the commit that stores one, with its entry and submission.
     """
 
-    def __init__(self, predictor: Predictor, decoders: Decoders, log: PredictionLog) -> None:
+    def __init__(self, predictor: Predictor, decoders: Decoders, log: PredictionLog, enqueue: Enqueue) -> None:
         self._decoders = decoders
         self._log = log
+        self._enqueue = enqueue
         self._network = Network(predictor)
 
     def submit(self, submission: Submission, expires: str | None) -> Future[LogEntry]:
@@ -106,6 +109,7 @@ class Worker:
                 insert_prediction(connection, entry)
                 if submission.key:
                     insert_key(connection, submission.key, submission.frame, entry.id)
+                self._enqueue(connection, entry, submission)
                 return entry
 
             _then(self._log.submit(write), end, finish)
@@ -121,7 +125,6 @@ class Worker:
         """Finish what has begun."""
         self._decoders.close()
         self._network.close()
-        self._log.close()
 
 
 def _then(step: Future[Result], end: Future[LogEntry], following: Callable[[Result], None]) -> None:
