@@ -1,6 +1,6 @@
 import pytest
 
-from lesionlens.serving import examples, schemas
+from lesionlens.serving import case_examples, case_schemas, examples, schemas
 from lesionlens.serving.app import create_api
 from lesionlens.serving.problems import KINDS
 
@@ -21,6 +21,12 @@ def description():
         (schemas.HeatMap, examples.HEAT_MAP),
         (schemas.Batch, examples.BATCH),
         (schemas.ModelInfo, examples.MODEL),
+        (case_schemas.CasePage, case_examples.CASES),
+        (case_schemas.Case, case_examples.CASE),
+        (case_schemas.Lesion, case_examples.LESION),
+        (case_schemas.HistologyIn, case_examples.HISTOLOGY_IN),
+        (case_schemas.SubjectIn, case_examples.SUBJECT),
+        (case_schemas.Deleted, case_examples.DELETED),
     ],
 )
 def test_examples_are_what_they_are_examples_of(model, example):
@@ -63,6 +69,12 @@ def test_every_success_has_its_response_model(description):
         "get /v1/predictions/{id}": "Prediction",
         "get /v1/predictions/{id}/maps/{code}.json": "HeatMap",
         "post /v1/predictions/{id}/review": "Review",
+        "get /v1/cases": "CasePage",
+        "get /v1/cases/{case}": "Case",
+        "get /v1/lesions/{case}/{lesion}": "Lesion",
+        "post /v1/lesions/{case}/{lesion}/histology": "Histology",
+        "put /v1/predictions/{id}/subject": "Prediction",
+        "delete /v1/predictions/{id}": "Deleted",
         "post /v1/batches": "Batch",
         "get /v1/batches/{id}": "Batch",
         "get /v1/model": "ModelInfo",

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple, TypeVar
 
 from lesionlens.bundle.prediction import Prediction
@@ -16,6 +17,7 @@ from lesionlens.serving.decoding import Decoders, Reply, prepared
 from lesionlens.serving.entries import Submission, log_entry
 from lesionlens.serving.idempotency import insert_key
 from lesionlens.serving.prediction_log import LogEntry, PredictionLog, insert_prediction
+from lesionlens.serving.subjects import check_subject, same_image
 
 Result = TypeVar("Result")
 
@@ -102,7 +104,10 @@ class Worker:
 
         def store(prediction: Prediction) -> None:
             def write(connection: sqlite3.Connection) -> LogEntry:
-                entry = log_entry(submission, prediction, expires)
+                check_subject(connection, submission.subject)
+                who = None if submission.sees_all else submission.token_name
+                known = partial(same_image, connection, frame=submission.frame, token_name=who)
+                entry = log_entry(submission, prediction, expires, known)
                 insert_prediction(connection, entry)
                 if submission.key:
                     insert_key(connection, submission.key, submission.frame, entry.id)
