@@ -7,10 +7,12 @@ import sqlite3
 from contextlib import closing
 
 import pytest
+from tests.data.dicom_files import SECRET, plain
 
 from lesionlens.serving.case_schemas import Case, CasePage, Deleted, Histology, Lesion
 from lesionlens.serving.cases import visits_of
 from lesionlens.serving.export import json_export
+from lesionlens.serving.image_key import create_key
 from lesionlens.serving.schemas import Prediction
 
 IMAGES_KEPT = "--keep-images"
@@ -193,3 +195,21 @@ def test_visits_of_images_that_are_not_usable():
     image = {"id": "a", "taken": None, "created": "2025-01-01T10:00:00Z", "input_sha256": "x", "image": {"frame": 0}}
     (visit,) = visits_of([{**image, "malignant_share": None}])
     assert visit == {"day": "2025-01-01", "images": ["a"], "malignant_share": None}
+
+
+def test_a_case_of_the_patients_id_in_a_dicom_object(start_server, lesion_image, tmp_path):
+    key = tmp_path / "case.key"
+    create_key(key)
+    server = start_server("--case-key", str(key))
+    first, second = made(server, plain()), made(server, plain(), case="OWN")
+    assert (first["case"][:6], second["case"]) == ("dicom-", "OWN")
+    other = made(server, plain(PatientID="somebody else"))
+    assert other["case"] not in (first["case"], None)
+    assert made(server, lesion_image(380))["case"] is None
+    files = b"".join(path.read_bytes() for path in server.record.parent.glob("record.sqlite*"))
+    assert SECRET.encode() not in files
+    assert SECRET not in server.log.read_text()
+
+
+def test_without_a_key_nothing_is_made_of_the_patient(clinic):
+    assert made(clinic, plain())["case"] is None

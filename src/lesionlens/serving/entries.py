@@ -21,6 +21,7 @@ from lesionlens.serving.subjects import Subject
 
 SCHEMA = "1"
 NO_SUBJECT = Subject()
+FEATURE_TYPE = "<f2"  # half floats of features of length 1: three digits of a cosine
 MAP_TYPE = "<f2"  # half floats: three digits, more than a colour shows
 
 
@@ -104,12 +105,20 @@ def log_entry(
         subject=submission.subject,
         frame=submission.frame,
         malignant_share=common["malignant_share"],
+        features=pack_features(prediction.features),
     )
 
 
 def expiry(received: datetime, minutes: float) -> str:
     """When an image that is only in memory is dropped."""
     return timestamp(received + timedelta(minutes=minutes))
+
+
+def pack_features(features: np.ndarray) -> bytes | None:
+    """Features, float32 (C,), made length 1 and stored in 2 C bytes; None where they are all 0 or not finite."""
+    wide = features.astype(np.float64)
+    length = float(np.linalg.norm(wide))
+    return (wide / length).astype(FEATURE_TYPE).tobytes() if math.isfinite(length) and length > 0 else None
 
 
 def pack_maps(maps: np.ndarray | None) -> tuple[bytes | None, str | None]:

@@ -44,6 +44,7 @@ class LogEntry(NamedTuple):
         subject: what the image shows.
         frame: of the file, from 0.
         malignant_share: in [0, 1], or None.
+        features: as `entries.pack_features` packs them, or None.
     """
 
     id: str
@@ -62,6 +63,7 @@ class LogEntry(NamedTuple):
     subject: Subject = Subject()
     frame: int = 0
     malignant_share: float | None = None
+    features: bytes | None = None
 
 
 class PredictionLog:
@@ -162,6 +164,8 @@ def insert_prediction(connection: sqlite3.Connection, entry: LogEntry) -> None:
     connection.execute("INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", entry[:9])
     connection.execute("INSERT INTO payloads VALUES (?, ?, ?, ?)", (entry.id, entry.body, entry.maps, entry.map_shape))
     insert_subject(connection, entry.id, entry.subject, entry.frame, entry.malignant_share)
+    if entry.features is not None:
+        connection.execute("INSERT INTO features VALUES (?, ?)", (entry.id, entry.features))
 
 
 def insert_review(connection: sqlite3.Connection, prediction: str, request_id: str, review: dict[str, str]) -> bool:

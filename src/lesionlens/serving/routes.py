@@ -21,7 +21,9 @@ from lesionlens.serving.prediction_log import insert_review, timestamp
 from lesionlens.serving.problems import NO_ADDRESS, Problem
 from lesionlens.serving.schemas import Health, HeatMap, ModelInfo, Moment, Outcome, Prediction, PredictionPage, Review, ReviewIn
 from lesionlens.serving.service import Service
+from lesionlens.serving.similar_routes import router as similar_router
 from lesionlens.serving.upload import plain_text
+from lesionlens.serving.worklist_routes import router as worklist_router
 
 IMAGE_SIDE = 2048  # pixels; a zoom of five on most screens
 PRINTABLE = "^[^\\x00-\\x1f]*$"  # SQLite ends a text at its first NUL
@@ -32,6 +34,8 @@ ALIVE = {"status": "alive", "reason": ""}
 router = APIRouter()
 router.include_router(batch_router)
 router.include_router(case_router)
+router.include_router(similar_router)
+router.include_router(worklist_router)
 
 
 @router.post(

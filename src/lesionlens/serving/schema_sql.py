@@ -62,6 +62,10 @@ CREATE TABLE subjects (
 ) WITHOUT ROWID;
 CREATE INDEX subjects_by_case ON subjects (case_id, lesion_id) WHERE case_id != '';
 CREATE INDEX subjects_by_share ON subjects (malignant_share);
+CREATE TABLE features (
+    prediction TEXT PRIMARY KEY REFERENCES answers (id) ON DELETE CASCADE,
+    vector BLOB NOT NULL
+);
 CREATE TABLE moves (
     number INTEGER PRIMARY KEY,
     prediction TEXT NOT NULL REFERENCES answers (id) ON DELETE CASCADE,

@@ -27,6 +27,7 @@ from lesionlens.serving.idempotency import HEADER as IDEMPOTENCY_KEY
 from lesionlens.serving.idempotency import KeysInUse, StoredPrediction, key_hash
 from lesionlens.serving.identifiers import Identifiers
 from lesionlens.serving.image_batches import ImageBatches
+from lesionlens.serving.image_key import read_key_bytes
 from lesionlens.serving.limits import Admission, Budget, RateLimit
 from lesionlens.serving.messages import Buffer
 from lesionlens.serving.metrics import Metrics
@@ -72,7 +73,8 @@ class Service:
         limits = DecodeLimits(settings.pixels, settings.decode_bytes, settings.decode_seconds)
         self.decoders = Decoders(self.predictor.bundle.spec, limits, settings.decoders)
         self.drawings = Drawings(self.decoders, self.images, self.predictor.bundle.spec)
-        self.worker = Worker(self.predictor, self.decoders, self.log)
+        case_key = b"" if settings.case_key is None else read_key_bytes(settings.case_key)
+        self.worker = Worker(self.predictor, self.decoders, self.log, case_key)
         self.history = History(settings.record)
         self.cases = Cases(self.history)
         self.guard = Guard(settings.hosts, not self.access.required)

@@ -11,13 +11,13 @@ from typing import Any
 
 from lesionlens.core.errors import DataError
 from lesionlens.core.metadata import read_metadata
+from lesionlens.data.dicom.patient import PREFIX as FROM_FILE
 from lesionlens.serving.problems import Problem
 
 FIELDS = ("case", "lesion", "site", "taken")
 COLUMNS = "case_id, lesion_id, site, taken"
 PSEUDONYM = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}", re.ASCII)
 PSEUDONYM_RULE = "1 to 64 letters, digits, `.`, `_` or `-`, beginning with a letter or digit; never a name or a date of birth"
-FROM_FILE = "dicom-"  # begins the cases that the server makes of the patient's id in a DICOM object
 EARLIEST = date(1900, 1, 1)
 
 

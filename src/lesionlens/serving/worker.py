@@ -77,9 +77,11 @@ class Worker:
         predictor: the bundle.
         decoders: that decode for it.
         log: that stores the predictions.
+        case_key: makes a case of the patient's id in a DICOM object; empty: none is made.
     """
 
-    def __init__(self, predictor: Predictor, decoders: Decoders, log: PredictionLog) -> None:
+    def __init__(self, predictor: Predictor, decoders: Decoders, log: PredictionLog, case_key: bytes = b"") -> None:
+        self._case_key = case_key
         self._decoders = decoders
         self._log = log
         self._network = Network(predictor)
@@ -98,28 +100,21 @@ class Worker:
         end.set_running_or_notify_cancel()  # a client that leaves does not stop what has begun
 
         def predict(reply: Reply) -> None:
-            _then(
-                self._network.submit(replace(prepared(*reply), frame=submission.frame, metadata=submission.metadata)), end, store
-            )
+            known = _with_case(submission, reply[0].get("case", ""))
+            image = replace(prepared(*reply), frame=submission.frame, metadata=submission.metadata)
+            _then(self._network.submit(image), end, partial(store, known))
 
-        def store(prediction: Prediction) -> None:
-            def write(connection: sqlite3.Connection) -> LogEntry:
-                check_subject(connection, submission.subject)
-                who = None if submission.sees_all else submission.token_name
-                known = partial(same_image, connection, frame=submission.frame, token_name=who)
-                entry = log_entry(submission, prediction, expires, known)
-                insert_prediction(connection, entry)
-                if submission.key:
-                    insert_key(connection, submission.key, submission.frame, entry.id)
-                return entry
-
-            _then(self._log.submit(write), end, finish)
+        def store(known: Submission, prediction: Prediction) -> None:
+            _then(self._log.submit(lambda connection: _write(connection, known, prediction, expires)), end, finish)
 
         def finish(entry: LogEntry) -> None:
             self._log.failure = ""
             end.set_result(entry)
 
-        _then(self._decoders.submit({"operation": "prepare", "frame": submission.frame}, submission.data), end, predict)
+        head = {"operation": "prepare", "frame": submission.frame}
+        if self._case_key and not submission.subject.case:
+            head["case_key"] = self._case_key.hex()
+        _then(self._decoders.submit(head, submission.data), end, predict)
         return end
 
     def close(self) -> None:
@@ -127,6 +122,21 @@ class Worker:
         self._decoders.close()
         self._network.close()
         self._log.close()
+
+
+def _with_case(submission: Submission, case: str) -> Submission:
+    return replace(submission, subject=replace(submission.subject, case=case)) if case else submission
+
+
+def _write(connection: sqlite3.Connection, submission: Submission, prediction: Prediction, expires: str | None) -> LogEntry:
+    check_subject(connection, submission.subject)
+    who = None if submission.sees_all else submission.token_name
+    known = partial(same_image, connection, frame=submission.frame, token_name=who)
+    entry = log_entry(submission, prediction, expires, known)
+    insert_prediction(connection, entry)
+    if submission.key:
+        insert_key(connection, submission.key, submission.frame, entry.id)
+    return entry
 
 
 def _then(step: Future[Result], end: Future[LogEntry], following: Callable[[Result], None]) -> None:
