@@ -1,10 +1,19 @@
 import pytest
 
-from lesionlens.serving import examples, schemas
+from lesionlens.serving import (
+    case_examples,
+    case_schemas,
+    examples,
+    schemas,
+    similar_routes,
+    similar_schemas,
+    worklist_examples,
+    worklist_schemas,
+)
 from lesionlens.serving.app import create_api
 from lesionlens.serving.exchange_routes import DeliveryPage
 from lesionlens.serving.problems import KINDS
-from lesionlens.serving.shadow_routes import Comparison
+from lesionlens.serving.shadow_routes import ShadowComparison
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +33,18 @@ def description():
         (schemas.Batch, examples.BATCH),
         (schemas.ModelInfo, examples.MODEL),
         (DeliveryPage, examples.DELIVERIES),
-        (Comparison, examples.COMPARISON),
+        (ShadowComparison, examples.COMPARISON),
+        (case_schemas.CasePage, case_examples.CASES),
+        (case_schemas.Case, case_examples.CASE),
+        (case_schemas.Lesion, case_examples.LESION),
+        (case_schemas.HistologyIn, case_examples.HISTOLOGY_IN),
+        (case_schemas.SubjectIn, case_examples.SUBJECT),
+        (case_schemas.Deleted, case_examples.DELETED),
+        (worklist_schemas.Worklist, worklist_examples.WORKLIST),
+        (worklist_schemas.ClinicStatistics, worklist_examples.STATISTICS),
+        (worklist_schemas.Comparison, worklist_examples.COMPARISON),
+        (similar_schemas.Similar, similar_routes.SIMILAR),
+        (similar_schemas.LabelNext, similar_routes.TO_LABEL),
     ],
 )
 def test_examples_are_what_they_are_examples_of(model, example):
@@ -93,10 +113,21 @@ def test_every_success_has_its_response_model(description):
         "get /v1/predictions/{id}": "Prediction",
         "get /v1/predictions/{id}/maps/{code}.json": "HeatMap",
         "post /v1/predictions/{id}/review": "Review",
+        "get /v1/cases": "CasePage",
+        "get /v1/cases/{case}": "Case",
+        "get /v1/lesions/{case}/{lesion}": "Lesion",
+        "post /v1/lesions/{case}/{lesion}/histology": "Histology",
+        "get /v1/worklist": "Worklist",
+        "get /v1/predictions/{id}/similar": "Similar",
+        "get /v1/label-next": "LabelNext",
+        "get /v1/statistics": "ClinicStatistics",
+        "get /v1/comparison": "Comparison",
+        "put /v1/predictions/{id}/subject": "Prediction",
+        "delete /v1/predictions/{id}": "Deleted",
         "post /v1/batches": "Batch",
         "get /v1/batches/{id}": "Batch",
         "get /v1/deliveries": "DeliveryPage",
-        "get /v1/shadow": "Comparison",
+        "get /v1/shadow": "ShadowComparison",
         "get /v1/model": "ModelInfo",
         "get /healthz": "Health",
         "get /readyz": "Health",

@@ -8,7 +8,7 @@ from contextlib import closing
 import pytest
 
 from lesionlens.serving.shadow import comparison
-from lesionlens.serving.shadow_routes import Comparison
+from lesionlens.serving.shadow_routes import ShadowComparison
 
 pytestmark = pytest.mark.slow
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 def wait_for(server, count):
     until = time.monotonic() + 30
     while time.monotonic() < until:
-        found = Comparison.model_validate_json(server.client.get("/v1/shadow").content)
+        found = ShadowComparison.model_validate_json(server.client.get("/v1/shadow").content)
         if found.compared >= count:
             return found
         time.sleep(0.1)

@@ -28,6 +28,9 @@ def serve(
     image_key: Annotated[
         Path | None, typer.Option(help="Key file that encrypts kept images; see `record create-key`.")
     ] = DEFAULT.image_key,
+    case_key: Annotated[
+        Path | None, typer.Option(help="Key file that makes a case of a DICOM object's Patient ID; see `record create-key`.")
+    ] = DEFAULT.case_key,
     file_names: Annotated[
         bool, typer.Option("--file-names/--no-file-names", help="Log the names of files.")
     ] = DEFAULT.file_names,
@@ -97,6 +100,7 @@ def serve(
         rate=rate,
         keep_images=keep_images,
         image_key=image_key,
+        case_key=case_key,
         file_names=file_names,
         image_minutes=image_minutes,
         drain_seconds=drain_seconds,

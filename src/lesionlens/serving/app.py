@@ -13,10 +13,11 @@ from starlette.exceptions import HTTPException
 
 from lesionlens import __version__
 from lesionlens.serving.boundary import Boundary, allowed_methods
+from lesionlens.serving.json_bodies import validation_detail
 from lesionlens.serving.openapi import DESCRIPTION, Api
 from lesionlens.serving.page_files import page_files
 from lesionlens.serving.problems import NO_ADDRESS, Problem
-from lesionlens.serving.routes import router, validation_detail
+from lesionlens.serving.routes import router
 from lesionlens.serving.service import Service
 from lesionlens.serving.settings import ServingSettings
 

@@ -48,6 +48,21 @@ class Drawings:
         _, picture = await asyncio.wrap_future(self._decoders.submit(head, data))
         return picture
 
+    async def comparison(self, first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
+        """Two predictions' photographs compared; see `comparison.compare`.
+
+        Raises:
+            Problem: `image_gone`, or `decoding_too_slow`.
+        """
+        pair = (first, second)
+        images = [await self._images.get(each["id"], each["input_sha256"]) for each in pair]
+        head = {"operation": "compare", "first_bytes": len(images[0]), "frames": [each["image"]["frame"] for each in pair]}
+        head["sizes"] = [[each["image"]["width"], each["image"]["height"]] for each in pair]
+        head["spacings_mm"] = [each["image"].get("pixel_spacing_mm") for each in pair]
+        reply, _ = await asyncio.wrap_future(self._decoders.submit(head, b"".join(images)))
+        found: dict[str, Any] = reply["comparison"]
+        return found
+
     async def map(self, maps: Maps, code: str, style: str, upload: bytes | None = None) -> tuple[Buffer, float]:
         """A heat map as PNG, and the raw value of its highest colour: one scale for all maps of a prediction.
 

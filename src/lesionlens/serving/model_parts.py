@@ -8,6 +8,7 @@ from lesionlens.bundle.card_html import read_card_html
 from lesionlens.bundle.runtime import Predictor
 from lesionlens.serving.decoding import DecodeLimits, Decoders
 from lesionlens.serving.drawings import Drawings
+from lesionlens.serving.image_key import read_key_bytes
 from lesionlens.serving.prediction_log import PredictionLog
 from lesionlens.serving.settings import ServingSettings
 from lesionlens.serving.uploaded_images import UploadedImages
@@ -61,8 +62,9 @@ def open_parts(settings: ServingSettings, images: UploadedImages, log: Predictio
     )
     spec = predictor.bundle.spec
     decoders = Decoders(spec, decode_limits(settings), settings.decoders)
-    drawings, worker = Drawings(decoders, images, spec), Worker(predictor, decoders, log, enqueue)
-    return ModelParts(predictor, read_card_html(predictor.bundle), decoders, drawings, worker)
+    case_key = b"" if settings.case_key is None else read_key_bytes(settings.case_key)
+    worker = Worker(predictor, decoders, log, enqueue, case_key)
+    return ModelParts(predictor, read_card_html(predictor.bundle), decoders, Drawings(decoders, images, spec), worker)
 
 
 def decode_limits(settings: ServingSettings) -> DecodeLimits:

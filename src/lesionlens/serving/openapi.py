@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from lesionlens.serving import examples
+from lesionlens.serving.case_schemas import HistologyIn, SubjectIn
 from lesionlens.serving.idempotency import HEADER
 from lesionlens.serving.problems import KINDS, MEDIA_TYPE, problem_json
 from lesionlens.serving.schemas import ProblemDetails, ReviewIn
@@ -34,11 +35,14 @@ IMAGES = (
     "rate_limited",
     "stopping",
     "invalid_parameter",
+    "lesion_contradicts",
     *RECORD,
 )
 SEARCHES = ("invalid_parameter", "search_too_slow", *RECORD)
 BATCHES = ("batch_not_found", "invalid_parameter")
-PREDICTIONS = ("prediction_not_found", *SEARCHES)
+PREDICTIONS = ("prediction_not_found", "prediction_deleted", *SEARCHES)
+CASES = ("case_not_found", *SEARCHES)
+LESIONS = ("lesion_not_found", *SEARCHES)
 DETAILS = {
     "busy": "4 predictions are running and 16 are waiting; try again soon",
     "upload_too_large": "an upload may have 33,554,432 bytes; send a smaller file",
@@ -53,7 +57,10 @@ FORM: Json = {
         "file": {"type": "string", "format": "binary", "description": "JPEG, PNG, WebP, TIFF or DICOM"},
         "age": {"type": "string", "description": "Years, 0 to 120, if the bundle takes it (see /v1/model); empty: unknown"},
         "sex": {"type": "string", "description": "female or male, likewise"},
-        "site": {"type": "string", "description": "Place on the body, likewise"},
+        "site": {"type": "string", "description": "Site on the body; kept with the lesion, used by a bundle that takes it"},
+        "case": {"type": "string", "description": "Pseudonym of the patient: letters, digits, . _ -; never a name"},
+        "lesion": {"type": "string", "description": "Pseudonym of the lesion, within the case"},
+        "taken": {"type": "string", "description": "Day of the photograph, as in 2026-11-22; empty: today"},
     },
 }
 UPLOAD: Json = {"multipart/form-data": {"schema": FORM}, **dict.fromkeys(UPLOAD_TYPES, BINARY)}
@@ -63,7 +70,14 @@ FILES: Json = {
     "properties": {"file": {"type": "array", "minItems": 1, "items": {"type": "string", "format": "binary"}}},
 }
 BATCH: Json = {"multipart/form-data": {"schema": FILES}}
-REVIEW: Json = {"application/json": {"schema": {"$ref": "#/components/schemas/ReviewIn"}, "example": examples.REVIEW_IN}}
+
+
+def json_body(model: str, example: Json) -> Json:
+    """A JSON body that a route reads itself, as the model of that name."""
+    return {"application/json": {"schema": {"$ref": f"#/components/schemas/{model}"}, "example": example}}
+
+
+REVIEW = json_body("ReviewIn", examples.REVIEW_IN)
 IDEMPOTENCY_KEY: Json = {
     "name": HEADER,
     "in": "header",
@@ -94,7 +108,7 @@ class Api(FastAPI):
         if self.openapi_schema is None:
             description = super().openapi()
             models = description["components"]["schemas"]
-            models |= {model.__name__: model.model_json_schema() for model in (ProblemDetails, ReviewIn)}
+            models |= {model.__name__: model.model_json_schema() for model in (ProblemDetails, ReviewIn, HistologyIn, SubjectIn)}
             description["tags"] = [{"name": name, "description": text} for name, text in TAGS.items()]
             for path, methods in description["paths"].items():
                 for operation in methods.values():

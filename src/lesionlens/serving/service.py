@@ -18,6 +18,7 @@ from lesionlens.core.errors import DataError, LesionLensError
 from lesionlens.core.labels import LabelSet
 from lesionlens.core.metadata import Metadata, read_metadata
 from lesionlens.serving.access import Access, Caller
+from lesionlens.serving.cases import Cases
 from lesionlens.serving.drawings import Drawings
 from lesionlens.serving.entries import Submission, expiry
 from lesionlens.serving.exchange import Exchange
@@ -36,10 +37,13 @@ from lesionlens.serving.problems import Problem
 from lesionlens.serving.refusals import Refusal, RefusalLog
 from lesionlens.serving.settings import ServingSettings
 from lesionlens.serving.shadow import Shadow
+from lesionlens.serving.subjects import FIELDS as SUBJECT_FIELDS
+from lesionlens.serving.subjects import Subject, read_subject
 from lesionlens.serving.upload import Upload, read_upload
 from lesionlens.serving.uploaded_images import UploadedImages
 
 LOG = logging.getLogger("lesionlens.serving")
+WRITING = ("POST", "PUT", "DELETE")
 LOGGED_OF_READERS = (401, 403, 429)
 RELOAD_SECONDS = 5.0
 UPLOADS_IN_MEMORY = 4  # of the largest size; small ones are many more
@@ -65,6 +69,7 @@ class Service:
         self.parts = open_parts(settings, self.images, self.log, self.exchange.enqueue)
         self.shadow = None if settings.shadow is None else Shadow(settings, self.log)
         self._former_deaths = 0
+        self.cases = Cases(self.history)
         self.guard = Guard(settings.hosts, not self.access.required)
         self.admission = Admission(settings.max_active, settings.queue)
         self.budget = Budget(UPLOADS_IN_MEMORY * settings.upload_bytes)
@@ -115,9 +120,9 @@ class Service:
         with self.budget.share() as share:
             limit = self.settings.upload_bytes
             upload = await read_upload(request, limit, self.settings.upload_seconds, share)
-            metadata = self.metadata_of(upload)
+            metadata, subject = self.metadata_of(upload), read_subject(upload.metadata)
             with self.keys.used(key):
-                if key and (made := await self.made_with(key, upload.data, frame, metadata)):
+                if key and (made := await self.made_with(key, upload.data, frame, metadata, subject)):
                     return made
                 submission = Submission(
                     id=self.ids.new(),
@@ -129,6 +134,8 @@ class Service:
                     received=datetime.now(UTC),
                     metadata=metadata,
                     key=key,
+                    subject=subject,
+                    sees_all=caller.may_review,
                 )
                 return await self.predict_submission(submission)
 
@@ -141,11 +148,13 @@ class Service:
         if self.stopping:
             raise Problem("stopping", "the server is stopping; send the image again in a moment", {"Retry-After": "5"})
 
-    async def made_with(self, key: str, data: Buffer, frame: int, metadata: Metadata) -> StoredPrediction | None:
+    async def made_with(
+        self, key: str, data: Buffer, frame: int, metadata: Metadata, subject: Subject | None = None
+    ) -> StoredPrediction | None:
         """The prediction that a key made of this image; see `find_key`."""
         sha256, fusion = hashlib.sha256(data).hexdigest(), self.predictor.metadata
         told = None if fusion is None else fusion.used(metadata)
-        return await asyncio.to_thread(self.history.by_key, key, sha256, frame, told)
+        return await asyncio.to_thread(self.history.by_key, key, sha256, frame, told, subject)
 
     async def predict_submission(self, submission: Submission) -> StoredPrediction:
         """Predict one upload in its turn. On return, the prediction is on disk.
@@ -204,7 +213,7 @@ class Service:
         If the log cannot be written, the refusal is sent all the same: it tells nothing.
         """
         self.metrics.refusal(problem.code)
-        if not scope["path"].startswith("/v1/") or (scope["method"] != "POST" and problem.status not in LOGGED_OF_READERS):
+        if not scope["path"].startswith("/v1/") or (scope["method"] not in WRITING and problem.status not in LOGGED_OF_READERS):
             return
         state = scope["state"]
         operation = f"{scope['method']} {getattr(scope.get('route'), 'path', '')}"[:100].strip()
@@ -269,13 +278,15 @@ class Service:
         }
 
     def metadata_of(self, upload: Upload) -> Metadata:
-        """What a form says of the patient.
+        """What a form says of the patient; the site of the lesion only where the bundle takes it.
 
         Raises:
             Problem: `invalid_parameter`, if a value is not known, or the bundle does not take it.
         """
+        used = self.predictor.metadata.fields if self.predictor.metadata else ()
+        texts = {name: text for name, text in upload.metadata.items() if name in used or name not in SUBJECT_FIELDS}
         try:
-            metadata = read_metadata(dict(upload.metadata), "the form")
+            metadata = read_metadata(texts, "the form")
             self.predictor.check_metadata(metadata)
         except DataError as error:
             raise Problem("invalid_parameter", str(error)) from error

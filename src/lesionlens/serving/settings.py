@@ -45,6 +45,7 @@ class ServingSettings:
         rate: predictions per minute and token; 0: no limit.
         keep_images: keep every image beside the log.
         image_key: file of the key that encrypts kept images; None: they are stored as they came.
+        case_key: file of the key that makes a case of the patient's id in a DICOM object; None: none is made.
         file_names: log the names of files.
         image_minutes: how long an image stays in memory, to be seen again.
         image_bytes: most memory for such images.
@@ -76,6 +77,7 @@ class ServingSettings:
     rate: int = 600
     keep_images: bool = False
     image_key: Path | None = None
+    case_key: Path | None = None
     file_names: bool = True
     image_minutes: float = 10.0
     image_bytes: int = 32 * MIB

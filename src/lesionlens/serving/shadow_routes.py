@@ -45,7 +45,7 @@ class Disagreement(Model):
     shadow: ShortPrediction
 
 
-class Comparison(Model):
+class ShadowComparison(Model):
     """How far the shadow agrees with the bundle that responds, on the newest images that both predicted."""
 
     champion: BundleVariant
@@ -65,7 +65,7 @@ router = APIRouter()
 
 @router.get(
     "/v1/shadow",
-    response_model=Comparison,
+    response_model=ShadowComparison,
     responses=responses(
         *(*CALLERS, "role_missing", "not_found", "record_damaged"), content=json_examples(comparison=examples.COMPARISON)
     ),
