@@ -161,7 +161,7 @@ def test_unreadable_images_are_refused_with_a_status(serve, tmp_path):
     path = tmp_path / "small.dcm"
     path.write_bytes(dicom_image(picture(16, 16)))
     sent = send(dicom_port(server), [path])
-    assert "0xC000" in sent.stdout + sent.stderr or "Cannot understand" in sent.stdout + sent.stderr, sent.stderr
+    assert "CannotUnderstand" in sent.stderr
     assert server.client.get("/v1/predictions").json()["items"] == []
 
 
@@ -201,10 +201,12 @@ def test_fhir_and_webhook_wait_for_their_targets(serve, lesion_image, tmp_path):
             *("--webhook", f"{target.url}/hook", "--webhook-key", str(key)),
         )
         made = server.predict(lesion_image(1), name="Anna Müller.jpg").json()
-        wait_until(lambda: metric(server, "lesionlens_delivery_failures_total") >= 2)
+
+        def errors() -> dict[str, str]:
+            return {row["kind"]: row["error"] for row in server.client.get("/v1/deliveries").json()["items"]}
+
+        wait_until(lambda: errors() == dict.fromkeys(("fhir", "webhook"), "the target responded with HTTP status 503"))
         assert metric(server, "lesionlens_deliveries_waiting") == 2
-        errors = {row["kind"]: row["error"] for row in server.client.get("/v1/deliveries").json()["items"]}
-        assert errors == dict.fromkeys(("fhir", "webhook"), "the target responded with HTTP status 503")
         target.down = False
         wait_until(lambda: metric(server, "lesionlens_deliveries_waiting") == 0)
         bundle, told = target.got("/fhir"), target.got("/hook")
