@@ -167,8 +167,8 @@ def network(options: Options) -> dict[str, Any]:
 
 def pretraining(options: Options) -> dict[str, Any]:
     """A quarter of the labels: MobileNetV2 from random weights, from SimSiam on all training images, and from ImageNet."""
-    same = ("training.epochs=10",)
-    settings = ("pretraining.epochs=5", "pretraining.batch_size=64", "pretraining.width=512", "pretraining.learning_rate=1e-3")
+    same = ("training.epochs=6",)
+    settings = ("pretraining.epochs=4", "pretraining.batch_size=64", "pretraining.width=512", "pretraining.learning_rate=1e-3")
     recipe = recipe_of((*same, *settings))
     whole, few, _ = few_labels(options)
     result = pretrain_run(
@@ -185,7 +185,7 @@ def pretraining(options: Options) -> dict[str, Any]:
 
 def semi_supervised(options: Options) -> dict[str, Any]:
     """A quarter of the training lesions with diagnoses; the rest without, or not at all."""
-    same = ("training.epochs=6", options.mobilenet)
+    same = ("training.epochs=4", options.mobilenet)
     whole, few, hidden = few_labels(options)
     semi = (f"semi_supervised.images={hidden}", "semi_supervised.ratio=2", "semi_supervised.threshold=0.95")
     arms = {
