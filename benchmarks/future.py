@@ -36,7 +36,6 @@ from lesionlens.evaluation.evaluate import PredictionSettings
 from lesionlens.evaluation.multiplicity import Hypotheses
 from lesionlens.evaluation.predict import predict_logits
 from lesionlens.evaluation.predictions import read_predictions
-from lesionlens.models.build import build_network
 from lesionlens.models.concept_bottleneck import bottleneck_of
 from lesionlens.pipeline import data_stages, model_stages
 from lesionlens.pipeline.job import ImageSource, Job
@@ -122,7 +121,7 @@ def trained(options: Options, shared: Run, name: str, arm: Arm) -> dict[str, Any
     model_stages.train(run, recipe, options.world, reporter=REPORTER)
     model_stages.evaluate(run, PredictionSettings(device=options.world.device.type), reporter=REPORTER)
     history = read_history(run.history)
-    network = build_network(replace(recipe.model, weights="none"), 7, recipe.input.size)
+    network, _ = load_network(run.best)
     return {
         "title": arm.title,
         "changes": [change for change in arm.changes if "/" not in change],  # paths are of this machine
