@@ -36,7 +36,6 @@ from lesionlens.evaluation.evaluate import PredictionSettings
 from lesionlens.evaluation.multiplicity import Hypotheses
 from lesionlens.evaluation.predict import predict_logits
 from lesionlens.evaluation.predictions import read_predictions
-from lesionlens.models.build import build_network
 from lesionlens.models.concept_bottleneck import bottleneck_of
 from lesionlens.pipeline import data_stages, model_stages
 from lesionlens.pipeline.job import ImageSource, Job
@@ -122,7 +121,7 @@ def trained(options: Options, shared: Run, name: str, arm: Arm) -> dict[str, Any
     model_stages.train(run, recipe, options.world, reporter=REPORTER)
     model_stages.evaluate(run, PredictionSettings(device=options.world.device.type), reporter=REPORTER)
     history = read_history(run.history)
-    network = build_network(replace(recipe.model, weights="none"), 7, recipe.input.size)
+    network, _ = load_network(run.best)
     return {
         "title": arm.title,
         "changes": [change for change in arm.changes if "/" not in change],  # paths are of this machine
@@ -167,8 +166,8 @@ def network(options: Options) -> dict[str, Any]:
 
 def pretraining(options: Options) -> dict[str, Any]:
     """A quarter of the labels: MobileNetV2 from random weights, from SimSiam on all training images, and from ImageNet."""
-    same = ("training.epochs=10",)
-    settings = ("pretraining.epochs=5", "pretraining.batch_size=64", "pretraining.width=512", "pretraining.learning_rate=1e-3")
+    same = ("training.epochs=6",)
+    settings = ("pretraining.epochs=4", "pretraining.batch_size=64", "pretraining.width=512", "pretraining.learning_rate=1e-3")
     recipe = recipe_of((*same, *settings))
     whole, few, _ = few_labels(options)
     result = pretrain_run(
@@ -185,7 +184,7 @@ def pretraining(options: Options) -> dict[str, Any]:
 
 def semi_supervised(options: Options) -> dict[str, Any]:
     """A quarter of the training lesions with diagnoses; the rest without, or not at all."""
-    same = ("training.epochs=6", options.mobilenet)
+    same = ("training.epochs=4", options.mobilenet)
     whole, few, hidden = few_labels(options)
     semi = (f"semi_supervised.images={hidden}", "semi_supervised.ratio=2", "semi_supervised.threshold=0.95")
     arms = {
