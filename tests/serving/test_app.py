@@ -274,9 +274,9 @@ def test_methods(server, made):
     head = server.client.head(address)
     assert (head.status_code, head.content) == (200, b"")
     options = server.client.options(address)
-    assert (options.status_code, options.headers["allow"]) == (204, "GET, HEAD, OPTIONS")
+    assert (options.status_code, options.headers["allow"]) == (204, "DELETE, GET, HEAD, OPTIONS")
     assert server.client.options("/v1/predictions").headers["allow"] == "GET, HEAD, OPTIONS, POST"
-    done = server.client.delete(address)
+    done = server.client.patch(address)
     refused(done, 405, "method_not_allowed")
     assert done.headers["allow"] == server.client.options(done.url.path).headers["allow"]
     assert server.client.delete("/v1/predictions").headers["allow"] == "GET, HEAD, OPTIONS, POST"  # of all its routes

@@ -91,12 +91,21 @@ HEADERS: Json = {"X-Request-ID": {"description": "Id of the request.", "schema":
 
 TAGS = {
     "predictions": "Images, their predictions, heat maps and reviews.",
+    "cases": "Patients by pseudonym, with their lesions.",
+    "lesions": "Photographs of one lesion over time, and its histology.",
+    "comparison": "Two photographs of one lesion.",
+    "worklist": "What is to be reviewed, in order.",
+    "label-next": "Images whose diagnosis would teach a network most.",
+    "statistics": "The clinic's own confirmed lesions, and drift over weeks.",
     "batches": "Many images at once.",
     "deliveries": "Results on their way to other systems.",
     "shadow": "A second bundle beside the one that responds.",
     "model": "The bundle that responds.",
     "server": "State and metrics.",
 }
+
+
+WRITTEN: dict[str, Json] = {}  # the examples of `json_examples`, by what FastAPI leaves of them
 
 
 class Api(FastAPI):
@@ -133,11 +142,10 @@ def tag_of(path: str) -> str:
 
 def _restore_examples(operation: Json) -> None:
     """Put the examples of an operation in place as they were written."""
-    written = {_without_nulls(value): value for name, value in vars(examples).items() if name.isupper()}
     for response in operation["responses"].values():
         for content in response["content"].values():
             for example in content.get("examples", {}).values():
-                example["value"] = written.get(_without_nulls(example["value"]), example["value"])
+                example["value"] = WRITTEN.get(_without_nulls(example["value"]), example["value"])
 
 
 def _without_nulls(value: Any) -> str:
@@ -176,6 +184,7 @@ def responses(
 
 def json_examples(**values: Json) -> Json:
     """Examples of a JSON response, by name."""
+    WRITTEN.update((_without_nulls(value), value) for value in values.values())
     return {"application/json": {"examples": {name: {"value": value} for name, value in values.items()}}}
 
 
