@@ -23,6 +23,7 @@ from lesionlens.serving.problems import Problem
 
 DICOM_TYPE = "application/dicom"
 DICOM = ("dicom_result_not_found", "image_gone", "extra_missing")
+LARGEST = (1 << 63) - 1  # whole number of SQLite
 DICOM_CONTENT = {DICOM_TYPE: openapi.BINARY}
 
 router = APIRouter()
@@ -111,7 +112,7 @@ async def list_deliveries(
     caller: From,
     waiting: bool | None = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
-    cursor: Annotated[int | None, Query(ge=1)] = None,
+    cursor: Annotated[int | None, Query(ge=1, le=LARGEST)] = None,
 ) -> Response:
     """List results for other systems, newest first: what waits, since when, and why it was not taken."""
     caller.require_review()
