@@ -15,6 +15,7 @@ import argparse
 import base64
 import functools
 import http.server
+import json
 import re
 import shutil
 import subprocess
@@ -22,6 +23,7 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -62,9 +64,65 @@ def take_server(bundle: Path, images: list[Path], folder: Path, out: Path) -> No
         scan = as_dicom(images[0], folder / "lesion.dcm")
         take_screens(url, [scan, *images[1:]], out, "map", show_map)
         take_report(url, scan, out / "page-report.png")
+        take_cases(url, images, folder, out)
     finally:
         server.terminate()
         server.wait()
+
+
+def take_cases(url: str, images: list[Path], folder: Path, out: Path) -> None:
+    """The worklist, a lesion over time, and the body map."""
+    for at, image in enumerate(images):
+        send(url, image, case=f"A-{at}", lesion="L1")
+    first = send(url, images[0], case="B-7", lesion="L1", site="back", taken="2025-03-02")
+    turned = folder / "later.jpg"
+    photographed_again(images[0], turned)
+    send(url, turned, case="B-7", lesion="L1", taken="2026-01-20")
+    says = next(row["code"] for row in first["probabilities"] if row["malignant"] != first["probabilities"][0]["malignant"])
+    ask(url, f"v1/predictions/{first['id']}/review", json.dumps({"conclusion": says}).encode(), "application/json")
+    pictures = (
+        ("worklist-desktop-light", "desktop", "light", "worklist", ".waiting tbody tr"),
+        ("lesion-desktop-dark", "desktop", "dark", "lesion/B-7/L1", ".comparison[data-aligned]"),
+        ("lesion-phone-light", "phone", "light", "lesion/B-7/L1", ".comparison[data-aligned]"),
+        ("case-phone-dark", "phone", "dark", "images", "#subject"),
+    )
+    for name, screen, scheme, view, ready in pictures:
+        driver = browser(screen, scheme)
+        try:
+            driver.get(f"{url}/#{view}")
+            until(driver, f"return Boolean(document.querySelector('{ready} *'))")
+            driver.execute_script(
+                "document.querySelectorAll('.case-fields, .case-fields .body').forEach((each) => (each.open = true))"
+            )
+            time.sleep(1)
+            save(driver, out / f"{name}.png")
+        finally:
+            driver.quit()
+
+
+def photographed_again(image: Path, path: Path) -> None:
+    """The same lesion in a turned and slightly darker picture."""
+    picture = Image.open(image).convert("RGB")
+    fill = picture.getpixel((5, 5))
+    turned = picture.rotate(20, Image.Resampling.BICUBIC, fillcolor=fill)
+    turned.point([round(0.95 * value) for value in range(256)] * 3).save(path, quality=92)
+
+
+def send(url: str, image: Path, **fields: str) -> dict[str, Any]:
+    """Send an image with what is known of it; returns the prediction."""
+    mark = "boundary-of-a-form"
+    parts = [f'--{mark}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n' for name, value in fields.items()]
+    head = f'--{mark}\r\nContent-Disposition: form-data; name="file"; filename="{image.name}"\r\n\r\n'
+    body = "".join(parts).encode() + head.encode() + image.read_bytes() + f"\r\n--{mark}--\r\n".encode()
+    return ask(url, "v1/predictions", body, f"multipart/form-data; boundary={mark}")
+
+
+def ask(url: str, path: str, body: bytes, kind: str) -> dict[str, Any]:
+    """POST a body; returns the JSON of the response."""
+    request = urllib.request.Request(f"{url}/{path}", body, {"Content-Type": kind})
+    with urllib.request.urlopen(request) as response:
+        found: dict[str, Any] = json.load(response)
+        return found
 
 
 def take_site(site: Path, images: list[Path], out: Path) -> None:
@@ -124,7 +182,18 @@ def chosen(images: Path) -> list[Path]:
 
 def start(bundle: Path, folder: Path) -> tuple[subprocess.Popen[str], str]:
     """A server of its own, with a fresh record."""
-    command = [sys.executable, "-m", "lesionlens", "serve", str(bundle), "--port", "0", "--record", str(folder / "record.sqlite")]
+    command = [
+        sys.executable,
+        "-m",
+        "lesionlens",
+        "serve",
+        str(bundle),
+        "--port",
+        "0",
+        "--record",
+        str(folder / "record.sqlite"),
+        "--keep-images",
+    ]
     server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     assert server.stderr is not None
     for line in server.stderr:

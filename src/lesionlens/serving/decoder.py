@@ -144,7 +144,9 @@ def serve(read: Callable[[int], bytes], write: Any) -> None:
     send(write, {})
     while True:
         head, data = receive(read)
-        signal.setitimer(signal.ITIMER_PROF, setup["decode_seconds"])  # then the system ends this process
+        signal.setitimer(
+            signal.ITIMER_PROF, head.get("time_factor", 1) * setup["decode_seconds"]
+        )  # then the system ends this process
         assert isinstance(data, bytes)
         reply, content = reply_to(head, data, spec)
         signal.setitimer(signal.ITIMER_PROF, 0)

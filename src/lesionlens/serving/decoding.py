@@ -148,7 +148,8 @@ class _Process:
     def call(self, head: dict[str, Any], data: Buffer) -> Reply:
         try:
             send(self._stdin, head, data)
-            reply, content = receive(_Deadline(self._stdout, WALL_FACTOR * self._seconds).read)
+            seconds = WALL_FACTOR * head.get("time_factor", 1) * self._seconds
+            reply, content = receive(_Deadline(self._stdout, seconds).read)
         except (EOFError, TimeoutError, BrokenPipeError) as error:
             raise self._failure(isinstance(error, TimeoutError)) from error
         if "problem" in reply:

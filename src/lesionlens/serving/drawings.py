@@ -16,6 +16,7 @@ from lesionlens.serving.pictures import seen_part
 from lesionlens.serving.problems import Problem
 from lesionlens.serving.uploaded_images import UploadedImages
 
+COMPARISON_FACTOR = 5  # of the time to decode one image
 MAP_DIGITS = 5  # decimals; the log keeps three digits
 
 
@@ -56,7 +57,8 @@ class Drawings:
         """
         pair = (first, second)
         images = [await self._images.get(each["id"], each["input_sha256"]) for each in pair]
-        head = {"operation": "compare", "first_bytes": len(images[0]), "frames": [each["image"]["frame"] for each in pair]}
+        head: dict[str, Any] = {"operation": "compare", "first_bytes": len(images[0]), "time_factor": COMPARISON_FACTOR}
+        head["frames"] = [each["image"]["frame"] for each in pair]
         head["sizes"] = [[each["image"]["width"], each["image"]["height"]] for each in pair]
         head["spacings_mm"] = [each["image"].get("pixel_spacing_mm") for each in pair]
         reply, _ = await asyncio.wrap_future(self._decoders.submit(head, b"".join(images)))

@@ -93,7 +93,8 @@ def otsu(values: np.ndarray, n_bins: int = 128) -> float:
     above = below[-1] - below
     sums = np.cumsum(counts * centres)
     between = below * above * np.square(sums / np.maximum(below, 1) - (sums[-1] - sums) / np.maximum(above, 1))
-    return float(edges[1 + int(between.argmax())])
+    best = np.flatnonzero(between == between.max())
+    return float(edges[1 + int(best[len(best) // 2])])  # of equal ones the one in the middle
 
 
 def _checked(lesion: np.ndarray, colour: np.ndarray, dark: np.ndarray) -> LesionMeasures:

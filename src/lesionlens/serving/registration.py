@@ -13,19 +13,20 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageFilter
+from numpy.lib.stride_tricks import sliding_window_view
+from PIL import Image
 
 SIDE, SEARCH_SIDE = 192, 48  # longest sides, pixels, of the pictures that are refined and searched
 PADDED_SIDE = 128
-ROTATIONS = np.deg2rad(np.arange(0, 360, 12))
-ZOOMS = 2.0 ** np.arange(-1, 1.01, 0.25)
-CANDIDATES, DISTINCT_RAD, DISTINCT_ZOOM = 6, np.deg2rad(20), 1.3
-REFINEMENTS = 25
+ROTATIONS = np.deg2rad(np.arange(0, 360, 15))
+ZOOMS = 2.0 ** (np.arange(-3, 4) / 3)
+CANDIDATES, DISTINCT_RAD, DISTINCT_ZOOM = 5, np.deg2rad(25), 1.3
+REFINEMENTS = 20
 SMALLEST_STEP = 1e-4
-COARSE_SIGMA, DETAIL_SIGMA, NOISE_SIGMA = 24.0, 6.0, 1.0  # pixels of the larger picture
+COARSE_SIGMA, DETAIL_SIGMA, NOISE_SIGMA, LOCAL_SIGMA = 24.0, 4.5, 1.0, 8.0  # pixels of the larger picture
 LEAST_OVERLAP = 0.3  # of the smaller picture
-LEAST_DETAIL = 0.25  # correlation of the detail
-LEAST_CONTRAST = 0.004  # standard deviation of the detail, of 1
+LEAST_DETAIL = 0.35  # correlation of the detail: above that of different lesions, see benchmarks/registration.py
+LEAST_CONTRAST = 0.003  # standard deviation of the detail, of 1; below it there is none but noise
 
 
 class Similarity(NamedTuple):
@@ -126,8 +127,8 @@ class _Picture:
 
     Attributes:
         smooth: without slow changes of light, float32 (H, W).
-        detail: without the outline of the lesion, float32 (H, W).
-        contrast: standard deviation of the detail.
+        detail: of the same strength everywhere, so that the outline of the lesion does not outweigh it, float32 (H, W).
+        contrast: standard deviation of the detail before that.
     """
 
     smooth: np.ndarray
@@ -140,28 +141,19 @@ class _Picture:
         size = (max(8, round(image.width * share)), max(8, round(image.height * share)))
         grey = np.asarray(image.convert("RGB").resize(size, Image.Resampling.BILINEAR), np.float32)[..., 1] / 255  # haemoglobin
         fine = blurred(grey, NOISE_SIGMA)
-        detail = fine - blurred(grey, DETAIL_SIGMA)
-        return cls(fine - blurred(grey, COARSE_SIGMA), detail, float(detail.std()))
+        detail = fine - blurred(fine, DETAIL_SIGMA)
+        even = detail / (np.sqrt(blurred(detail**2, LOCAL_SIGMA)) + LEAST_CONTRAST)
+        return cls(fine - blurred(fine, COARSE_SIGMA), even, float(detail.std()))
 
 
 def blurred(picture: np.ndarray, sigma: float) -> np.ndarray:
-    """A picture, float32 (H, W), after Pillow's Gaussian blur of `sigma` pixels, which approximates it by box filters."""
-    scaled = Image.fromarray(np.rint(np.clip(picture, 0, 1) * 255).astype(np.uint8))
-    if sigma < 2:  # eight bits would cost the detail
-        return _convolved(picture, sigma)
-    small = np.asarray(scaled.filter(ImageFilter.GaussianBlur(sigma)), np.float32) / 255
-    return small
-
-
-def _convolved(picture: np.ndarray, sigma: float) -> np.ndarray:
+    """A picture, float32 (H, W), after a Gaussian of `sigma` pixels, cut off at three of them and at the border."""
     radius = int(np.ceil(3 * sigma))
     weights = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2).astype(np.float32)
-    weights /= weights.sum()
+    band = weights / weights.sum()
     for axis in (0, 1):
         padded = np.pad(picture, [(radius, radius) if each == axis else (0, 0) for each in (0, 1)], mode="edge")
-        picture = sum(
-            weight * np.take(padded, np.arange(at, at + picture.shape[axis]), axis) for at, weight in enumerate(weights)
-        )
+        picture = np.tensordot(sliding_window_view(padded, len(band), axis), band, 1)
     return picture
 
 

@@ -52,12 +52,14 @@ async def read_statistics(request: Request, caller: From) -> Response:
     "/v1/comparison",
     response_model=Comparison,
     responses=responses(
-        *(*CALLERS, *PREDICTIONS, "image_gone", "decoding_too_slow"), content=json_examples(comparison=examples.COMPARISON)
+        *(*CALLERS, *PREDICTIONS, "image_gone", "decoding_too_slow", "rate_limited"),
+        content=json_examples(comparison=examples.COMPARISON),
     ),
 )
 async def compare_predictions(request: Request, caller: From, first: Id, second: Id) -> Response:
     """Compare two photographs of one lesion: how they lie over each other, change of size and colour; or why that is not sure."""
     service = service_of(request)
+    service.rate.take(caller.name)  # it takes as long as some predictions
     ids = (checked_id(first), checked_id(second))
     pair = [await asyncio.to_thread(service.history.prediction, id_, visible_to(caller)) for id_ in ids]
     lesions = {(each["case"], each["lesion"]) for each in pair}

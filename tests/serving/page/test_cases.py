@@ -19,6 +19,7 @@ def clinic(driver, start_server, new_page):
     server = start_server("--keep-images")
     page = new_page(server.url + "/")
     page.server = server
+    page.expected.append("favicon.ico")  # the browser's own request where it has not seen this server's page yet
     page.find("#server-state[data-state=ready]")
     yield page
     assert page.complaints() == []
