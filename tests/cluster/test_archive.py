@@ -216,6 +216,10 @@ def test_a_node_that_is_killed_is_done_without_and_a_killed_command_resumes(clus
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(
+    not os.environ.get("LESIONLENS_CLUSTER_TESTS"),
+    reason="the work may end before the lost node is noticed, so this needs idle cores: set LESIONLENS_CLUSTER_TESTS=1",
+)
 def test_a_lost_head_node_is_one_line_and_the_work_resumes(archive_of):
     words, out, single = archive_of
     with ray_cluster(nodes=1) as first:

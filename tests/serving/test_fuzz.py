@@ -43,6 +43,9 @@ OPERATIONS = (
     *("POST /v1/batches", "GET /v1/batches/{id}", "GET /v1/batches/{id}/events", "GET /v1/predictions/{id}/image.png"),
     *("GET /v1/predictions/{id}/sr.dcm", "GET /v1/predictions/{id}/sc.dcm", "GET /v1/predictions/{id}/fhir"),
     *("GET /v1/deliveries", "GET /v1/shadow"),
+    *("GET /v1/cases", "GET /v1/cases/{case}", "GET /v1/lesions/{case}/{lesion}", "GET /v1/worklist", "GET /v1/statistics"),
+    *("POST /v1/lesions/{case}/{lesion}/histology", "PUT /v1/predictions/{id}/subject", "DELETE /v1/predictions/{id}"),
+    *("GET /v1/predictions/{id}/similar", "GET /v1/label-next", "GET /v1/comparison"),
     *("GET /v1/model", "GET /healthz", "GET /readyz", "GET /metrics"),
 )
 
@@ -79,7 +82,7 @@ def test_every_operation(description, label, mode):
     fuzz()
 
 
-@pytest.mark.parametrize("label", [label for label in OPERATIONS if "{id}" in label])
+@pytest.mark.parametrize("label", [label for label in OPERATIONS if "{id}" in label and "DELETE" not in label])
 def test_every_operation_on_an_answer_that_is_there(description, known, label):
     @SETTINGS
     @given(case=operation_of(description, label).as_strategy())

@@ -135,7 +135,7 @@ def _build_int8(
 ) -> BuiltVariant:
     """A network quantised in one of two ways, compared with torch on the runtimes that shall run it."""
     path = source.out / name / (POINTWISE_FILE if name == POINTWISE else INT8_FILE)
-    made_from = _int8_inputs(source, parent) | {"quantised_by": quantise.__name__}
+    made_from = _int8_inputs(source, parent) | {"pointwise": str(quantise is pointwise_int8)}
     if not is_current(path, made_from):
         source.reporter.note(f"{name}: calibrating on {source.recipe.calibration_images} training images")
         quantise(parent.graph, _calibration_images(source), path, _accuracy_goal(source))

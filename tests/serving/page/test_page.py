@@ -98,6 +98,7 @@ def test_many_images_each_with_its_answer(page, images):
     assert names == [path.name for path in images[:12]]
     assert "All 12 images are done: " in page.js("return document.getElementById('live').textContent")
     for button in page.visible(".row-open")[:6]:
+        page.js("arguments[0].scrollIntoView({ block: 'center' })", button)
         button.click()
         page.until(lambda button=button: page.text("#detail .file-name") == button.find_element("css selector", ".row-name").text)
         page.until(page.photo_width)
