@@ -7,13 +7,13 @@ OPTIONS ?=
 PROCESSES ?= 2
 RECIPE ?= $(if $(filter synthetic,$(DATA)),demo,light)
 
-.PHONY: demo test slow docs lint types check wheel mutants browser-runtime clean
+.PHONY: demo test slow docs lint types check wheel mutants browser-runtime fhir-schema clean
 
 demo: $(VENV)/.train  ## run the main job, then the model that comes with LesionLens; DATA=folder for real images; RECIPE, RUN, OPTIONS to choose
 	$(BIN)/lesionlens run $(RECIPE) --data "$(DATA)" --run "$(RUN)" $(OPTIONS)
 	@echo; echo "The model that comes with LesionLens, on three synthetic images: one for each outcome"
 	test -d "$(RUN)/three" || $(BIN)/lesionlens synthetic "$(RUN)/three" --images 42 --width 600 --height 450
-	cd "$(RUN)/three/HAM10000_images_part_1" && $(abspath $(BIN))/lesionlens predict SYN_0000012.jpg SYN_0000022.jpg SYN_0000001.jpg
+	cd "$(RUN)/three/HAM10000_images_part_1" && $(abspath $(BIN))/lesionlens predict SYN_0000012.jpg SYN_0000042.jpg SYN_0000001.jpg
 	@if [ "$(DATA)" != synthetic ]; then echo; echo "The same model, on three images of $(DATA):"; 		find -L "$(DATA)" -name '*.jpg' | sort | head -n 3 | tr '\n' '\0' | xargs -0 $(BIN)/lesionlens predict; fi
 
 # A file stays in one process, because its tests share what they have trained, exported or started.
@@ -47,6 +47,9 @@ mutants: $(VENV)/.dev  ## break one expression at a time and count the changes t
 browser-runtime: $(VENV)/.dev  ## fetch what `lesionlens site` runs on, once, for the tests in a browser
 	$(BIN)/python tools/fetch_browser_runtime.py
 
+fhir-schema: $(VENV)/.dev  ## fetch the JSON schema of FHIR R4, once, for the test that holds our resources against it
+	$(BIN)/python tools/fetch_fhir_schema.py
+
 clean:  ## remove the virtual environment and caches, never a run
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
 
@@ -65,7 +68,7 @@ $(VENV)/.train: $(VENV)/.torch pyproject.toml model/pyproject.toml tools/torchvi
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.train
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[train,export,compress,serve,encrypt,dicom,heif,ray,search,tensorboard,dev]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[train,export,compress,serve,encrypt,dicom,interop,heif,ray,search,tensorboard,dev]'
 	touch $@
 
 $(VENV)/.docs: $(VENV)/.dev

@@ -27,8 +27,9 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from lesionlens.bundle.engines import fast_int8
 from lesionlens.core.artifact import write_json
-from lesionlens.core.machine import cores, processor
+from lesionlens.core.machine import cores, instruction_sets, processor
 from lesionlens.core.recipe import AugmentationRecipe, InputRecipe, ModelRecipe, Recipe, TrainingRecipe
 from lesionlens.data.image import InputSpec, input_spec
 from lesionlens.models.build import build_network
@@ -173,6 +174,8 @@ def facts(options: argparse.Namespace, device: torch.device) -> dict[str, Any]:
         "command": f"python {Path(__file__).parent.name}/{Path(__file__).name} {given}",
         "machine": {
             "cpu": processor(),
+            "instruction_sets": instruction_sets(),
+            "int8_instructions": fast_int8(),
             "cores": cores(),
             "load": round(os.getloadavg()[0], 2),
             "gpu": torch.cuda.get_device_name(device) if device.type == "cuda" else None,

@@ -9,13 +9,15 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "lesionlens"
 PACKAGES = (
-    *("core", "data", "synthetic", "bundle", "cluster", "serving", "site"),
+    *("core", "data", "synthetic", "bundle", "cluster", "interop", "serving", "site"),
     *("augment", "models", "training", "evaluation", "explanation", "export", "assessment", "compression", "reporting"),
     *("pipeline", "experiments", "cli"),
 )
-TORCH_FREE = ("core", "data", "synthetic", "bundle", "serving", "site", "cli")
-FORBIDDEN = {name: {"synthetic"} for name in ("serving", "bundle", "cluster", "site")}  # what comes before them but is not theirs
-HEAVY = ("torch", "timm", "sklearn", "matplotlib", "pandas", "scipy")
+TORCH_FREE = ("core", "data", "synthetic", "bundle", "interop", "serving", "site", "cli")
+FORBIDDEN = {  # what comes before them but is not theirs
+    name: {"synthetic"} for name in ("interop", "serving", "bundle", "cluster", "site")
+}
+HEAVY = ("torch", "timm", "sklearn", "matplotlib", "pandas", "scipy", "highdicom", "pynetdicom", "fhir")
 
 
 def imported_packages(path: Path) -> set[str]:

@@ -36,6 +36,7 @@ SOURCE = ROOT / "src"
 MODULES = {
     "evaluation/metrics.py": ("evaluation/test_metrics.py",),
     "evaluation/intervals.py": ("evaluation/test_intervals.py",),
+    "core/wilson.py": ("evaluation/test_proportions.py",),
     "evaluation/proportions.py": ("evaluation/test_proportions.py",),
     "data/split.py": ("data/test_split.py",),
     "training/loss.py": ("training/test_loss.py",),

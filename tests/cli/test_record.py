@@ -69,7 +69,7 @@ def test_json(path):
 
 def test_retain(path):
     done = run("retain", "--days", "36500", "--record", str(path), "--json")
-    assert json.loads(done.stdout) == {"predictions": 0, "reviews": 0, "refusals": 0, "images": 0}
+    assert json.loads(done.stdout) == {"predictions": 0, "reviews": 0, "refusals": 0, "histology": 0, "deletions": 0, "images": 0}
 
 
 def test_mistakes(path, tmp_path):

@@ -89,7 +89,12 @@ def start_server(small_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -
         command += ["--port", "0", "--threads", "1", *options]
         with log.open("w") as stream:
             process = subprocess.Popen(
-                command, stderr=stream, text=True, preexec_fn=preexec, env={**os.environ, "OMP_NUM_THREADS": "1"}
+                command,
+                stdin=subprocess.DEVNULL,
+                stderr=stream,
+                text=True,
+                preexec_fn=preexec,
+                env={**os.environ, "OMP_NUM_THREADS": "1"},
             )
         url = _address(process, log)
         server = RunningServer(url, record, process, log, httpx.Client(base_url=url, timeout=30, trust_env=False))

@@ -41,10 +41,18 @@ OPERATIONS = (
     *("POST /v1/predictions", "GET /v1/predictions", "GET /v1/predictions/{id}", "POST /v1/predictions/{id}/review"),
     *("GET /v1/predictions/{id}/maps/{code}.png", "GET /v1/predictions/{id}/maps/{code}.json"),
     *("POST /v1/batches", "GET /v1/batches/{id}", "GET /v1/batches/{id}/events", "GET /v1/predictions/{id}/image.png"),
+    *("GET /v1/predictions/{id}/sr.dcm", "GET /v1/predictions/{id}/sc.dcm", "GET /v1/predictions/{id}/fhir"),
+    *("GET /v1/deliveries", "GET /v1/shadow"),
     *("GET /v1/model", "GET /healthz", "GET /readyz", "GET /metrics"),
 )
 
-RESTRICTED = (OPERATIONS[0], OPERATIONS[1], OPERATIONS[3], OPERATIONS[4])  # others take nothing, or any text
+RESTRICTED = (
+    OPERATIONS[0],
+    OPERATIONS[1],
+    OPERATIONS[3],
+    OPERATIONS[4],
+    "GET /v1/deliveries",
+)  # others take nothing, or any text
 
 
 def test_the_list_of_operations_is_whole(description):

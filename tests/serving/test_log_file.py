@@ -1,96 +1,82 @@
-import os
+"""A prediction log of an earlier version is brought to this one, with everything in it."""
+
+import json
 import sqlite3
-import stat
 from contextlib import closing
 
 import pytest
 
 from lesionlens.core.errors import ArtifactError
+from lesionlens.serving.cases import Cases
+from lesionlens.serving.examples import ID, PREDICTION, REVIEW, UNUSABLE
 from lesionlens.serving.history import Filter, History
-from lesionlens.serving.log_file import check_sound, create_log
+from lesionlens.serving.log_file import open_log
 from lesionlens.serving.prediction_log import PredictionLog
-from lesionlens.serving.problems import Problem
+from lesionlens.serving.schema_sql import APPLICATION_ID, VERSION, VERSION_1
 
-PAGE = 4096
+NEW = ("same_image", "case", "lesion", "site", "taken")
+OTHER_ID = "01M82VDBJZ10K4N0HN98RYPJT6"
+
+
+def stored(body, **changes):
+    """As version 1 stored it."""
+    return {name: value for name, value in {**body, **changes}.items() if name not in NEW}
 
 
 @pytest.fixture
-def path(tmp_path):
-    return tmp_path / "record.sqlite"
-
-
-def fill(path):
-    log = PredictionLog(path)
-    log.submit(lambda connection: connection.execute("INSERT INTO probes VALUES (7, randomblob(200000))")).result()
-    log.close()
-
-
-def damage(path, first=1):
-    """Overwrite the inside of every page from `first` on."""
-    with path.open("r+b") as stream:
-        for at in range(first * PAGE, path.stat().st_size, PAGE):
-            stream.seek(at)
-            stream.write(os.urandom(64))
-
-
-def mode(path):
-    return stat.S_IMODE(path.stat().st_mode)
-
-
-@pytest.mark.parametrize("content", [b"a letter of another program" * 99, b"PK\3\4", b"SQLite format 3\0" + bytes(200)])
-def test_another_file_keeps_its_mode_and_content(path, content):
-    path.write_bytes(content)
-    path.chmod(0o644)
-    with pytest.raises(ArtifactError, match="choose another --record"):
-        create_log(path)
-    assert (mode(path), path.read_bytes()) == (0o644, content)
-    assert [file.name for file in path.parent.iterdir()] == [path.name]
-
-
-def test_a_folder_is_no_log(path):
-    path.mkdir()
-    with pytest.raises(ArtifactError, match="is not a file; choose another --record"):
-        create_log(path)
-
-
-def test_an_own_file_becomes_private_again(path):
-    create_log(path)
-    path.chmod(0o644)
-    create_log(path)
-    assert mode(path) == 0o600
-
-
-def test_a_damaged_log_is_refused_at_the_start_and_needs_a_backup(path):
-    fill(path)
-    check_sound(path)
-    damage(path)
-    before = path.read_bytes()
-    with pytest.raises(
-        ArtifactError, match=r"damaged \(.*\); restore a backup|readable as a prediction log \(.*\); restore a backup"
-    ):
-        PredictionLog(path)
-    assert path.read_bytes() == before
-
-
-def test_damage_while_running_is_not_taken_for_a_full_disk(path):
-    fill(path)
-    log, history = PredictionLog(path), History(path)
-    damage(path)
-    with pytest.raises(Problem) as found:
-        log.submit(lambda connection: connection.execute("SELECT * FROM refusals").fetchall()).result()
-    assert (found.value.code, found.value.status) == ("record_damaged", 500)
-    assert "restore a backup" in found.value.detail
-    assert "disk space" not in found.value.detail
-    assert log.damaged
-    with pytest.raises(Problem) as read:
-        history.page(Filter(), 10)
-    assert read.value.code == "record_damaged"
-    history.close()
-    log.close()
-
-
-def test_a_log_that_was_killed_while_it_was_created_is_created(path):
-    path.touch(0o600)
-    create_log(path)
+def old(tmp_path):
+    """A log of version 1 with two predictions and a review."""
+    path = tmp_path / "record.sqlite"
     with closing(sqlite3.connect(path)) as connection:
-        assert connection.execute("SELECT count(*) FROM answers").fetchone() == (0,)
+        connection.executescript(VERSION_1)
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute("PRAGMA user_version = 1")
+        image = {**PREDICTION["image"], "frames": 3, "frame": 2}
+        for body in (stored(PREDICTION, image=image), stored(UNUSABLE, id=OTHER_ID)):
+            values = (body["id"], body["created"], "q", "local", "b", body["input_sha256"], None, body["outcome"], None)
+            connection.execute("INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
+            connection.execute("INSERT INTO payloads VALUES (?, ?, NULL, NULL)", (body["id"], json.dumps(body)))
+        review = (ID, REVIEW["created"], "q", REVIEW["reviewer"], REVIEW["conclusion"], REVIEW["note"])
+        columns = "prediction, created, request_id, reviewer, conclusion, note"
+        connection.execute(f"INSERT INTO reviews ({columns}) VALUES (?, ?, ?, ?, ?, ?)", review)
+        connection.commit()
+    return path
+
+
+def test_a_log_of_version_1_is_brought_to_this_one(old):
+    PredictionLog(old).close()
+    with closing(open_log(old)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone()[0] == VERSION == 2
+        rows = connection.execute("SELECT prediction, case_id, frame, malignant_share FROM subjects ORDER BY prediction")
+        assert rows.fetchall() == [(ID, "", 2, 0.82), (OTHER_ID, "", 0, None)]
+    with closing(History(old)) as history:
+        first, second = reversed(history.page(Filter(), 10))
+        assert first["review"] == REVIEW
+        assert (first["case"], first["probabilities"]) == (None, PREDICTION["probabilities"])
+        assert second["outcome"] == "not_usable"
+        assert Cases(history).page(10) == []
+
+
+def test_it_is_brought_there_once(old):
+    for _ in range(2):
+        PredictionLog(old).close()
+    with closing(open_log(old)) as connection:
+        assert connection.execute("SELECT count(*) FROM subjects").fetchone()[0] == 2
+
+
+def test_what_only_reads_says_how(old):
+    with pytest.raises(
+        ArtifactError, match="of version 1; this lesionlens writes version 2. Start `lesionlens serve` with it once"
+    ):
+        open_log(old, read_only=True)
+
+
+def test_a_fault_on_the_way_leaves_the_old_log(old):
+    with closing(sqlite3.connect(old)) as connection:
+        connection.execute("UPDATE payloads SET answer = 'no JSON' WHERE id = ?", (ID,))
+        connection.commit()
+    with pytest.raises(ArtifactError):
+        PredictionLog(old)
+    with closing(sqlite3.connect(old)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone()[0] == 1
+        assert not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'subjects'").fetchall()

@@ -15,6 +15,7 @@ from lesionlens.serving.identifiers import Identifiers
 from lesionlens.serving.log_file import open_log
 from lesionlens.serving.prediction_log import LogEntry, PredictionLog, insert_prediction, insert_review, timestamp
 from lesionlens.serving.problems import Problem
+from lesionlens.serving.subjects import Subject
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -45,7 +46,7 @@ def path(tmp_path):
 def test_what_is_written_is_read(path):
     (one,) = write(path, entry(3))
     history = History(path)
-    assert history.prediction(one.id) == {"id": one.id, "number": 3, "review": None}
+    assert history.prediction(one.id) == {"id": one.id, "number": 3, "review": None, **Subject().to_json()}
     assert (history.maps(one.id).maps == 3).all()
     with pytest.raises(Problem) as found:
         history.prediction(Identifiers().new())
@@ -193,7 +194,7 @@ def test_another_version_is_told(path):
     PredictionLog(path).close()
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA user_version = 7")
-    with pytest.raises(ArtifactError, match="version 7; this lesionlens writes version 1"):
+    with pytest.raises(ArtifactError, match="version 7; this lesionlens writes version 2"):
         PredictionLog(path)
 
 

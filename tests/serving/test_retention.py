@@ -47,7 +47,7 @@ def fill(path):
 def test_what_is_old_goes_without_a_trace_and_the_rest_stays(path):
     fill(path)
     assert SECRET.encode() in path.read_bytes()
-    assert retain(path, 30, NOW) == (1, 1, 1, 1)
+    assert retain(path, 30, NOW) == (1, 1, 1, 0, 0, 1)
     for file in path.parent.iterdir():
         if file.is_file():
             assert SECRET.encode() not in file.read_bytes()
@@ -56,7 +56,7 @@ def test_what_is_old_goes_without_a_trace_and_the_rest_stays(path):
             assert connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] == 1
         assert connection.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
     assert [file.name for file in images_folder(path).iterdir()] == [f"{1:064x}"]
-    assert retain(path, 30, NOW) == (0, 0, 0, 0)
+    assert retain(path, 30, NOW) == (0, 0, 0, 0, 0, 0)
 
 
 def test_it_works_beside_a_server_that_writes(path):

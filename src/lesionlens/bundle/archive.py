@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from lesionlens.bundle.bundle import Bundle
 from lesionlens.bundle.picture import heat_map
@@ -17,6 +18,29 @@ from lesionlens.core.errors import BundleError, ImageError
 
 MOST_NAME_BYTES = 160  # a temporary file's name has the host and process in it too
 HASH_LETTERS = 16
+
+
+class Drawing(Protocol):
+    """What is written of each prediction beside its line."""
+
+    def draw(self, prediction: Prediction) -> None:
+        """Write it.
+
+        Raises:
+            ImageError: if the image cannot be used for it.
+        """
+
+
+@dataclass(frozen=True)
+class Drawings:
+    """Several drawings of each prediction."""
+
+    each: tuple[Drawing, ...]
+
+    def draw(self, prediction: Prediction) -> None:
+        """Write all of them; see `Drawing`."""
+        for drawing in self.each:
+            drawing.draw(prediction)
 
 
 @dataclass(frozen=True)
@@ -78,7 +102,7 @@ def _short_enough(name: str) -> str:
 def predict_archive(
     predictor: Predictor,
     paths: Iterable[Path],
-    overlays: Overlays | None = None,
+    overlays: Drawing | None = None,
     report: Callable[[Failure], None] | None = None,
     metadata: MetadataOf | None = None,
 ) -> Iterator[Prediction | Failure]:
@@ -87,7 +111,7 @@ def predict_archive(
     Args:
         predictor: of an open bundle.
         paths: of the images; taken only as fast as they are worked off.
-        overlays: where to draw heat maps; a result comes only when its heat map is on disk.
+        overlays: what to write beside each result, such as a heat map; a result comes only when that is on disk.
         report: told about each image that cannot be used.
         metadata: what is known of the patient of an image, for a bundle that takes it.
 
@@ -101,7 +125,7 @@ def predict_archive(
         yield answer
 
 
-def _drawn(prediction: Prediction, overlays: Overlays) -> Prediction | Failure:
+def _drawn(prediction: Prediction, overlays: Drawing) -> Prediction | Failure:
     try:
         overlays.draw(prediction)
     except ImageError as error:

@@ -28,9 +28,10 @@ MEASURES = {
     PHOTOGRAPH: "score of photographs without a dermatoscope",
 }
 INT8_NOTE = (
-    "int8 uses all 8 bits of the weights. On an x86 processor without int8 products (VNNI; only AVX2 or older AVX-512) its sums "
-    "may saturate at 16 bits. Loading it there compares its probabilities with those of fp32 on the images of the self-test, "
-    f"says the difference, and refuses int8 if it exceeds the one recorded when int8 was made by more than {SATURATION}."
+    "On an x86 processor without int8 products (VNNI; only AVX2 or older AVX-512) sums of int8 may saturate at 16 bits if the "
+    "weights use all 8 bits; `compress` narrows them, since 0.2, until none can. Loading int8 there compares its probabilities "
+    "with those of fp32 on the images of the self-test, says the difference, and refuses int8 if it exceeds the one recorded "
+    f"when int8 was made by more than {SATURATION}."
 )
 NOT_MEASURED = "Not measured: no predictions of the test split by this checkpoint were given to the export."
 

@@ -17,7 +17,7 @@ from lesionlens.cli.patients import Told, patients_of
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from lesionlens.bundle.archive import Overlays
+    from lesionlens.bundle.archive import Drawing
     from lesionlens.bundle.prediction import Failure, Prediction
     from lesionlens.bundle.results import Lines
     from lesionlens.bundle.runtime import Predictor
@@ -39,6 +39,9 @@ def predict(
     form: Annotated[str, typer.Option("--format", help="jsonl, csv, table, or auto: by --out, else a table.")] = "auto",
     overlays: Annotated[Path | None, typer.Option(help="Folder for heat maps over the images.")] = None,
     overlay_class: Annotated[str, typer.Option(help="Diagnosis to show; the most probable one if not given.")] = "",
+    dicom_sr: Annotated[
+        Path | None, typer.Option("--dicom-sr", help="Folder for DICOM reports and heat maps of DICOM images.")
+    ] = None,
     runtime: Annotated[str, typer.Option(help="auto, openvino or onnxruntime.")] = "auto",
     variant: VariantOption = "auto",
     tune: Annotated[
@@ -76,15 +79,14 @@ def predict(
     settings |= {"batch_size": batch_size, "workers": workers}
     told = {"age": age, "sex": sex, "site": site}
     if on is On.ray:
-        _check_ray(out, form, overlays, as_json, any(told.values()) or metadata is not None)
+        _check_ray(out, form, overlays or dicom_sr, as_json, any(told.values()) or metadata is not None)
         bundle = bundle_or_installed(named, f"{images[0]} is not a bundle")
         _score(bundle, images, out, {**settings, "threads": max(1, threads)}, (shard_size, processes), address)
     else:
         path = Path(out) if out else None
         form = _format("jsonl" if as_json else form, path)
         bundle = bundle_or_installed(named, f"{images[0]} is not a bundle")
-        drawing = None if overlays is None else (overlays, overlay_class)
-        _predict(bundle, images, settings, (path, form), drawing, (told, metadata), tune)
+        _predict(bundle, images, settings, (path, form), (overlays, overlay_class, dicom_sr), (told, metadata), tune)
 
 
 def _predict(
@@ -92,12 +94,12 @@ def _predict(
     images: list[str],
     settings: dict[str, Any],
     output: tuple[Path | None, str],
-    overlays: tuple[Path, str] | None,
+    drawing: tuple[Path | None, str, Path | None],
     told: tuple[dict[str, str], Path | None],
     tune: bool,
 ) -> None:
-    """Predict images in this process; `output` is a file and a format, `told` what the options and a table say of patients."""
-    from lesionlens.bundle.archive import Overlays
+    """Predict images in this process; `output` is a file and a format, `drawing` what to write beside
+    each result, `told` what the options and a table say of patients."""
     from lesionlens.bundle.results import LINES
     from lesionlens.bundle.runtime import Predictor
     from lesionlens.bundle.sources import image_paths
@@ -116,9 +118,7 @@ def _predict(
     predictor = Predictor(bundle, **settings, selftest="once")
     for text in predictor.notes:
         note(text)
-    drawn = None if overlays is None else Overlays(*overlays)
-    if drawn is not None:
-        drawn.check(predictor.bundle)
+    drawn = _drawings(predictor, *drawing)
     lines = LINES[form](predictor.bundle.labels, predictor.metadata.fields if predictor.metadata else ())
     patients = patients_of(predictor, *told)
     if out is None:
@@ -131,6 +131,24 @@ def _predict(
         raise DataError(f"no image in {', '.join(images)}; give files, or folders that hold some")
     if failed:
         raise DataError(f"{failed} of {done + failed} images could not be used and are named above; the rest is done")
+
+
+def _drawings(predictor: Predictor, overlays: Path | None, overlay_class: str, dicom_sr: Path | None) -> Drawing | None:
+    """What is written beside each result; checked, so that nothing fails after the first image that could have before."""
+    from lesionlens.bundle.archive import Drawings, Overlays
+
+    each: list[Drawing] = []
+    if overlays is not None:
+        heat_maps = Overlays(overlays, overlay_class)
+        heat_maps.check(predictor.bundle)
+        each.append(heat_maps)
+    if dicom_sr is not None:
+        from lesionlens.interop.result_files import ResultFiles
+
+        files = ResultFiles(dicom_sr)
+        files.check()
+        each.append(files)
+    return Drawings(tuple(each)) if each else None
 
 
 def _check_ray(out: str, form: str, overlays: Path | None, as_json: bool, told: bool) -> None:
@@ -146,7 +164,7 @@ def _check_ray(out: str, form: str, overlays: Path | None, as_json: bool, told: 
     if as_json or form != "auto":
         raise RecipeError("--on ray writes Parquet only; leave out --format and --json, or leave out --on ray")
     if overlays is not None:
-        raise RecipeError("--on ray draws no heat maps; leave out --overlays, or leave out --on ray")
+        raise RecipeError("--on ray draws no heat maps; leave out --overlays and --dicom-sr, or leave out --on ray")
     if told:
         raise RecipeError("--on ray takes no metadata; leave out --age, --sex, --site and --metadata, or leave out --on ray")
 
@@ -190,7 +208,7 @@ def _format(form: str, out: Path | None) -> str:
 
 
 def _print_all(
-    predictor: Predictor, paths: Iterable[Path], lines: Lines, drawn: Overlays | None, patients: Told
+    predictor: Predictor, paths: Iterable[Path], lines: Lines, drawn: Drawing | None, patients: Told
 ) -> tuple[int, int]:
     """Print every result; how many images were done and how many failed."""
     from lesionlens.bundle.archive import predict_archive
@@ -228,7 +246,7 @@ def _print_notes(tally: NoteTally) -> None:
 
 
 def _write_all(
-    predictor: Predictor, paths: Iterable[Path], lines: Lines, drawn: Overlays | None, patients: Told, out: Path
+    predictor: Predictor, paths: Iterable[Path], lines: Lines, drawn: Drawing | None, patients: Told, out: Path
 ) -> tuple[int, int]:
     """Write what is not written yet; how many images are done in all and how many failed."""
     from lesionlens.bundle.archive import predict_archive

@@ -1,4 +1,4 @@
-"""The commands `record export`, `record retain`, `record backup` and `record create-key`, for the prediction log of `serve`."""
+"""The commands `record export`, `retain`, `backup`, `index` and `create-key`, for the prediction log of `serve`."""
 
 from __future__ import annotations
 
@@ -70,6 +70,26 @@ def backup(
 
     size_bytes = copy(_file(path), out)
     emit_text({"out": str(out), "size_bytes": size_bytes}, as_json, f"copied {size_bytes / 1e6:.1f} MB to {out}")
+
+
+@record.command()
+def index(
+    out: Annotated[Path, typer.Option(help="Folder for index.csv and the images that it names.")],
+    path: LogFile = None,
+    image_key: Annotated[Path | None, typer.Option(help="Key file with which kept images were encrypted.")] = None,
+    reviews: Annotated[
+        bool, typer.Option("--reviews", help="Use the newest review of images without histology; dx_type tells them apart.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Write kept images with histology as an index that `train` and `evaluate` read; images are decrypted there."""
+    from lesionlens.serving.clinic_index import write_clinic_index
+    from lesionlens.serving.image_key import read_key
+
+    written = write_clinic_index(_file(path), out, read_key(image_key) if image_key else None, reviews)
+    left_out = "".join(f"; left out {count}: {reason}" for reason, count in written.left_out.items())
+    content = {"index": str(written.path), "images": written.images, "left_out": written.left_out}
+    emit_text(content, as_json, f"wrote {written.images} images to {written.path}{left_out}")
 
 
 @record.command("create-key")

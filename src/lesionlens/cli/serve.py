@@ -10,9 +10,11 @@ import typer
 from lesionlens.cli.bundles import BundleArgument, bundle_or_installed
 from lesionlens.cli.console import note
 from lesionlens.cli.options import TuneOption, VariantOption
+from lesionlens.interop.settings import ExchangeSettings, read_peer, read_target
 from lesionlens.serving.settings import MIB, ServingSettings, state_folder
 
-DEFAULT = ServingSettings  # its class attributes are the defaults
+DEFAULT, OTHER = ServingSettings, ExchangeSettings  # their class attributes are the defaults
+OTHERS = "Other systems"
 
 
 def serve(
@@ -26,6 +28,9 @@ def serve(
     image_key: Annotated[
         Path | None, typer.Option(help="Key file that encrypts kept images; see `record create-key`.")
     ] = DEFAULT.image_key,
+    case_key: Annotated[
+        Path | None, typer.Option(help="Key file that makes a case of a DICOM object's Patient ID; see `record create-key`.")
+    ] = DEFAULT.case_key,
     file_names: Annotated[
         bool, typer.Option("--file-names/--no-file-names", help="Log the names of files.")
     ] = DEFAULT.file_names,
@@ -52,6 +57,24 @@ def serve(
     drain_seconds: Annotated[
         float, typer.Option(help="Seconds that /readyz reports a stop before the server stops listening.")
     ] = DEFAULT.drain_seconds,
+    shadow: Annotated[
+        Path | None, typer.Option(help="Second bundle that sees every image too; its predictions are compared, not sent.")
+    ] = DEFAULT.shadow,
+    dicom: Annotated[int | None, typer.Option(help="Port to receive DICOM images at.", rich_help_panel=OTHERS)] = None,
+    dicom_host: Annotated[str, typer.Option(help="Address to receive them at.", rich_help_panel=OTHERS)] = OTHER.dicom_host,
+    dicom_ae: Annotated[str, typer.Option(help="AE title of this server.", rich_help_panel=OTHERS)] = OTHER.dicom_ae,
+    dicom_allow: Annotated[
+        list[str] | None, typer.Option(help="Who may send: AE@ADDRESS or AE@NETWORK/BITS.", rich_help_panel=OTHERS)
+    ] = None,
+    dicom_target: Annotated[
+        str, typer.Option(help="Where results of received images are sent: AE@HOST:PORT.", rich_help_panel=OTHERS)
+    ] = "",
+    fhir_target: Annotated[
+        str, typer.Option(help="Base URL of a FHIR R4 server that gets every prediction.", rich_help_panel=OTHERS)
+    ] = "",
+    fhir_token: Annotated[Path | None, typer.Option(help="File of its bearer token.", rich_help_panel=OTHERS)] = None,
+    webhook: Annotated[str, typer.Option(help="URL that is told of every prediction.", rich_help_panel=OTHERS)] = "",
+    webhook_key: Annotated[Path | None, typer.Option(help="File of the key that signs it.", rich_help_panel=OTHERS)] = None,
 ) -> None:
     """Serve the page and the API. On loopback no token is needed; elsewhere every caller needs one."""
     _check_installed()
@@ -77,9 +100,22 @@ def serve(
         rate=rate,
         keep_images=keep_images,
         image_key=image_key,
+        case_key=case_key,
         file_names=file_names,
         image_minutes=image_minutes,
         drain_seconds=drain_seconds,
+        shadow=shadow,
+        exchange=ExchangeSettings(
+            dicom_port=dicom,
+            dicom_host=dicom_host,
+            dicom_ae=dicom_ae,
+            dicom_allow=tuple(read_peer(text) for text in dicom_allow or ()),
+            dicom_target=read_target(dicom_target) if dicom_target else None,
+            fhir_target=fhir_target,
+            fhir_token=fhir_token,
+            webhook=webhook,
+            webhook_key=webhook_key,
+        ),
     )
     settings = server.checked(settings, host)
     if tune:

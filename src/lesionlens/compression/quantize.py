@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from lesionlens.bundle import telemetry
 from lesionlens.bundle.outputs import FEATURES, INPUT, PROBABILITIES
+from lesionlens.compression.saturation import narrow_weights
 from lesionlens.core.artifact import atomic_file
 from lesionlens.core.errors import ModelError, RecipeError
 from lesionlens.core.machine import library_threads
@@ -59,7 +60,8 @@ def static_int8(graph: Path, calibration_images: np.ndarray, out: Path, accuracy
 
     Everything after the pooled features stays in float: it is a thousandth of the work, and the
     heat maps, which are computed from it, do not survive its rounding. The first convolutions stay in
-    float as well, because every later layer inherits their rounding. See docs/compression.md for what else was tried.
+    float as well, because every later layer inherits their rounding. Weights are narrowed so that no processor saturates,
+    see `saturation`. See docs/compression.md for what else was tried.
 
     Args:
         graph: a bundle's fp32 graph.
@@ -82,6 +84,7 @@ def static_int8(graph: Path, calibration_images: np.ndarray, out: Path, accuracy
     with _quiet_nncf():
         quantised = _quantise(model, [image[None] for image in calibration_images], accuracy)
     _strip(quantised)
+    narrow_weights(quantised)
     with atomic_file(out) as temporary:
         onnx.save(quantised, str(temporary))
 

@@ -29,6 +29,7 @@ from lesionlens.compression.quantize import (
     zero_weights,
 )
 from lesionlens.compression.runnable_variant import PYTORCH, RunnableVariant
+from lesionlens.compression.saturation import LARGEST_PAIR
 from lesionlens.compression.source import Source
 from lesionlens.compression.variant_predictions import split_predictions
 from lesionlens.core.artifact import atomic_file, hash_file, hash_value, is_current, write_stamp
@@ -178,6 +179,7 @@ def _int8_inputs(source: Source, parent: ParentNetwork) -> dict[str, str]:
         "calibration_images": source.recipe.calibration_images,
         "accuracy_drop": source.recipe.accuracy_drop,
         "float_convolutions": FLOAT_CONVOLUTIONS,
+        "largest_pair": LARGEST_PAIR,
         "seed": source.info.recipe.seed,
         "versions": [__version__, version_of("nncf")],
     }

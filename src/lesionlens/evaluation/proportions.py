@@ -13,6 +13,10 @@ from statistics import NormalDist
 import numpy as np
 from scipy.special import betaincinv, stdtrit
 
+from lesionlens.core.wilson import wilson
+
+__all__ = ["LEAST_FREEDOM", "Lesions", "Ratio", "clopper_pearson", "wilson"]
+
 LEAST_FREEDOM = 6  # below 7 lesions the design effect is little known, and Student's quantile would take over
 
 
@@ -111,27 +115,10 @@ class Ratio:
         return np.where(self.cases > 0, low, 0.0), np.where(self.cases > 0, high, 1.0)
 
 
-def wilson(value: np.ndarray, n: np.ndarray, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
-    """Score interval of Wilson (1927) for proportions of `n` cases, which may be a fraction.
-
-    Args:
-        value: proportions in [0, 1], any shape.
-        n: number of independent cases, above 0.
-        confidence: level, in (0, 1).
-
-    >>> [round(float(end), 3) for end in wilson(np.array(0.5), np.array(10))]
-    [0.237, 0.763]
-    """
-    z2 = NormalDist().inv_cdf((1 + confidence) / 2) ** 2
-    centre = (value + z2 / (2 * n)) / (1 + z2 / n)
-    half = np.sqrt(z2 * (value * (1 - value) / n + z2 / (4 * n**2))) / (1 + z2 / n)
-    return np.clip(centre - half, 0, 1), np.clip(centre + half, 0, 1)
-
-
 def clopper_pearson(value: np.ndarray, n: np.ndarray, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
     """Exact interval of Clopper & Pearson (1934) for proportions of `n` cases, which may be a fraction.
 
-    See `wilson` for the arguments.
+    See `core.wilson.wilson` for the arguments.
 
     >>> [round(float(end), 3) for end in clopper_pearson(np.array(1.0), np.array(12))]
     [0.735, 1.0]

@@ -13,10 +13,11 @@ from starlette.exceptions import HTTPException
 
 from lesionlens import __version__
 from lesionlens.serving.boundary import Boundary, allowed_methods
+from lesionlens.serving.json_bodies import validation_detail
 from lesionlens.serving.openapi import DESCRIPTION, Api
 from lesionlens.serving.page_files import page_files
 from lesionlens.serving.problems import NO_ADDRESS, Problem
-from lesionlens.serving.routes import router, validation_detail
+from lesionlens.serving.routes import router
 from lesionlens.serving.service import Service
 from lesionlens.serving.settings import ServingSettings
 
@@ -48,6 +49,8 @@ def create_api(**options: Any) -> Api:
         title="LesionLens",
         version=__version__,
         description=DESCRIPTION,
+        contact={"name": "The operator of this server"},
+        license_info={"name": "Apache License 2.0", "identifier": "Apache-2.0"},
         docs_url=None,  # FastAPI's pages load scripts from other sites
         redoc_url=None,
         redirect_slashes=False,
@@ -60,10 +63,12 @@ def create_api(**options: Any) -> Api:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    app.state.service.exchange.start(asyncio.get_running_loop())
     dropping = asyncio.create_task(app.state.service.images.drop_old())
     yield
     dropping.cancel()
     await app.state.service.batches.finish()
+    await asyncio.to_thread(app.state.service.exchange.close)  # its threads wait for this loop
     app.state.service.close()
 
 

@@ -7,7 +7,7 @@ import json
 import logging
 import time
 import traceback
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping
 from pathlib import Path
 from typing import Any
 
@@ -165,12 +165,19 @@ class RequestCycle:
 def allowed_methods(router: Router, scope: Scope) -> str:
     """The value of the header Allow for an address: the methods of all its routes; empty if there is none."""
     methods: set[str] = set()
-    for route in router.routes:
+    for route in _routes(router):
         if route.matches({**scope, "method": "GET"})[0] is not Match.NONE:
             methods |= getattr(route, "methods", None) or set()
     if methods:
         methods |= {"OPTIONS"} | ({"HEAD"} if "GET" in methods else set())
     return ", ".join(sorted(methods))
+
+
+def _routes(router: Any) -> Iterator[Any]:
+    """All routes of a router; FastAPI keeps an included router as one route, which knows the methods of its first match alone."""
+    for route in router.routes:
+        included = getattr(route, "original_router", None)
+        yield from [route] if included is None else _routes(included)
 
 
 def error_facts(error: BaseException) -> dict[str, Any]:

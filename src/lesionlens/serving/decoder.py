@@ -19,8 +19,12 @@ import numpy as np
 from PIL import Image
 
 from lesionlens.core.errors import ImageError, ImageTooLargeError
+from lesionlens.data.dicom.header import is_dicom_head
+from lesionlens.data.dicom.patient import patient_pseudonym
+from lesionlens.data.formats import HEAD_BYTES
 from lesionlens.data.image import InputSpec, centre_crop, decode_image, load_decoders, open_image, prepare
 from lesionlens.data.pillow_memory import reuse_memory
+from lesionlens.serving.comparison import compare
 from lesionlens.serving.messages import Buffer, receive, send
 from lesionlens.serving.pictures import fitted, map_png, overlay_png, png
 
@@ -46,6 +50,8 @@ def prepare_upload(head: dict[str, Any], data: bytes, spec: InputSpec) -> Reply:
         "timings_ms": timings_ms,
         "shape": pixels.shape,
     }
+    if (key := head.get("case_key")) and is_dicom_head(data[:HEAD_BYTES]):
+        reply["case"] = patient_pseudonym(data, bytes.fromhex(key))
     return reply, pixels.data.cast("B")
 
 
@@ -68,6 +74,22 @@ def draw_overlay(head: dict[str, Any], data: bytes, spec: InputSpec) -> Reply:
     return {}, png(overlay_png(image, _map(data[:n_map], head), spec, head["title"], head["limit"]))
 
 
+def compare_images(head: dict[str, Any], data: bytes, spec: InputSpec) -> Reply:
+    """Compare two photographs of one lesion."""
+    files = (data[: head["first_bytes"]], data[head["first_bytes"] :])
+    images = []
+    for file, frame in zip(files, head["frames"], strict=True):
+        image = open_image(file, name="the upload", max_pixels=_most_pixels(head, file), frame=frame)
+        images.append(image.resize(fitted(image.size), Image.Resampling.BILINEAR, reducing_gap=2.0))
+    spacings = [_spacing_of(*each) for each in zip(head["spacings_mm"], head["sizes"], images, strict=True)]
+    return {"comparison": compare(images[0], images[1], (spacings[0], spacings[1]))}, b""
+
+
+def _spacing_of(spacing: list[float] | None, size: list[int], image: Image.Image) -> tuple[float, float] | None:
+    """Millimetres between rows and columns of a picture that was made smaller."""
+    return None if spacing is None else (spacing[0] * size[1] / image.height, spacing[1] * size[0] / image.width)
+
+
 def _most_pixels(head: dict[str, Any], data: bytes) -> int:
     """Largest width x height: of WebP it is what fits into the memory that decoding may take."""
     if data[:4] != b"RIFF" or data[8:12] != b"WEBP" or len(data) < WEBP_HEAD_BYTES:
@@ -86,6 +108,7 @@ OPERATIONS: dict[str, Callable[[dict[str, Any], bytes, InputSpec], Reply]] = {
     "image": draw_image,
     "map": draw_map,
     "overlay": draw_overlay,
+    "compare": compare_images,
 }
 
 

@@ -48,13 +48,29 @@ class Drawings:
         _, picture = await asyncio.wrap_future(self._decoders.submit(head, data))
         return picture
 
-    async def map(self, maps: Maps, code: str, style: str) -> tuple[Buffer, float]:
+    async def comparison(self, first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
+        """Two predictions' photographs compared; see `comparison.compare`.
+
+        Raises:
+            Problem: `image_gone`, or `decoding_too_slow`.
+        """
+        pair = (first, second)
+        images = [await self._images.get(each["id"], each["input_sha256"]) for each in pair]
+        head = {"operation": "compare", "first_bytes": len(images[0]), "frames": [each["image"]["frame"] for each in pair]}
+        head["sizes"] = [[each["image"]["width"], each["image"]["height"]] for each in pair]
+        head["spacings_mm"] = [each["image"].get("pixel_spacing_mm") for each in pair]
+        reply, _ = await asyncio.wrap_future(self._decoders.submit(head, b"".join(images)))
+        found: dict[str, Any] = reply["comparison"]
+        return found
+
+    async def map(self, maps: Maps, code: str, style: str, upload: bytes | None = None) -> tuple[Buffer, float]:
         """A heat map as PNG, and the raw value of its highest colour: one scale for all maps of a prediction.
 
         Args:
             maps: the maps and their prediction.
             code: the diagnosis.
             style: `map` or `overlay`.
+            upload: the image, where the caller has it; None: one that the server still has.
 
         Raises:
             Problem: `map_not_found`, or `image_gone` for an overlay.
@@ -64,7 +80,7 @@ class Drawings:
         data = map_.tobytes()
         head = {"operation": style, "shape": map_.shape, "map_bytes": len(data), "limit": limit}
         if style == "overlay":
-            data += await self._images.get(prediction["id"], prediction["input_sha256"])
+            data += upload or await self._images.get(prediction["id"], prediction["input_sha256"])
             head |= {"title": _title(prediction, code), "frame": image["frame"]}
         else:
             head["size"] = [image["width"], image["height"]]

@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -16,8 +17,11 @@ from lesionlens.bundle.runtime import NOTHING_KNOWN
 from lesionlens.core.metadata import Metadata
 from lesionlens.serving.messages import Buffer
 from lesionlens.serving.prediction_log import LogEntry, timestamp
+from lesionlens.serving.subjects import Subject
 
 SCHEMA = "1"
+NO_SUBJECT = Subject()
+FEATURE_TYPE = "<f2"  # half floats of features of length 1: three digits of a cosine
 MAP_TYPE = "<f2"  # half floats: three digits, more than a colour shows
 
 
@@ -35,6 +39,9 @@ class Submission:
         received: when they had arrived, UTC.
         metadata: what is known of the patient.
         key: hash of the request's Idempotency-Key; empty without one.
+        study: what a FHIR target is told of study and patient, of an image that arrived over DICOM; stored until it is told.
+        subject: what the image shows.
+        sees_all: whether the caller may see the predictions of others.
     """
 
     id: str
@@ -46,15 +53,24 @@ class Submission:
     received: datetime
     metadata: Metadata = NOTHING_KNOWN
     key: str = ""
+    study: bytes | None = None
+    subject: Subject = NO_SUBJECT
+    sees_all: bool = False
 
 
-def log_entry(submission: Submission, prediction: Prediction, expires: str | None) -> LogEntry:
+def log_entry(
+    submission: Submission,
+    prediction: Prediction,
+    expires: str | None,
+    same_image: Callable[[str], str | None] = lambda sha256: None,
+) -> LogEntry:
     """The log entry of a prediction; its `body` is what the client receives, byte for byte.
 
     Args:
         submission: the image.
         prediction: of that image.
         expires: when the image is no longer here for overlays; None: it stays.
+        same_image: finds the first prediction of the same image by its SHA-256.
     """
     sha256 = hashlib.sha256(submission.data).hexdigest()
     created = timestamp(submission.received)
@@ -67,6 +83,8 @@ def log_entry(submission: Submission, prediction: Prediction, expires: str | Non
         "created": created,
         "file_name": submission.file_name,
         "input_sha256": sha256,
+        "same_image": same_image(sha256),
+        **submission.subject.to_json(),
         **common,
         "maps": {"codes": list(prediction.labels.codes) if has_maps else [], "available": has_maps, "expires": expires},
         "review": None,
@@ -86,12 +104,23 @@ def log_entry(submission: Submission, prediction: Prediction, expires: str | Non
         maps=maps,
         map_shape=shape,
         timings_ms=common["timings_ms"],
+        subject=submission.subject,
+        frame=submission.frame,
+        malignant_share=common["malignant_share"],
+        features=pack_features(prediction.features),
     )
 
 
 def expiry(received: datetime, minutes: float) -> str:
     """When an image that is only in memory is dropped."""
     return timestamp(received + timedelta(minutes=minutes))
+
+
+def pack_features(features: np.ndarray) -> bytes | None:
+    """Features, float32 (C,), made length 1 and stored in 2 C bytes; None where they are all 0 or not finite."""
+    wide = features.astype(np.float64)
+    length = float(np.linalg.norm(wide))
+    return (wide / length).astype(FEATURE_TYPE).tobytes() if math.isfinite(length) and length > 0 else None
 
 
 def pack_maps(maps: np.ndarray | None) -> tuple[bytes | None, str | None]:

@@ -20,6 +20,11 @@ PREDICTION: dict[str, Any] = {
     "created": "2026-11-22T20:00:00.000Z",
     "file_name": "lesion.jpg",
     "input_sha256": "88b006f00a3e84f190960195f06c915d1e7d78668430c290b8164c090e6358cf",
+    "same_image": None,
+    "case": "A-17",
+    "lesion": "L1",
+    "site": "back",
+    "taken": "2026-11-20",
     "outcome": "diagnosis",
     "explanation": "Most probable is Melanoma (mel) with probability 82.0 %; malignant diagnoses together 82.0 %.",
     "diagnosis": "mel",
@@ -82,4 +87,37 @@ BATCH: dict[str, Any] = {
     ],
 }
 EVENTS = 'event: item\ndata: {"number": 0, "file_name": "one.jpg", "state": "done", "prediction": "ID", "problem": null}\n\n'
+DELIVERIES: dict[str, Any] = {
+    "items": [
+        {
+            "number": 7,
+            "prediction": ID,
+            "kind": "sr",
+            "created": "2026-11-22T20:00:00.000Z",
+            "attempts": 3,
+            "delivered": None,
+            "error": "there is no association with ARCHIVE at 192.0.2.8:11112; is it running?",
+        }
+    ],
+    "next": None,
+}
+COMPARISON: dict[str, Any] = {
+    "champion": {"id": BUNDLE_ID, "name": "light", "variant": "int8"},
+    "shadow": {"id": BUNDLE_ID[::-1], "name": "next", "variant": "fp32"},
+    "left_out": 0,
+    "compared": 2,
+    "same_outcome": 2,
+    "same_diagnosis": 1,
+    "both_diagnosed": 2,
+    "outcomes": [{"champion": "diagnosis", "shadow": "diagnosis", "count": 2}],
+    "malignant_share_difference": {"mean": 0.21, "mean_absolute": 0.24},
+    "disagreements": [
+        {
+            "prediction": ID,
+            "champion": {"outcome": "diagnosis", "diagnosis": "nv", "malignant_share": 0.31},
+            "shadow": {"outcome": "diagnosis", "diagnosis": "mel", "malignant_share": 0.76},
+        }
+    ],
+}
+FHIR: dict[str, Any] = {"resourceType": "Bundle", "type": "collection", "entry": []}
 METRICS = 'lesionlens_answers_total{outcome="diagnosis"} 1\n'

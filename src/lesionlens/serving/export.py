@@ -14,6 +14,7 @@ from typing import Any
 from lesionlens.core.metadata import FIELDS as METADATA
 from lesionlens.serving.history import REVIEW_FIELDS, Filter, History
 from lesionlens.serving.log_file import open_log
+from lesionlens.serving.subjects import COLUMNS, Subject
 
 CSV_TYPE = "text/csv; charset=utf-8"
 BOM = "\ufeff"  # tells Excel that the file is UTF-8
@@ -21,8 +22,12 @@ FORMULA = "=+\\-@|%＝＋－＠"
 # A cell begins with a formula, or a part of it would where a spreadsheet takes `;` or a tab for the separator or a line end
 # for the end of a row: such a reader does not see the quotes that RFC 4180 puts around the cell.
 FORMULA_START = re.compile(rf"""^(?=[ ]*[{FORMULA}\t\r\n])|(?<=[;\t\r\n])(?=[ "']*[{FORMULA}])""")
+SUBJECT = {"same_image": "same_image", "case": "case", "lesion": "lesion", "lesion_site": "site", "taken": "taken"}
 FIELDS = ("id", "created", "request_id", "file_name", "input_sha256", "outcome", "diagnosis", "malignant_share")
 OTHER_TABLES = {
+    "move": ("moves", ("prediction", "created", "request_id", "who", "former")),
+    "histology": ("histology", ("case_id", "lesion_id", "created", "request_id", "who", "dx", "note", "correction")),
+    "deletion": ("deletions", ("prediction", "created", "request_id", "who", "reason")),
     "review": ("reviews", ("prediction", "created", "request_id", "reviewer", "conclusion", "note")),
     "refusal": ("refusals", ("created", "request_id", "who", "operation", "status", "code", "times")),
 }
@@ -50,9 +55,10 @@ def json_export(path: Path) -> Iterator[str]:
     """
     with closing(open_log(path, read_only=True)) as connection:
         connection.execute("BEGIN")  # one moment of the log, whatever is written meanwhile
-        query = "SELECT p.answer, a.who FROM answers a JOIN payloads p ON p.id = a.id ORDER BY a.id"
-        for text, token_name in connection.execute(query):
-            yield _json_line({"kind": "prediction", "who": token_name, **json.loads(text)})
+        query = f"""SELECT p.answer, a.who, {COLUMNS} FROM answers a JOIN payloads p ON p.id = a.id
+            JOIN subjects s ON s.prediction = a.id ORDER BY a.id"""
+        for text, token_name, *subject in connection.execute(query):
+            yield _json_line({"kind": "prediction", "who": token_name, **json.loads(text), **Subject(*subject).to_json()})
         for kind, (table, fields) in OTHER_TABLES.items():
             for row in connection.execute(f"SELECT {', '.join(fields)} FROM {table} ORDER BY number"):
                 yield _json_line({"kind": kind, **dict(zip(fields, row, strict=True))})
@@ -63,7 +69,7 @@ def csv_lines(predictions: Iterable[dict[str, Any]], codes: Sequence[str], bom: 
     if bom:
         yield BOM
     columns = [*FIELDS, *(f"p_{code}" for code in codes), "gate_reasons", "explanation", "bundle_id", "variant"]
-    yield _csv_line([*columns, *(f"review_{name}" for name in REVIEW_FIELDS), *METADATA, "metadata_missing"])
+    yield _csv_line([*columns, *(f"review_{name}" for name in REVIEW_FIELDS), *METADATA, "metadata_missing", *SUBJECT])
     for prediction in predictions:
         by_code = {row["code"]: row["probability"] for row in prediction["probabilities"]}
         reasons = " ".join(reason["code"] for reason in (prediction["gate"] or {"reasons": []})["reasons"])
@@ -72,7 +78,8 @@ def csv_lines(predictions: Iterable[dict[str, Any]], codes: Sequence[str], bom: 
         values += [prediction["explanation"], prediction["bundle"]["id"], prediction["bundle"]["variant"]]
         values += [review.get(name) for name in REVIEW_FIELDS]
         metadata = prediction.get("metadata") or {"used": {}, "missing": []}
-        yield _csv_line([*values, *(metadata["used"].get(name) for name in METADATA), " ".join(metadata["missing"])])
+        values += [*(metadata["used"].get(name) for name in METADATA), " ".join(metadata["missing"])]
+        yield _csv_line([*values, *(prediction.get(name) for name in SUBJECT.values())])
 
 
 def plain_cell(value: Any) -> Any:

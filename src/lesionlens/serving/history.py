@@ -15,12 +15,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from lesionlens.serving.deletion import deleted_when
 from lesionlens.serving.entries import unpack_maps
 from lesionlens.serving.idempotency import StoredPrediction, find_key
 from lesionlens.serving.identifiers import first_of
 from lesionlens.serving.log_file import is_damage, open_log
 from lesionlens.serving.prediction_log import DAMAGED, RESTORE
 from lesionlens.serving.problems import Problem
+from lesionlens.serving.subjects import Subject, subject_of
 
 SEARCH_SECONDS = 5.0
 CHECK_STEPS = 20_000  # of SQLite's virtual machine between two looks at the clock
@@ -102,15 +104,20 @@ class History:
         Raises:
             Problem: `prediction_not_found`.
         """
-        with self._reading() as connection:
+        with self.reading() as connection:
             return _prediction(connection, id_, token_name)
 
     def by_key(
-        self, hash_: str, input_sha256: str, frame: int, metadata: dict[str, Any] | None = None
+        self,
+        hash_: str,
+        input_sha256: str,
+        frame: int,
+        metadata: dict[str, Any] | None = None,
+        subject: Subject | None = None,
     ) -> StoredPrediction | None:
         """The prediction that an Idempotency-Key made; see `find_key`."""
-        with self._reading() as connection:
-            return find_key(connection, hash_, input_sha256, frame, metadata)
+        with self.reading() as connection:
+            return find_key(connection, hash_, input_sha256, frame, metadata, subject)
 
     def maps(self, id_: str, token_name: str | None = None) -> Maps:
         """The heat maps of one prediction; arguments as for `prediction`.
@@ -118,7 +125,7 @@ class History:
         Raises:
             Problem: `prediction_not_found`, or `map_not_found` if its bundle has none.
         """
-        with self._reading() as connection:
+        with self.reading() as connection:
             prediction = _prediction(connection, id_, token_name)
             data, shape = connection.execute("SELECT maps, map_shape FROM payloads WHERE id = ?", (id_,)).fetchone()
         if data is None:
@@ -141,9 +148,9 @@ class History:
             clauses.append("a.id < ?")
             values.append(before)
         where = f"WHERE {' AND '.join(clauses)}" if clauses else ""
-        with self._reading() as connection:
+        with self.reading() as connection:
             rows = connection.execute(f"{PREDICTIONS} {where} ORDER BY a.id DESC LIMIT ?", (*values, limit)).fetchall()
-            return [_with_review(connection, id_, text) for id_, text in rows]
+            return [with_current(connection, id_, text) for id_, text in rows]
 
     def pages(self, conditions: Filter, size: int = 500, before: str = "") -> Iterator[dict[str, Any]]:
         """All predictions that meet the conditions, newest first, read page by page."""
@@ -158,7 +165,12 @@ class History:
                 self._idle.pop().close()
 
     @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """A connection for a few statements, which together may take `SEARCH_SECONDS`.
+
+        Raises:
+            Problem: `search_too_slow` or `record_damaged`.
+        """
         with self._lock:
             connection = self._idle.pop() if self._idle else None
         if connection is None:
@@ -182,14 +194,20 @@ class History:
 def _prediction(connection: sqlite3.Connection, id_: str, token_name: str | None) -> dict[str, Any]:
     query = f"{PREDICTIONS} WHERE a.id = ? AND (? IS NULL OR a.who = ?)"
     row = connection.execute(query, (id_, token_name, token_name)).fetchone()
+    if row is None and token_name is None and (when := deleted_when(connection, id_)):
+        raise Problem("prediction_deleted", f"this prediction was deleted on request at {when}")
     if row is None:
         raise Problem("prediction_not_found", NOT_FOUND)
-    return _with_review(connection, *row)
+    return with_current(connection, *row)
 
 
-def _with_review(connection: sqlite3.Connection, id_: str, text: str) -> dict[str, Any]:
+def with_current(connection: sqlite3.Connection, id_: str, text: str) -> dict[str, Any]:
+    """A prediction as it was sent, with its newest review, and with what its image shows as it is known now."""
     prediction: dict[str, Any] = json.loads(text)
     row = connection.execute(REVIEW, (id_,)).fetchone()
     if row is not None:
         prediction["review"] = dict(zip(REVIEW_FIELDS, row, strict=True))
+    subject = subject_of(connection, id_)
+    if subject is not None:
+        prediction.update(subject.to_json())
     return prediction

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from lesionlens.serving.problems import Problem
+from lesionlens.serving.subjects import Subject, told_before
 
 HEADER = "Idempotency-Key"
 KEY = re.compile(r'"?([!#-~]{1,255})"?')  # printable, as a structured-field string or bare
@@ -58,7 +59,12 @@ def key_hash(header: str, token_name: str) -> str:
 
 
 def find_key(
-    connection: sqlite3.Connection, hash_: str, input_sha256: str, frame: int, metadata: dict[str, Any] | None = None
+    connection: sqlite3.Connection,
+    hash_: str,
+    input_sha256: str,
+    frame: int,
+    metadata: dict[str, Any] | None = None,
+    subject: Subject | None = None,
 ) -> StoredPrediction | None:
     """The prediction that was made with a key; None if there is none.
 
@@ -68,15 +74,18 @@ def find_key(
         input_sha256: of the image.
         frame: of the image.
         metadata: what the prediction would say of the patient.
+        subject: what the request says of the image; None: not to be compared.
 
     Raises:
-        Problem: `idempotency_key_reused`, if it was made of another image, frame or patient.
+        Problem: `idempotency_key_reused`, if it was made of another image, frame, patient or lesion.
     """
     row = connection.execute(STORED, (hash_,)).fetchone()
     if row is None:
         return None
     stored_frame, stored_sha256, id_, body = row
-    if (stored_frame, stored_sha256, json.loads(body).get("metadata")) != (frame, input_sha256, metadata):
+    stored = json.loads(body)
+    is_other = (stored_frame, stored_sha256, stored.get("metadata")) != (frame, input_sha256, metadata)
+    if is_other or (subject is not None and not told_before(subject, stored)):
         raise Problem(
             "idempotency_key_reused", f"this {HEADER} belongs to another image or patient; send a new key with each image"
         )

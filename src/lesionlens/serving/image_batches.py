@@ -17,6 +17,7 @@ from lesionlens.serving.entries import Submission
 from lesionlens.serving.prediction_log import timestamp
 from lesionlens.serving.problems import Problem, problem_json
 from lesionlens.serving.refusals import Refusal
+from lesionlens.serving.subjects import read_subject
 from lesionlens.serving.upload import Upload, check_size, read_uploads
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class ImageBatch:
         id: of the batch.
         token_name: of the caller.
         request_id: of the request; the predictions carry it too.
+        sees_all: whether the caller may see the predictions of others.
         created: UTC.
         items: in the order of the form.
         ended: the items that are done or refused, in that order.
@@ -68,6 +70,7 @@ class ImageBatch:
     id: str
     token_name: str
     request_id: str
+    sees_all: bool
     created: datetime
     items: list[Item]
     ended: list[Item] = field(default_factory=list)
@@ -114,6 +117,7 @@ class ImageBatches:
                 id=service.ids.new(),
                 token_name=caller.name,
                 request_id=request.state.request_id,
+                sees_all=caller.may_review,
                 created=datetime.now(UTC),
                 items=[Item(number, name) for number, name in enumerate(names)],
             )
@@ -193,6 +197,8 @@ class ImageBatches:
                     data=upload.data,
                     received=datetime.now(UTC),
                     metadata=service.metadata_of(upload),
+                    subject=read_subject(upload.metadata),
+                    sees_all=batch.sees_all,
                 )
                 return (await service.predict_submission(submission)).id
             except Problem as problem:

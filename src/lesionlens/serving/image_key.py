@@ -82,7 +82,12 @@ def create_key(path: Path) -> None:
 
 
 def read_key(path: Path) -> ImageKey:
-    """The key in a file.
+    """The key in a file, for images; see `read_key_bytes`."""
+    return ImageKey(read_key_bytes(path))
+
+
+def read_key_bytes(path: Path) -> bytes:
+    """The 32 bytes of the key in a file.
 
     Raises:
         RecipeError: if the file is missing, readable by others, or holds no key.
@@ -105,4 +110,4 @@ def read_key(path: Path) -> ImageKey:
         raise RecipeError(
             f"{path} holds no key of {KEY_BYTES} bytes in base64; create one with: lesionlens record create-key FILE"
         )
-    return ImageKey(key)
+    return key

@@ -47,6 +47,11 @@ class RecentImages:
         """Forget those whose time is over; a timer calls it, so that none waits for the next request."""
         self._drop(time.monotonic())
 
+    def remove(self, id_: str) -> None:
+        """Forget the upload of one prediction."""
+        image = self._images.pop(id_, None)
+        self.held -= 0 if image is None else len(image[1])
+
     def _drop(self, now: float) -> None:
         while self._images:
             end, data = next(iter(self._images.values()))
@@ -100,6 +105,15 @@ class KeptImages:
         if self._key is None:
             raise ArtifactError("a kept image is encrypted; start the server with its --image-key")
         return self._key.decrypt(content, sha256)
+
+    def remove(self, sha256: str) -> bool:
+        """Delete an upload; returns whether it was here."""
+        with self._lock:
+            try:
+                self.path(sha256).unlink()
+            except FileNotFoundError:
+                return False
+        return True
 
     def path(self, sha256: str) -> Path:
         """The path of an upload; the hash is computed here, never taken from a client."""

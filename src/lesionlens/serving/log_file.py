@@ -10,7 +10,7 @@ from pathlib import Path
 from lesionlens.core.artifact import storage_errors
 from lesionlens.core.errors import ArtifactError, StorageError
 from lesionlens.serving.idempotency import TABLE as KEYS
-from lesionlens.serving.schema_sql import APPLICATION_ID, TABLES, VERSION
+from lesionlens.serving.schema_sql import APPLICATION_ID, FILL_VERSION_2, VERSION, VERSION_1, VERSION_2
 
 BUSY_SECONDS = 30.0
 HEAD = b"SQLite format 3\0"
@@ -20,7 +20,7 @@ DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 
 
 def create_log(path: Path) -> None:
-    """Create the file if it is missing, and check that it is a prediction log of this version.
+    """Create the file if it is missing, bring one of an earlier version to this one, and check that it is a prediction log.
 
     Raises:
         ArtifactError: if the file is something else, damaged, or of another version.
@@ -38,12 +38,11 @@ def create_log(path: Path) -> None:
         with closing(sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)) as connection:
             connection.execute("BEGIN IMMEDIATE")
             if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-                for statement in TABLES.split(";"):
-                    connection.execute(statement)
-                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-                connection.execute(f"PRAGMA user_version = {VERSION}")
-            if connection.execute("PRAGMA application_id").fetchone()[0] == APPLICATION_ID:
+                _run(connection, VERSION_1, f"PRAGMA application_id = {APPLICATION_ID}", "PRAGMA user_version = 1")
+            if _value(connection, "application_id") == APPLICATION_ID:
                 connection.execute(KEYS)  # version 1 did not have it at first
+                if _value(connection, "user_version") == 1:
+                    _run(connection, VERSION_2, FILL_VERSION_2, "PRAGMA user_version = 2")
             connection.execute("COMMIT")
             connection.execute("PRAGMA journal_mode = WAL")
     except sqlite3.DatabaseError as error:
@@ -63,7 +62,7 @@ def open_log(path: Path, read_only: bool = False) -> sqlite3.Connection:
         address = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rw'}"
         connection = sqlite3.connect(address, timeout=BUSY_SECONDS, isolation_level=None, uri=True, check_same_thread=False)
         _check_version(path, connection)
-        for pragma in ("synchronous = FULL", "foreign_keys = ON", "trusted_schema = OFF"):
+        for pragma in ("synchronous = FULL", "foreign_keys = ON", "trusted_schema = OFF", "secure_delete = ON"):
             connection.execute(f"PRAGMA {pragma}")
     except sqlite3.DatabaseError as error:
         raise _unusable(path, error) from error
@@ -111,16 +110,27 @@ def _not_ours(path: Path) -> ArtifactError:
 
 
 def _check_version(path: Path, connection: sqlite3.Connection) -> None:
-    owner, version = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
+    owner, version = _value(connection, "application_id"), _value(connection, "user_version")
     if (owner, version) == (APPLICATION_ID, VERSION):
         return
     connection.close()
     if owner != APPLICATION_ID:
         raise _not_ours(path)
+    remedy = "Start `lesionlens serve` with it once" if version < VERSION else "Install the version that wrote it"
     raise ArtifactError(
         f"prediction log {path} is of version {version}; this lesionlens writes version {VERSION}. "
-        "Install the version that wrote it, or choose another --record"
+        f"{remedy}, or choose another --record"
     )
+
+
+def _run(connection: sqlite3.Connection, *scripts: str) -> None:
+    """Execute statements inside the running transaction, which `executescript` would end."""
+    for statement in ";".join(scripts).split(";"):
+        connection.execute(statement)
+
+
+def _value(connection: sqlite3.Connection, pragma: str) -> int:
+    return int(connection.execute(f"PRAGMA {pragma}").fetchone()[0])
 
 
 def _unusable(path: Path, error: sqlite3.DatabaseError) -> ArtifactError | StorageError:

@@ -39,7 +39,8 @@ class Metrics:
 
     def __init__(self, build: Mapping[str, str], gauges: Mapping[str, Read], counts: Mapping[str, Read] | None = None) -> None:
         self._registry = registry = CollectorRegistry()
-        Gauge("lesionlens_build_info", "What runs here.", [*build], registry=registry).labels(**build).set(1)
+        self._build = Gauge("lesionlens_build_info", "What runs here.", [*build], registry=registry)
+        self.build(build)
         self._requests = Counter(
             "lesionlens_requests", "Requests by method, route and status.", ["method", "route", "status"], registry=registry
         )
@@ -53,6 +54,11 @@ class Metrics:
             Gauge(name, description, registry=registry).set_function(read)
         registry.register(_Counts(counts or {}))
         ProcessCollector(registry=registry)
+
+    def build(self, labels: Mapping[str, str]) -> None:
+        """Say what runs here from now on; the labels have the names of those before."""
+        self._build.clear()
+        self._build.labels(**labels).set(1)
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request by its route, never by its address."""

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 from lesionlens.serving.batches import Batches
 from lesionlens.serving.log_file import check_sound, create_log, is_damage, open_log
 from lesionlens.serving.problems import Problem
+from lesionlens.serving.subjects import Subject, insert_subject
 
 DAMAGED, RESTORE = "the prediction log is damaged", "stop the server and restore a backup"
 PROBE_BYTES = 64 * 1024
@@ -40,6 +41,10 @@ class LogEntry(NamedTuple):
         maps: compressed heat maps, or None.
         map_shape: `K,h,w`, or None.
         timings_ms: for the metrics; stored inside `body` only.
+        subject: what the image shows.
+        frame: of the file, from 0.
+        malignant_share: in [0, 1], or None.
+        features: as `entries.pack_features` packs them, or None.
     """
 
     id: str
@@ -55,6 +60,10 @@ class LogEntry(NamedTuple):
     maps: bytes | None
     map_shape: str | None
     timings_ms: dict[str, float]
+    subject: Subject = Subject()
+    frame: int = 0
+    malignant_share: float | None = None
+    features: bytes | None = None
 
 
 class PredictionLog:
@@ -154,6 +163,9 @@ def insert_prediction(connection: sqlite3.Connection, entry: LogEntry) -> None:
     """Add a prediction."""
     connection.execute("INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", entry[:9])
     connection.execute("INSERT INTO payloads VALUES (?, ?, ?, ?)", (entry.id, entry.body, entry.maps, entry.map_shape))
+    insert_subject(connection, entry.id, entry.subject, entry.frame, entry.malignant_share)
+    if entry.features is not None:
+        connection.execute("INSERT INTO features VALUES (?, ?)", (entry.id, entry.features))
 
 
 def insert_review(connection: sqlite3.Connection, prediction: str, request_id: str, review: dict[str, str]) -> bool:

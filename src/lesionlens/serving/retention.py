@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lesionlens.core.errors import RecipeError, StorageError
+from lesionlens.serving.deletion import delete_histology_without_images
 from lesionlens.serving.identifiers import first_of
 from lesionlens.serving.images import images_folder
 from lesionlens.serving.log_file import open_log
@@ -25,11 +26,15 @@ class Deleted(NamedTuple):
     predictions: int
     reviews: int
     refusals: int
+    histology: int
+    deletions: int
     images: int
 
 
 def retain(path: Path, days: int, now: datetime | None = None) -> Deleted:
-    """Delete predictions with their reviews, refusals, and kept images that are older than some days.
+    """Delete predictions with their reviews, refusals, notes of deletions, and kept images that are older than some days.
+
+    Histology is deleted with the last image of its lesion.
 
     Deleted content is overwritten with zeros (SQLite's secure_delete), the file is rewritten
     without gaps (VACUUM), and the write-ahead log is emptied; copies on other disks and in
@@ -61,16 +66,17 @@ def retain(path: Path, days: int, now: datetime | None = None) -> Deleted:
     return Deleted(*counts, images)
 
 
-def _delete(connection: sqlite3.Connection, before: datetime) -> tuple[int, int, int]:
+def _delete(connection: sqlite3.Connection, before: datetime) -> tuple[int, int, int, int, int]:
     first = first_of(int(before.timestamp() * 1000))
-    connection.execute("PRAGMA secure_delete = ON")
     connection.execute("BEGIN IMMEDIATE")
     # The foreign keys delete reviews and payloads with their prediction.
     reviews = connection.execute("SELECT count(*) FROM reviews WHERE prediction < ?", (first,)).fetchone()[0]
     predictions = connection.execute("DELETE FROM answers WHERE id < ?", (first,)).rowcount
     refusals = connection.execute("DELETE FROM refusals WHERE created < ?", (timestamp(before),)).rowcount
+    histology = delete_histology_without_images(connection)
+    deletions = connection.execute("DELETE FROM deletions WHERE created < ?", (timestamp(before),)).rowcount
     connection.execute("COMMIT")
-    return predictions, reviews, refusals
+    return predictions, reviews, refusals, histology, deletions
 
 
 def _delete_images(connection: sqlite3.Connection, folder: Path, before: datetime) -> int:

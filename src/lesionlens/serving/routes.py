@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
-from pydantic import ValidationError
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from lesionlens.serving import examples, metrics, openapi
-from lesionlens.serving.access import Caller
 from lesionlens.serving.batch_routes import router as batch_router
-from lesionlens.serving.callers import From, service_of
+from lesionlens.serving.callers import From, checked_id, service_of, visible_to
+from lesionlens.serving.case_routes import router as case_router
+from lesionlens.serving.exchange_routes import router as exchange_router
 from lesionlens.serving.export import CSV_TYPE, csv_lines
 from lesionlens.serving.history import Filter
-from lesionlens.serving.identifiers import PATTERN, is_identifier
+from lesionlens.serving.identifiers import PATTERN
+from lesionlens.serving.json_bodies import read_json_body
 from lesionlens.serving.openapi import CALLERS, PREDICTIONS, SEARCHES, json_examples, responses
 from lesionlens.serving.prediction_log import insert_review, timestamp
 from lesionlens.serving.problems import NO_ADDRESS, Problem
 from lesionlens.serving.schemas import Health, HeatMap, ModelInfo, Moment, Outcome, Prediction, PredictionPage, Review, ReviewIn
 from lesionlens.serving.service import Service
-from lesionlens.serving.upload import media_type, plain_text, read_body
+from lesionlens.serving.shadow_routes import router as shadow_router
+from lesionlens.serving.similar_routes import router as similar_router
+from lesionlens.serving.upload import plain_text
+from lesionlens.serving.worklist_routes import router as worklist_router
 
-REVIEW_BYTES = 64 * 1024
 IMAGE_SIDE = 2048  # pixels; a zoom of five on most screens
 PRINTABLE = "^[^\\x00-\\x1f]*$"  # SQLite ends a text at its first NUL
 OTHER_CONCLUSIONS = ("other", "unusable")
@@ -32,6 +35,11 @@ ALIVE = {"status": "alive", "reason": ""}
 
 router = APIRouter()
 router.include_router(batch_router)
+router.include_router(exchange_router)
+router.include_router(shadow_router)
+router.include_router(case_router)
+router.include_router(similar_router)
+router.include_router(worklist_router)
 
 
 @router.post(
@@ -77,7 +85,7 @@ async def list_predictions(
 ) -> Response:
     """List predictions, newest first: all of them for the role review, a token's own for the role predict."""
     service = service_of(request)
-    conditions = Filter(outcome, diagnosis, reviewed, since, until, q, _token_name(caller))
+    conditions = Filter(outcome, diagnosis, reviewed, since, until, q, visible_to(caller))
     if form == "csv" or (form is None and _prefers_csv(request)):
         rows = (
             service.history.pages(conditions, before=cursor)
@@ -100,7 +108,7 @@ async def list_predictions(
 async def read_prediction(request: Request, caller: From, id: str) -> Response:
     """Read one prediction with its newest review."""
     history = service_of(request).history
-    return JSONResponse(await asyncio.to_thread(history.prediction, _checked(id), _token_name(caller)))
+    return JSONResponse(await asyncio.to_thread(history.prediction, checked_id(id), visible_to(caller)))
 
 
 @router.get(
@@ -115,7 +123,7 @@ async def read_prediction(request: Request, caller: From, id: str) -> Response:
 async def read_map(request: Request, caller: From, id: str, code: str, style: Literal["map", "overlay"] = "map") -> Response:
     """Draw where the evidence for one diagnosis lies: alone and transparent, or over the image."""
     service = service_of(request)
-    maps = await asyncio.to_thread(service.history.maps, _checked(id), _token_name(caller))
+    maps = await asyncio.to_thread(service.history.maps, checked_id(id), visible_to(caller))
     picture, limit = await service.drawings.map(maps, code, style)
     return Response(bytes(picture), headers={"X-Map-Limit": f"{limit:.6g}"}, media_type="image/png")
 
@@ -128,7 +136,7 @@ async def read_map(request: Request, caller: From, id: str, code: str, style: Li
 async def read_map_values(request: Request, caller: From, id: str, code: str) -> Response:
     """Read the values of a heat map, and which part of the image they cover."""
     service = service_of(request)
-    maps = await asyncio.to_thread(service.history.maps, _checked(id), _token_name(caller))
+    maps = await asyncio.to_thread(service.history.maps, checked_id(id), visible_to(caller))
     return JSONResponse(service.drawings.map_values(maps, code))
 
 
@@ -142,7 +150,7 @@ async def read_image(
 ) -> Response:
     """Draw the image alone, upright and in sRGB, while the server has it: the lesion as it is."""
     service = service_of(request)
-    prediction = await asyncio.to_thread(service.history.prediction, _checked(id), _token_name(caller))
+    prediction = await asyncio.to_thread(service.history.prediction, checked_id(id), visible_to(caller))
     return Response(bytes(await service.drawings.image(prediction, side)), media_type="image/png")
 
 
@@ -163,7 +171,7 @@ async def review_prediction(request: Request, caller: From, id: str) -> Response
     service = service_of(request)
     caller.require_review()
     review = await _review(request, service)
-    await asyncio.to_thread(service.history.prediction, _checked(id))
+    await asyncio.to_thread(service.history.prediction, checked_id(id))
     stored = {"conclusion": review.conclusion, "note": review.note, "reviewer": caller.name, "created": timestamp()}
     request_id = request.state.request_id
     written = service.log.submit(lambda connection: insert_review(connection, id, request_id, stored))
@@ -226,35 +234,11 @@ async def page_file(request: Request, name: str = "index.html") -> Response:
 
 
 async def _review(request: Request, service: Service) -> ReviewIn:
-    if media_type(request.headers.get("content-type", ""))[0] != "application/json":
-        raise Problem("unsupported_media_type", "send the review as application/json")
-    with service.budget.share() as share:
-        body = await read_body(request, REVIEW_BYTES, service.settings.upload_seconds, share)
-        try:
-            review = ReviewIn.model_validate_json(bytes(body))
-        except ValidationError as error:
-            raise Problem("invalid_parameter", validation_detail(error.errors())) from error
+    review = await read_json_body(request, service, ReviewIn)
     known = (*service.labels.codes, *OTHER_CONCLUSIONS)
     if review.conclusion not in known:
         raise Problem("invalid_parameter", f"conclusion must be one of {', '.join(known)}")
     return ReviewIn(conclusion=review.conclusion, note=plain_text(review.note, keep="\n\t"))
-
-
-def validation_detail(errors: Any) -> str:
-    """What is wrong with parameters, without their values: those may name patients."""
-    texts = (f"{'.'.join(str(place) for place in error['loc'])}: {error['msg']}" for error in errors)
-    return "; ".join(texts)[:500]
-
-
-def _checked(id_: str) -> str:
-    if not is_identifier(id_):
-        raise Problem("prediction_not_found", NO_PREDICTION)
-    return id_
-
-
-def _token_name(caller: Caller) -> str | None:
-    """Whose predictions a caller may see; None: everybody's."""
-    return None if caller.may_review else caller.name
 
 
 def _prefers_csv(request: Request) -> bool:

@@ -1,11 +1,14 @@
-"""Tables of the prediction log, version 1, which calls predictions answers and token names who."""
+"""Tables of the prediction log, version 2, which calls predictions answers and token names who.
+
+Version 1 lacked `VERSION_2`; a log of version 1 is brought to version 2 when a server opens it.
+"""
 
 from __future__ import annotations
 
-VERSION = 1
+VERSION = 2
 APPLICATION_ID = 0x4C4C5231  # "LLR1": the file says whose it is
 
-TABLES = """
+VERSION_1 = """
 CREATE TABLE answers (
     id TEXT PRIMARY KEY,
     created TEXT NOT NULL,
@@ -45,4 +48,57 @@ CREATE TABLE refusals (
     times INTEGER NOT NULL DEFAULT 1
 );
 CREATE TABLE probes (number INTEGER PRIMARY KEY, filler BLOB NOT NULL);
+"""
+
+VERSION_2 = """
+CREATE TABLE subjects (
+    prediction TEXT PRIMARY KEY REFERENCES answers (id) ON DELETE CASCADE,
+    case_id TEXT NOT NULL,
+    lesion_id TEXT NOT NULL,
+    site TEXT NOT NULL,
+    taken TEXT NOT NULL,
+    frame INTEGER NOT NULL,
+    malignant_share REAL
+) WITHOUT ROWID;
+CREATE INDEX subjects_by_case ON subjects (case_id, lesion_id) WHERE case_id != '';
+CREATE INDEX subjects_by_share ON subjects (malignant_share);
+CREATE TABLE features (
+    prediction TEXT PRIMARY KEY REFERENCES answers (id) ON DELETE CASCADE,
+    vector BLOB NOT NULL
+);
+CREATE TABLE moves (
+    number INTEGER PRIMARY KEY,
+    prediction TEXT NOT NULL REFERENCES answers (id) ON DELETE CASCADE,
+    created TEXT NOT NULL,
+    request_id TEXT NOT NULL,
+    who TEXT NOT NULL,
+    former TEXT NOT NULL
+);
+CREATE INDEX moves_by_prediction ON moves (prediction);
+CREATE TABLE histology (
+    number INTEGER PRIMARY KEY,
+    case_id TEXT NOT NULL,
+    lesion_id TEXT NOT NULL,
+    created TEXT NOT NULL,
+    request_id TEXT NOT NULL,
+    who TEXT NOT NULL,
+    dx TEXT NOT NULL,
+    note TEXT NOT NULL,
+    correction INTEGER NOT NULL
+);
+CREATE INDEX histology_by_lesion ON histology (case_id, lesion_id, number);
+CREATE TABLE deletions (
+    number INTEGER PRIMARY KEY,
+    prediction TEXT NOT NULL UNIQUE,
+    created TEXT NOT NULL,
+    request_id TEXT NOT NULL,
+    who TEXT NOT NULL,
+    reason TEXT NOT NULL
+);
+"""
+
+FILL_VERSION_2 = """
+INSERT INTO subjects
+SELECT id, '', '', '', '', coalesce(json_extract(answer, '$.image.frame'), 0), json_extract(answer, '$.malignant_share')
+FROM payloads
 """

@@ -193,6 +193,11 @@ class Prediction(PredictionBody):
     created: str
     file_name: str | None
     input_sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    same_image: str | None = None  # the first prediction of the same image; missing, as the next four, before lesionlens 0.3
+    case: str | None = None
+    lesion: str | None = None
+    site: str | None = None
+    taken: str | None = None
     maps: MapsInfo
     review: Review | None
 

@@ -39,7 +39,13 @@ def checked(settings: ServingSettings, host: str) -> ServingSettings:
     Raises:
         RecipeError: if the address is not loopback and there is no usable token.
     """
-    if all(ipaddress.ip_address(address).is_loopback for _, address in resolve(host)):
+    exchange = settings.exchange
+    if exchange.dicom_port is not None and not exchange.dicom_allow and not _is_loopback(exchange.dicom_host):
+        raise RecipeError(
+            f"DICOM at {exchange.dicom_host} can be reached by others; name who may send with --dicom-allow AE@ADDRESS, "
+            "or receive at 127.0.0.1"
+        )
+    if _is_loopback(host):
         return replace(settings, hosts=loopback_hosts(settings.hosts))
     path = settings.tokens or state_folder() / "tokens.json"
     if not any(token.state(datetime.now(UTC)) == "usable" for token in read_tokens(path)):
@@ -48,6 +54,10 @@ def checked(settings: ServingSettings, host: str) -> ServingSettings:
             f"lesionlens token create --name NAME --role review --tokens {path}"
         )
     return replace(settings, tokens=path)
+
+
+def _is_loopback(host: str) -> bool:
+    return all(ipaddress.ip_address(address).is_loopback for _, address in resolve(host))
 
 
 def resolve(host: str) -> list[tuple[socket.AddressFamily, str]]:
@@ -84,7 +94,9 @@ def listen(host: str, port: int) -> list[socket.socket]:
 
 
 class Server(uvicorn.Server):
-    """Uvicorn that first reports at /readyz that it stops, then stops listening, and finishes the running requests.
+    """Uvicorn that opens the bundle again at SIGHUP.
+
+    At its end it first reports at /readyz that it stops, then stops listening, and finishes the running requests.
 
     Args:
         config: of uvicorn.
@@ -96,6 +108,7 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._service = service
         self._on_ready = on_ready
+        self._reloading: asyncio.Task[None] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start to listen, and report it."""
@@ -109,7 +122,15 @@ class Server(uvicorn.Server):
         """Stop at SIGINT and SIGTERM; unlike uvicorn's own, exit with 0 then."""
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self.handle_exit)
+        if hasattr(signal, "SIGHUP") and not sys.stdin.isatty():  # from a terminal it says that the terminal was closed
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._reload)
         yield
+
+    def _reload(self) -> None:
+        if self._reloading is None or self._reloading.done():
+            self._reloading = asyncio.get_running_loop().create_task(self._service.reload())
+        else:
+            LOG.warning(json.dumps({"reload": "one is running; send the signal again in a moment"}))
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to stop; a second signal ends the wait."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
+import logging
 from collections.abc import Callable, MutableMapping
 from datetime import UTC, datetime
 from typing import Any
@@ -11,15 +13,15 @@ from typing import Any
 from starlette.requests import Request
 
 from lesionlens.bundle.bundle import CARD_FILE
-from lesionlens.bundle.card_html import read_card_html
 from lesionlens.bundle.runtime import Predictor
-from lesionlens.core.errors import DataError
+from lesionlens.core.errors import DataError, LesionLensError
 from lesionlens.core.labels import LabelSet
 from lesionlens.core.metadata import Metadata, read_metadata
 from lesionlens.serving.access import Access, Caller
-from lesionlens.serving.decoding import DecodeLimits, Decoders
+from lesionlens.serving.cases import Cases
 from lesionlens.serving.drawings import Drawings
 from lesionlens.serving.entries import Submission, expiry
+from lesionlens.serving.exchange import Exchange
 from lesionlens.serving.guard import Guard
 from lesionlens.serving.history import History
 from lesionlens.serving.idempotency import HEADER as IDEMPOTENCY_KEY
@@ -29,15 +31,21 @@ from lesionlens.serving.image_batches import ImageBatches
 from lesionlens.serving.limits import Admission, Budget, RateLimit
 from lesionlens.serving.messages import Buffer
 from lesionlens.serving.metrics import Metrics
+from lesionlens.serving.model_parts import open_parts
 from lesionlens.serving.prediction_log import DAMAGED, RESTORE, PredictionLog, probe, timestamp
 from lesionlens.serving.problems import Problem
 from lesionlens.serving.refusals import Refusal, RefusalLog
 from lesionlens.serving.settings import ServingSettings
+from lesionlens.serving.shadow import Shadow
+from lesionlens.serving.subjects import FIELDS as SUBJECT_FIELDS
+from lesionlens.serving.subjects import Subject, read_subject
 from lesionlens.serving.upload import Upload, read_upload
 from lesionlens.serving.uploaded_images import UploadedImages
-from lesionlens.serving.worker import Worker
 
+LOG = logging.getLogger("lesionlens.serving")
+WRITING = ("POST", "PUT", "DELETE")
 LOGGED_OF_READERS = (401, 403, 429)
+RELOAD_SECONDS = 5.0
 UPLOADS_IN_MEMORY = 4  # of the largest size; small ones are many more
 
 
@@ -56,20 +64,12 @@ class Service:
         self.access = Access(settings.tokens)
         self.images = UploadedImages(settings)
         self.log = PredictionLog(settings.record)
-        self.predictor = Predictor(
-            settings.bundle,
-            runtime=settings.runtime,
-            variant=settings.variant,
-            threads=settings.threads,
-            batch_size=settings.batch_size,
-            streams=settings.streams,
-        )
-        self.card_html = read_card_html(self.predictor.bundle)
-        limits = DecodeLimits(settings.pixels, settings.decode_bytes, settings.decode_seconds)
-        self.decoders = Decoders(self.predictor.bundle.spec, limits, settings.decoders)
-        self.drawings = Drawings(self.decoders, self.images, self.predictor.bundle.spec)
-        self.worker = Worker(self.predictor, self.decoders, self.log)
         self.history = History(settings.record)
+        self.exchange = Exchange(self)
+        self.parts = open_parts(settings, self.images, self.log, self.exchange.enqueue)
+        self.shadow = None if settings.shadow is None else Shadow(settings, self.log)
+        self._former_deaths = 0
+        self.cases = Cases(self.history)
         self.guard = Guard(settings.hosts, not self.access.required)
         self.admission = Admission(settings.max_active, settings.queue)
         self.budget = Budget(UPLOADS_IN_MEMORY * settings.upload_bytes)
@@ -79,10 +79,18 @@ class Service:
         self.batches = ImageBatches(self)
         self.refusals = RefusalLog()
         self.stopping = False
-        bundle = self.predictor.bundle_variant
-        self.metrics = Metrics(
-            {"bundle": bundle.id, "name": bundle.name, "variant": bundle.variant}, self._gauges(), self._counts()
-        )
+        self.metrics = Metrics(self.parts.labels, self._gauges(), self._counts())
+        self.exchange.listen()
+
+    @property
+    def predictor(self) -> Predictor:
+        """The bundle that responds."""
+        return self.parts.predictor
+
+    @property
+    def drawings(self) -> Drawings:
+        """What draws its heat maps."""
+        return self.parts.drawings
 
     @property
     def labels(self) -> LabelSet:
@@ -112,9 +120,9 @@ class Service:
         with self.budget.share() as share:
             limit = self.settings.upload_bytes
             upload = await read_upload(request, limit, self.settings.upload_seconds, share)
-            metadata = self.metadata_of(upload)
+            metadata, subject = self.metadata_of(upload), read_subject(upload.metadata)
             with self.keys.used(key):
-                if key and (made := await self._made_with(key, upload.data, frame, metadata)):
+                if key and (made := await self.made_with(key, upload.data, frame, metadata, subject)):
                     return made
                 submission = Submission(
                     id=self.ids.new(),
@@ -126,6 +134,8 @@ class Service:
                     received=datetime.now(UTC),
                     metadata=metadata,
                     key=key,
+                    subject=subject,
+                    sees_all=caller.may_review,
                 )
                 return await self.predict_submission(submission)
 
@@ -138,10 +148,13 @@ class Service:
         if self.stopping:
             raise Problem("stopping", "the server is stopping; send the image again in a moment", {"Retry-After": "5"})
 
-    async def _made_with(self, key: str, data: Buffer, frame: int, metadata: Metadata) -> StoredPrediction | None:
+    async def made_with(
+        self, key: str, data: Buffer, frame: int, metadata: Metadata, subject: Subject | None = None
+    ) -> StoredPrediction | None:
+        """The prediction that a key made of this image; see `find_key`."""
         sha256, fusion = hashlib.sha256(data).hexdigest(), self.predictor.metadata
         told = None if fusion is None else fusion.used(metadata)
-        return await asyncio.to_thread(self.history.by_key, key, sha256, frame, told)
+        return await asyncio.to_thread(self.history.by_key, key, sha256, frame, told, subject)
 
     async def predict_submission(self, submission: Submission) -> StoredPrediction:
         """Predict one upload in its turn. On return, the prediction is on disk.
@@ -152,14 +165,33 @@ class Service:
         async with self.admission:
             await self.images.keep(submission.data)
             expires = None if self.images.kept else expiry(submission.received, self.settings.image_minutes)
-            entry = await asyncio.wrap_future(self.worker.submit(submission, expires))
+            entry = await asyncio.wrap_future(self.parts.worker.submit(submission, expires))
         self.images.recent.put(entry.id, submission.data)
         self.metrics.prediction(entry.outcome, entry.timings_ms)
+        if self.shadow is not None:
+            self.shadow.observe(entry.id, submission)
         return StoredPrediction(entry.id, entry.body)
 
     def notes(self) -> tuple[str, ...]:
-        """What the operator should know at the start: about the bundle, and what becomes of the images."""
-        return (*self.predictor.notes, self.images.note)
+        """What the operator should know at the start: about the bundle, the images, and other systems."""
+        return (*self.predictor.notes, self.images.note, *self.exchange.notes())
+
+    async def reload(self) -> None:
+        """Open the bundle again, as it is now on disk, and let it take over; if it cannot be used, the old one stays.
+
+        Requests that run keep the bundle that they began with.
+        """
+        try:
+            parts = await asyncio.to_thread(open_parts, self.settings, self.images, self.log, self.exchange.enqueue)
+        except LesionLensError as error:
+            LOG.error(json.dumps({"reload": "refused", "bundle": self.predictor.bundle.id, "error": str(error)}))
+            return
+        former, self.parts = self.parts, parts
+        self.metrics.build(parts.labels)
+        LOG.warning(json.dumps({"reload": "done", "bundle": parts.predictor.bundle.id, "former": former.predictor.bundle.id}))
+        await asyncio.sleep(RELOAD_SECONDS)  # until no request is between two steps of the former parts
+        await asyncio.to_thread(former.close)
+        self._former_deaths += former.decoders.deaths
 
     async def not_ready(self) -> str:
         """Why the server takes no predictions; empty if it does."""
@@ -181,7 +213,7 @@ class Service:
         If the log cannot be written, the refusal is sent all the same: it tells nothing.
         """
         self.metrics.refusal(problem.code)
-        if not scope["path"].startswith("/v1/") or (scope["method"] != "POST" and problem.status not in LOGGED_OF_READERS):
+        if not scope["path"].startswith("/v1/") or (scope["method"] not in WRITING and problem.status not in LOGGED_OF_READERS):
             return
         state = scope["state"]
         operation = f"{scope['method']} {getattr(scope.get('route'), 'path', '')}"[:100].strip()
@@ -209,20 +241,29 @@ class Service:
             **{name: facts[name] for name in ("input", "scores", "intended_use")},
             "limits": {"upload_bytes": self.settings.upload_bytes, "pixels": self.settings.pixels},
             "card": (bundle.path / CARD_FILE).read_text(encoding="utf-8"),
-            "card_html": self.card_html,
+            "card_html": self.parts.card_html,
             **{name: facts.get(name) for name in ("decision", "gate", "metadata")},
             "access": {"tokens_required": self.access.required, "role": caller.role, "name": caller.name},
         }
 
     def close(self) -> None:
         """Finish what has begun, and close everything."""
-        self.worker.close()
+        self.exchange.close()
+        self.parts.close()
+        if self.shadow is not None:
+            self.shadow.close()
+        self.log.close()
         self.history.close()
 
     def _counts(self) -> dict[str, tuple[str, Callable[[], float]]]:
         return {
-            "lesionlens_decoder_deaths": ("Decoders that a limit, a crash or the system ended.", lambda: self.decoders.deaths)
+            "lesionlens_decoder_deaths": ("Decoders that a limit, a crash or the system ended.", self._deaths),
+            **self.exchange.counts(),
+            **({} if self.shadow is None else self.shadow.counts()),
         }
+
+    def _deaths(self) -> int:
+        return self._former_deaths + self.parts.decoders.deaths
 
     def _gauges(self) -> dict[str, tuple[str, Callable[[], float]]]:
         return {
@@ -233,16 +274,19 @@ class Service:
             "lesionlens_record_bytes": ("Size of the prediction log.", self.log.size_bytes),
             "lesionlens_record_writable": ("1 while the prediction log can be written.", lambda: not self.log.failure),
             "lesionlens_ready": ("1 while predictions are taken.", lambda: not self.stopping),
+            **self.exchange.gauges(),
         }
 
     def metadata_of(self, upload: Upload) -> Metadata:
-        """What a form says of the patient.
+        """What a form says of the patient; the site of the lesion only where the bundle takes it.
 
         Raises:
             Problem: `invalid_parameter`, if a value is not known, or the bundle does not take it.
         """
+        used = self.predictor.metadata.fields if self.predictor.metadata else ()
+        texts = {name: text for name, text in upload.metadata.items() if name in used or name not in SUBJECT_FIELDS}
         try:
-            metadata = read_metadata(dict(upload.metadata), "the form")
+            metadata = read_metadata(texts, "the form")
             self.predictor.check_metadata(metadata)
         except DataError as error:
             raise Problem("invalid_parameter", str(error)) from error

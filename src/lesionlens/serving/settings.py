@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from lesionlens.core.errors import RecipeError
+from lesionlens.interop.settings import ExchangeSettings
 
 MIB = 1 << 20
 UPLOAD_BYTES = 32 * MIB
@@ -44,9 +45,12 @@ class ServingSettings:
         rate: predictions per minute and token; 0: no limit.
         keep_images: keep every image beside the log.
         image_key: file of the key that encrypts kept images; None: they are stored as they came.
+        case_key: file of the key that makes a case of the patient's id in a DICOM object; None: none is made.
         file_names: log the names of files.
         image_minutes: how long an image stays in memory, to be seen again.
         image_bytes: most memory for such images.
+        exchange: other systems: DICOM, FHIR, webhooks.
+        shadow: folder of a second bundle that sees every image too, and never responds; None: there is none.
         drain_seconds: how long a stopping server reports it (/readyz) before it stops listening.
 
     Raises:
@@ -73,10 +77,13 @@ class ServingSettings:
     rate: int = 600
     keep_images: bool = False
     image_key: Path | None = None
+    case_key: Path | None = None
     file_names: bool = True
     image_minutes: float = 10.0
     image_bytes: int = 32 * MIB
     drain_seconds: float = 0.0
+    shadow: Path | None = None
+    exchange: ExchangeSettings = field(default_factory=ExchangeSettings)
 
     def __post_init__(self) -> None:
         if self.image_key is not None and not self.keep_images:

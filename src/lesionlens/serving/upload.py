@@ -13,13 +13,14 @@ from starlette.requests import ClientDisconnect, Request
 from lesionlens.core.metadata import FIELDS, FORBIDDEN
 from lesionlens.serving.limits import Share
 from lesionlens.serving.problems import Problem
+from lesionlens.serving.subjects import FIELDS as SUBJECT
 
 FIELD_HEAD_BYTES = 8192
-MOST_FIELDS = 8
+MOST_FIELDS = 12
 ENVELOPE_BYTES = MOST_FIELDS * FIELD_HEAD_BYTES
 NAME_CHARACTERS = 255
 VALUE_BYTES = 200
-TOLD = (*FIELDS, *FORBIDDEN)
+TOLD = tuple(dict.fromkeys((*FIELDS, *FORBIDDEN, *SUBJECT)))
 RAW_TYPES = ("application/octet-stream", "application/dicom")
 BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,\-./:=? ]{0,69}[0-9A-Za-z'()+_,\-./:=?]")
 PARAMETER = re.compile(r';\s*([A-Za-z*]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;"\s]*)')
@@ -31,7 +32,7 @@ class Upload(NamedTuple):
     Attributes:
         data: its bytes; a view of the request's body.
         name: as sent, printable text only; empty if none was sent.
-        metadata: texts of the form's fields about the patient; empty if there is no form.
+        metadata: texts of the form's fields about patient and lesion; empty if there is no form.
     """
 
     data: memoryview
@@ -119,7 +120,7 @@ async def read_uploads(request: Request, most: int, seconds: float, share: Share
 
 
 def parse_form(body: bytearray, boundary: bytes) -> Upload:
-    """The fields `file`, `age`, `sex` and `site` of a multipart/form-data body (RFC 7578).
+    """The fields `file`, `age`, `sex`, `site`, `case`, `lesion` and `taken` of a multipart/form-data body (RFC 7578).
 
     Fields that no network may see are kept as well, for whoever refuses them; others are skipped.
 
@@ -160,7 +161,7 @@ def parse_files(body: bytearray, boundary: bytes, most_fields: int) -> list[Uplo
             metadata[name] = plain_text(bytes(view[start:end][:VALUE_BYTES]).decode("utf-8", "replace"))
         at = end + 2
     else:
-        raise Problem("malformed_upload", f"the form has more than {most_fields} fields; send `file`, `age`, `sex` and `site`")
+        raise Problem("malformed_upload", f"the form has more than {most_fields} fields; send one `file` and what is known of it")
     return [upload._replace(metadata=metadata) for upload in files]
 
 

@@ -31,7 +31,8 @@ class UploadedImages:
         self._encrypted = settings.image_key is not None
         key = None if settings.image_key is None else read_key(settings.image_key)
         self.recent = RecentImages(settings.image_bytes, 60 * settings.image_minutes)
-        self.kept = KeptImages(images_folder(settings.record), key) if settings.keep_images else None
+        self._on_disk = KeptImages(images_folder(settings.record), key)
+        self.kept = self._on_disk if settings.keep_images else None
 
     async def keep(self, data: Buffer) -> None:
         """Write an upload to disk, where images are kept.
@@ -62,6 +63,19 @@ class UploadedImages:
         if image is None:
             raise Problem("image_gone", f"{self.rule}; lay style=map over your own copy")
         return image
+
+    async def remove(self, id_: str, sha256: str = "") -> bool:
+        """Forget the upload of a prediction, and delete the kept one with this hash; an earlier start may have kept it.
+
+        Args:
+            id_: of the prediction.
+            sha256: of the upload; empty: another prediction is of the same image, which stays.
+
+        Returns:
+            Whether a kept image was deleted.
+        """
+        self.recent.remove(id_)
+        return bool(sha256) and await asyncio.to_thread(self._on_disk.remove, sha256)
 
     async def drop_old(self) -> None:
         """Forget uploads in memory as soon as their time is over; runs until it is cancelled."""

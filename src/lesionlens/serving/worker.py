@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple, TypeVar
 
 from lesionlens.bundle.prediction import Prediction
@@ -16,8 +17,10 @@ from lesionlens.serving.decoding import Decoders, Reply, prepared
 from lesionlens.serving.entries import Submission, log_entry
 from lesionlens.serving.idempotency import insert_key
 from lesionlens.serving.prediction_log import LogEntry, PredictionLog, insert_prediction
+from lesionlens.serving.subjects import check_subject, same_image
 
 Result = TypeVar("Result")
+Enqueue = Callable[[sqlite3.Connection, LogEntry, Submission], None]
 
 
 class _Job(NamedTuple):
@@ -75,11 +78,17 @@ class Worker:
         predictor: the bundle.
         decoders: that decode for it.
         log: that stores the predictions.
+        enqueue: called in the commit that stores one, with its entry and submission.
+        case_key: makes a case of the patient's id in a DICOM object; empty: none is made.
     """
 
-    def __init__(self, predictor: Predictor, decoders: Decoders, log: PredictionLog) -> None:
+    def __init__(
+        self, predictor: Predictor, decoders: Decoders, log: PredictionLog, enqueue: Enqueue, case_key: bytes = b""
+    ) -> None:
+        self._case_key = case_key
         self._decoders = decoders
         self._log = log
+        self._enqueue = enqueue
         self._network = Network(predictor)
 
     def submit(self, submission: Submission, expires: str | None) -> Future[LogEntry]:
@@ -96,16 +105,14 @@ class Worker:
         end.set_running_or_notify_cancel()  # a client that leaves does not stop what has begun
 
         def predict(reply: Reply) -> None:
-            _then(
-                self._network.submit(replace(prepared(*reply), frame=submission.frame, metadata=submission.metadata)), end, store
-            )
+            known = _with_case(submission, reply[0].get("case", ""))
+            image = replace(prepared(*reply), frame=submission.frame, metadata=submission.metadata)
+            _then(self._network.submit(image), end, partial(store, known))
 
-        def store(prediction: Prediction) -> None:
+        def store(known: Submission, prediction: Prediction) -> None:
             def write(connection: sqlite3.Connection) -> LogEntry:
-                entry = log_entry(submission, prediction, expires)
-                insert_prediction(connection, entry)
-                if submission.key:
-                    insert_key(connection, submission.key, submission.frame, entry.id)
+                entry = _write(connection, known, prediction, expires)
+                self._enqueue(connection, entry, known)
                 return entry
 
             _then(self._log.submit(write), end, finish)
@@ -114,14 +121,31 @@ class Worker:
             self._log.failure = ""
             end.set_result(entry)
 
-        _then(self._decoders.submit({"operation": "prepare", "frame": submission.frame}, submission.data), end, predict)
+        head = {"operation": "prepare", "frame": submission.frame}
+        if self._case_key and not submission.subject.case:
+            head["case_key"] = self._case_key.hex()
+        _then(self._decoders.submit(head, submission.data), end, predict)
         return end
 
     def close(self) -> None:
         """Finish what has begun."""
         self._decoders.close()
         self._network.close()
-        self._log.close()
+
+
+def _with_case(submission: Submission, case: str) -> Submission:
+    return replace(submission, subject=replace(submission.subject, case=case)) if case else submission
+
+
+def _write(connection: sqlite3.Connection, submission: Submission, prediction: Prediction, expires: str | None) -> LogEntry:
+    check_subject(connection, submission.subject)
+    who = None if submission.sees_all else submission.token_name
+    known = partial(same_image, connection, frame=submission.frame, token_name=who)
+    entry = log_entry(submission, prediction, expires, known)
+    insert_prediction(connection, entry)
+    if submission.key:
+        insert_key(connection, submission.key, submission.frame, entry.id)
+    return entry
 
 
 def _then(step: Future[Result], end: Future[LogEntry], following: Callable[[Result], None]) -> None:

@@ -21,7 +21,11 @@ from lesionlens.site.page_text import page_text
 PAGE = Path(__file__).with_name("page")
 MARK = "site.json"  # marks a folder that may be replaced, and lists its files
 MODEL = "model.json"
-SERVER_ONLY = ("index.html", "api.js", "app.js", "history.js", "remembered.js", "texts.js", "token.js")
+SERVER_ONLY = (
+    *("index.html", "api.js", "app.js", "history.js", "remembered.js", "texts.js", "token.js"),
+    *("blink.js", "body_map.js", "cases.css", "cases.js", "deletion.js", "similar.js", "subject.js", "timeline.js"),
+    "worklist.js",
+)
 FRAGMENT, WORKER_SOURCE = ".html", "service_worker.js"
 BROWSER_RUNTIME = "onnxruntime"
 PREFERRED = "fp32"

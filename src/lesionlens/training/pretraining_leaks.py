@@ -71,8 +71,8 @@ def _check_file(path: Path, dataset: Dataset) -> None:
     if leaked:
         raise SplitError(
             f"{path} was pretrained on another split: it has seen {len(leaked)} images of lesions that are in validation or test "
-            f"here, the first is {min(leaked)}; scores would be too high. Pretrain in the run folder of this split with: "
-            "lesionlens pretrain RECIPE --data ... --run ..."
+            f"here, the first is {min(leaked)}; scores would be too high. Pretrain in the run folder of this split: "
+            "`lesionlens pretrain RECIPE --data DATA --run RUN`"
         )
 
 

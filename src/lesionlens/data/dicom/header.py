@@ -1,7 +1,7 @@
 """The header of a DICOM file, read by pydicom within bounds and without the elements that describe the patient.
 
-Only the elements in `KEYWORDS` are read; pydicom skips the values of all others. Elements inside a sequence
-of undefined length pass through pydicom and are dropped.
+Only the elements in `KEYWORDS` are read, unless others are named; pydicom skips the values of all others. Elements inside
+a sequence of undefined length pass through pydicom and are dropped.
 
 pydicom sets no bounds of its own: 32 MB of empty items took it 56 s and 2.6 GB, and 400 kB of deflated zeros
 0.8 GB. So it reads through a `BoundedReader`, and a deflated data set is inflated here, up to a limit.
@@ -15,6 +15,7 @@ import re
 import struct
 import warnings
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
@@ -149,12 +150,13 @@ def is_dicom_head(head: bytes) -> bool:
     return first and (explicit or (implicit and little[0] in FIRST_GROUPS))
 
 
-def read_header(file: BinaryIO, name: str) -> Header:
+def read_header(file: BinaryIO, name: str, keywords: Sequence[str] = KEYWORDS) -> Header:
     """Read all that is before the pixels.
 
     Args:
         file: the opened file, at its start.
         name: what to call it in errors.
+        keywords: of the elements to read.
 
     Raises:
         ImageError: if it is damaged, no photograph, or has more elements than a photograph has.
@@ -162,7 +164,7 @@ def read_header(file: BinaryIO, name: str) -> Header:
     quiet_pydicom()
     reader = BoundedReader(file)
     try:
-        return _read(reader, name)
+        return _read(reader, name, keywords)
     except (*DECODE_ERRORS, AttributeError) as error:
         problem = error
     # Outside of the handler: what pydicom says may quote the file, and is not passed on.
@@ -222,7 +224,7 @@ class BoundedReader:
         return self.stream.tell()
 
 
-def _read(reader: BoundedReader, name: str) -> Header:
+def _read(reader: BoundedReader, name: str, keywords: Sequence[str]) -> Header:
     from pydicom.filereader import read_preamble
     from pydicom.tag import Tag
 
@@ -237,7 +239,7 @@ def _read(reader: BoundedReader, name: str) -> Header:
         syntax = _derived_syntax(reader)
     if syntax == DEFLATED:
         reader.stream = _inflated(reader.stream, name)
-    tags = [int(Tag(keyword)) for keyword in KEYWORDS]
+    tags = [int(Tag(keyword)) for keyword in keywords]
     elements, pixels = _read_until(reader, syntax, lambda tag: tag in (PIXEL_DATA, *FLOAT_PIXEL_DATA), tags)
     sop_class = str(elements.get("SOPClassUID") or stored_class)
     return Header(reader.stream, elements, sop_class, syntax, pixels, begins_with_meta)

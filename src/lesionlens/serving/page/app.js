@@ -1,6 +1,8 @@
 // The page: views by the address's hash, the session's images, and what is shown when the server goes.
 
 import { alive, callJson, listen } from "./api.js";
+import { showCase, showCases } from "./cases.js";
+import { deleteButton } from "./deletion.js";
 import { announce, button, byId, icon, make } from "./dom.js";
 import { bytes } from "./format.js";
 import { History } from "./history.js";
@@ -10,15 +12,27 @@ import { showPatient } from "./patient.js";
 import { showPrediction } from "./prediction.js";
 import { rememberList, restoreList } from "./remembered.js";
 import { Session } from "./session.js";
+import { similarLesions } from "./similar.js";
+import { showSubject, subjectForm } from "./subject.js";
+import { leaveLesion, showLesion } from "./timeline.js";
 import { askForToken, watchSignOut } from "./token.js";
 import { focusView, showView, watchFrame } from "./views.js";
+import { Worklist } from "./worklist.js";
 
-const TITLES = { images: "Images", history: "History", prediction: "Prediction", model: "About this model" };
+const TITLES = {
+  images: "Images", worklist: "Worklist", cases: "Cases", case: "Case", lesion: "Lesion", history: "History", prediction: "Prediction",
+  model: "About this model",
+};
+const PARENTS = { prediction: "history", case: "cases", lesion: "cases" };
 const RENAMED = { answer: "prediction" }; // bookmarks of lesionlens 0.1
 const POLL_MS = 5000;
 
-const session = new Session(() => model, withModel);
+const session = new Session(() => model, withModel, (item, again) => detailsOf(item.prediction, () => session.queue.remove(item), again));
 const history = new History(() => model?.labels ?? []);
+const worklist = new Worklist(
+  () => model?.labels ?? [],
+  () => model?.access?.role === "review",
+);
 let model = null;
 let poll = 0;
 
@@ -31,19 +45,38 @@ async function showLogged(id) {
     if (location.hash.split("/")[1] !== id) return;
     const own = session.queue.items.find((item) => item.prediction?.id === id);
     const reviewed = (changed) => own && (own.prediction.review = changed.review);
-    session.release(showPrediction(place, prediction, { file: own?.file, model, reviewed }));
+    const gone = () => {
+      if (own) session.queue.remove(own);
+      location.hash = "#history";
+    };
+    const more = detailsOf(prediction, gone, () => showLogged(id));
+    session.release(showPrediction(place, prediction, { file: own?.file, model, reviewed, more }));
   } catch (error) {
     place.replaceChildren(problemNotice(error, () => showLogged(id)));
   }
 }
 
+/** What can be done with a logged prediction: `gone` is called once it is deleted, `changed` once its case was. */
+function detailsOf(prediction, gone, changed) {
+  const moved = (subject) => {
+    Object.assign(prediction, subject);
+    changed();
+  };
+  return [subjectForm(prediction, model, moved), similarLesions(prediction, model), deleteButton(prediction, model, gone)];
+}
+
 /** Show the view that the address names. */
 function route(focus = true) {
-  const [name, id] = location.hash.slice(1).split("/");
-  const view = showView(TITLES, RENAMED[name] ?? name, { prediction: "history" });
+  const [name, id, lesion] = location.hash.slice(1).split("/").map((part) => decodeURIComponent(part));
+  const view = showView(TITLES, RENAMED[name] ?? name, PARENTS);
+  leaveLesion();
   if (view === "images") session.show();
   if (view === "history") withModel(() => history.open(), byId("history-list"));
-  if (view === "prediction") withModel(() => showLogged(decodeURIComponent(id ?? "")), byId("prediction-detail"));
+  if (view === "worklist") withModel(() => worklist.open(), byId("worklist-list"));
+  if (view === "cases") withModel(() => showCases(), byId("cases-list"));
+  if (view === "case") withModel(() => showCase(id ?? ""), byId("case-detail"));
+  if (view === "lesion") withModel(() => showLesion(id ?? "", lesion ?? "", model), byId("lesion-detail"));
+  if (view === "prediction") withModel(() => showLogged(id ?? ""), byId("prediction-detail"));
   if (view === "model") withModel(() => showModel(byId("model-detail"), model), byId("model-detail"));
   if (focus) focusView(view);
 }
@@ -64,6 +97,7 @@ async function loadModel() {
   const loaded = await callJson("model");
   session.queue.limits = loaded.limits;
   showPatient(loaded.metadata);
+  showSubject();
   byId("server-state").textContent = `${loaded.bundle.name}, ${loaded.bundle.variant}: ready`;
   byId("server-state").dataset.state = "ready";
   const most = bytes(loaded.limits.upload_bytes, Math.floor);

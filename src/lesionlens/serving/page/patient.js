@@ -16,7 +16,7 @@ export function showPatient(info) {
   place.dataset.fields = info.fields.join();
   place.replaceChildren(
     make("legend", {}, "Patient (optional)"),
-    make("div", { class: "patient-fields" }, ...info.fields.map((name) => field(label(name), control(name, info.choices[name])))),
+    make("div", { class: "patient-fields" }, ...info.fields.filter((name) => !isAsked(name)).map((name) => field(label(name), control(name, info.choices[name])))),
     make("p", { class: "sub" }, NOTE),
     button({ class: "quiet", id: "patient-clear" }, () => clearPatient(true), "Clear patient"),
   );
@@ -24,13 +24,16 @@ export function showPatient(info) {
 
 /** The values as they stand, without the empty ones. */
 export function patient() {
-  const controls = [...(byId("patient")?.querySelectorAll("[name]") ?? [])];
+  const controls = [...document.querySelectorAll("#patient [name], #subject [name]")];
   return Object.fromEntries(controls.filter(({ value }) => value.trim()).map(({ name, value }) => [name, value.trim()]));
 }
 
 /** Forget the patient, before another one. */
 export function clearPatient(said = false) {
-  for (const each of byId("patient")?.querySelectorAll("[name]") ?? []) each.value = "";
+  for (const each of document.querySelectorAll("#patient [name], #subject [name]")) {
+    each.value = "";
+    each.dispatchEvent(new Event("change")); // the body map follows its list
+  }
   if (said) announce("The patient's fields are empty.");
 }
 
@@ -41,6 +44,9 @@ export function toldOf(metadata) {
   const missing = metadata.missing.length ? `Not given: ${metadata.missing.join(", ")}.` : "";
   return [used.length ? `Patient: ${used.join(", ")}.` : "Nothing was known of the patient.", missing].filter(Boolean).join(" ");
 }
+
+/** Whether the form of case and lesion asks for it already, as for the site. */
+const isAsked = (name) => Boolean(byId("subject")) && name === "site";
 
 const label = (name) => (name === "age" ? "Age, years" : words(name));
 

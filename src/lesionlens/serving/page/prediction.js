@@ -16,7 +16,7 @@ const REPORT_MS = 100;
  * Show a prediction in `place`.
  *
  * `context` holds `file` (the local image, or nothing), `model` (the response of /v1/model, or null), `reviewed`
- * (called with the prediction once a review is stored) and `again` (reads another frame).
+ * (called with the prediction once a review is stored), `again` (reads another frame) and `more` (elements for the details).
  * Returns a function that releases it.
  */
 export function showPrediction(place, prediction, context) {
@@ -32,7 +32,7 @@ export function showPrediction(place, prediction, context) {
     context.reviewed?.(prediction);
   };
   const review = reviewForm(prediction, context.model, reviewed);
-  const record = card(make("h3", {}, "Details"), "", recordOf(prediction), actionsOf(prediction), framesOf(prediction, context));
+  const record = card(make("h3", {}, "Details"), "", recordOf(prediction), ...(context.more ?? []), actionsOf(prediction), framesOf(prediction, context));
   const check = checkOf(prediction, context.model?.gate);
   const evidence = make("div", { class: "stack" }, probabilitiesOf(prediction), conceptsOf(prediction), check);
   place.replaceChildren(
@@ -66,6 +66,7 @@ function outcomeBanner(prediction) {
     ],
     p(explained(prediction), "outcome-sentence"),
     prediction.metadata && p(toldOf(prediction.metadata), "outcome-patient"),
+    prediction.same_image && p("The same image was predicted before.", "same-image"),
     p(nameOf(prediction), "file-name"),
   );
 }

@@ -16,14 +16,17 @@ const KINDS = {
   not_usable: "Too small, blurred, badly exposed, or not a dermoscopic image. The reason is given.",
 };
 
-/** The view of the images; `model` returns the response of /v1/model or null, `withModel` runs a function once it is there. */
+/**
+ * The view of the images; `model` returns the response of /v1/model or null, `withModel` runs a function once it is there,
+ * and `more` gives the elements that the details of an item have on a server.
+ */
 export class Session {
   queue = new Queue();
   #selected = null;
   #release = () => {};
 
-  constructor(model, withModel) {
-    Object.assign(this, { model, withModel });
+  constructor(model, withModel, more = () => []) {
+    Object.assign(this, { model, withModel, more });
     this.rows = new Rows(this.queue, (item) => this.#select(item, true));
     watchIntake((files) => {
       const added = this.queue.add(files, 0, patient());
@@ -72,6 +75,7 @@ export class Session {
     return showPrediction(place, item.prediction, {
       file: item.file,
       model: this.model(),
+      more: this.more(item, () => item === this.#selected && this.#select(item)),
       reviewed: () => this.queue.dispatchEvent(new CustomEvent("changed", { detail: item })),
       again: (frame) => this.#select(this.queue.add([item.file], frame, item.metadata)[0]),
     });
