@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -42,7 +41,7 @@ from lesionlens.pipeline.job import ImageSource, Job
 from lesionlens.pipeline.pretraining import pretrain_run
 from lesionlens.training.checkpoint import load_network
 from lesionlens.training.distributed import World, choose_device
-from lesionlens.training.history import read_history, training_time
+from lesionlens.training.history import read_history
 from lesionlens.training.pretrain import BACKBONE_FILE
 from output import write_or_print
 from source_version import commit
@@ -52,6 +51,7 @@ from weak_concepts import write_concepts
 MOBILENET = "mobilenetv2_100.imagenet.safetensors"
 METRICS = ("balanced_accuracy", "accuracy", "macro_f1", "macro_auc", "nll")
 TRAINED_SHARE, LABELLED_SHARE, SEED = 0.4, 0.25, 0
+TIMES = ("seconds", "images_per_second", "waiting_share")
 BASE = (
     *("input.size=64", "input.frame=72", "augmentation.offline_fill=0.1", "training.batch_size=32", "training.monitor=loss"),
     *("training.precision=fp32", "training.warmup_epochs=1", "training.ema_decay=0.99", "evaluation.views=1"),
@@ -116,7 +116,6 @@ def trained(options: Options, shared: Run, name: str, arm: Arm) -> dict[str, Any
     """Train and score one arm; its predictions stay in its folder."""
     recipe = recipe_of(arm.changes)
     run = Run.at(shared.folder / name, index=shared.index, split=shared.split, store=shared.store)
-    began = time.perf_counter()
     model_stages.augment(run, recipe, gallery=False)
     model_stages.train(run, recipe, options.world, reporter=REPORTER)
     model_stages.evaluate(run, PredictionSettings(device=options.world.device.type), reporter=REPORTER)
@@ -126,11 +125,14 @@ def trained(options: Options, shared: Run, name: str, arm: Arm) -> dict[str, Any
         "title": arm.title,
         "changes": [change for change in arm.changes if "/" not in change],  # paths are of this machine
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
-        "training": training_time(history),
-        "seconds": round(time.perf_counter() - began, 1),
-        "epochs": [epoch.to_json() for epoch in history],
+        "epochs": [untimed(epoch.to_json()) for epoch in history],
         **arm.facts,
     }
+
+
+def untimed(epoch: dict[str, Any]) -> dict[str, Any]:
+    """An epoch without its times: these runs share their machine with other work."""
+    return {name: value for name, value in epoch.items() if name not in TIMES}
 
 
 def compared(shared: Run, arms: Mapping[str, Arm], rows: dict[str, dict[str, Any]]) -> dict[str, Any]:
@@ -176,7 +178,7 @@ def pretraining(options: Options) -> dict[str, Any]:
     pretrained = f"model.weights={whole.pretraining / BACKBONE_FILE}"
     arms = {
         "random": Arm("random weights", same),
-        "simsiam": Arm("SimSiam", (*same, pretrained), {"pretraining": result["epochs"]}),
+        "simsiam": Arm("SimSiam", (*same, pretrained), {"pretraining": [untimed(epoch) for epoch in result["epochs"]]}),
         "imagenet": Arm("ImageNet weights", (*same, options.mobilenet)),
     }
     return {"settings": settings, **run_arms(options, few, arms)}
@@ -317,11 +319,9 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     options = Options(given.data, given.weights, given.work, World(choose_device("cpu")))
-    began = time.perf_counter()
     content = EXPERIMENTS[given.name](options)
     command = f"python benchmarks/future.py {given.name} --data HAM10000 --weights WEIGHTS --work FOLDER"
-    seconds = round(time.perf_counter() - began)
-    write_or_print({"command": command, "seconds": seconds, "threads": 1, "commit": commit(), **content}, given.out)
+    write_or_print({"command": command, "commit": commit(), **content}, given.out)
 
 
 if __name__ == "__main__":

@@ -26,14 +26,13 @@ def experiment(name: str) -> str:
 
 
 def _scores(result: dict[str, Any]) -> str:
-    head = ["test images", "parameters, M", "best epoch", "training, s", *METRICS.values(), "p (balanced accuracy)"]
+    head = ["test images", "parameters, M", "best epoch", *METRICS.values(), "p (balanced accuracy)"]
     return table(head, [_row(name, arm, result["reference"]) for name, arm in result["arms"].items()])
 
 
 def _row(name: str, arm: dict[str, Any], reference: str) -> list[str]:
     best = next(epoch["epoch"] for epoch in reversed(arm["epochs"]) if epoch["best"])
-    training = arm["training"]
-    cells = [f"{arm['parameters'] / 1e6:.2f}", f"{best} of {training['epochs']}", f"{training['seconds']:.0f}"]
+    cells = [f"{arm['parameters'] / 1e6:.2f}", f"{best} of {len(arm['epochs'])}"]
     metrics = [_metric(arm["compared"][metric], name == reference) for metric in METRICS]
     p = arm["compared"]["balanced_accuracy"]["p"]
     return [arm["title"], *cells, *metrics, "-" if name == reference or p is None else f"{p:.3f}"]
@@ -48,8 +47,8 @@ def _metric(row: dict[str, Any], alone: bool) -> str:
 def _caption(result: dict[str, Any]) -> str:
     images = result["images"]
     return (
-        f"{images['test']} test images; trained on {images['train']}, chosen on {images['validation']}; one seed, "
-        f"{result['threads']} thread. In brackets: the 95 % interval of the difference from the first row, paired by lesion."
+        f"{images['test']} test images; trained on {images['train']}, chosen on {images['validation']}; one "
+        "seed. In brackets: the 95 % interval of the difference from the first row, paired by lesion."
     )
 
 
@@ -60,8 +59,7 @@ def _pretraining(result: dict[str, Any]) -> list[str]:
         [str(each["epoch"]), f"{each['loss']:.3f}", f"{each['feature_std']:.3f}", f"{each['effective_rank']:.0f}"]
         for each in shown
     ]
-    seconds = sum(each["seconds"] for each in epochs)
-    note = f"Pretraining: {len(epochs)} epochs, {seconds:.0f} s, with {', '.join(f'`{each}`' for each in result['settings'])}."
+    note = f"Pretraining: {len(epochs)} epochs with {', '.join(f'`{each}`' for each in result['settings'])}."
     return [note, table(["epoch of the pretraining", "loss", "standard deviation of 1", "effective rank"], rows)]
 
 

@@ -2,7 +2,6 @@
 
 import json
 import threading
-from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -64,8 +63,11 @@ def test_trials_side_by_side(space, synthetic_root, here, notes, tmp_path):
         assert task.run.folder not in folders
         folders.append(task.run.folder)
         busiest = max(busiest, len(folders))
-        with suppress(threading.BrokenBarrierError):
-            both.wait(0.5)
+        if busiest < 3:  # a trial whose folder is in use comes later, so three may not be there at first
+            try:
+                both.wait(5)
+            except threading.BrokenBarrierError:
+                both.reset()
         pretend(task, reporter, limits)
         folders.remove(task.run.folder)
 
