@@ -26,6 +26,6 @@ function ask(prediction, deleted) {
     }
   };
   const choices = make("div", { class: "row end" }, button({ id: "delete-cancel" }, () => dialog.close(), "Keep it"), button({ class: "primary", id: "delete-confirm" }, run, "Delete for good"));
-  dialog.replaceChildren(make("h2", { id: "delete-title" }, "Delete this prediction?"), p(QUESTION), problem, choices);
+  dialog.replaceChildren(make("h2", {}, "Delete this prediction?"), p(QUESTION), problem, choices);
   dialog.showModal();
 }
