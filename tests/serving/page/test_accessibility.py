@@ -28,6 +28,12 @@ def check(page, name, *arguments):
 def views(page, images):
     """Walk through every view, each with something in it."""
     yield "empty"
+    page.press(".case-fields > summary")
+    page.press(".case-fields .body summary")
+    for name, value in (("case", "A"), ("lesion", "L1")):
+        page.find(f"#subject [name={name}]").send_keys(value)
+    yield "case fields"
+    page.press(".case-fields > summary")
     page.shown(images[0])
     page.find("#detail .check summary").click()
     yield "answer"
@@ -47,6 +53,15 @@ def views(page, images):
     page.find(".history a").click()
     page.find("#view-prediction .outcome")
     yield "recorded answer"
+    page.go("worklist")
+    page.find(".label-next li")
+    yield "worklist"
+    page.go("cases")
+    page.find(".cases tbody tr")
+    yield "cases"
+    page.go("lesion/A/L1")
+    page.find(".visits tbody tr")
+    yield "lesion"
     page.go("model")
     page.find(".card-text summary").click()
     yield "model"
@@ -60,7 +75,10 @@ def test_contrast(page, images, scheme):
     assert {view: check(page, "weakContrast") for view in views(page, images)} == {view: [] for view in ALL_VIEWS}
 
 
-ALL_VIEWS = ("empty", "answer", "map beside", "contours", "reviewed", "history", "recorded answer", "model")
+ALL_VIEWS = (
+    *("empty", "case fields", "answer", "map beside", "contours", "reviewed", "history", "recorded answer"),
+    *("worklist", "cases", "lesion", "model"),
+)
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)

@@ -119,13 +119,13 @@ function histologyOf(lesion, model, again) {
   const options = [["", "Choose a diagnosis"], ...labels.map(({ code, name }) => [code, name]), ["other", "Other diagnosis"]];
   const dx = select({ required: true, name: "dx" }, options);
   const note = make("input", { name: "note", maxLength: 4000 });
-  const correction = make("input", { type: "checkbox", name: "correction" });
+  const correction = select({ name: "correction" }, [["", "A new report"], ["true", "A correction; the note says why"]]);
   const problem = make("div");
   const send = async (event) => {
     event.preventDefault();
     problem.replaceChildren();
     try {
-      const body = { dx: dx.value, note: note.value, correction: correction.checked };
+      const body = { dx: dx.value, note: note.value, correction: Boolean(correction.value) };
       await postJson(`lesions/${encodeURIComponent(lesion.case)}/${encodeURIComponent(lesion.lesion)}/histology`, body);
       announce("The histology is stored.");
       await again();
@@ -133,8 +133,7 @@ function histologyOf(lesion, model, again) {
       problem.replaceChildren(problemNotice(error));
     }
   };
-  const box = make("label", { class: "check-field" }, correction, make("span", {}, "Corrects the former entry; the note says why"));
-  const form = make("form", { class: "histology-form", "aria-labelledby": title.id, onsubmit: send }, field("Histological diagnosis", dx), field("Note (no names)", note, "grow"), box, make("button", { class: "primary" }, icon("review"), "Enter histology"));
+  const form = make("form", { class: "histology-form", "aria-labelledby": title.id, onsubmit: send }, field("Histological diagnosis", dx), field("This is", correction), field("Note (no names)", note, "grow"), make("button", { class: "primary" }, icon("review"), "Enter histology"));
   return card(title, "", list, form, problem);
 }
 
