@@ -6,16 +6,15 @@ first of them gives the logits of the concepts, and the second adds each, times 
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from lesionlens.bundle.bundle import Bundle
+from lesionlens.bundle.weight_arrays import read_arrays, write_arrays
 from lesionlens.core.errors import BundleError
 from lesionlens.data.concepts import ConceptUnit
 
@@ -133,9 +132,7 @@ def concept_facts(concepts: Mapping[str, Any]) -> dict[str, Any]:
 
 def write_weights(weights: ConceptWeights, folder: Path) -> None:
     """Write concepts.npz into a bundle that is being made."""
-    arrays: dict[str, Any] = {each.name: getattr(weights, each.name) for each in fields(ConceptWeights)}
-    with (folder / CONCEPTS_FILE).open("wb") as stream:
-        np.savez_compressed(stream, **arrays)
+    write_arrays(weights, folder / CONCEPTS_FILE)
 
 
 def read_weights(path: Path) -> ConceptWeights:
@@ -144,11 +141,4 @@ def read_weights(path: Path) -> ConceptWeights:
     Raises:
         BundleError: if it is damaged.
     """
-    try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            arrays = {each.name: archive[each.name] for each in fields(ConceptWeights)}
-        if any(array.dtype.kind != "f" or not np.isfinite(array).all() for array in arrays.values()):
-            raise ValueError("it holds other values than finite numbers")
-        return ConceptWeights(**arrays)
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-        raise BundleError(f"{path} cannot be read ({error}); copy or export the bundle again") from error
+    return read_arrays(path, ConceptWeights)

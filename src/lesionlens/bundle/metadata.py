@@ -6,16 +6,15 @@ metadata add their logits afterwards: softmax(log p + z / T), the same as softma
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from lesionlens.bundle.bundle import Bundle
+from lesionlens.bundle.weight_arrays import read_arrays, write_arrays
 from lesionlens.core.errors import BundleError, DataError
 from lesionlens.core.metadata import FIELDS, SEXES, SITES, Metadata, encode, width
 
@@ -128,9 +127,7 @@ def metadata_facts(fields: Sequence[str]) -> dict[str, Any]:
 
 def write_weights(weights: MetadataWeights, folder: Path) -> None:
     """Write metadata.npz into a bundle that is being made."""
-    arrays: dict[str, Any] = {each.name: getattr(weights, each.name) for each in fields(MetadataWeights)}
-    with (folder / METADATA_FILE).open("wb") as stream:
-        np.savez_compressed(stream, **arrays)
+    write_arrays(weights, folder / METADATA_FILE)
 
 
 def read_weights(path: Path) -> MetadataWeights:
@@ -139,11 +136,4 @@ def read_weights(path: Path) -> MetadataWeights:
     Raises:
         BundleError: if it is damaged.
     """
-    try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            arrays = {each.name: archive[each.name] for each in fields(MetadataWeights)}
-        if any(array.dtype.kind != "f" or not np.isfinite(array).all() for array in arrays.values()):
-            raise ValueError("it holds other values than finite numbers")
-        return MetadataWeights(**arrays)
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-        raise BundleError(f"{path} cannot be read ({error}); copy or export the bundle again") from error
+    return read_arrays(path, MetadataWeights)
