@@ -7,11 +7,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from lesionlens.core.artifact import write_text
 from lesionlens.core.errors import ArtifactError
 
+Finished = TypeVar("Finished")
 SEMI_SUPERVISED = ("pseudo_labels", "unlabelled")
 
 
@@ -113,10 +114,22 @@ def read_history(path: Path) -> tuple[Epoch, ...]:
     Raises:
         ArtifactError: if the file is missing or damaged.
     """
+    return read_epochs(path, Epoch, "train again with: lesionlens train RECIPE")
+
+
+def read_epochs(path: Path, kind: type[Finished], remedy: str) -> tuple[Finished, ...]:
+    """Epochs of one kind, one JSON line for each.
+
+    Args:
+        path: of the file.
+        kind: dataclass of a finished epoch.
+        remedy: how it is made again.
+
+    Raises:
+        ArtifactError: if the file is missing or damaged.
+    """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
-        return tuple(Epoch(**json.loads(line)) for line in lines)
+        return tuple(kind(**json.loads(line)) for line in lines)
     except (OSError, ValueError, TypeError) as error:
-        raise ArtifactError(
-            f"history {path} is missing or damaged ({error}); train again with: lesionlens train RECIPE"
-        ) from error
+        raise ArtifactError(f"history {path} is missing or damaged ({error}); {remedy}") from error

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from lesionlens.core.artifact import hash_value, write_text
-from lesionlens.core.errors import ArtifactError, CheckpointError, TrainingError
+from lesionlens.core.errors import CheckpointError, TrainingError
 from lesionlens.core.recipe import PretrainingRecipe, Recipe, TrainingRecipe
 from lesionlens.core.seeds import derive_seed, generator
 from lesionlens.data.image import InputSpec
@@ -23,6 +23,7 @@ from lesionlens.data.store import Store
 from lesionlens.models.build import Normalise, build_network, check_takes
 from lesionlens.models.weights import PRETRAINED, head_names
 from lesionlens.training.checkpoint import versions
+from lesionlens.training.history import read_epochs
 from lesionlens.training.order import cut_batches
 from lesionlens.training.precision import autocast, flushed_denormals
 from lesionlens.training.prefetch import Prefetch
@@ -290,10 +291,4 @@ def read_pretraining_history(path: Path) -> tuple[PretrainingEpoch, ...]:
     Raises:
         ArtifactError: if the file is missing or damaged.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-        return tuple(PretrainingEpoch(**json.loads(line)) for line in lines)
-    except (OSError, ValueError, TypeError) as error:
-        raise ArtifactError(
-            f"history {path} is missing or damaged ({error}); pretrain again with: lesionlens pretrain RECIPE"
-        ) from error
+    return read_epochs(path, PretrainingEpoch, "pretrain again with: lesionlens pretrain RECIPE")
