@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -68,8 +69,41 @@ COLUMNS = tuple(field.name for field in dataclasses.fields(Record) if field.name
 OLD_SPLIT = {"train": "training"}  # what 0.1.0 called it, and hashed
 
 
+class ImageList(ABC):
+    """Images with records: an index, or images without diagnoses.
+
+    Attributes:
+        records: one for each image.
+        root: folder that relative paths start from.
+    """
+
+    records: tuple[Record, ...]
+    root: Path
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Image ids in order."""
+        return tuple(record.image_id for record in self.records)
+
+    def by_id(self) -> dict[str, Record]:
+        """Records by image id."""
+        return {record.image_id: record for record in self.records}
+
+    def image_path(self, record: Record) -> Path:
+        """Where the image of `record` lies."""
+        return self.root / record.path
+
+    @property
+    @abstractmethod
+    def hash(self) -> str:
+        """SHA-256 over all records."""
+
+
 @dataclass(frozen=True)
-class Index:
+class Index(ImageList):
     """All images of one source.
 
     Attributes:
@@ -105,26 +139,10 @@ class Index:
                 )
             seen.add(record.image_id)
 
-    def __len__(self) -> int:
-        return len(self.records)
-
-    @property
-    def ids(self) -> tuple[str, ...]:
-        """Image ids in order."""
-        return tuple(record.image_id for record in self.records)
-
-    def by_id(self) -> dict[str, Record]:
-        """Records by image id."""
-        return {record.image_id: record for record in self.records}
-
     def dx_indices(self) -> np.ndarray:
         """Class index of each record, int64, shape (N,), each in [0, len(labels))."""
         position = {code: index for index, code in enumerate(self.labels.codes)}
         return np.array([position[record.dx] for record in self.records], dtype=np.int64)
-
-    def image_path(self, record: Record) -> Path:
-        """Where the image of `record` lies."""
-        return self.root / record.path
 
     def mask_path(self, record: Record) -> Path | None:
         """Where the lesion mask of `record` lies; None if it has none."""
@@ -251,24 +269,6 @@ def _record(row: dict[str, Any]) -> Record:
     if None in values.values() or len(row) != len(columns):
         raise ValueError(f"row of {row['image_id']} does not have {len(columns)} fields")
     return Record(**{**values, "age": float(values["age"]) if values["age"] else None})
-
-
-class ImageList(Protocol):
-    """Images with records: an index, or images without diagnoses."""
-
-    @property
-    def ids(self) -> tuple[str, ...]:
-        """Image ids in order."""
-
-    @property
-    def hash(self) -> str:
-        """SHA-256 over all records."""
-
-    def by_id(self) -> dict[str, Record]:
-        """Records by image id."""
-
-    def image_path(self, record: Record) -> Path:
-        """Where the image of `record` lies."""
 
 
 def select(index: ImageList, ids: Sequence[str]) -> tuple[Record, ...]:

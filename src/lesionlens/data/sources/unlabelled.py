@@ -12,13 +12,13 @@ from lesionlens.core.artifact import hash_value
 from lesionlens.core.errors import DataError
 from lesionlens.data.decoded_image import first_names
 from lesionlens.data.files import ImageFiles, path_id, scan, stem_of
-from lesionlens.data.index import Record
+from lesionlens.data.index import ImageList, Record
 from lesionlens.data.sources.row import known_id
 from lesionlens.data.sources.table import ALIASES, Table, load_table
 
 
 @dataclass(frozen=True)
-class UnlabelledImages:
+class UnlabelledImages(ImageList):
     """Images of which no diagnosis is known; their records have an empty `dx`.
 
     Attributes:
@@ -40,22 +40,6 @@ class UnlabelledImages:
         twice = [image_id for image_id, count in Counter(self.ids).items() if count > 1]
         if twice:
             raise DataError(f"unlabelled image {twice[0]!r} is listed {self.ids.count(twice[0])} times; list each image once")
-
-    def __len__(self) -> int:
-        return len(self.records)
-
-    @property
-    def ids(self) -> tuple[str, ...]:
-        """Image ids in order."""
-        return tuple(record.image_id for record in self.records)
-
-    def by_id(self) -> dict[str, Record]:
-        """Records by image id."""
-        return {record.image_id: record for record in self.records}
-
-    def image_path(self, record: Record) -> Path:
-        """Where the image of `record` lies."""
-        return self.root / record.path
 
     @cached_property
     def hash(self) -> str:
