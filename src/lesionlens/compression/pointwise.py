@@ -45,10 +45,9 @@ def has_blocks(graph: Path) -> bool:
     """Whether an exported graph holds a ConvNeXt block that `pointwise_as_convolutions` rewrites."""
     import onnx
 
-    model = onnx.load(graph)
-    stored = {each.name: onnx.numpy_helper.to_array(each) for each in model.graph.initializer}
-    nodes = list(model.graph.node)
-    return any(_is_block(nodes[at : at + len(BLOCK)], stored) for at in range(len(nodes)))
+    graph_parts = onnx.load(graph).graph
+    nodes, n_axes = list(graph_parts.node), _numbers_of_axes(graph_parts)
+    return any(_is_block(nodes[at : at + len(BLOCK)], n_axes) for at in range(len(nodes)))
 
 
 def pointwise_as_convolutions(graph: Path, out: Path) -> None:
@@ -69,11 +68,12 @@ def pointwise_as_convolutions(graph: Path, out: Path) -> None:
 
     model = onnx.load(graph)
     stored = {each.name: onnx.numpy_helper.to_array(each) for each in model.graph.initializer}
+    n_axes = _numbers_of_axes(model.graph)
     left, nodes = list(model.graph.node), []
     weights: dict[str, np.ndarray] = {}
     while left:
         block = left[: len(BLOCK)]
-        if _is_block(block, stored):
+        if _is_block(block, n_axes):
             nodes += _convolutions(block, stored, weights)
             del left[: len(BLOCK)]
         else:
@@ -89,12 +89,17 @@ def pointwise_as_convolutions(graph: Path, out: Path) -> None:
         onnx.save(model, str(temporary))
 
 
-def _is_block(nodes: list[Any], stored: dict[str, np.ndarray]) -> bool:
+def _numbers_of_axes(graph: Any) -> dict[str, int]:
+    """Of each stored tensor, by name, without reading its values."""
+    return {each.name: len(each.dims) for each in graph.initializer}
+
+
+def _is_block(nodes: list[Any], n_axes: dict[str, int]) -> bool:
     return (
         [node.op_type for node in nodes] == BLOCK
         and all(node.output[0] in following.input for node, following in pairwise(nodes))
-        and all(stored.get(nodes[at].input[1], np.empty(0)).ndim == 2 for at in (0, 3))
-        and all(any(name in stored for name in nodes[at].input) for at in (1, 4))
+        and all(n_axes.get(nodes[at].input[1]) == 2 for at in (0, 3))
+        and all(any(name in n_axes for name in nodes[at].input) for at in (1, 4))
         and list(nodes[5].attribute[0].ints) == TO_NCHW
     )
 
