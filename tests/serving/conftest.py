@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import httpx
 import numpy as np
 import pytest
 from PIL import Image
+from tests.serving.clinic_log import ClinicLog
 
 START_SECONDS = 60
 ADDRESS = re.compile(r"listening on (http://\S+)")
@@ -122,3 +124,11 @@ def _address(process: subprocess.Popen[str], log: Path) -> str:
 def server(start_server: Callable[..., RunningServer]) -> RunningServer:
     """One server for all tests that leave it as they found it."""
     return start_server()
+
+
+@pytest.fixture
+def clinic(tmp_path: Path) -> Iterator[ClinicLog]:
+    """A log of predictions of one noon, to be filled."""
+    clinic = ClinicLog(tmp_path / "record.sqlite", datetime(2026, 11, 22, 12, tzinfo=UTC))
+    yield clinic
+    clinic.log.close()

@@ -1,20 +1,9 @@
-from datetime import UTC, datetime
-
 import pytest
-from tests.serving.clinic_log import BUNDLE, ClinicLog
+from tests.serving.clinic_log import BUNDLE
 
 from lesionlens.core.wilson import wilson
 from lesionlens.serving.clinic_statistics import NOTE, calibration, clinic_statistics, proportion
 from lesionlens.serving.history import History
-
-NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
-
-
-@pytest.fixture
-def clinic(tmp_path):
-    clinic = ClinicLog(tmp_path / "record.sqlite", NOW)
-    yield clinic
-    clinic.log.close()
 
 
 def read(clinic, bundle=BUNDLE):

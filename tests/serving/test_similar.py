@@ -1,10 +1,7 @@
 """Confirmed lesions that look alike, and images to label next."""
 
-from datetime import UTC, datetime
-
 import numpy as np
 import pytest
-from tests.serving.clinic_log import ClinicLog
 
 from lesionlens.serving.entries import pack_features
 from lesionlens.serving.history import History
@@ -12,17 +9,14 @@ from lesionlens.serving.identifiers import Identifiers
 from lesionlens.serving.problems import Problem
 from lesionlens.serving.similar import label_next, similar
 
-NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 SURE = {"mel": 0.9, "nv": 0.1}
 
 
 @pytest.fixture
-def clinic(tmp_path):
-    clinic = ClinicLog(tmp_path / "record.sqlite", NOW)
+def clinic(clinic):
     clinic.history = History(clinic.log.path)
     yield clinic
     clinic.history.close()
-    clinic.log.close()
 
 
 def test_the_nearest_confirmed_lesions_each_once(clinic):

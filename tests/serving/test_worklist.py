@@ -1,21 +1,9 @@
 """What waits for a person, and what a person must not miss."""
 
-from datetime import UTC, datetime
-
 import pytest
-from tests.serving.clinic_log import ClinicLog
 
 from lesionlens.serving.history import History
 from lesionlens.serving.worklist import Worklist, disagreement
-
-NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
-
-
-@pytest.fixture
-def clinic(tmp_path):
-    clinic = ClinicLog(tmp_path / "record.sqlite", NOW)
-    yield clinic
-    clinic.log.close()
 
 
 @pytest.fixture

@@ -39,6 +39,17 @@ def changed(recipe=RECIPE, **sections):
     return replace(recipe, **{name: replace(getattr(recipe, name), **keys) for name, keys in sections.items()})
 
 
+def first_epochs(epochs, stop_after=None):
+    """The epochs of a training that is left after some of them, as a caller may; all by default."""
+    done = []
+    for epoch in epochs:
+        done.append(epoch)
+        if len(done) == stop_after:
+            break
+    epochs.close()
+    return done
+
+
 def by_size(network, spec):
     """Validation metrics that depend on the weights, without looking at images."""
     size = sum(float(parameter.detach().abs().mean()) for parameter in network.parameters())

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tests.training.conftest import first_epochs
 from torch.nn import functional
 
 from lesionlens.core.errors import CheckpointError, RecipeError, TrainingError
@@ -66,13 +67,7 @@ def concepts(artifacts, recipe):
 
 def run(artifacts, recipe, concepts, out, stop_after=None):
     epochs = train_run(artifacts.inputs, recipe, out, artifacts.validate, world=artifacts.world, concepts=concepts)
-    done = []
-    for epoch in epochs:
-        done.append(epoch)
-        if len(done) == stop_after:
-            break
-    epochs.close()
-    return done
+    return first_epochs(epochs, stop_after)
 
 
 def test_one_epoch_and_one_equal_two(artifacts, recipe, concepts, tmp_path):

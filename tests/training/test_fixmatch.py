@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tests.training.conftest import first_epochs
 from torch import nn
 from torch.nn import functional
 
@@ -56,13 +57,7 @@ def fixmatch(artifacts, recipe, unlabelled):
 
 def run(artifacts, recipe, unlabelled, out, stop_after=None):
     epochs = train_run(artifacts.inputs, recipe, out, artifacts.validate, world=artifacts.world, unlabelled=unlabelled)
-    done = []
-    for epoch in epochs:
-        done.append(epoch)
-        if len(done) == stop_after:
-            break
-    epochs.close()
-    return done
+    return first_epochs(epochs, stop_after)
 
 
 def test_thresholds_follow_the_progress_relative_to_the_prior():

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tests.training.conftest import first_epochs
 
 from lesionlens.core.errors import CheckpointError, DataError, SplitError, TrainingError, WeightsError
 from lesionlens.core.recipe import PretrainingRecipe, SplitRecipe
@@ -43,13 +44,7 @@ def images(artifacts):
 
 def run(images, recipe, out, stop_after=None, **options):
     epochs = pretrain(images, recipe, input_spec(recipe.input), out, CPU, **options)
-    done = []
-    for epoch in epochs:
-        done.append(epoch)
-        if len(done) == stop_after:
-            break
-    epochs.close()
-    return done
+    return first_epochs(epochs, stop_after)
 
 
 @pytest.fixture(scope="module")

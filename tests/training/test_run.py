@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from tests.training.conftest import first_epochs
 
 from lesionlens.core.artifact import hash_file
 from lesionlens.core.errors import ArtifactError, CheckpointError, SplitError, TrainingError
@@ -24,13 +25,7 @@ def run(artifacts, out, recipe=None, stop_after=None, validate=None, **options):
     """Train, leaving after `stop_after` epochs as a caller may."""
     recipe = recipe or artifacts.recipe
     epochs = train_run(artifacts.inputs, recipe, out, validate or artifacts.validate, world=artifacts.world, **options)
-    done = []
-    for epoch in epochs:
-        done.append(epoch)
-        if len(done) == stop_after:
-            break
-    epochs.close()
-    return done
+    return first_epochs(epochs, stop_after)
 
 
 def without_timings(epochs):
