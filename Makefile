@@ -7,6 +7,9 @@ OPTIONS ?=
 PROCESSES ?= 2
 RECIPE ?= $(if $(filter synthetic,$(DATA)),demo,light)
 
+# Where Python is told to keep no bytecode, each of some hundred processes would compile the package and the tests again.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: demo test slow docs lint types check wheel mutants browser-runtime fhir-schema clean
 
 demo: $(VENV)/.train  ## run the main job, then the model that comes with LesionLens; DATA=folder for real images; RECIPE, RUN, OPTIONS to choose
@@ -20,8 +23,9 @@ demo: $(VENV)/.train  ## run the main job, then the model that comes with Lesion
 test: $(VENV)/.dev  ## the tests that are quick, in PROCESSES processes
 	$(BIN)/python -m pytest -m "not slow" -n $(PROCESSES) --dist loadfile
 
-slow: $(VENV)/.dev  ## the other tests, one after another, because some of them measure time and memory
-	$(BIN)/python -m pytest -m slow
+slow: $(VENV)/.dev  ## the other tests; those that measure time or memory, or fill the machine, one after another
+	$(BIN)/python -m pytest -m "slow and not alone" -n $(PROCESSES) --dist loadfile
+	$(BIN)/python -m pytest -m "slow and alone"
 
 # The page of commands is generated from their help without their shortened summaries; warnings are errors.
 docs: $(VENV)/.docs  ## tutorial, how-to pages and API reference, into build/docs

@@ -151,6 +151,7 @@ def test_every_page_with_code_is_followed_here() -> None:
     assert with_code == {"README.md", *map(name_of, FOLLOWED.values())}
 
 
+@pytest.mark.slow
 def test_the_python_of_the_readme(reader: Reader, synthetic_root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.copytree(synthetic_root, reader.folder / "images")
     shutil.copyfile(min(synthetic_root.rglob("*.jpg")), reader.folder / "lesion.jpg")

@@ -100,6 +100,7 @@ def test_no_torch_is_loaded(run):
     assert done.stderr.splitlines()[-1] == "[]", done.stderr
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 def test_scores_and_assessment_of_1000_predictions_take_less_than_30_seconds(draw):
     """With 2,000 resamples on two cores, which also leaves room for further assessments of the stored predictions."""

@@ -65,6 +65,7 @@ def test_lesion_and_partner_differ(index: Index, split: Split) -> None:
         choose_lesions(index, tuple(one))
 
 
+@pytest.mark.slow
 def test_saved_gallery_is_a_picture_and_repeatable(index: Index, split: Split, tmp_path: Path) -> None:
     recipe = Recipe(input=InputRecipe(size=48, frame=56))
     chosen = save_gallery(index, split, recipe, tmp_path / "a" / "gallery.png")

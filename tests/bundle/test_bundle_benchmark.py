@@ -11,6 +11,8 @@ from lesionlens.bundle.engines import installed
 from lesionlens.bundle.variants import NewVariant, add_variant
 from lesionlens.core.errors import BundleError, RecipeError
 
+pytestmark = pytest.mark.slow  # it makes, loads and times many bundles
+
 RUNTIMES = [name for name in ("openvino", "onnxruntime") if installed(name)]
 
 

@@ -36,6 +36,7 @@ def test_a_run_folder_is_all_it_needs(folder, capsys):
     assert "The paper's own count (its table 11)" in out
 
 
+@pytest.mark.slow
 def test_a_variant_that_fails_is_told_by_the_exit_code_and_the_rest_is_made(folder, capsys, monkeypatch):
     from lesionlens.bundle.outputs import Tolerance
     from lesionlens.compression import variants

@@ -34,6 +34,7 @@ def run(small_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return Path(shutil.copytree(small_run, tmp_path_factory.mktemp("copy") / "run", ignore=shutil.ignore_patterns("bundle")))
 
 
+@pytest.mark.slow
 def test_a_run_folder_is_all_that_export_needs(run):
     out, err = call("export", run / "train" / "best.safetensors", "--compared-images", 4, "--data-licence", "CC0")
     assert "compared with torch on 4 images" in out

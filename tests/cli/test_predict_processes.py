@@ -28,6 +28,8 @@ from lesionlens.core.machine import peak_memory_bytes
 from lesionlens.data.files import walk
 from lesionlens.data.index import read_index
 
+pytestmark = pytest.mark.slow  # processes; test_predict.py is the quick one
+
 # A shell may start its background jobs deaf to Ctrl-C.
 START = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
 COMMAND = START + "from lesionlens.cli.main import main\nmain()"
@@ -100,6 +102,7 @@ def test_broken_files_among_many(small_bundle, many, tmp_path):
     assert [n for n, row in enumerate(rows) if "error" in row] == [50, 150, 250, 350]
 
 
+@pytest.mark.alone
 def test_memory_does_not_grow_with_the_folder(small_bundle, many, tmp_path):
     if peak_memory_bytes() is None:
         pytest.skip("this system does not tell the memory of a process")

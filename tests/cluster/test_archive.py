@@ -182,6 +182,7 @@ def same(out, single):
     assert [row["p_nv"] for row in in_tar] == [row["p_nv"] for row in single[:3]]
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 def test_a_process_that_is_killed_is_replaced(cluster, archive_of):
     words, out, single = archive_of
@@ -196,6 +197,7 @@ def test_a_process_that_is_killed_is_replaced(cluster, archive_of):
     same(out, single)
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 def test_a_node_that_is_killed_is_done_without_and_a_killed_command_resumes(cluster, archive_of):
     words, out, single = archive_of

@@ -82,6 +82,7 @@ def test_the_same_images_give_the_same_file(small_bundle, int8, images, tmp_path
     assert (tmp_path / "again.onnx").read_bytes() == int8.read_bytes()
 
 
+@pytest.mark.slow
 def test_the_accuracy_aware_mode_gives_layers_back_until_the_metric_is_good(
     small_bundle, int8, images, tmp_path, capfd, monkeypatch
 ):

@@ -13,6 +13,8 @@ def test_bytes_on_disk(tmp_path, small_bundle):
     assert RunnableVariant("dynamic-int8", PYTORCH, graph, 64, stored_files=(tmp_path / "large.onnx",)).size_bytes == 10
 
 
+@pytest.mark.alone
+@pytest.mark.slow
 @pytest.mark.parametrize("runtime", ["onnxruntime", PYTORCH])
 def test_another_process_loads_the_same(runtime, small_bundle, parent):
     form = RunnableVariant("fp32", runtime, parent.checkpoint if runtime == PYTORCH else small_bundle / "model.onnx", 64)

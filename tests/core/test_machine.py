@@ -94,6 +94,7 @@ def test_a_kernel_without_control_groups(tmp_path):
     assert cores(tmp_path) == machine.schedulable_cores()
 
 
+@pytest.mark.alone
 @pytest.mark.slow  # allocates more than the process has ever held
 def test_what_was_held_once_counts_for_good():
     before = peak_memory_bytes()

@@ -62,6 +62,7 @@ def test_pairing_narrows_the_interval(draw):
     assert row["high"] - row["low"] < 0.7 * (alone["high"] - alone["low"])
 
 
+@pytest.mark.slow
 def test_p_is_uniform_where_models_are_alike(draw):
     """Under the null hypothesis about one in twenty comparisons falls below 0.05."""
     found = [

@@ -105,6 +105,7 @@ def test_a_second_call_runs_nothing(copied, small_grid, synthetic_root, here, no
     assert outcome.table["rows"] == read_json(copied / "table.json")["rows"]
 
 
+@pytest.mark.slow
 def test_what_is_missing_or_damaged_is_run_again(copied, small_grid, synthetic_root, here, notes):
     before = read_json(copied / "table.json")
     points = points_of(small_grid)
@@ -135,6 +136,7 @@ def out_of_memory(task: Task, reporter, limits):
     return in_this_process(task, reporter, limits)
 
 
+@pytest.mark.slow
 def test_a_failure_is_a_row_and_the_grid_goes_on(copied, small_grid, synthetic_root, here, notes):
     shutil.rmtree(copied / "runs")
     outcome = run(replace(small_grid, seeds=(0,)), synthetic_root, copied, replace(here, launch=out_of_memory), notes)
@@ -154,6 +156,7 @@ def test_a_failure_is_a_row_and_the_grid_goes_on(copied, small_grid, synthetic_r
     assert mended.table["rows"][1]["reason"] == ""
 
 
+@pytest.mark.slow
 def test_errors_of_a_run_are_recorded(copied, small_grid, synthetic_root, here, notes):
     """A network that does not take the size, and one that does not exist; the message names sizes and names."""
     small = {"input.size": 48, "training.epochs": 1, "training.warmup_epochs": 0}
@@ -241,12 +244,14 @@ def test_the_budget_stops_between_epochs_and_the_run_resumes(copied, small_grid,
     assert numbers(resumed.table) == numbers(before)
 
 
+@pytest.mark.slow
 def test_the_time_that_is_left_is_shown(finished, small_grid, synthetic_root, here, notes, tmp_path):
     run(replace(small_grid, seeds=(0,)), synthetic_root, tmp_path / "again", here, notes)
     assert any(line.startswith("[1/2] adamw, seed 0: epoch 1/2") and "left in all" in line for line in notes)
     assert any(line.startswith("2 runs share 1 index, 1 split, 1 store, 1 plan") for line in notes)
 
 
+@pytest.mark.slow
 def test_folds_predict_every_image_once(synthetic_root, small_grid, here, notes, tmp_path):
     grid = replace(single(small_grid.recipe(small_grid.rows[0]), "2 folds"), folds=2)
     outcome = run(grid, synthetic_root, tmp_path / "folds", here, notes)
@@ -259,6 +264,7 @@ def test_folds_predict_every_image_once(synthetic_root, small_grid, here, notes,
     assert "fold 1, seed 0" in (tmp_path / "folds" / "table.html").read_text()
 
 
+@pytest.mark.slow
 def test_each_source_is_tested_by_networks_that_never_saw_it(two_sources, small_grid, here, notes, tmp_path):
     grid = replace(single(small_grid.recipe(small_grid.rows[0]), "sources"), sources=True)
     outcome = run(grid, two_sources, tmp_path / "sources", here, notes)
@@ -295,6 +301,7 @@ def test_one_source_is_no_experiment(synthetic_root, small_grid, here, notes, tm
         run(grid, synthetic_root, tmp_path / "sources", here, notes)
 
 
+@pytest.mark.slow
 def test_rows_on_other_images_are_not_compared(copied, small_grid, synthetic_root, here, notes):
     rows = (Row("a", {"split.seed": 1}), Row("b", {"split.seed": 2}))
     grid = replace(small_grid, name="splits", rows=rows, seeds=(0,), paper="")

@@ -20,6 +20,8 @@ from lesionlens.experiments.point_run import Task, failure_of, work_left
 from lesionlens.experiments.points import points_of
 from lesionlens.pipeline.job import ImageSource
 
+pytestmark = pytest.mark.slow  # processes that train
+
 
 @pytest.fixture(scope="module")
 def experiment(small_grid, synthetic_root, tmp_path_factory):
@@ -54,7 +56,6 @@ def test_a_run_in_a_process_of_its_own(experiment, small_grid, notes):
     assert cost["peak_memory_bytes"] > 50e6
 
 
-@pytest.mark.slow  # a process of its own
 def test_a_failure_is_told_in_one_line(experiment, small_grid, notes):
     made = task(experiment, small_grid, 1)
     wrong = replace(made, recipe=replace(made.recipe, model=replace(made.recipe.model, name="resnet5")))
@@ -64,7 +65,6 @@ def test_a_failure_is_told_in_one_line(experiment, small_grid, notes):
     assert "timm knows no network 'resnet5'" in failure.reason
 
 
-@pytest.mark.slow  # a process of its own
 def test_a_bug_is_told_by_the_end_of_its_log(experiment, small_grid, notes):
     made = task(experiment, small_grid, 1)
     made.write()
@@ -75,7 +75,6 @@ def test_a_bug_is_told_by_the_end_of_its_log(experiment, small_grid, notes):
     assert "nonsense" in failure.reason
 
 
-@pytest.mark.slow  # a process of its own
 def test_the_deadline_ends_the_process_between_epochs(experiment, small_grid, notes):
     made = task(experiment, small_grid, 2)
     with pytest.raises(Stopped):
@@ -100,7 +99,7 @@ def test_a_process_that_is_killed_is_a_failure(experiment, small_grid, monkeypat
     assert (made.run.folder / LOG).is_file()
 
 
-@pytest.mark.slow
+@pytest.mark.alone
 def test_a_network_too_large_for_memory_is_a_failure(experiment, small_grid, monkeypatch, notes):
     """50 million parameters with gradients, moments and averages in a process of 1.2 GB, of which torch takes 0.7."""
     resource = pytest.importorskip("resource")

@@ -23,6 +23,8 @@ from lesionlens.experiments.points import points_of
 from lesionlens.experiments.ray_launch import RayLaunch, Share, share_of, work
 from lesionlens.pipeline.job import ImageSource
 
+pytestmark = pytest.mark.slow  # several grids, and clusters
+
 QUIET_MACHINE = pytest.mark.skipif(
     not os.environ.get("LESIONLENS_CLUSTER_TESTS"),
     reason="Ray gives up on a node that takes 30 s to start, so this needs idle cores: set LESIONLENS_CLUSTER_TESTS=1",
@@ -182,7 +184,7 @@ def test_an_error_of_one_run_stops_the_others(finished, small_grid, synthetic_ro
     assert not (tmp_path / "side" / "table.json").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.alone
 def test_a_grid_on_a_cluster_equals_one_here_with_a_node_and_the_command_killed(
     finished, small_grid, grid_file, synthetic_root, tmp_path
 ):
@@ -201,8 +203,8 @@ def test_a_grid_on_a_cluster_equals_one_here_with_a_node_and_the_command_killed(
     assert rows(out) == rows(finished[0])
 
 
+@pytest.mark.alone
 @QUIET_MACHINE
-@pytest.mark.slow
 def test_a_lost_head_node_stops_the_grid_with_one_line_and_it_resumes(finished, grid_file, synthetic_root, tmp_path):
     pytest.importorskip("ray")
     out = tmp_path / "ray"
@@ -226,8 +228,8 @@ if "lesionlens.experiments.point_run" in sys.orig_argv:
 """
 
 
+@pytest.mark.alone
 @QUIET_MACHINE
-@pytest.mark.slow
 def test_a_network_too_large_for_memory_is_recorded_and_the_grid_goes_on(grid_file, synthetic_root, tmp_path):
     """On a node that gives runs 1.2 GB, of which torch takes 0.7."""
     pytest.importorskip("ray")
@@ -247,7 +249,7 @@ def test_a_network_too_large_for_memory_is_recorded_and_the_grid_goes_on(grid_fi
     assert any("test_convnext" in line and ": done" in line for line in command.lines), command.lines
 
 
-@pytest.mark.slow
+@pytest.mark.alone
 def test_three_kills_at_random_moments_change_nothing(finished, grid_file, synthetic_root, tmp_path):
     """Without a cluster; the moments are drawn anew each time, and printed."""
     from tests.experiments.test_resume import SECONDS, start

@@ -16,6 +16,8 @@ from lesionlens.experiments.study import Budget, require_optuna, search
 from lesionlens.pipeline.job import ImageSource
 from lesionlens.training.history import Epoch, read_history, write_history
 
+pytestmark = pytest.mark.slow  # many small trainings
+
 AXES = {"training.learning_rate": Range(1e-4, 1e-2, True, False), "training.batch_size": (8, 16)}
 
 

@@ -140,6 +140,7 @@ def test_arrays_hold_no_python_objects(small_bundle):
     assert not any(zipfile.is_zipfile(path) or path.read_bytes()[:1] == b"\x80" for path in others)  # torch.save, pickle
 
 
+@pytest.mark.slow
 def test_two_exports_are_one_bundle(small_bundle, small_run, dataset, tmp_path):
     checkpoint, settings = small_run / "train" / "best.safetensors", ExportSettings(compared_images=8, selftest_images=3)
     again = export(checkpoint, dataset, tmp_path / "again", read_predictions(small_run / "predictions.npz"), settings)

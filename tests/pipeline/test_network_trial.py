@@ -13,6 +13,8 @@ from lesionlens.experiments.grid import load_grid
 from lesionlens.pipeline import network_trial
 from lesionlens.pipeline.network_trial import trial_size, try_network
 
+pytestmark = pytest.mark.slow  # it trains and exports many networks
+
 NETWORKS = load_grid("networks")
 MEASURED = json.loads((Path(__file__).parents[2] / "benchmarks" / "results" / "networks.json").read_text())["networks"]
 MOST_PARAMETERS = 30e6  # larger ones take minutes each; benchmarks/networks.py tries them all
@@ -68,7 +70,6 @@ def test_a_loss_that_is_not_finite():
         network_trial._step(Idle(float("nan")), torch.randn(4, 3, 8, 8), torch.arange(4), "idle")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("row", TRIED, ids=lambda row: row.name)
 def test_networks_of_the_grid(row):
     model = NETWORKS.recipe(row).model

@@ -33,6 +33,7 @@ def test_each_kind(name, size, any_size, normalise, weights, heat_map):
     assert (described.weights > 0, described.heat_map) == (weights, heat_map)
 
 
+@pytest.mark.slow
 def test_every_small_network_has_the_heat_map_that_it_is_said_to_have():
     """The kind is found on the smallest network of a class and head; here every one is built."""
     described, left_out = describe_networks(network_names("test_*"))

@@ -5,6 +5,7 @@ Each is the head and body of one HTTP request; all are made here, the same on ev
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -172,6 +173,7 @@ def bad_heads() -> Iterator[BadUpload]:
     yield BadUpload("no method", (kind,), image, wrong, target=TARGET)
 
 
+@functools.cache
 def bad_uploads() -> list[BadUpload]:
     """All of the above."""
     sound = [upload for kind in (bad_files, bad_forms, bad_bodies) for upload in kind()]

@@ -77,6 +77,7 @@ print(json.dumps(peak() - rest))
 """
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 def test_none_takes_much_memory() -> None:
     pytest.importorskip("resource", reason="peak memory is not told here")

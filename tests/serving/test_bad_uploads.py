@@ -26,7 +26,6 @@ SECONDS = 2.0
 MEMORY_MIB = 300
 UPLOAD_SECONDS = 3
 NOT_HTTP = b"Invalid HTTP request received."
-UPLOADS = bad_uploads()
 PROC = Path("/proc")
 
 
@@ -105,15 +104,16 @@ def fault(upload: BadUpload, host: str) -> str:
     return f"{upload.name}: {reply.seconds:.1f} s" if reply.seconds > SECONDS else ""
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 @pytest.mark.skipif(not (PROC / "self" / "task").is_dir(), reason="memory of other processes is told only on Linux")
 def test_each_is_refused_with_a_code_in_time_and_in_little_memory(victim: Any, lesion_image: Callable[..., bytes]) -> None:
-    assert len(UPLOADS) >= 500
+    assert len(bad_uploads()) >= 500
     assert victim.predict(lesion_image(1)).status_code == 201
     rest = memory_mib(victim.process.pid)
     peaks = dict(rest)
     faults = []
-    for upload in UPLOADS:
+    for upload in bad_uploads():
         faults.append(fault(upload, host_of(victim)))
         peaks |= {member: max(peak, peaks.get(member, 0)) for member, peak in memory_mib(victim.process.pid).items()}
     assert [line for line in faults if line] == []
@@ -124,6 +124,7 @@ def test_each_is_refused_with_a_code_in_time_and_in_little_memory(victim: Any, l
     assert victim.process.poll() is None
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 def test_slow_senders_are_let_go_and_keep_nobody_waiting(victim: Any, lesion_image: Callable[..., bytes]) -> None:
     host = host_of(victim)
@@ -186,7 +187,7 @@ def test_nothing_of_a_patient_is_logged_or_recorded(start_server: Callable[..., 
     server = start_server("--no-file-names")
     done = server.predict(plain(), name=f"{SECRET}.dcm")
     assert done.status_code == 201
-    for upload in UPLOADS:
+    for upload in bad_uploads():
         if upload.name.startswith("dicom") and len(upload.body) < 100_000:
             exchange(host_of(server), upload.request(host_of(server)))
     server.predict(plain(SOPClassUID="1.2.3"), name=f"{SECRET}.dcm")

@@ -81,6 +81,7 @@ def test_memory_has_an_end_and_the_process_lives(decoders):
     assert decode(decoders, noise(100, 100)).image_size == (100, 100)
 
 
+@pytest.mark.slow
 def test_time_has_an_end_and_the_process_is_replaced():
     limits = DecodeLimits(pixels=30_000_000, decode_bytes=512 * MIB, decode_seconds=0.1)
     decoders = Decoders(SPEC, limits, 1)
@@ -111,6 +112,7 @@ def test_several_threads_share_the_processes(decoders):
     assert not wrong
 
 
+@pytest.mark.slow
 def test_dicom_bombs_are_refused_within_the_limits_of_the_service():
     """With the service's own limits (256 MiB, 2 s of processor time) none even costs a process."""
     decoders = Decoders(SPEC, DecodeLimits(PIXELS, DECODE_BYTES, decode_seconds=2.0), 1)

@@ -16,6 +16,8 @@ from tests.interop.clinic import check_object, dicom_image
 from lesionlens.serving.access import create_token
 from lesionlens.serving.identifiers import Identifiers
 
+pytestmark = pytest.mark.slow  # DICOM libraries and many servers; tests/interop is the quick one
+
 NO_ONE = Identifiers().new()
 
 

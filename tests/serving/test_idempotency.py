@@ -62,6 +62,7 @@ def test_many_at_once_with_one_key_make_one_prediction(server, lesion_image):
     assert logged(server, next(each for each in found if each.status_code == 201).json()["input_sha256"]) == 1
 
 
+@pytest.mark.slow
 def test_a_key_outlives_the_server_and_goes_with_its_prediction(start_server, lesion_image):
     server, image = start_server(), lesion_image(208)
     first = send(server, image, "e1").json()

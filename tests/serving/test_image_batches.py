@@ -85,6 +85,7 @@ def test_a_batch_that_is_not_there(server):
         assert server.client.get(path).json()["code"] == "batch_not_found"
 
 
+@pytest.mark.slow
 def test_a_batch_belongs_to_its_token_and_obeys_the_rate(start_server, lesion_image, tmp_path):
     tokens = {name: create_token(tmp_path / "tokens.json", name, role) for name, role in (("ann", "predict"), ("eve", "predict"))}
     options = ("--rate", "60", "--queue", "0", "--max-active", "1", "--max-upload-mb", "0.1")

@@ -24,6 +24,8 @@ from lesionlens.serving.boundary import REQUESTS
 from lesionlens.serving.guard import HEAD_BYTES
 from lesionlens.serving.image_key import create_key
 
+pytestmark = pytest.mark.slow  # servers in processes of their own; test_app.py is the quick one
+
 
 def count(record, table="answers"):
     with closing(sqlite3.connect(record)) as connection:

@@ -34,6 +34,7 @@ def train(artifacts, root, out, recipe, *launcher):
     return done.stdout
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_two_processes_equal_one(artifacts, synthetic_root, tmp_path, recipe):

@@ -126,6 +126,7 @@ def test_pseudo_labels_of_every_epoch_are_counted(artifacts, recipe, unlabelled,
     assert read_history(tmp_path / "history.jsonl") == tuple(epochs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threshold_by", ["all", "class"])
 def test_one_epoch_and_one_equal_two(artifacts, recipe, unlabelled, tmp_path, threshold_by):
     recipe = replace(recipe, semi_supervised=replace(recipe.semi_supervised, threshold_by=threshold_by))

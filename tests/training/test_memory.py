@@ -7,6 +7,8 @@ import pytest
 
 from lesionlens.training.memory import keep_memory
 
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
+
 SCRIPT = """
 import resource, torch
 from lesionlens.training.memory import keep_memory

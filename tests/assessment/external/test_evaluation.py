@@ -22,6 +22,8 @@ from lesionlens.data.index import Index, Record, read_index, write_index
 from lesionlens.evaluation.predictions import read_predictions
 from lesionlens.evaluation.scores import score
 
+pytestmark = pytest.mark.slow  # many evaluations with networks; the other files of this folder are quick
+
 FILES = {"cases.csv", "external.json", "flow.svg", "predictions.npz", "scores.json"}
 
 

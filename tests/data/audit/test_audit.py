@@ -172,6 +172,7 @@ def test_synthetic_lesions_are_not_united(synthetic_root):
     assert not any(pair.certain for pair in audit.pairs)
 
 
+@pytest.mark.slow
 def test_known_pairs_among_real_images(ham10000_root):
     """The listed pairs and 150 images of other lesions; all 10,015 take a minute and more."""
     whole = read_source(ham10000_root)

@@ -38,6 +38,7 @@ def test_every_composed_network_is_listed_here():
     assert PARAMETERS.keys() == COMPOSED.keys()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", COMPOSED)
 def test_sizes(name):
     network = outline(ModelRecipe(name), 7, 224)
@@ -172,6 +173,7 @@ def test_cells_know_their_position_only_once_it_is_learnt():
     assert not torch.allclose(block(features.flip(3)), block(features).flip(3), atol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "size"),
     [
