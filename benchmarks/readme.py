@@ -188,8 +188,35 @@ def explanation() -> str:
     return "\n\n".join([table([what, *names.values()], rows), same, "`python benchmarks/explanation.py CHECKPOINT ...`"])
 
 
+def registration() -> str:
+    result = read("registration.json")
+    same, other = result["same_lesion"], result["different_lesions"]["accepted"]
+    before, after = same["before"], same["after"]
+    rows = [
+        [f"{result['lesions']} pairs of photographs of one lesion: declined", _count(same["declined"])],
+        ["distance of the masks' centres, % of the width: median", *_before_after(before, after, "centre_percent", "p50")],
+        ["the same: 90 % of the pairs are below", *_before_after(before, after, "centre_percent", "p90")],
+        ["Dice coefficient of the masks: median", *_before_after(before, after, "dice", "p50")],
+        ["the same: 90 % of the pairs are above", *_before_after(before, after, "dice", "p10")],
+        [f"{other['n']} pairs of different lesions of one diagnosis: accepted", _count(other)],
+        ["outline of a lesion: declined", _count(result["outline"]["declined"])],
+        ["outline and mask: Dice coefficient, median", f"{result['outline']['dice']['p50']:.2f}"],
+    ]
+    head = ["photographs that played no part in choosing the thresholds", "measured"]
+    return table(head, rows) + f"\n\n`{result['command']}`"
+
+
+def _count(share: dict[str, float]) -> str:
+    return f"{share['hits']} of {share['n']} ({share['low']:.1%} to {share['high']:.1%})"
+
+
+def _before_after(before: dict[str, Any], after: dict[str, Any], name: str, quantile: str) -> list[str]:
+    return [f"{after[name][quantile]:.2f}, {before[name][quantile]:.2f} without registration"]
+
+
 TABLES = {
     "explanation": explanation,
+    "registration": registration,
     "networks": networks,
     "metadata": metadata,
     "leak": leak,

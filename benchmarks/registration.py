@@ -50,6 +50,7 @@ def main() -> None:
     different = [register(photograph(options.data, first), photograph(options.data, other)) for first, _, other in lesions]
     outlines = [outline(options.data, first) for first, _, _ in lesions]
     result = {
+        "command": f"python benchmarks/registration.py --data HAM10000 --count {options.count} --half {options.half}",
         "half": options.half,
         "lesions": len(lesions),
         "same_lesion": summary(same),
