@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from lesionlens.bundle.colours import colour_table
-from lesionlens.bundle.overlay import Caption, blend, colour_bar, enlarge, nice_ticks, overlay, spread
+from lesionlens.bundle.overlay import Caption, blend, colour_bar, enlarge, nice_ticks, overlay, seen_part, spread
 from lesionlens.core.errors import DataError
 from lesionlens.data.image import InputSpec, centre_crop, prepare
 
@@ -45,7 +45,7 @@ def test_a_spread_map_lies_where_the_network_looked(spec):
     image = np.zeros((120, 200, 3), np.uint8)
     image[48:72, 80:120] = 255
     seen = centre_crop(prepare(Image.fromarray(image), spec), spec.size)[..., 0] / 255.0
-    back = spread(seen, spec, 200, 120)
+    back = spread(seen, seen_part(spec, (200, 120)), 200, 120)
     known = ~np.isnan(back)
     assert known.mean() == pytest.approx((spec.size / spec.frame) ** 2, rel=0.02)
     assert np.abs(back[known] - image[..., 0][known] / 255.0).mean() < 0.03
@@ -54,7 +54,7 @@ def test_a_spread_map_lies_where_the_network_looked(spec):
 
 
 def test_spread_of_a_short_side_frame_covers_the_centre_square():
-    back = spread(np.ones((3, 3)), InputSpec(64, 64, "short_side", HALF, HALF), 90, 60)
+    back = spread(np.ones((3, 3)), seen_part(InputSpec(64, 64, "short_side", HALF, HALF), (90, 60)), 90, 60)
     assert np.isnan(back[:, :15]).all()
     assert np.isnan(back[:, 75:]).all()
     assert (back[:, 15:75] == 1).all()
@@ -136,5 +136,4 @@ def test_overlay_is_deterministic_and_large_enough_to_read():
 def test_map_can_come_at_the_images_own_size():
     image = np.full((40, 60, 3), 90, np.uint8)
     map_ = np.random.default_rng(1).random((5, 5))
-    spec = InputSpec(64, 64, "squash", HALF, HALF)
-    assert overlay(image, spread(map_, spec, 60, 40), "a").tobytes() == overlay(image, map_, "a").tobytes()
+    assert overlay(image, spread(map_, (0, 0, 1, 1), 60, 40), "a").tobytes() == overlay(image, map_, "a").tobytes()

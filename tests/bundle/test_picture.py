@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lesionlens.bundle.overlay import overlay, spread
+from lesionlens.bundle.overlay import overlay, seen_part, spread
 from lesionlens.bundle.picture import heat_map
 from lesionlens.bundle.runtime import Predictor
 from lesionlens.core.errors import BundleError, DataError, ImageError
@@ -27,7 +27,9 @@ def test_it_is_the_overlay_of_the_class_over_the_whole_image(seen):
         number = prediction.labels.index(code or prediction.first.code)
         diagnosis = prediction.labels.diagnoses[number]
         title = f"{diagnosis.name} ({diagnosis.code}), probability {percent(prediction.by_code[diagnosis.code])}"
-        expected = overlay(image, spread(prediction.maps[number], prediction.spec, image.shape[1], image.shape[0]), title)
+        height, width = image.shape[:2]
+        part = seen_part(prediction.spec, (width, height))
+        expected = overlay(image, spread(prediction.maps[number], part, width, height), title)
         np.testing.assert_array_equal(np.asarray(heat_map(prediction, path, code)), np.asarray(expected))
 
 

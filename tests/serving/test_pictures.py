@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from lesionlens.bundle.overlay import spread
+from lesionlens.bundle.overlay import seen_part, spread
 from lesionlens.data.image import InputSpec
-from lesionlens.serving.pictures import fitted, seen_part
+from lesionlens.serving.pictures import fitted
 
 HALF = (0.5, 0.5, 0.5)
 
@@ -21,7 +21,7 @@ def test_the_part_of_the_image_that_a_map_covers(rule, size, frame, shape, expec
     spec = InputSpec(size, frame, rule, HALF, HALF)
     part = seen_part(spec, shape)
     assert part == pytest.approx(expected)
-    covered = ~np.isnan(spread(np.ones((4, 4), np.float32), spec, *shape))  # as the maps themselves are drawn
+    covered = ~np.isnan(spread(np.ones((4, 4), np.float32), part, *shape))  # as the maps themselves are drawn
     rows, columns = np.flatnonzero(covered.any(axis=1)), np.flatnonzero(covered.any(axis=0))
     drawn = (columns[0] / shape[0], rows[0] / shape[1], len(columns) / shape[0], len(rows) / shape[1])
     assert part == pytest.approx(drawn, abs=1 / min(shape))

@@ -16,13 +16,13 @@ from tests.site.conftest import SitePage
 from lesionlens.bundle.decision import Decision
 from lesionlens.bundle.gate import FeatureGaussian, Gate, GateResult, PhotographScore
 from lesionlens.bundle.outcome import NONE_MALIGNANT, NOT_CHECKED, SENTENCES, caution, explanation_text, outcome_of
-from lesionlens.bundle.overlay import enlarge
+from lesionlens.bundle.overlay import enlarge, seen_part
 from lesionlens.core.labels import HAM10000
 from lesionlens.core.percent import percent
 from lesionlens.core.seeds import generator
 from lesionlens.data.formats import STARTS, format_of
 from lesionlens.data.image import InputSpec, prepare
-from lesionlens.serving.pictures import map_png, seen_part
+from lesionlens.serving.pictures import map_png
 from lesionlens.site.facts import gate_bytes, gate_facts, map_facts
 
 pytestmark = pytest.mark.slow
@@ -175,7 +175,7 @@ def test_heat_maps_are_pythons(page: Callable[..., Any], rule: str, size: int, f
             return [width, height, [...m.colourise(values, input.limit, input.facts)]]"""
         given = {"map": map_.ravel().tolist(), "spec": spec.to_json(), "facts": map_facts(), "limit": limit}
         found_width, found_height, found = page("heat_map.js", code, {**given, "width": width, "height": height})
-        expected = np.asarray(map_png(map_, spec, (width, height), limit)).astype(int)
+        expected = np.asarray(map_png(map_, seen_part(spec, (width, height)), (width, height), limit)).astype(int)
         assert (found_width, found_height) == (expected.shape[1], expected.shape[0])
         found = np.array(found).reshape(expected.shape)
         assert np.abs(found[..., 3] - expected[..., 3]).max() <= 1

@@ -37,21 +37,32 @@ def enlarge(map_: np.ndarray, width: int, height: int) -> np.ndarray:
     return np.asarray(picture.resize((width, height), Image.Resampling.BILINEAR))
 
 
-def spread(map_: np.ndarray, spec: InputSpec, width: int, height: int) -> np.ndarray:
+Part = tuple[float, float, float, float]
+"""Left, top, width and height as shares of an image's width and height."""
+
+
+def seen_part(spec: InputSpec, size: tuple[int, int]) -> Part:
+    """Which part of an image of this width and height the network sees, and its maps cover."""
+    if spec.resize == "squash":
+        across = down = spec.size / spec.frame
+    else:
+        across, down = (min(size) / side * spec.size / spec.frame for side in size)
+    return (1 - across) / 2, (1 - down) / 2, across, down
+
+
+def spread(map_: np.ndarray, part: Part, width: int, height: int) -> np.ndarray:
     """Lay a map where the network looked on an image of another size.
 
     Args:
         map_: (h, w), of what the network saw.
-        spec: how the image became the network's input.
-        width: of the original image, pixels.
+        part: of the image that the network saw; its middle is the image's.
+        width: of the image, pixels.
         height: likewise.
 
     Returns:
         float32 (height, width); NaN where the network did not look, because it was cut off.
     """
-    seen_width, seen_height = (width, height) if spec.resize == "squash" else (min(width, height),) * 2
-    share = spec.size / spec.frame
-    inner = (max(1, round(seen_width * share)), max(1, round(seen_height * share)))
+    inner = (max(1, round(width * part[2])), max(1, round(height * part[3])))
     left, top = (width - inner[0]) // 2, (height - inner[1]) // 2
     found = np.full((height, width), np.nan, dtype=np.float32)
     found[top : top + inner[1], left : left + inner[0]] = enlarge(map_, *inner)

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from lesionlens.bundle.outcome import DIAGNOSIS, NOT_SURE, NOT_USABLE
-from lesionlens.bundle.overlay import overlay, spread
+from lesionlens.bundle.overlay import overlay, seen_part, spread
 from lesionlens.bundle.prediction import Prediction
 from lesionlens.core.errors import BundleError
 from lesionlens.core.percent import percent
@@ -35,7 +35,8 @@ def heat_map(prediction: Prediction, source: Path | bytes, code: str = "") -> Im
     labels = prediction.labels
     number = labels.index(code or prediction.first.code)
     image = np.asarray(open_image(source))
-    values = spread(prediction.maps[number], prediction.spec, image.shape[1], image.shape[0])
+    height, width = image.shape[:2]
+    values = spread(prediction.maps[number], seen_part(prediction.spec, (width, height)), width, height)
     diagnosis = labels.diagnoses[number]
     probability = percent(float(prediction.probabilities[number]))
     title = f"{TITLES[prediction.outcome]}{diagnosis.name} ({diagnosis.code}), probability {probability}"

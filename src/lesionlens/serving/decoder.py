@@ -57,7 +57,7 @@ def prepare_upload(head: dict[str, Any], data: bytes, spec: InputSpec) -> Reply:
 
 def draw_map(head: dict[str, Any], data: bytes, spec: InputSpec) -> Reply:
     """Draw a heat map alone."""
-    return {}, png(map_png(_map(data, head), spec, tuple(head["size"]), head["limit"]))
+    return {}, png(map_png(_map(data, head), head["part"], tuple(head["size"]), head["limit"]))
 
 
 def draw_image(head: dict[str, Any], data: bytes, spec: InputSpec) -> Reply:
@@ -71,7 +71,7 @@ def draw_overlay(head: dict[str, Any], data: bytes, spec: InputSpec) -> Reply:
     """Draw a heat map over its image."""
     n_map = head["map_bytes"]
     image = open_image(data[n_map:], name="the upload", max_pixels=head["max_pixels"], frame=head["frame"])
-    return {}, png(overlay_png(image, _map(data[:n_map], head), spec, head["title"], head["limit"]))
+    return {}, png(overlay_png(image, _map(data[:n_map], head), head["part"], head["title"], head["limit"]))
 
 
 def compare_images(head: dict[str, Any], data: bytes, spec: InputSpec) -> Reply:

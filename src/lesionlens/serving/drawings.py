@@ -7,16 +7,20 @@ from typing import Any
 
 import numpy as np
 
+from lesionlens.bundle.bundle import Bundle
+from lesionlens.bundle.overlay import seen_part
 from lesionlens.core.percent import percent
-from lesionlens.data.image import InputSpec
 from lesionlens.serving.decoding import Decoders
 from lesionlens.serving.history import Maps
 from lesionlens.serving.messages import Buffer
-from lesionlens.serving.pictures import seen_part
 from lesionlens.serving.problems import Problem
 from lesionlens.serving.uploaded_images import UploadedImages
 
 COMPARISON_FACTOR = 5  # of the time to decode one image
+UNPLACED = (
+    "the prediction is of another bundle, by an earlier lesionlens that did not log which part of the image its maps cover, "
+    "so they cannot be laid on it; predict the image again"
+)
 MAP_DIGITS = 5  # decimals; the log keeps three digits
 
 
@@ -26,13 +30,14 @@ class Drawings:
     Args:
         decoders: those processes.
         images: the uploads that the server still has.
-        spec: how the bundle prepares images.
+        bundle: it says how images are prepared.
     """
 
-    def __init__(self, decoders: Decoders, images: UploadedImages, spec: InputSpec) -> None:
+    def __init__(self, decoders: Decoders, images: UploadedImages, bundle: Bundle) -> None:
         self._decoders = decoders
         self._images = images
-        self._spec = spec
+        self._spec = bundle.spec
+        self._bundle_id = bundle.id
 
     async def image(self, prediction: dict[str, Any], side: int) -> Buffer:
         """The image of a prediction as PNG: upright and in sRGB, as the network saw it.
@@ -81,6 +86,7 @@ class Drawings:
         map_, limit = _map_of(maps, code)
         data = map_.tobytes()
         head = {"operation": style, "shape": map_.shape, "map_bytes": len(data), "limit": limit}
+        head["part"] = self._part(prediction)
         if style == "overlay":
             data += upload or await self._images.get(prediction["id"], prediction["input_sha256"])
             head |= {"title": _title(prediction, code), "frame": image["frame"]}
@@ -96,10 +102,20 @@ class Drawings:
             Problem: `map_not_found`.
         """
         map_, limit = _map_of(maps, code)
-        image = maps.prediction["image"]
-        part = seen_part(self._spec, (image["width"], image["height"]))
         values = [[round(float(value), MAP_DIGITS) for value in row] for row in map_]
-        return {"code": code, "values": values, "limit": round(limit, MAP_DIGITS), "part": part}
+        return {"code": code, "values": values, "limit": round(limit, MAP_DIGITS), "part": self._part(maps.prediction)}
+
+    def _part(self, prediction: dict[str, Any]) -> list[float]:
+        """The part of the image that the maps cover: the bundle that predicted may prepare images otherwise than this one.
+
+        Raises:
+            Problem: `map_not_found`, for a prediction of another bundle that was logged before the part was.
+        """
+        if part := prediction["maps"].get("part"):
+            return list(part)
+        if prediction["bundle"]["id"] != self._bundle_id:
+            raise Problem("map_not_found", UNPLACED)
+        return list(seen_part(self._spec, (prediction["image"]["width"], prediction["image"]["height"])))
 
 
 def _map_of(maps: Maps, code: str) -> tuple[np.ndarray, float]:

@@ -9,9 +9,11 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 
+from lesionlens.bundle.overlay import seen_part
 from lesionlens.bundle.prediction import Prediction
 from lesionlens.bundle.runtime import NOTHING_KNOWN
 from lesionlens.core.metadata import Metadata
@@ -58,6 +60,13 @@ class Submission:
     sees_all: bool = False
 
 
+def _maps_info(prediction: Prediction, expires: str | None) -> dict[str, Any]:
+    if prediction.maps is None:
+        return {"codes": [], "available": False, "expires": expires, "part": None}
+    part = seen_part(prediction.spec, (prediction.image.width, prediction.image.height))
+    return {"codes": list(prediction.labels.codes), "available": True, "expires": expires, "part": part}
+
+
 def log_entry(
     submission: Submission,
     prediction: Prediction,
@@ -74,7 +83,6 @@ def log_entry(
     """
     sha256 = hashlib.sha256(submission.data).hexdigest()
     created = timestamp(submission.received)
-    has_maps = prediction.maps is not None
     common = prediction.to_json(total_ms=1000 * (datetime.now(UTC) - submission.received).total_seconds())
     body = {
         "schema": SCHEMA,
@@ -86,7 +94,7 @@ def log_entry(
         "same_image": same_image(sha256),
         **submission.subject.to_json(),
         **common,
-        "maps": {"codes": list(prediction.labels.codes) if has_maps else [], "available": has_maps, "expires": expires},
+        "maps": _maps_info(prediction, expires),
         "review": None,
     }
     maps, shape = pack_maps(prediction.maps)

@@ -35,7 +35,7 @@ PREDICTION: dict[str, Any] = {
     "image": {"width": 600, "height": 450, "frames": 1, "frame": 0, "pixel_spacing_mm": [0.05, 0.05]},
     "timings_ms": {"decode": 3.1, "resize": 1.0, "network": 66.0, "total": 75.2},
     "bundle": {"id": BUNDLE_ID, "name": "light", "variant": "int8"},
-    "maps": {"codes": ["mel", "nv"], "available": True, "expires": "2026-11-22T20:10:00.000Z"},
+    "maps": {"codes": ["mel", "nv"], "available": True, "expires": "2026-11-22T20:10:00.000Z", "part": [0.125, 0.0, 0.75, 1.0]},
     "review": None,
 }
 HEAT_MAP: dict[str, Any] = {"code": "mel", "values": [[0.0, 0.41], [0.12, 0.03]], "limit": 0.41, "part": [0.125, 0.0, 0.75, 1.0]}

@@ -64,7 +64,7 @@ def open_parts(settings: ServingSettings, images: UploadedImages, log: Predictio
     decoders = Decoders(spec, decode_limits(settings), settings.decoders)
     case_key = b"" if settings.case_key is None else read_key_bytes(settings.case_key)
     worker = Worker(predictor, decoders, log, enqueue, case_key)
-    return ModelParts(predictor, read_card_html(predictor.bundle), decoders, Drawings(decoders, images, spec), worker)
+    return ModelParts(predictor, read_card_html(predictor.bundle), decoders, Drawings(decoders, images, predictor.bundle), worker)
 
 
 def decode_limits(settings: ServingSettings) -> DecodeLimits:

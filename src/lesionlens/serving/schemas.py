@@ -96,11 +96,13 @@ class BundleVariant(Model):
 
 
 class MapsInfo(Model):
-    """Heat maps: of which diagnoses, and until when the image is here to lay them over (null: it stays)."""
+    """Heat maps: of which diagnoses, until when the image is here to lay them over (null: it stays), and which part of it
+    they cover: left, top, width and height as shares (null: no maps, or logged by an earlier version)."""
 
     codes: list[str]
     available: bool
     expires: str | None
+    part: Annotated[list[Share], Field(min_length=4, max_length=4)] | None = None
 
 
 class MetadataUsed(Model):
