@@ -14,7 +14,7 @@ SURE = {"mel": 0.9, "nv": 0.1}
 
 @pytest.fixture
 def clinic(clinic):
-    clinic.history = History(clinic.log.path)
+    clinic.history = History(clinic.record)
     yield clinic
     clinic.history.close()
 
