@@ -22,7 +22,7 @@ from PIL import Image
 from tests.serving.clinic_log import ClinicLog
 
 from lesionlens.serving.database_url import DatabaseUrl
-from lesionlens.serving.record import Place
+from lesionlens.serving.record import Place, read_record
 
 START_SECONDS = 60
 ADDRESS = re.compile(r"listening on (http://\S+)")
@@ -133,6 +133,21 @@ def _address(process: subprocess.Popen[str], log: Path) -> str:
 def server(start_server: Callable[..., RunningServer]) -> RunningServer:
     """One server for all tests that leave it as they found it."""
     return start_server()
+
+
+@pytest.fixture(scope="session", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+def new_record(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Place]:
+    """Makes places of prediction logs that are not there yet; tests that need it run again with PostgreSQL, as slow ones."""
+    if request.param == "sqlite":
+        return lambda: tmp_path_factory.mktemp("record") / "record.sqlite"
+    cluster = request.getfixturevalue("postgresql")
+    return lambda: read_record(cluster.database())
+
+
+@pytest.fixture(scope="session")
+def either_server(start_server: Callable[..., RunningServer], new_record: Callable[[], Place]) -> RunningServer:
+    """As `server`, once with either record."""
+    return start_server(record=new_record())
 
 
 @pytest.fixture
