@@ -27,7 +27,7 @@ def backup(record: Place, out: Path) -> int:
         ArtifactError: if there is no prediction log, or it is damaged; a former copy is kept.
         StorageError: if the copy cannot be written.
     """
-    path = record_file(record, f"PostgreSQL copies its databases itself: pg_dump --format=custom --file={out} {record}")
+    path = record_file(record, f"PostgreSQL copies its databases itself: pg_dump -Fc -f {out} {record}")
     if out.exists() and out.samefile(path):
         raise ArtifactError(f"{out} is the prediction log itself; name another file for the copy")
     with atomic_file(out, mode=0o600) as temporary:

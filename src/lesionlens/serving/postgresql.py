@@ -41,6 +41,7 @@ CONNECTION = {  # seconds, milliseconds for the user timeout: a host that vanish
     "keepalives_interval": "5",
     "keepalives_count": "3",
     "application_name": "lesionlens",
+    "client_encoding": "UTF8",
 }
 SETTINGS = {"search_path": SCHEMA, "client_min_messages": "warning"}
 WRITING = {"lock_timeout": "30s", "statement_timeout": "60s", "idle_in_transaction_session_timeout": "15s"}
@@ -179,7 +180,7 @@ class PostgresqlStore:
         if self._facts.get("synchronous_commit") in ("off", "local"):
             notes.append("PostgreSQL has synchronous_commit = off or local; this server writes with on")
         if self._facts.get("data_checksums") == "off":
-            notes.append("PostgreSQL has no data checksums and does not notice damage on its disk; see pg_checksums --enable")
+            notes.append("PostgreSQL has no data checksums and does not notice damage on its disk; see pg_checksums")
         return tuple(notes)
 
     def size_bytes(self) -> int:
@@ -207,7 +208,7 @@ class PostgresqlStore:
         if self._facts["server_encoding"] != "UTF8":
             raise ArtifactError(
                 f"{self.name} has the encoding {self._facts['server_encoding']}; it must be UTF8. Create a database with: "
-                "createdb --encoding=UTF8 --template=template0 NAME"
+                "createdb -E UTF8 -T template0 NAME"
             )
 
     def _bring_to_version(self, connection: PostgresqlConnection) -> None:
