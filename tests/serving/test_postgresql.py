@@ -3,6 +3,7 @@
 import json
 import threading
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -55,12 +56,17 @@ def test_a_commit_waits_for_the_disk_whatever_the_default_is(postgresql, url):
     postgresql.sql(f"ALTER DATABASE {database} RESET synchronous_commit")
 
 
-def test_texts_are_compared_by_their_bytes(url, log):
-    order = value(log, "SELECT string_agg(x, '' ORDER BY x COLLATE \"C\") FROM (VALUES ('a'), ('B'), ('_')) AS v (x)")
-    log.submit(
-        lambda connection: [insert_prediction(connection, entry(at, file_name=name)) for at, name in enumerate("aB_")]
-    ).result()
-    assert value(log, "SELECT string_agg(file_name, '' ORDER BY file_name) FROM answers") == order == "B_a"
+def test_texts_are_compared_by_their_bytes(postgresql):
+    """As SQLite does, whatever the order of the database is; in English order, this is `_aB`."""
+    postgresql.sql("DROP DATABASE IF EXISTS english")
+    postgresql.sql("CREATE DATABASE english LOCALE_PROVIDER icu ICU_LOCALE 'en-US' TEMPLATE template0")
+    url = read_database_url(f"postgresql://postgres@/english?host={postgresql.folder}")
+    with closing(PredictionLog(url)) as log:
+        for at, name in enumerate("aB_"):
+            log.submit(partial(insert_prediction, entry=entry(at, file_name=name))).result()
+        assert value(log, "SELECT string_agg(file_name, '' ORDER BY file_name) FROM answers") == "B_a"
+        order = "SELECT string_agg(file_name, '' ORDER BY file_name COLLATE \"en-US-x-icu\") FROM answers"
+        assert value(log, order) == "_aB"
 
 
 def test_a_search_that_takes_too_long_is_ended(url, log, monkeypatch):
@@ -90,6 +96,7 @@ def test_an_operation_that_is_refused_fails_alone(log):
 
 
 def test_a_connection_that_was_ended_is_opened_again(postgresql, url, log):
+    log.submit(reach).result()  # the first write opens it
     with closing(History(url)) as history:
         assert history.page(Filter(), 10) == []
         postgresql.sql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name_of(url)}'")

@@ -37,7 +37,7 @@ class Fault(NamedTuple):
         """The refusal of a request that met it."""
         if self.kind == "damaged":
             return Problem("record_damaged", f"{DAMAGED} ({self.name}), and nothing is predicted unlogged; {RESTORE}")
-        if self.kind == "unavailable":
+        if self.kind in ("unavailable", "too_slow"):  # a write that took too long waited for others
             detail = f"the prediction log cannot be reached ({self.name}), and nothing is predicted unlogged; send it again soon"
             return Problem("record_unavailable", detail, {"Retry-After": str(AGAIN_SECONDS)})
         detail = f"the prediction log cannot be written ({self.name}), and nothing is predicted unlogged; free some disk space"
