@@ -72,7 +72,7 @@ $(VENV)/.train: $(VENV)/.torch pyproject.toml model/pyproject.toml tools/torchvi
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.train
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[train,export,compress,serve,encrypt,dicom,interop,heif,ray,search,tensorboard,dev]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[train,export,compress,serve,postgres,encrypt,dicom,interop,heif,ray,search,tensorboard,dev]'
 	touch $@
 
 $(VENV)/.docs: $(VENV)/.dev

@@ -1,12 +1,13 @@
 """Load on a real server on loopback, against the bare Predictor on the same bundle and cores.
 
-    python benchmarks/serving.py --bundle BUNDLE [--seconds 60] [--rounds 3]
+    python benchmarks/serving.py --bundle BUNDLE [--seconds 60] [--rounds 3] [--record postgresql]
 
 Rounds alternate: the bare Predictor alone, then the server under `--clients` connections that each send
 the next image as soon as the last response is complete. The clients are one lean process of raw sockets and
 share the cores with the server. Memory (PSS of the server and its decoders) is sampled each second of the load. Then the
 server is killed (SIGKILL) under load and started again, and every response that a client
-received completely must be in the record.
+received completely must be in the record. With `--record postgresql` the record is in a PostgreSQL cluster that this script
+starts on the same cores, with PostgreSQL's own settings; its processor time and memory are not in the figures.
 """
 
 from __future__ import annotations
@@ -16,15 +17,14 @@ import json
 import os
 import re
 import signal
-import sqlite3
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
@@ -34,8 +34,11 @@ import numpy as np
 from lesionlens.bundle.benchmark import machine, versions
 from lesionlens.bundle.runtime import Predictor
 from lesionlens.core.artifact import write_json
+from lesionlens.serving.database_url import DatabaseUrl
+from lesionlens.serving.record import Place, open_record, read_record
 from lesionlens.synthetic.dataset import write_synthetic
 from load_client import N_IMAGES, load, photographs
+from postgresql_cluster import Cluster
 from source_version import commit
 
 TICK = os.sysconf("SC_CLK_TCK")
@@ -67,11 +70,12 @@ def _until(files: Iterator[bytes], until: float) -> Iterator[bytes]:
 class Served:
     """A server in a process of its own."""
 
-    def __init__(self, options: argparse.Namespace, record: Path) -> None:
-        command = [sys.executable, "-m", "lesionlens", "serve", str(options.bundle), "--record", str(record), "--port", "0"]
+    def __init__(self, options: argparse.Namespace, record: Place, work: Path) -> None:
+        place = record.full if isinstance(record, DatabaseUrl) else str(record)
+        command = [sys.executable, "-m", "lesionlens", "serve", str(options.bundle), "--record", place, "--port", "0"]
         command += ["--threads", str(options.threads), "--batch-size", str(options.batch_size), "--variant", options.variant]
         command += ["--decoders", str(options.decoders), "--streams", str(options.streams), *options.serve]
-        self.log = record.with_name(f"server-{time.monotonic_ns()}.log")
+        self.log = work / f"server-{time.monotonic_ns()}.log"
         with self.log.open("w") as stream:
             self.process = subprocess.Popen(command, stderr=stream)
         until = time.monotonic() + START_SECONDS
@@ -158,30 +162,41 @@ def memory_facts(samples: list[tuple[float, float]]) -> dict[str, float]:
     }
 
 
-def killed(options: argparse.Namespace, folder: Path, record: Path) -> dict[str, Any]:
+def killed(options: argparse.Namespace, folder: Path, record: Place, work: Path) -> dict[str, Any]:
     """Kill the server under load, start it again, and check that every acknowledged prediction is recorded."""
-    served = Served(options, record)
+    served = Served(options, record, work)
     client = drive(served, folder, options, 600)
     time.sleep(options.kill_after)
     served.end(signal.SIGKILL)
     ids = json.loads(client.communicate()[0])["ids"]
-    again = Served(options, record)
+    again = Served(options, record, work)
     missing = set(ids) - recorded(record)
     again.end()
     return {"acknowledged": len(ids), "missing": len(missing), "after_s": options.kill_after}
 
 
-def recorded(record: Path) -> set[str]:
-    connection = sqlite3.connect(record)
-    found = {row[0] for row in connection.execute("SELECT a.id FROM answers a JOIN payloads p ON p.id = a.id")}
-    connection.close()
-    return found
+def recorded(record: Place) -> set[str]:
+    with closing(open_record(record, read_only=True)) as connection:
+        return {row[0] for row in connection.execute("SELECT a.id FROM answers a JOIN payloads p ON p.id = a.id")}
 
 
-def alternate(options: argparse.Namespace, folder: Path, work: Path) -> dict[str, Any]:
+@contextmanager
+def new_records(kind: str, work: Path) -> Iterator[Callable[[str], Place]]:
+    """What makes a place for a record by its name: in files, or in a cluster that is removed at the end."""
+    if kind == "sqlite":
+        yield lambda name: work / f"{name}.sqlite"
+        return
+    cluster = Cluster()
+    try:
+        yield lambda name: read_record(cluster.database())
+    finally:
+        cluster.remove()
+
+
+def alternate(options: argparse.Namespace, folder: Path, record: Place, work: Path) -> dict[str, Any]:
     """Rounds of the bare Predictor and the server, one after the other."""
     alone, served_rounds = [], []
-    served = Served(options, work / "record.sqlite")
+    served = Served(options, record, work)
     for _ in range(options.rounds):
         command = [sys.executable, *sys.argv, "--bare", "--images", str(folder)]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -200,7 +215,7 @@ def alternate(options: argparse.Namespace, folder: Path, work: Path) -> dict[str
         "statuses": dict(statuses),
         "other_errors": sum(count for kind, count in statuses.items() if kind not in ("201", "503 with Retry-After")),
         "acknowledged": len(ids),
-        "missing": len(set(ids) - recorded(work / "record.sqlite")),
+        "missing": len(set(ids) - recorded(record)),
     }
 
 
@@ -217,12 +232,13 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
             "image_bytes": float(np.mean([len(data) for data in photographs(folder)])),
             "clients": options.clients,
             "seconds": options.seconds,
-            **{name: getattr(options, name) for name in ("rounds", "threads", "batch_size", "decoders", "streams")},
+            **{name: getattr(options, name) for name in ("record", "rounds", "threads", "batch_size", "decoders", "streams")},
         }
-        result |= alternate(options, folder, work)
-        (work / "killed").mkdir()
-        result["kill_9"] = killed(options, folder, work / "killed" / "record.sqlite")
+        with new_records(options.record, work) as new_record:
+            result |= alternate(options, folder, new_record("record"), work)
+            result["kill_9"] = killed(options, folder, new_record("killed"), work)
     command = f"python benchmarks/serving.py --bundle BUNDLE --seconds {options.seconds:g} --rounds {options.rounds}"
+    command += "" if options.record == "sqlite" else f" --record {options.record}"
     return {**result, "command": command, "machine": machine(), "versions": versions(), "commit": commit()}
 
 
@@ -231,6 +247,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--bundle", type=Path)
     parser.add_argument("--variant", default="auto")
     parser.add_argument("--images", type=Path, help="folder of JPEGs; synthetic ones of 600x450 if not given")
+    parser.add_argument("--record", choices=("sqlite", "postgresql"), default="sqlite")
     parser.add_argument("--clients", type=int, default=16)
     parser.add_argument("--seconds", type=float, default=60, help="of load in each round")
     parser.add_argument("--bare-seconds", type=float, default=20)
@@ -258,7 +275,8 @@ def main() -> None:
         found = measure(options)
         print(json.dumps(found, indent=2))
         before = json.loads(options.out.read_text(encoding="utf-8")) if options.out.is_file() else {"bundles": {}}
-        name = options.name or f"{found['network']} {found['bundle']['input']} px, {found['variant']}"
+        record = "" if options.record == "sqlite" else ", PostgreSQL"
+        name = options.name or f"{found['network']} {found['bundle']['input']} px, {found['variant']}{record}"
         write_json(options.out, {"bundles": {**before["bundles"], name: found}})
 
 

@@ -1,6 +1,7 @@
 """Fixtures that every test may use, and how the tests share a machine."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["LESIONLENS_CACHE"] = "off"
 
 import pytest
+from benchmarks.postgresql_cluster import Cluster, binaries
 from hypothesis import settings
+
+from lesionlens.serving.record import Place, read_record
 
 settings.register_profile("lesionlens", deadline=None)  # machines are noisy; a slow example is no failure
 settings.load_profile("lesionlens")
@@ -180,3 +184,22 @@ def small_bundle(small_run: Path) -> Path:
     predictions = read_predictions(small_run / "predictions.npz")
     settings = ExportSettings(compared_images=8, selftest_images=3)
     return export(small_run / "train" / "best.safetensors", dataset, small_run / "bundle", predictions, settings).path
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Cluster]:
+    """A PostgreSQL cluster of these tests; `postgresql.database()` makes an empty database."""
+    pytest.importorskip("psycopg", reason="the extra `postgres` is not installed")
+    if binaries() is None:
+        pytest.skip("PostgreSQL is not installed")
+    cluster = Cluster(durable=False)
+    yield cluster
+    cluster.remove()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def record(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """The place of a prediction log that is not there yet: once a file, once a database."""
+    if request.param == "sqlite":
+        return tmp_path / "record.sqlite"
+    return read_record(request.getfixturevalue("postgresql").emptied_database())

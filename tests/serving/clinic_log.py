@@ -20,8 +20,8 @@ ROWS = {"mel": ("Melanoma", True), "bcc": ("Basal cell carcinoma", True), "nv": 
 class ClinicLog:
     """A log that tests fill; `moment` is the time of the first prediction."""
 
-    def __init__(self, path, moment):
-        self.log, self.moment, self.count = PredictionLog(path), moment, 0
+    def __init__(self, record, moment):
+        self.record, self.log, self.moment, self.count = record, PredictionLog(record), moment, 0
 
     def add(self, case="", lesion="", sha256=None, outcome=None, age=timedelta(), vector=None, **probabilities):
         """One prediction; returns its id. Without probabilities the image is not usable."""

@@ -21,6 +21,9 @@ import pytest
 from PIL import Image
 from tests.serving.clinic_log import ClinicLog
 
+from lesionlens.serving.database_url import DatabaseUrl
+from lesionlens.serving.record import Place, read_record
+
 START_SECONDS = 60
 ADDRESS = re.compile(r"listening on (http://\S+)")
 
@@ -31,14 +34,14 @@ class RunningServer:
 
     Attributes:
         url: its address, without a slash at the end.
-        record: its record.
+        record: its record, a path or a URL.
         process: itself; its log goes to `log`.
         log: file of its standard error.
         client: speaks with it.
     """
 
     url: str
-    record: Path
+    record: Any
     process: subprocess.Popen[str]
     log: Path
     client: httpx.Client
@@ -53,6 +56,11 @@ class RunningServer:
         if self.process.poll() is None:
             self.process.send_signal(sign)
         return self.process.wait(30)
+
+
+def option(record: Place) -> str:
+    """A place as `--record` takes it."""
+    return record.full if isinstance(record, DatabaseUrl) else str(record)
 
 
 def _lesion_image(seed: int = 0, size: tuple[int, int] = (96, 72), form: str = "JPEG") -> bytes:
@@ -81,13 +89,14 @@ def start_server(small_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -
     def start(
         *options: str,
         bundle: Path = small_bundle,
-        record: Path | None = None,
+        record: Place | None = None,
         host: str = "127.0.0.1",
         preexec: Callable[[], None] | None = None,
     ) -> RunningServer:
         record = record or tmp_path_factory.mktemp("record") / "record.sqlite"
-        log = record.with_name(f"server-{time.monotonic_ns()}.log")
-        command = [sys.executable, "-m", "lesionlens", "serve", str(bundle), "--record", str(record), "--host", host]
+        folder = record.parent if isinstance(record, Path) else tmp_path_factory.mktemp("server")
+        log = folder / f"server-{time.monotonic_ns()}.log"
+        command = [sys.executable, "-m", "lesionlens", "serve", str(bundle), "--record", option(record), "--host", host]
         command += ["--port", "0", "--threads", "1", *options]
         with log.open("w") as stream:
             process = subprocess.Popen(
@@ -126,9 +135,24 @@ def server(start_server: Callable[..., RunningServer]) -> RunningServer:
     return start_server()
 
 
+@pytest.fixture(scope="session", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+def new_record(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Place]:
+    """Makes places of prediction logs that are not there yet; tests that need it run again with PostgreSQL, as slow ones."""
+    if request.param == "sqlite":
+        return lambda: tmp_path_factory.mktemp("record") / "record.sqlite"
+    cluster = request.getfixturevalue("postgresql")
+    return lambda: read_record(cluster.database())
+
+
+@pytest.fixture(scope="session")
+def either_server(start_server: Callable[..., RunningServer], new_record: Callable[[], Place]) -> RunningServer:
+    """As `server`, once with either record."""
+    return start_server(record=new_record())
+
+
 @pytest.fixture
-def clinic(tmp_path: Path) -> Iterator[ClinicLog]:
+def clinic(record: Place) -> Iterator[ClinicLog]:
     """A log of predictions of one noon, to be filled."""
-    clinic = ClinicLog(tmp_path / "record.sqlite", datetime(2026, 11, 22, 12, tzinfo=UTC))
+    clinic = ClinicLog(record, datetime(2026, 11, 22, 12, tzinfo=UTC))
     yield clinic
     clinic.log.close()

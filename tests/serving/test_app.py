@@ -16,6 +16,12 @@ HTML = "<img src=x onerror=alert(1)>.jpg"
 
 
 @pytest.fixture(scope="module")
+def server(either_server):
+    """With either record."""
+    return either_server
+
+
+@pytest.fixture(scope="module")
 def made(server, lesion_image):
     """One answer, and the image that it is of."""
     data = lesion_image(1)

@@ -3,8 +3,8 @@
 import csv
 import io
 import json
-import sqlite3
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from tests.data.dicom_files import SECRET, plain
@@ -13,14 +13,19 @@ from lesionlens.serving.case_schemas import Case, CasePage, Deleted, Histology, 
 from lesionlens.serving.cases import visits_of
 from lesionlens.serving.export import json_export
 from lesionlens.serving.image_key import create_key
+from lesionlens.serving.record import open_record
 from lesionlens.serving.schemas import Prediction
-
-IMAGES_KEPT = "--keep-images"
 
 
 @pytest.fixture(scope="module")
-def clinic(start_server):
-    return start_server(IMAGES_KEPT)
+def images(tmp_path_factory):
+    """The folder of kept images."""
+    return tmp_path_factory.mktemp("images")
+
+
+@pytest.fixture(scope="module")
+def clinic(start_server, new_record, images):
+    return start_server("--keep-images", "--image-folder", str(images), record=new_record())
 
 
 def send(server, image, **fields):
@@ -133,28 +138,30 @@ def test_histology_of_what_is_not_known(clinic, lesion_image, lesion, dx, code):
     assert enter(clinic, "H-2", lesion, dx).json()["code"] == code
 
 
-def test_a_deleted_prediction_is_gone_with_its_image_and_recorded(clinic, lesion_image):
+def test_a_deleted_prediction_is_gone_with_its_image_and_recorded(clinic, images, lesion_image):
     image = lesion_image(350)
     body = made(clinic, image, case="SECRETCASE", lesion="L1")
     clinic.client.post(f"/v1/predictions/{body['id']}/review", json={"conclusion": "nv", "note": "SECRETNOTE"})
     enter(clinic, "SECRETCASE", "L1", "nv")
-    kept = clinic.record.with_name(clinic.record.name + ".images") / body["input_sha256"]
+    kept = images / body["input_sha256"]
     assert kept.is_file()
     response = clinic.client.delete(f"/v1/predictions/{body['id']}", params={"reason": "patient asked"})
     assert response.status_code == 200
     Deleted.model_validate(response.json())
-    assert (response.json()["image"], response.json()["overwritten"]) == (True, True)
+    is_file = isinstance(clinic.record, Path)
+    assert (response.json()["image"], response.json()["overwritten"]) == (True, is_file)
     assert not kept.exists()
-    files = b"".join(path.read_bytes() for path in clinic.record.parent.glob("record.sqlite*") if path.is_file())
-    assert b"SECRETCASE" not in files
-    assert b"SECRETNOTE" not in files
-    assert body["id"].encode() in files  # that it was deleted stays
+    if is_file:
+        files = b"".join(path.read_bytes() for path in clinic.record.parent.glob("record.sqlite*") if path.is_file())
+        assert b"SECRETCASE" not in files
+        assert b"SECRETNOTE" not in files
+        assert body["id"].encode() in files  # that it was deleted stays
     for path in ("", "/image.png", "/maps/mel.png"):
         gone = clinic.client.get(f"/v1/predictions/{body['id']}{path}")
         assert (gone.status_code, gone.json()["code"]) == (410, "prediction_deleted")
     assert clinic.client.delete(f"/v1/predictions/{body['id']}").json()["code"] == "prediction_deleted"
     assert clinic.client.get("/v1/cases/SECRETCASE").status_code == 404
-    with closing(sqlite3.connect(clinic.record)) as connection:
+    with closing(open_record(clinic.record, read_only=True)) as connection:
         query = "SELECT who, reason FROM deletions WHERE prediction = ?"
         assert connection.execute(query, (body["id"],)).fetchall() == [("local", "patient asked")]
         assert not connection.execute("SELECT 1 FROM histology WHERE case_id = 'SECRETCASE'").fetchall()

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from tests.serving.conftest import option
 from typer.testing import CliRunner
 
 from lesionlens.cli.main import app
@@ -14,11 +15,17 @@ from lesionlens.serving.image_key import create_key, read_key
 
 
 @pytest.fixture(scope="module")
-def clinic(start_server, lesion_image, tmp_path_factory):
+def images(tmp_path_factory):
+    return tmp_path_factory.mktemp("images")
+
+
+@pytest.fixture(scope="module")
+def clinic(start_server, new_record, images, lesion_image, tmp_path_factory):
     """A server with an encrypted image folder, two confirmed lesions, one reviewed image, and one of which nothing is known."""
     key = tmp_path_factory.mktemp("key") / "image.key"
     create_key(key)
-    server = start_server("--keep-images", "--image-key", str(key))
+    options = ("--keep-images", "--image-folder", str(images), "--image-key", str(key))
+    server = start_server(*options, record=new_record())
 
     def send(seed, **fields):
         files = {"file": ("lesion.jpg", lesion_image(seed, form=fields.pop("form", "JPEG")))}
@@ -37,9 +44,9 @@ def clinic(start_server, lesion_image, tmp_path_factory):
     return server, key, label
 
 
-def test_it_is_read_back(clinic, tmp_path):
+def test_it_is_read_back(clinic, images, tmp_path):
     server, key, label = clinic
-    written = write_clinic_index(server.record, tmp_path / "out", read_key(key))
+    written = write_clinic_index(server.record, tmp_path / "out", read_key(key), images=images)
     index = read_index(written.path)
     assert written.images == len(index) == 3
     assert written.left_out == {"the same image again": 1, "no histology": 2}
@@ -55,18 +62,18 @@ def test_it_is_read_back(clinic, tmp_path):
     assert sorted(record.path.rpartition(".")[2] for record in index.records) == ["jpg", "jpg", "png"]
 
 
-def test_reviews_on_request_by_the_command(clinic, tmp_path):
+def test_reviews_on_request_by_the_command(clinic, images, tmp_path):
     server, key, _ = clinic
-    options = ["--record", str(server.record), "--out", str(tmp_path / "out"), "--image-key", str(key), "--reviews", "--json"]
-    done = CliRunner().invoke(app, ["record", "index", *options])
+    options = ["--record", option(server.record), "--image-folder", str(images), "--image-key", str(key), "--reviews", "--json"]
+    done = CliRunner().invoke(app, ["record", "index", "--out", str(tmp_path / "out"), *options])
     assert json.loads(done.stdout)["images"] == 4
     records = read_index(tmp_path / "out" / "index.csv").records
     assert sorted(record.dx_type for record in records) == ["histo", "histo", "histo", "review"]
 
 
-def test_without_the_key_nothing_is_written_half(clinic, tmp_path):
+def test_without_the_key_nothing_is_written_half(clinic, images, tmp_path):
     with pytest.raises(ArtifactError, match="encrypted"):
-        write_clinic_index(clinic[0].record, tmp_path / "out")
+        write_clinic_index(clinic[0].record, tmp_path / "out", images=images)
     assert not (tmp_path / "out" / "index.csv").exists()
 
 

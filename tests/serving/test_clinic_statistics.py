@@ -7,7 +7,7 @@ from lesionlens.serving.history import History
 
 
 def read(clinic, bundle=BUNDLE):
-    history = History(clinic.log.path)
+    history = History(clinic.record)
     try:
         return clinic_statistics(history, bundle)
     finally:

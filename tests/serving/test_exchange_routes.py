@@ -22,6 +22,12 @@ NO_ONE = Identifiers().new()
 
 
 @pytest.fixture(scope="module")
+def server(either_server):
+    """With either record."""
+    return either_server
+
+
+@pytest.fixture(scope="module")
 def upload(lesion_image):
     return dicom_image(np.asarray(Image.open(io.BytesIO(lesion_image(1, size=(128, 96))))))
 

@@ -1,12 +1,21 @@
 """A request that is sent again after a lost response makes no second prediction."""
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from lesionlens.serving.idempotency import KeysInUse, key_hash
 from lesionlens.serving.problems import Problem
+from lesionlens.serving.record import open_record
 from lesionlens.serving.retention import retain
+
+
+@pytest.fixture(scope="module")
+def server(either_server):
+    """With either record."""
+    return either_server
 
 
 def send(server, image, key, **options):
@@ -63,15 +72,14 @@ def test_many_at_once_with_one_key_make_one_prediction(server, lesion_image):
 
 
 @pytest.mark.slow
-def test_a_key_outlives_the_server_and_goes_with_its_prediction(start_server, lesion_image):
-    server, image = start_server(), lesion_image(208)
+def test_a_key_outlives_the_server_and_goes_with_its_prediction(start_server, new_record, lesion_image):
+    server, image = start_server(record=new_record()), lesion_image(208)
     first = send(server, image, "e1").json()
     server.stop()
     server = start_server(record=server.record)
     assert send(server, image, "e1").json() == first
-    assert b"e1-secret" not in server.record.read_bytes()
-    from datetime import UTC, datetime, timedelta
-
+    with closing(open_record(server.record, read_only=True)) as connection:
+        assert connection.execute("SELECT hash FROM keys").fetchall() == [(key_hash("e1", "local"),)]
     assert retain(server.record, 1, datetime.now(UTC) + timedelta(days=2)).predictions == 1
     assert send(server, image, "e1").json()["id"] != first["id"]
 

@@ -9,6 +9,12 @@ from lesionlens.serving.access import create_token
 from lesionlens.serving.schemas import Batch
 
 
+@pytest.fixture(scope="module")
+def server(either_server):
+    """With either record."""
+    return either_server
+
+
 def send(server, *files, **options):
     return server.client.post("/v1/batches", files=[("file", file) for file in files], **options)
 

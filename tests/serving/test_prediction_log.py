@@ -15,6 +15,7 @@ from lesionlens.serving.identifiers import Identifiers
 from lesionlens.serving.log_file import open_log
 from lesionlens.serving.prediction_log import LogEntry, PredictionLog, insert_prediction, insert_review, timestamp
 from lesionlens.serving.problems import Problem
+from lesionlens.serving.record import open_record
 from lesionlens.serving.subjects import Subject
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -30,11 +31,11 @@ def entry(number=0, *, token_name="local", outcome="diagnosis", diagnosis="mel",
     )
 
 
-def write(path, *entries):
-    record = PredictionLog(path)
+def write(record, *entries):
+    log = PredictionLog(record)
     for one in entries:
-        record.submit(lambda connection, one=one: insert_prediction(connection, one)).result()
-    record.close()
+        log.submit(lambda connection, one=one: insert_prediction(connection, one)).result()
+    log.close()
     return list(entries)
 
 
@@ -43,9 +44,9 @@ def path(tmp_path):
     return tmp_path / "record.sqlite"
 
 
-def test_what_is_written_is_read(path):
-    (one,) = write(path, entry(3))
-    history = History(path)
+def test_what_is_written_is_read(record):
+    (one,) = write(record, entry(3))
+    history = History(record)
     assert history.prediction(one.id) == {"id": one.id, "number": 3, "review": None, **Subject().to_json()}
     assert (history.maps(one.id).maps == 3).all()
     with pytest.raises(Problem) as found:
@@ -65,29 +66,29 @@ def test_it_is_durable_and_private(path):
     record.close()
 
 
-def test_what_waits_is_written_in_one_commit(path):
-    record = PredictionLog(path)
-    blocked = record.submit(lambda connection: time.sleep(0.2))
-    with closing(open_log(path, read_only=True)) as reader:
-        results = [record.submit(partial(insert_prediction, entry=entry(number))) for number in range(50)]
+def test_what_waits_is_written_in_one_commit(record):
+    log = PredictionLog(record)
+    blocked = log.submit(lambda connection: time.sleep(0.2))
+    with closing(open_record(record, read_only=True)) as reader:
+        results = [log.submit(partial(insert_prediction, entry=entry(number))) for number in range(50)]
         blocked.result()
         for result in results:
             result.result()
         assert reader.execute("SELECT count(*) FROM answers").fetchone()[0] == 50
-    record.close()
+    log.close()
 
 
-def test_a_mistake_in_one_operation_hurts_no_other(path):
-    record = PredictionLog(path)
+def test_a_mistake_in_one_operation_hurts_no_other(record):
+    log = PredictionLog(record)
 
     def mistaken(connection):
         raise KeyError("oops")
 
-    futures = [record.submit(mistaken), record.submit(lambda connection: insert_prediction(connection, entry(1)))]
+    futures = [log.submit(mistaken), log.submit(lambda connection: insert_prediction(connection, entry(1)))]
     with pytest.raises(KeyError):
         futures[0].result()
     assert futures[1].result() is None
-    record.close()
+    log.close()
 
 
 def test_a_full_disk_refuses_and_recovers(path):
@@ -109,31 +110,31 @@ def test_a_full_disk_refuses_and_recovers(path):
         assert connection.execute("SELECT count(*) FROM answers").fetchone()[0] == 1
 
 
-def test_reviews_are_all_kept_and_the_newest_shows(path):
-    (one,) = write(path, entry())
-    record = PredictionLog(path)
+def test_reviews_are_all_kept_and_the_newest_shows(record):
+    (one,) = write(record, entry())
+    log = PredictionLog(record)
     for conclusion in ("nv", "mel"):
         review = {"conclusion": conclusion, "note": "<script>", "reviewer": "dr", "created": timestamp()}
-        assert record.submit(lambda connection, r=review: insert_review(connection, one.id, "q", r)).result()
-    assert not record.submit(lambda connection: insert_review(connection, Identifiers().new(), "q", review)).result()
-    record.close()
-    history = History(path)
+        assert log.submit(lambda connection, r=review: insert_review(connection, one.id, "q", r)).result()
+    assert not log.submit(lambda connection: insert_review(connection, Identifiers().new(), "q", review)).result()
+    log.close()
+    history = History(record)
     assert history.prediction(one.id)["review"]["conclusion"] == "mel"
     history.close()
-    with closing(open_log(path)) as connection:
+    with closing(open_record(record)) as connection:
         assert connection.execute("SELECT count(*) FROM reviews").fetchone()[0] == 2
 
 
-def test_pages_and_filters(path):
+def test_pages_and_filters(record):
     entries = write(
-        path,
+        record,
         entry(0, outcome="not_sure", diagnosis=None, file_name="Anna_100%.jpg"),
         entry(1, diagnosis="nv", token_name="other"),
         entry(2, file_name="anna.jpg"),
         entry(3),
     )
     ids = [one.id for one in entries]
-    history = History(path)
+    history = History(record)
 
     def found(**wanted):
         return [row["number"] for row in history.page(Filter(**wanted), 10)]
@@ -161,7 +162,7 @@ def test_pages_and_filters(path):
 def test_a_search_that_takes_too_long_is_ended(path, monkeypatch):
     write(path, *(entry(number) for number in range(300)))
     monkeypatch.setattr("lesionlens.serving.history.SEARCH_SECONDS", -1.0)
-    monkeypatch.setattr("lesionlens.serving.history.CHECK_STEPS", 10)
+    monkeypatch.setattr("lesionlens.serving.log_file.CHECK_STEPS", 10)
     history = History(path)
     with pytest.raises(Problem) as found:
         history.page(Filter(text="nothing"), 10)

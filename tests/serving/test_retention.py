@@ -12,6 +12,7 @@ from lesionlens.serving.identifiers import Identifiers
 from lesionlens.serving.images import KeptImages, images_folder
 from lesionlens.serving.log_file import open_log
 from lesionlens.serving.prediction_log import LogEntry, PredictionLog, insert_prediction, insert_review, timestamp
+from lesionlens.serving.record import open_record
 from lesionlens.serving.refusals import MANY, MOST_ROWS, ROWS_A_MINUTE, Refusal, RefusalLog
 from lesionlens.serving.retention import retain
 
@@ -24,8 +25,8 @@ def path(tmp_path):
     return tmp_path / "record.sqlite"
 
 
-def fill(path):
-    record, ids, images = PredictionLog(path), Identifiers(), KeptImages(images_folder(path))
+def fill(record, folder=None):
+    log, ids, images = PredictionLog(record), Identifiers(), KeptImages(images_folder(record, folder))
     maps = pack_maps(np.ones((2, 3, 3), dtype=np.float32))
     for days, name in ((40, SECRET), (1, "new.jpg")):
         moment = NOW - timedelta(days=days)
@@ -36,12 +37,12 @@ def fill(path):
         )
         review = {"conclusion": "mel", "note": f"note of {name}", "reviewer": "dr", "created": timestamp(moment)}
         refusal = Refusal(timestamp(moment), "q", "x", "POST /v1/predictions", 422, "image_unreadable")
-        record.submit(lambda connection, one=one: insert_prediction(connection, one)).result()
-        record.submit(lambda connection, i=id_, r=review: insert_review(connection, i, "q", r)).result()
-        record.submit(lambda connection, r=refusal: RefusalLog().insert(connection, r)).result()
+        log.submit(lambda connection, one=one: insert_prediction(connection, one)).result()
+        log.submit(lambda connection, i=id_, r=review: insert_review(connection, i, "q", r)).result()
+        log.submit(lambda connection, r=refusal: RefusalLog().insert(connection, r)).result()
         images.put(sha256, b"image")
         os.utime(images.path(sha256), (moment.timestamp(), moment.timestamp()))
-    record.close()
+    log.close()
 
 
 def test_what_is_old_goes_without_a_trace_and_the_rest_stays(path):
@@ -57,6 +58,16 @@ def test_what_is_old_goes_without_a_trace_and_the_rest_stays(path):
         assert connection.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
     assert [file.name for file in images_folder(path).iterdir()] == [f"{1:064x}"]
     assert retain(path, 30, NOW) == (0, 0, 0, 0, 0, 0)
+
+
+def test_what_is_old_goes_from_either_record(record, tmp_path):
+    folder = tmp_path / "images"
+    fill(record, folder)
+    assert retain(record, 30, NOW, folder) == (1, 1, 1, 0, 0, 1)
+    with closing(open_record(record, read_only=True)) as connection:
+        for table in ("answers", "payloads", "reviews", "refusals"):
+            assert connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] == 1
+    assert retain(record, 30, NOW, folder) == (0, 0, 0, 0, 0, 0)
 
 
 def test_it_works_beside_a_server_that_writes(path):
@@ -85,20 +96,20 @@ def test_arguments(path):
             retain(path, days)
 
 
-def test_a_flood_of_refusals_is_added_up(path):
-    record, log = PredictionLog(path), RefusalLog()
+def test_a_flood_of_refusals_is_added_up(record):
+    log, refusals = PredictionLog(record), RefusalLog()
 
     def refuse(number, minute, code="image_unreadable"):
         when = f"2026-01-01T00:{minute:02d}:{number % 60:02d}.000Z"
         refusal = Refusal(when, f"r{number}", "x", "POST /v1/predictions", 422, code)
-        return record.submit(lambda connection: log.insert(connection, refusal))
+        return log.submit(lambda connection: refusals.insert(connection, refusal))
 
     for done in [refuse(number, 0) for number in range(500)]:
         done.result()
     for done in [refuse(number, 1, code) for number in range(70) for code in ("busy", "image_unreadable")]:
         done.result()
-    record.close()
-    with closing(open_log(path)) as connection:
+    log.close()
+    with closing(open_record(record)) as connection:
         rows = connection.execute("SELECT created, request_id, code, times FROM refusals ORDER BY number").fetchall()
     first = [row for row in rows if row[0].startswith("2026-01-01T00:00")]
     assert len(first) == ROWS_A_MINUTE + 1
@@ -107,8 +118,8 @@ def test_a_flood_of_refusals_is_added_up(path):
     assert len(rows) == (ROWS_A_MINUTE + 1) + (ROWS_A_MINUTE + 2)
 
 
-def test_the_oldest_refusals_go_in_the_end(path):
-    record, log = PredictionLog(path), RefusalLog()
+def test_the_oldest_refusals_go_in_the_end(record):
+    log, refusals = PredictionLog(record), RefusalLog()
 
     def many(connection):
         connection.execute(
@@ -116,10 +127,10 @@ def test_the_oldest_refusals_go_in_the_end(path):
             "(created, request_id, who, operation, status, code) SELECT '2025', 'q', '', '', 400, 'x' FROM n",
             (MOST_ROWS + 999,),
         )
-        log.insert(connection, Refusal("2026-01-01T00:00:00.000Z", "q", "", "", 400, "x"))
+        refusals.insert(connection, Refusal("2026-01-01T00:00:00.000Z", "q", "", "", 400, "x"))
         return connection.execute("SELECT count(*) FROM refusals").fetchone()[0]
 
     started = time.monotonic()
-    assert record.submit(many).result() == MOST_ROWS
+    assert log.submit(many).result() == MOST_ROWS
     assert time.monotonic() - started < 20
-    record.close()
+    log.close()

@@ -7,6 +7,7 @@ from contextlib import closing
 
 import pytest
 
+from lesionlens.serving.record import open_record
 from lesionlens.serving.shadow import comparison
 from lesionlens.serving.shadow_routes import ShadowComparison
 
@@ -24,8 +25,8 @@ def wait_for(server, count):
 
 
 @pytest.fixture(scope="module")
-def shadowed(start_server, small_bundle, metadata_bundle):
-    return start_server("--shadow", str(metadata_bundle), bundle=small_bundle)
+def shadowed(start_server, new_record, small_bundle, metadata_bundle):
+    return start_server("--shadow", str(metadata_bundle), bundle=small_bundle, record=new_record())
 
 
 def test_the_response_is_the_champions_and_both_are_compared(shadowed, server, lesion_image):
@@ -43,13 +44,12 @@ def test_the_response_is_the_champions_and_both_are_compared(shadowed, server, l
 def test_what_the_shadow_said_goes_with_its_prediction(shadowed, lesion_image):
     id_ = shadowed.predict(lesion_image(9)).json()["id"]
     wait_for(shadowed, 1)
-    with closing(sqlite3.connect(shadowed.record, isolation_level=None)) as connection:
+    with closing(open_record(shadowed.record)) as connection:
         until = time.monotonic() + 30
         query = "SELECT count(*) FROM shadow_predictions WHERE prediction = ?"
         while not connection.execute(query, (id_,)).fetchone()[0]:
             assert time.monotonic() < until
             time.sleep(0.1)
-        connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("DELETE FROM answers WHERE id = ?", (id_,))
         assert connection.execute(query, (id_,)).fetchone()[0] == 0
 

@@ -12,9 +12,15 @@ from lesionlens.serving.similar import label_next, similar
 SURE = {"mel": 0.9, "nv": 0.1}
 
 
+@pytest.fixture(scope="module")
+def server(either_server):
+    """With either record."""
+    return either_server
+
+
 @pytest.fixture
 def clinic(clinic):
-    clinic.history = History(clinic.log.path)
+    clinic.history = History(clinic.record)
     yield clinic
     clinic.history.close()
 

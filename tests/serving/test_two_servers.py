@@ -9,10 +9,10 @@ from tests.serving.test_exchange import metric, wait_until
 pytestmark = pytest.mark.slow
 
 
-def test_both_see_everything_and_each_result_is_sent_once(start_server, lesion_image):
+def test_both_see_everything_and_each_result_is_sent_once(start_server, new_record, lesion_image):
     with WebTarget() as target:
         options = ("--webhook", f"{target.url}/hook")
-        first = start_server(*options)
+        first = start_server(*options, record=new_record())
         second = start_server(*options, record=first.record)
         with ThreadPoolExecutor(4) as pool:
             jobs = [pool.submit((first, second)[seed % 2].predict, lesion_image(seed)) for seed in range(12)]

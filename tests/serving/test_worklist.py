@@ -8,7 +8,7 @@ from lesionlens.serving.worklist import Worklist, disagreement
 
 @pytest.fixture
 def read(clinic):
-    history = History(clinic.log.path)
+    history = History(clinic.record)
     yield lambda limit=10, token_name=None: Worklist(history).read(limit, token_name)
     history.close()
 

@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lesionlens.cli.console import emit_text
 
+if TYPE_CHECKING:
+    from lesionlens.serving.record import Place
+
 record = typer.Typer(name="record", help="Export, copy or clean the prediction log of `serve`.", no_args_is_help=True)
-LogFile = Annotated[Path | None, typer.Option("--record", help="SQLite file of the prediction log; the same as for serve.")]
+LogPlace = Annotated[
+    str | None, typer.Option("--record", help="Prediction log: file, or URL of a PostgreSQL database; the same as for serve.")
+]
+ImageFolder = Annotated[Path | None, typer.Option(help="Folder of kept images; beside the file of the log if not given.")]
 
 
-def _file(path: Path | None) -> Path:
+def _place(text: str | None) -> Place:
+    from lesionlens.serving.record import read_record
     from lesionlens.serving.settings import state_folder
 
-    return path or state_folder() / "record.sqlite"
+    return read_record(text) if text else state_folder() / "record.sqlite"
 
 
 @record.command()
 def export(
-    path: LogFile = None,
+    log: LogPlace = None,
     csv: Annotated[bool, typer.Option("--csv", help="Predictions with their newest review, as a table (the default).")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Predictions, reviews and refusals, one JSON object per line.")] = False,
     bom: Annotated[bool, typer.Option("--bom", help="Begin the CSV with a byte order mark, for Excel.")] = False,
@@ -36,7 +43,7 @@ def export(
         raise RecipeError("--csv and --json were both given; choose one")
     if bom and as_json:
         raise RecipeError("--bom is for CSV, and JSON has none (RFC 8259); leave it out")
-    lines = json_export(_file(path)) if as_json else csv_export(_file(path), bom)
+    lines = json_export(_place(log)) if as_json else csv_export(_place(log), bom)
     if out is None:
         for line in lines:
             print(line, end="" if line.endswith("\n") else "\n")
@@ -48,13 +55,14 @@ def export(
 @record.command()
 def retain(
     days: Annotated[int, typer.Option(help="Days to keep; older entries are deleted.")],
-    path: LogFile = None,
+    log: LogPlace = None,
+    image_folder: ImageFolder = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Delete predictions, reviews, refusals and kept images older than some days, and overwrite their bytes."""
     from lesionlens.serving.retention import retain as delete
 
-    deleted = delete(_file(path), days)
+    deleted = delete(_place(log), days, images=image_folder)
     counts = ", ".join(f"{count} {name}" for name, count in deleted._asdict().items())
     emit_text(deleted._asdict(), as_json, f"deleted {counts}")
 
@@ -62,20 +70,21 @@ def retain(
 @record.command()
 def backup(
     out: Annotated[Path, typer.Option(help="File to write; a former copy is replaced once the new one is checked.")],
-    path: LogFile = None,
+    log: LogPlace = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Copy the prediction log, beside a running server, into one file that only its owner may read."""
     from lesionlens.serving.backup import backup as copy
 
-    size_bytes = copy(_file(path), out)
+    size_bytes = copy(_place(log), out)
     emit_text({"out": str(out), "size_bytes": size_bytes}, as_json, f"copied {size_bytes / 1e6:.1f} MB to {out}")
 
 
 @record.command()
 def index(
     out: Annotated[Path, typer.Option(help="Folder for index.csv and the images that it names.")],
-    path: LogFile = None,
+    log: LogPlace = None,
+    image_folder: ImageFolder = None,
     image_key: Annotated[Path | None, typer.Option(help="Key file with which kept images were encrypted.")] = None,
     reviews: Annotated[
         bool, typer.Option("--reviews", help="Use the newest review of images without histology; dx_type tells them apart.")
@@ -86,7 +95,8 @@ def index(
     from lesionlens.serving.clinic_index import write_clinic_index
     from lesionlens.serving.image_key import read_key
 
-    written = write_clinic_index(_file(path), out, read_key(image_key) if image_key else None, reviews)
+    key = read_key(image_key) if image_key else None
+    written = write_clinic_index(_place(log), out, key, reviews, image_folder)
     left_out = "".join(f"; left out {count}: {reason}" for reason, count in written.left_out.items())
     content = {"index": str(written.path), "images": written.images, "left_out": written.left_out}
     emit_text(content, as_json, f"wrote {written.images} images to {written.path}{left_out}")

@@ -11,6 +11,7 @@ from lesionlens.cli.bundles import BundleArgument, bundle_or_installed
 from lesionlens.cli.console import note
 from lesionlens.cli.options import TuneOption, VariantOption
 from lesionlens.interop.settings import ExchangeSettings, read_peer, read_target
+from lesionlens.serving.record import read_record
 from lesionlens.serving.settings import MIB, ServingSettings, state_folder
 
 DEFAULT, OTHER = ServingSettings, ExchangeSettings  # their class attributes are the defaults
@@ -21,10 +22,15 @@ def serve(
     bundle: BundleArgument = None,
     host: Annotated[str, typer.Option(help="Address to listen on; any but loopback needs tokens.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 picks a free one.")] = 8000,
-    record: Annotated[Path | None, typer.Option(help="SQLite file of the prediction log; created if missing.")] = None,
+    record: Annotated[
+        str | None, typer.Option(help="Prediction log: file of SQLite, or URL of a PostgreSQL database; created if missing.")
+    ] = None,
     tokens: Annotated[Path | None, typer.Option(help="File of access tokens; with it, every caller needs one.")] = None,
     allow_host: Annotated[list[str] | None, typer.Option(help="Host name that requests may use (behind a proxy).")] = None,
     keep_images: Annotated[bool, typer.Option("--keep-images", help="Keep every image beside the log.")] = DEFAULT.keep_images,
+    image_folder: Annotated[
+        Path | None, typer.Option(help="Folder to keep images in; with PostgreSQL, one that all servers share.")
+    ] = DEFAULT.image_folder,
     image_key: Annotated[
         Path | None, typer.Option(help="Key file that encrypts kept images; see `record create-key`.")
     ] = DEFAULT.image_key,
@@ -83,7 +89,7 @@ def serve(
 
     settings = ServingSettings(
         bundle=bundle_or_installed(bundle),
-        record=record or state_folder() / "record.sqlite",
+        record=read_record(record) if record else state_folder() / "record.sqlite",
         tokens=tokens,
         hosts=tuple(allow_host or ()),
         runtime=runtime,
@@ -99,6 +105,7 @@ def serve(
         upload_seconds=upload_seconds,
         rate=rate,
         keep_images=keep_images,
+        image_folder=image_folder,
         image_key=image_key,
         case_key=case_key,
         file_names=file_names,

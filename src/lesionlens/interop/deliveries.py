@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import logging
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +16,7 @@ from concurrent.futures import Future
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from lesionlens.core.database import Connection
 from lesionlens.interop.senders import DeliveryError
 
 LOG = logging.getLogger("lesionlens.serving")
@@ -35,7 +35,7 @@ CREATE TABLE IF NOT EXISTS deliveries (
 )
 """
 INDEX = "CREATE INDEX IF NOT EXISTS deliveries_waiting ON deliveries (due) WHERE delivered IS NULL"
-INSERT = "INSERT OR IGNORE INTO deliveries (prediction, kind, created, content) VALUES (?, ?, ?, ?)"
+INSERT = "INSERT INTO deliveries (prediction, kind, created, content) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
 COLUMNS = ("number", "prediction", "kind", "created", "attempts", "delivered", "error")
 CLAIM = """SELECT number, prediction, kind, content, attempts FROM deliveries
     WHERE delivered IS NULL AND due <= ? AND kind IN ({kinds}) ORDER BY number LIMIT ?"""
@@ -49,7 +49,7 @@ POLL_SECONDS = 2.0
 STOP_SECONDS = 10.0
 MOST_WAIT_SECONDS = 600.0
 ERROR_CHARACTERS = 300
-Operation = Callable[[sqlite3.Connection], Any]
+Operation = Callable[[Connection], Any]
 Submit = Callable[[Operation], "Future[Any]"]
 
 
@@ -74,25 +74,24 @@ class Delivery(NamedTuple):
 Send = Callable[[Delivery], None]
 
 
-def create_table(connection: sqlite3.Connection) -> None:
-    """Create the table in a log that does not have it, and have deleted content overwritten from here on."""
-    connection.execute("PRAGMA secure_delete = ON")
+def create_table(connection: Connection) -> None:
+    """Create the table in a log that does not have it."""
     connection.execute(TABLE)
     connection.execute(INDEX)
 
 
-def insert(connection: sqlite3.Connection, prediction: str, contents: Mapping[str, bytes | None]) -> None:
+def insert(connection: Connection, prediction: str, contents: Mapping[str, bytes | None]) -> None:
     """Queue results of a prediction by their kinds; one that was queued before stays as it is."""
     connection.executemany(INSERT, [(prediction, kind, _now(), content) for kind, content in contents.items()])
 
 
-def queued(connection: sqlite3.Connection, prediction: str) -> set[str]:
+def queued(connection: Connection, prediction: str) -> set[str]:
     """Kinds of the results of a prediction that are or were queued."""
     rows = connection.execute("SELECT kind FROM deliveries WHERE prediction = ?", (prediction,))
     return {kind for (kind,) in rows}
 
 
-def read_deliveries(connection: sqlite3.Connection, waiting: bool | None, limit: int, before: int | None) -> list[dict[str, Any]]:
+def read_deliveries(connection: Connection, waiting: bool | None, limit: int, before: int | None) -> list[dict[str, Any]]:
     """Deliveries, newest first, without their content.
 
     Args:
@@ -166,7 +165,7 @@ class Deliveries:
     def _claimed(self, senders: Mapping[str, Send]) -> list[Delivery]:
         """Those that are due, oldest first, put off for all other servers."""
 
-        def claim(connection: sqlite3.Connection) -> list[Delivery]:
+        def claim(connection: Connection) -> list[Delivery]:
             now, marks = time.time(), ", ".join("?" * len(senders))
             query = CLAIM.format(kinds=marks)
             claimed = [Delivery(*row) for row in connection.execute(query, (now, *senders, AT_ONCE))]

@@ -9,22 +9,25 @@ from pathlib import Path
 from lesionlens.core.artifact import atomic_file
 from lesionlens.core.errors import ArtifactError, StorageError
 from lesionlens.serving.log_file import check_sound, open_log
+from lesionlens.serving.record import Place, record_file
 
 
-def backup(path: Path, out: Path) -> int:
+def backup(record: Place, out: Path) -> int:
     """Copy the prediction log as it is at one moment, without what was deleted; mode 0600.
 
     Args:
-        path: of the prediction log; a server may write to it meanwhile.
+        record: where the prediction log is, a file; a server may write to it meanwhile.
         out: the copy; a former one is replaced once the new one is written and checked.
 
     Returns:
         Bytes of the copy.
 
     Raises:
+        RecipeError: if it is in PostgreSQL.
         ArtifactError: if there is no prediction log, or it is damaged; a former copy is kept.
         StorageError: if the copy cannot be written.
     """
+    path = record_file(record, f"PostgreSQL copies its databases itself: pg_dump -Fc -f {out} {record}")
     if out.exists() and out.samefile(path):
         raise ArtifactError(f"{out} is the prediction log itself; name another file for the copy")
     with atomic_file(out, mode=0o600) as temporary:

@@ -12,7 +12,7 @@ from lesionlens.serving import case_examples as examples
 from lesionlens.serving import openapi
 from lesionlens.serving.callers import From, checked_id, service_of, visible_to
 from lesionlens.serving.case_schemas import Case, CasePage, Deleted, Histology, HistologyIn, Lesion, SubjectIn
-from lesionlens.serving.deletion import delete_prediction, empty_write_ahead_log
+from lesionlens.serving.deletion import delete_prediction
 from lesionlens.serving.examples import PREDICTION
 from lesionlens.serving.histology import OTHER, insert_histology
 from lesionlens.serving.identifiers import PATTERN
@@ -137,6 +137,6 @@ async def remove_prediction(request: Request, caller: From, id: str, reason: Ann
     if deletion is None:
         raise Problem("prediction_not_found", NOT_FOUND)
     image = await service.images.remove(known, deletion.input_sha256 if deletion.is_last else "")
-    overwritten = await asyncio.to_thread(empty_write_ahead_log, service.settings.record)
+    overwritten = await asyncio.to_thread(service.log.store.forget_deleted)
     body = {"prediction": known, "created": change["created"], "who": caller.name, "image": image, "overwritten": overwritten}
     return JSONResponse(body)

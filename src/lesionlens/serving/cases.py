@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import math
-import sqlite3
 import statistics
 from typing import Any
 
+from lesionlens.core.database import Connection
 from lesionlens.serving.histology import histology_of, no_lesion
-from lesionlens.serving.history import PREDICTIONS, History, with_current
+from lesionlens.serving.history import MINE, PREDICTIONS, History, with_current
 from lesionlens.serving.problems import Problem
 
-MINE = "(? IS NULL OR a.who = ?)"
 OF_CASES = f"""SELECT s.case_id, max(a.id), max(a.created), count(*), count(DISTINCT nullif(s.lesion_id, '')),
-    sum(NOT EXISTS (SELECT 1 FROM reviews r WHERE r.prediction = a.id)), max(s.malignant_share)
+    count(*) FILTER (WHERE NOT EXISTS (SELECT 1 FROM reviews r WHERE r.prediction = a.id)), max(s.malignant_share)
     FROM subjects s JOIN answers a ON a.id = s.prediction WHERE s.case_id != '' AND {MINE}
     GROUP BY s.case_id HAVING ? = '' OR max(a.id) < ? ORDER BY max(a.id) DESC LIMIT ?"""
 CASE_FIELDS = ("case", "newest", "created", "images", "lesions", "unreviewed", "malignant_share")
@@ -96,7 +95,7 @@ def day_of(image: dict[str, Any]) -> str:
     return str(image["taken"] or image["created"][:10])
 
 
-def _lesion(connection: sqlite3.Connection, case: str, lesion: str, images: list[dict[str, Any]]) -> dict[str, Any]:
+def _lesion(connection: Connection, case: str, lesion: str, images: list[dict[str, Any]]) -> dict[str, Any]:
     images = sorted(images, key=lambda image: (day_of(image), image["id"]))
     return {
         "case": case,
@@ -108,7 +107,7 @@ def _lesion(connection: sqlite3.Connection, case: str, lesion: str, images: list
     }
 
 
-def _images(connection: sqlite3.Connection, case: str, lesion: str | None, token_name: str | None) -> list[dict[str, Any]]:
+def _images(connection: Connection, case: str, lesion: str | None, token_name: str | None) -> list[dict[str, Any]]:
     clause, values = ("", ()) if lesion is None else (" AND s.lesion_id = ?", (lesion,))
     query = f"{OF_IMAGES}{clause} ORDER BY a.id DESC LIMIT {MOST_IMAGES}"
     rows = connection.execute(query, (case, token_name, token_name, *values)).fetchall()

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from lesionlens.core.artifact import atomic_file
-from lesionlens.core.errors import DataError
+from lesionlens.core.errors import DataError, RecipeError
 from lesionlens.core.labels import LabelSet
 from lesionlens.data.formats import HEAD_BYTES, format_of
 from lesionlens.data.index import Index, Record, write_index
 from lesionlens.serving.image_key import ImageKey
 from lesionlens.serving.images import KeptImages, images_folder
-from lesionlens.serving.log_file import open_log
+from lesionlens.serving.record import Place, store_of
 from lesionlens.serving.worklist import LAST_HISTOLOGY, LAST_REVIEW
 
 INDEX, IMAGES = "index.csv", "images"
@@ -40,23 +40,27 @@ class Written(NamedTuple):
     left_out: dict[str, int]
 
 
-def write_clinic_index(log: Path, out: Path, key: ImageKey | None = None, with_reviews: bool = False) -> Written:
+def write_clinic_index(
+    log: Place, out: Path, key: ImageKey | None = None, with_reviews: bool = False, images: Path | None = None
+) -> Written:
     """Write `index.csv` and the images that it names into a folder, readable by their owner only.
 
     Lesions are `case/lesion` and cases are its patients, so that no split parts them. `dx_type` says who made a diagnosis.
 
     Args:
-        log: the prediction log; its kept images lie beside it.
+        log: where the prediction log is.
         out: the folder; created if missing.
         key: decrypts kept images.
         with_reviews: use the newest review where there is no histology.
+        images: folder of kept images; None: beside the file of the log.
 
     Raises:
+        RecipeError: if the log is in PostgreSQL and no folder of images is named.
         ArtifactError: if there is no log, or a kept image cannot be decrypted.
         DataError: if no image has a diagnosis, or the label sets of two bundles contradict each other.
         StorageError: if the folder cannot be written.
     """
-    kept = KeptImages(images_folder(log), key)
+    kept = KeptImages(_folder(log, images), key)
     left_out: Counter[str] = Counter()
     records: list[Record] = []
     diagnoses: dict[str, dict[str, Any]] = {}
@@ -87,10 +91,18 @@ def write_clinic_index(log: Path, out: Path, key: ImageKey | None = None, with_r
     return Written(out / INDEX, len(known), {reason: count for reason, count in left_out.items() if count})
 
 
-def _rows(log: Path) -> Iterator[dict[str, Any]]:
+def _folder(log: Place, images: Path | None) -> Path:
+    folder = images_folder(log, images)
+    if folder is None:
+        raise RecipeError(f"{log} is a database of PostgreSQL; name the folder of its kept images with --image-folder")
+    return folder
+
+
+def _rows(log: Place) -> Iterator[dict[str, Any]]:
     names = ("id", "sha256", "case", "lesion", "site", "frame", "body", "review", "histology")
-    with closing(open_log(log, read_only=True)) as connection:
-        for values in connection.execute(LABELLED):
+    store = store_of(log)
+    with closing(store.open(read_only=True)) as connection:
+        for values in store.rows(connection, LABELLED):
             row = dict(zip(names, values, strict=True))
             yield {**row, "body": json.loads(row["body"])}
 

@@ -21,9 +21,10 @@ NOTE = (
     "Lesions with histology are those that somebody suspected; sensitivity, specificity and calibration on them are not "
     "those of all lesions."
 )
-KNOWN = f"""SELECT a.input_sha256, a.outcome, s.case_id, s.lesion_id, s.frame, p.answer, {LAST_REVIEW} review,
-    {LAST_HISTOLOGY} histology FROM answers a JOIN payloads p ON p.id = a.id JOIN subjects s ON s.prediction = a.id
-    WHERE a.bundle_id = ? AND (review IS NOT NULL OR histology IS NOT NULL) ORDER BY a.id DESC"""
+KNOWN = f"""SELECT input_sha256, outcome, case_id, lesion_id, frame, answer, review, histology FROM (
+    SELECT a.id, a.input_sha256, a.outcome, s.case_id, s.lesion_id, s.frame, p.answer, {LAST_REVIEW} AS review,
+    {LAST_HISTOLOGY} AS histology FROM answers a JOIN payloads p ON p.id = a.id JOIN subjects s ON s.prediction = a.id
+    WHERE a.bundle_id = ?) AS judged WHERE review IS NOT NULL OR histology IS NOT NULL ORDER BY id DESC"""
 BINS = (0.0, 0.05, 0.2, 0.5, 0.8, 1.0)  # of the malignant share
 LEAST_LESIONS = 20  # below it there are counts and no interval
 
@@ -134,7 +135,7 @@ def _lesions(history: History, bundle_id: str) -> list[Judged]:
     """Every lesion once: its newest usable prediction, with the newest review and histology that any of its images has."""
     by_lesion: dict[tuple[str, ...], list[Judged]] = {}
     with history.reading() as connection:
-        for sha256, outcome, case, lesion, frame, text, review, histology in connection.execute(KNOWN, (bundle_id,)):
+        for sha256, outcome, case, lesion, frame, text, review, histology in history.rows(connection, KNOWN, (bundle_id,)):
             rows = (body := json.loads(text))["probabilities"]
             key = (case, lesion) if lesion else (sha256, str(frame))
             probabilities = {row["code"]: row["probability"] for row in rows}

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
-from pathlib import Path
 from typing import NamedTuple
 
-from lesionlens.serving.log_file import open_log
-
-CHECKPOINTS = 3
+from lesionlens.core.database import Connection
 
 
 class Deletion(NamedTuple):
@@ -24,7 +19,7 @@ class Deletion(NamedTuple):
     is_last: bool
 
 
-def delete_prediction(connection: sqlite3.Connection, prediction: str, change: dict[str, str]) -> Deletion | None:
+def delete_prediction(connection: Connection, prediction: str, change: dict[str, str]) -> Deletion | None:
     """Delete a prediction with its maps, reviews, subject and key; record that it was deleted.
 
     Histology belongs to the lesion: it goes with the lesion's last image.
@@ -49,24 +44,14 @@ def delete_prediction(connection: sqlite3.Connection, prediction: str, change: d
     return Deletion(row[0], left is None)
 
 
-def delete_histology_without_images(connection: sqlite3.Connection) -> int:
+def delete_histology_without_images(connection: Connection) -> int:
     """Delete the histology of lesions of which there is no image any more; returns how many entries."""
     query = """DELETE FROM histology WHERE NOT EXISTS (SELECT 1 FROM subjects s
         WHERE s.case_id != '' AND s.case_id = histology.case_id AND s.lesion_id = histology.lesion_id)"""
     return connection.execute(query).rowcount
 
 
-def deleted_when(connection: sqlite3.Connection, prediction: str) -> str | None:
+def deleted_when(connection: Connection, prediction: str) -> str | None:
     """When a prediction was deleted on request; None if it was not."""
     row = connection.execute("SELECT created FROM deletions WHERE prediction = ?", (prediction,)).fetchone()
     return None if row is None else str(row[0])
-
-
-def empty_write_ahead_log(path: Path) -> bool:
-    """Copy the write-ahead log into the file and empty it, so that no deleted content stays in it.
-
-    Returns:
-        Whether it is empty; False while others read. The night's `record retain` empties it as well.
-    """
-    with closing(open_log(path)) as connection:
-        return any(connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0 for _ in range(CHECKPOINTS))

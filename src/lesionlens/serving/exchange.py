@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sqlite3
 import time
 from concurrent.futures import Future
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from lesionlens.bundle.runtime import NOTHING_KNOWN
+from lesionlens.core.database import Connection
 from lesionlens.core.errors import LesionLensError
 from lesionlens.interop import deliveries as queue
 from lesionlens.interop.deliveries import Deliveries, Delivery, Send
@@ -33,14 +33,13 @@ if TYPE_CHECKING:
     from lesionlens.serving.service import Service
 
 OPERATION = "C-STORE"
-AGAIN = ("busy", "decoder_killed")  # waited for here: a camera does not send again
+AGAIN = ("busy", "decoder_killed", "record_unavailable")  # waited for here: a camera does not send again
 WAIT_SECONDS = 20.0
 TOTAL_SECONDS = 60.0
 OUT_OF_RESOURCES, CANNOT_UNDERSTAND, DUPLICATE = 0xA700, 0xC000, 0x0111  # PS3.4 B.2.3, PS3.7 C.5
 STATUSES = {
-    **dict.fromkeys(
-        ("busy", "idempotency_key_in_use", "stopping", "decoder_killed", "record_unwritable", "record_damaged"), OUT_OF_RESOURCES
-    ),
+    **dict.fromkeys(("busy", "idempotency_key_in_use", "stopping", "decoder_killed"), OUT_OF_RESOURCES),
+    **dict.fromkeys(("record_unwritable", "record_unavailable", "record_damaged"), OUT_OF_RESOURCES),
     **dict.fromkeys(("image_unreadable", "image_too_large", "upload_too_large", "decoding_too_slow"), CANNOT_UNDERSTAND),
     "idempotency_key_reused": DUPLICATE,
 }
@@ -112,7 +111,7 @@ class Exchange:
         """Gauges for the metrics; see `Metrics`."""
         return {"lesionlens_deliveries_waiting": ("Results that wait to be sent.", lambda: self.deliveries.waiting)}
 
-    def enqueue(self, connection: sqlite3.Connection, entry: LogEntry, submission: Submission) -> None:
+    def enqueue(self, connection: Connection, entry: LogEntry, submission: Submission) -> None:
         """Queue what every prediction sends, in the commit that stores it."""
         if self._kinds:
             queue.insert(connection, entry.id, {kind: submission.study if kind == "fhir" else None for kind in self._kinds})

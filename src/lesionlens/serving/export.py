@@ -8,12 +8,11 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 from lesionlens.core.metadata import FIELDS as METADATA
 from lesionlens.serving.history import REVIEW_FIELDS, Filter, History
-from lesionlens.serving.log_file import open_log
+from lesionlens.serving.record import Place, open_record, store_of
 from lesionlens.serving.subjects import COLUMNS, Subject
 
 CSV_TYPE = "text/csv; charset=utf-8"
@@ -33,34 +32,35 @@ OTHER_TABLES = {
 }
 
 
-def csv_export(path: Path, bom: bool = False) -> Iterator[str]:
+def csv_export(record: Place, bom: bool = False) -> Iterator[str]:
     """Predictions, newest first, as lines of CSV; a probability for each diagnosis that occurs.
 
     Args:
-        path: of the prediction log.
+        record: where the prediction log is.
         bom: begin with a byte order mark, by which Excel knows UTF-8.
 
     Raises:
         ArtifactError: if there is no prediction log.
     """
-    with closing(History(path)) as history:
-        yield from csv_lines(history.pages(Filter()), _codes(path), bom)
+    with closing(History(record)) as history:
+        yield from csv_lines(history.pages(Filter()), _codes(record), bom)
 
 
-def json_export(path: Path) -> Iterator[str]:
+def json_export(record: Place) -> Iterator[str]:
     """Predictions, reviews and refusals, one JSON object per line, told apart by the field `kind`.
 
     Raises:
         ArtifactError: if there is no prediction log.
     """
-    with closing(open_log(path, read_only=True)) as connection:
-        connection.execute("BEGIN")  # one moment of the log, whatever is written meanwhile
+    store = store_of(record)
+    with closing(store.open(read_only=True)) as connection:
+        store.begin_snapshot(connection)  # one moment of the log, whatever is written meanwhile
         query = f"""SELECT p.answer, a.who, {COLUMNS} FROM answers a JOIN payloads p ON p.id = a.id
             JOIN subjects s ON s.prediction = a.id ORDER BY a.id"""
-        for text, token_name, *subject in connection.execute(query):
+        for text, token_name, *subject in store.rows(connection, query):
             yield _json_line({"kind": "prediction", "who": token_name, **json.loads(text), **Subject(*subject).to_json()})
         for kind, (table, fields) in OTHER_TABLES.items():
-            for row in connection.execute(f"SELECT {', '.join(fields)} FROM {table} ORDER BY number"):
+            for row in store.rows(connection, f"SELECT {', '.join(fields)} FROM {table} ORDER BY number"):
                 yield _json_line({"kind": kind, **dict(zip(fields, row, strict=True))})
 
 
@@ -92,11 +92,11 @@ def plain_cell(value: Any) -> Any:
     return FORMULA_START.sub("'", value) if isinstance(value, str) else value
 
 
-def _codes(path: Path) -> list[str]:
+def _codes(record: Place) -> list[str]:
     """The diagnoses of every bundle in the log."""
     newest = "SELECT max(id) FROM answers WHERE outcome != 'not_usable' GROUP BY bundle_id"
     codes: dict[str, None] = {}
-    with closing(open_log(path, read_only=True)) as connection:
+    with closing(open_record(record, read_only=True)) as connection:
         for (text,) in connection.execute(f"SELECT answer FROM payloads WHERE id IN ({newest}) ORDER BY id"):
             codes |= {row["code"]: None for row in json.loads(text)["probabilities"]}
     return list(codes)

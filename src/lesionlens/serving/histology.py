@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import sqlite3
 from typing import Any
 
+from lesionlens.core.database import Connection
 from lesionlens.serving.problems import Problem
 
 FIELDS = ("dx", "note", "created", "who", "correction")
 OTHER = "other"
 
 
-def histology_of(connection: sqlite3.Connection, case: str, lesion: str) -> list[dict[str, Any]]:
+def histology_of(connection: Connection, case: str, lesion: str) -> list[dict[str, Any]]:
     """All entries of a lesion, oldest first; the last one counts."""
     query = f"SELECT {', '.join(FIELDS)} FROM histology WHERE case_id = ? AND lesion_id = ? ORDER BY number"
     rows = connection.execute(query, (case, lesion))
     return [{**dict(zip(FIELDS, row, strict=True)), "correction": bool(row[-1])} for row in rows]
 
 
-def insert_histology(connection: sqlite3.Connection, case: str, lesion: str, request_id: str, entry: dict[str, Any]) -> None:
+def insert_histology(connection: Connection, case: str, lesion: str, request_id: str, entry: dict[str, Any]) -> None:
     """Add an entry.
 
     Args:

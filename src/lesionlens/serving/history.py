@@ -3,32 +3,30 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 import threading
-import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from lesionlens.core.database import Connection
 from lesionlens.serving.deletion import deleted_when
 from lesionlens.serving.entries import unpack_maps
 from lesionlens.serving.idempotency import StoredPrediction, find_key
 from lesionlens.serving.identifiers import first_of
-from lesionlens.serving.log_file import is_damage, open_log
-from lesionlens.serving.prediction_log import DAMAGED, RESTORE
 from lesionlens.serving.problems import Problem
+from lesionlens.serving.record import DAMAGED, RESTORE, Place, store_of
 from lesionlens.serving.subjects import Subject, subject_of
 
 SEARCH_SECONDS = 5.0
-CHECK_STEPS = 20_000  # of SQLite's virtual machine between two looks at the clock
 REVIEW_FIELDS = ("conclusion", "note", "reviewer", "created")
 REVIEW = f"SELECT {', '.join(REVIEW_FIELDS)} FROM reviews WHERE prediction = ? ORDER BY number DESC LIMIT 1"
+MINE = "(CAST(? AS TEXT) IS NULL OR a.who = ?)"  # a token's name, twice; None: of any token
 PREDICTIONS = "SELECT a.id, p.answer FROM answers a JOIN payloads p ON p.id = a.id"
+LIKE = "lower({}) LIKE lower(?) ESCAPE '\\'"  # of ASCII letters, in either database
 NOT_FOUND = "there is no prediction with that id; it may have been deleted, or belong to another token"
 
 
@@ -68,8 +66,8 @@ class Filter:
         if self.text:
             pattern = "%" + self.text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
             fields = ("a.file_name", "a.id", "a.request_id", "a.input_sha256")
-            matches = [f"{field} LIKE ? ESCAPE '\\'" for field in fields]
-            matches.append("EXISTS (SELECT 1 FROM reviews r WHERE r.prediction = a.id AND r.note LIKE ? ESCAPE '\\')")
+            matches = [LIKE.format(field) for field in fields]
+            matches.append(f"EXISTS (SELECT 1 FROM reviews r WHERE r.prediction = a.id AND {LIKE.format('r.note')})")
             clauses.append(f"({' OR '.join(matches)})")
             values += [pattern] * len(matches)
         return clauses, values
@@ -86,12 +84,12 @@ class History:
     """Reads the prediction log, from any thread.
 
     Args:
-        path: of the log.
+        record: where the log is.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._idle: list[sqlite3.Connection] = []
+    def __init__(self, record: Place) -> None:
+        self._store = store_of(record)
+        self._idle: list[Connection] = []
         self._lock = threading.Lock()
 
     def prediction(self, id_: str, token_name: str | None = None) -> dict[str, Any]:
@@ -165,34 +163,60 @@ class History:
                 self._idle.pop().close()
 
     @contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
-        """A connection for a few statements, which together may take `SEARCH_SECONDS`.
+    def reading(self) -> Iterator[Connection]:
+        """A connection for a few statements, which together may take `SEARCH_SECONDS` (in PostgreSQL each of them).
 
         Raises:
-            Problem: `search_too_slow` or `record_damaged`.
+            Problem: `search_too_slow`, `record_damaged` or `record_unavailable`.
         """
-        with self._lock:
-            connection = self._idle.pop() if self._idle else None
-        if connection is None:
-            connection = open_log(self._path, read_only=True)
-        until = time.monotonic() + SEARCH_SECONDS
-        connection.set_progress_handler(lambda: time.monotonic() > until, CHECK_STEPS)
+        store, connection = self._store, None
         try:
+            connection = self._connection()
+            store.limit_time(connection, SEARCH_SECONDS)
             yield connection
-        except sqlite3.DatabaseError as error:
-            if is_damage(error):
-                raise Problem("record_damaged", f"{DAMAGED}; {RESTORE}") from error
-            if error.sqlite_errorname != "SQLITE_INTERRUPT":
+        except store.errors as error:
+            problem = self._problem(error)
+            if problem is None:
                 raise
-            detail = f"the search took more than {SEARCH_SECONDS:g} s; narrow it, for example with since and until"
-            raise Problem("search_too_slow", detail, {"Retry-After": "1"}) from error
+            raise problem from error
         finally:
-            with self._lock:
+            if connection is not None:
+                self._give_back(connection)
+
+    def rows(self, connection: Connection, sql: str, values: Sequence[Any] = ()) -> Iterable[Any]:
+        """Rows that may be more than fit into memory."""
+        return self._store.rows(connection, sql, values)
+
+    def _connection(self) -> Connection:
+        with self._lock:
+            if self._idle:
+                return self._idle.pop()
+        return self._store.open(read_only=True)
+
+    def _give_back(self, connection: Connection) -> None:
+        """Keep a connection for the next read; one that is broken takes those that are idle with it."""
+        with self._lock:
+            if self._store.is_open(connection):
                 self._idle.append(connection)
+                return
+        connection.close()
+        self.close()
+
+    def _problem(self, error: Exception) -> Problem | None:
+        """The refusal that an error means; None for a mistake of ours."""
+        fault = self._store.fault(error)
+        if fault.kind == "damaged":
+            return Problem("record_damaged", f"{DAMAGED}; {RESTORE}")
+        if fault.kind == "unavailable":
+            return fault.problem()
+        if fault.kind != "too_slow":
+            return None
+        detail = f"the search took more than {SEARCH_SECONDS:g} s; narrow it, for example with since and until"
+        return Problem("search_too_slow", detail, {"Retry-After": "1"})
 
 
-def _prediction(connection: sqlite3.Connection, id_: str, token_name: str | None) -> dict[str, Any]:
-    query = f"{PREDICTIONS} WHERE a.id = ? AND (? IS NULL OR a.who = ?)"
+def _prediction(connection: Connection, id_: str, token_name: str | None) -> dict[str, Any]:
+    query = f"{PREDICTIONS} WHERE a.id = ? AND {MINE}"
     row = connection.execute(query, (id_, token_name, token_name)).fetchone()
     if row is None and token_name is None and (when := deleted_when(connection, id_)):
         raise Problem("prediction_deleted", f"this prediction was deleted on request at {when}")
@@ -201,7 +225,7 @@ def _prediction(connection: sqlite3.Connection, id_: str, token_name: str | None
     return with_current(connection, *row)
 
 
-def with_current(connection: sqlite3.Connection, id_: str, text: str) -> dict[str, Any]:
+def with_current(connection: Connection, id_: str, text: str) -> dict[str, Any]:
     """A prediction as it was sent, with its newest review, and with what its image shows as it is known now."""
     prediction: dict[str, Any] = json.loads(text)
     row = connection.execute(REVIEW, (id_,)).fetchone()

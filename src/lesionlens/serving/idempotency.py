@@ -9,11 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+from lesionlens.core.database import Connection
 from lesionlens.serving.problems import Problem
 from lesionlens.serving.subjects import Subject, told_before
 
@@ -59,7 +59,7 @@ def key_hash(header: str, token_name: str) -> str:
 
 
 def find_key(
-    connection: sqlite3.Connection,
+    connection: Connection,
     hash_: str,
     input_sha256: str,
     frame: int,
@@ -92,9 +92,24 @@ def find_key(
     return StoredPrediction(id_, body, replayed=True)
 
 
-def insert_key(connection: sqlite3.Connection, hash_: str, frame: int, prediction: str) -> None:
+def check_key(connection: Connection, hash_: str) -> None:
+    """Refuse a key that another server used since this one looked; who asks again gets the prediction that it made.
+
+    Raises:
+        Problem: `idempotency_key_in_use`.
+    """
+    if hash_ and connection.execute("SELECT 1 FROM keys WHERE hash = ?", (hash_,)).fetchone() is not None:
+        raise in_use()
+
+
+def insert_key(connection: Connection, hash_: str, frame: int, prediction: str) -> None:
     """Remember that a key made a prediction."""
-    connection.execute("INSERT OR IGNORE INTO keys VALUES (?, ?, ?)", (hash_, frame, prediction))
+    connection.execute("INSERT INTO keys VALUES (?, ?, ?)", (hash_, frame, prediction))
+
+
+def in_use() -> Problem:
+    """Another request with the same key runs, or has just ended on another server."""
+    return Problem("idempotency_key_in_use", f"a request with this {HEADER} is running; ask again soon", {"Retry-After": "1"})
 
 
 class KeysInUse:
@@ -111,9 +126,7 @@ class KeysInUse:
             Problem: `idempotency_key_in_use`.
         """
         if hash_ in self._hashes:
-            raise Problem(
-                "idempotency_key_in_use", f"a request with this {HEADER} is running; ask again soon", {"Retry-After": "1"}
-            )
+            raise in_use()
         if hash_:
             self._hashes.add(hash_)
         try:

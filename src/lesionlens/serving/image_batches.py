@@ -28,7 +28,7 @@ MOST_BATCHES = 100
 KEPT = timedelta(hours=1)  # after the last image; the predictions stay in the log
 AT_ONCE = 2  # of one batch, so that others are served meanwhile
 UPLOAD_FACTOR = 3  # of the time that one image may take to arrive
-AGAIN = ("busy", "rate_limited")  # the server's own pace: waited for, not refused
+AGAIN = ("busy", "rate_limited", "record_unavailable")  # waited for, not refused
 LISTEN_SECONDS = 1.0
 ROUTE = "POST /v1/batches"
 

@@ -12,6 +12,7 @@ from lesionlens.core.artifact import atomic_file
 from lesionlens.core.errors import ArtifactError
 from lesionlens.serving.image_key import ImageKey, is_encrypted
 from lesionlens.serving.messages import Buffer
+from lesionlens.serving.record import Place
 
 
 class RecentImages:
@@ -120,6 +121,8 @@ class KeptImages:
         return self.folder / sha256
 
 
-def images_folder(log: Path) -> Path:
-    """The folder of kept images: beside the prediction log."""
-    return log.with_name(log.name + ".images")
+def images_folder(record: Place, named: Path | None = None) -> Path | None:
+    """The folder of kept images: the one that is named, or beside the file of the prediction log; else None."""
+    if named is not None:
+        return named
+    return record.with_name(record.name + ".images") if isinstance(record, Path) else None

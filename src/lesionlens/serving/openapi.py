@@ -24,7 +24,7 @@ CALLERS = (
     *("proxy_without_tokens", "origin_not_allowed"),
 )
 BODIES = ("malformed_upload", "upload_too_large", "upload_too_slow", "unsupported_media_type", "record_unwritable")
-RECORD = ("record_damaged",)
+RECORD = ("record_damaged", "record_unavailable")
 IMAGES = (
     "image_too_large",
     "image_unreadable",

@@ -1,27 +1,26 @@
-"""The prediction log: every prediction, review and refusal in SQLite, on disk before its response is sent."""
+"""The prediction log: every prediction, review and refusal in a database, on disk before its response is sent."""
 
 from __future__ import annotations
 
-import sqlite3
+import os
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import closing
+from contextlib import suppress
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+from lesionlens.core.database import Connection
 from lesionlens.serving.batches import Batches
-from lesionlens.serving.log_file import check_sound, create_log, is_damage, open_log
-from lesionlens.serving.problems import Problem
+from lesionlens.serving.record import Fault, Place, store_of
 from lesionlens.serving.subjects import Subject, insert_subject
 
-DAMAGED, RESTORE = "the prediction log is damaged", "stop the server and restore a backup"
 PROBE_BYTES = 64 * 1024
 MOST_AT_ONCE = 256  # operations in one commit
 Result = TypeVar("Result")
-Operation = Callable[[sqlite3.Connection], Any]
+Operation = Callable[[Connection], Any]
+Job = tuple[Operation, "Future[Any]"]
 
 
 class LogEntry(NamedTuple):
@@ -67,34 +66,36 @@ class LogEntry(NamedTuple):
 
 
 class PredictionLog:
-    """The file, open for writing by one thread; readers open it for themselves.
+    """The database, open for writing by one thread; readers open it for themselves.
 
-    Operations that arrive while one commit is written share the next one. `synchronous=FULL` makes
-    SQLite wait for the disk at every commit, so when `submit` is done, the data survives a power cut.
+    Operations that arrive while one commit is written share the next one. SQLite (`synchronous=FULL`) and PostgreSQL
+    (`synchronous_commit=on`) wait for the disk at every commit, so when `submit` is done, the data survives a power cut.
+    An operation may be executed again where its first transaction failed before its end.
 
     Args:
-        path: the file; created, with mode 0600, if missing.
+        record: where it is; created if missing, a file with mode 0600.
 
     Attributes:
-        failure: SQLite's name of the last fault; empty after a successful prediction or probe.
-        damaged: whether SQLite found the file damaged; it stays so until a backup is restored.
+        store: the database.
+        failure: the database's name of the last fault; empty after a successful prediction or probe.
+        damaged: whether the database found itself damaged; it stays so until a backup is restored.
 
     Raises:
         ArtifactError: if the file is something else, damaged, or of another version.
-        StorageError: if it is not writable.
+        StorageError: if it is not writable, or cannot be reached.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, record: Place) -> None:
+        self.store = store_of(record)
         self.failure = ""
         self.damaged = False
-        self._jobs: Batches[tuple[Operation, Future[Any]]] = Batches()
-        create_log(path)
-        check_sound(path)
+        self._jobs: Batches[Job] = Batches()
+        self._connection: Connection | None = None
+        self.store.create()
         self._thread = threading.Thread(target=self._work, name="prediction-log", daemon=True)
         self._thread.start()
 
-    def submit(self, operation: Callable[[sqlite3.Connection], Result]) -> Future[Result]:
+    def submit(self, operation: Callable[[Connection], Result]) -> Future[Result]:
         """Write in the next commit.
 
         Args:
@@ -102,64 +103,98 @@ class PredictionLog:
                 before its first statement affects no other operation.
 
         Returns:
-            Done when the commit is on disk; fails with Problem `record_unwritable` if it cannot be written.
+            Done when the commit is on disk; fails with Problem `record_unwritable` or `record_unavailable` if it cannot be
+            written.
         """
         future: Future[Result] = Future()
         self._jobs.put((operation, future))
         return future
 
-    def size_bytes(self) -> int:
-        """Bytes of the file and its write-ahead log."""
-        paths = (self.path, self.path.with_name(self.path.name + "-wal"))
-        return sum(path.stat().st_size for path in paths if path.is_file())
-
     def close(self) -> None:
-        """Write what was submitted, and close the file."""
+        """Write what was submitted, and close the database."""
         self._jobs.close()
         self._thread.join()
 
     def _work(self) -> None:
-        with closing(open_log(self.path)) as connection:
-            while jobs := self._jobs.take(MOST_AT_ONCE):
-                self._commit(connection, [job for job in jobs if job[1].set_running_or_notify_cancel()])
+        while jobs := self._jobs.take(MOST_AT_ONCE):
+            self._commit([job for job in jobs if job[1].set_running_or_notify_cancel()])
+        self._drop()
 
-    def _commit(self, connection: sqlite3.Connection, jobs: list[tuple[Operation, Future[Any]]]) -> None:
-        results: list[tuple[Future[Any], Any]] = []
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-            for operation, future in jobs:
-                try:
-                    results.append((future, operation(connection)))
-                except sqlite3.Error:
-                    raise
-                except Exception as error:  # raised again where the result is awaited
-                    future.set_exception(error)
-            connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            self._fail(connection, error, [future for _, future in jobs if not future.done()])
+    def _commit(self, jobs: list[Job]) -> None:
+        """Write operations in one commit; where the database refuses one of them, each in its own."""
+        error = self._attempt(jobs)
+        if error is None:
             return
+        left = [job for job in jobs if not job[1].done()]
+        fault = self._fault(error)
+        if fault.kind == "refused":
+            for job in left if len(left) > 1 else ():
+                self._commit([job])
+            for _, future in left if len(left) == 1 else ():
+                future.set_exception(error)
+            return
+        self.failure = fault.name
+        self.damaged |= fault.kind == "damaged"
+        problem = (fault._replace(kind="damaged") if self.damaged else fault).problem
+        for _, future in left:
+            future.set_exception(problem())
+
+    def _attempt(self, jobs: list[Job], is_first: bool = True) -> Exception | None:
+        """Execute and commit; returns what failed. A connection that was gone before the commit is opened again once."""
+        results: list[tuple[Future[Any], Any]] = []
+        committing = False
+        try:
+            connection = self._opened()
+            self.store.begin(connection)
+            for operation, future in jobs:
+                if not future.done():
+                    self._execute(connection, operation, future, results)
+            committing = True
+            connection.execute("COMMIT")
+        except Exception as error:  # of the database or the way to it; those of operations are with their futures
+            was_open = self._connection is not None
+            is_lost = was_open and not self._rolled_back()
+            return self._attempt(jobs, False) if is_lost and is_first and not committing else error
         for future, result in results:
             future.set_result(result)
+        return None
 
-    def _fail(self, connection: sqlite3.Connection, error: sqlite3.Error, futures: list[Future[Any]]) -> None:
-        self.failure = getattr(error, "sqlite_errorname", type(error).__name__)
-        if connection.in_transaction:
-            try:
-                connection.execute("ROLLBACK")
-            except sqlite3.Error:
-                self.failure += ", rollback failed"
-        for future in futures:
-            future.set_exception(self._problem(error))
+    def _execute(self, connection: Connection, operation: Operation, future: Future[Any], results: list[Any]) -> None:
+        try:
+            results.append((future, operation(connection)))
+        except self.store.errors:
+            raise
+        except Exception as error:  # raised again where the result is awaited
+            future.set_exception(error)
 
-    def _problem(self, error: sqlite3.Error) -> Problem:
-        self.damaged |= is_damage(error)
-        if self.damaged:
-            return Problem("record_damaged", f"{DAMAGED} ({self.failure}), and nothing is predicted unlogged; {RESTORE}")
-        detail = f"the prediction log cannot be written ({self.failure}), and nothing is predicted unlogged; free some disk space"
-        return Problem("record_unwritable", detail)
+    def _opened(self) -> Connection:
+        if self._connection is None:
+            self._connection = self.store.open()
+        return self._connection
+
+    def _rolled_back(self) -> bool:
+        """Roll back; returns whether the connection can still be used. One that cannot is closed."""
+        assert self._connection is not None
+        with suppress(*self.store.errors):  # it is gone, or has rolled back by itself
+            self._connection.execute("ROLLBACK")
+        if self.store.is_open(self._connection):
+            return True
+        self._drop()
+        return False
+
+    def _drop(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _fault(self, error: Exception) -> Fault:
+        fault = self.store.fault(error)
+        if fault.kind == "unavailable":
+            self._drop()  # the next connection may lead to another server
+        return fault
 
 
-def insert_prediction(connection: sqlite3.Connection, entry: LogEntry) -> None:
+def insert_prediction(connection: Connection, entry: LogEntry) -> None:
     """Add a prediction."""
     connection.execute("INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", entry[:9])
     connection.execute("INSERT INTO payloads VALUES (?, ?, ?, ?)", (entry.id, entry.body, entry.maps, entry.map_shape))
@@ -168,7 +203,7 @@ def insert_prediction(connection: sqlite3.Connection, entry: LogEntry) -> None:
         connection.execute("INSERT INTO features VALUES (?, ?)", (entry.id, entry.features))
 
 
-def insert_review(connection: sqlite3.Connection, prediction: str, request_id: str, review: dict[str, str]) -> bool:
+def insert_review(connection: Connection, prediction: str, request_id: str, review: dict[str, str]) -> bool:
     """Add a review; False if there is no such prediction (any more)."""
     if connection.execute("SELECT 1 FROM answers WHERE id = ?", (prediction,)).fetchone() is None:
         return False
@@ -178,9 +213,15 @@ def insert_review(connection: sqlite3.Connection, prediction: str, request_id: s
     return True
 
 
-def probe(connection: sqlite3.Connection) -> None:
+def probe(connection: Connection) -> None:
     """Write more than a prediction takes, over the previous probe, to find out whether the disk has room."""
-    connection.execute("INSERT OR REPLACE INTO probes VALUES (1, randomblob(?))", (PROBE_BYTES,))
+    sql = "INSERT INTO probes VALUES (1, ?) ON CONFLICT (number) DO UPDATE SET filler = excluded.filler"
+    connection.execute(sql, (os.urandom(PROBE_BYTES),))
+
+
+def reach(connection: Connection) -> None:
+    """See that the database is there."""
+    connection.execute("SELECT 1")
 
 
 def timestamp(moment: datetime | None = None) -> str:

@@ -59,6 +59,7 @@ KINDS: dict[str, Kind] = {
     "decoder_killed": Kind(503, "The process that decodes images was ended"),
     "busy": Kind(503, "The server is busy"),
     "stopping": Kind(503, "The server is stopping"),
+    "record_unavailable": Kind(503, "The prediction log cannot be reached"),
     "search_too_slow": Kind(503, "The search takes too long"),
     "record_unwritable": Kind(507, "The prediction log cannot be written"),
 }

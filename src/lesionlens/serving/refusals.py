@@ -6,14 +6,16 @@ operation, code and token. Beyond `MOST_ROWS` the oldest rows are deleted.
 
 from __future__ import annotations
 
-import sqlite3
 from typing import NamedTuple
+
+from lesionlens.core.database import Connection
 
 ROWS_A_MINUTE = 60
 MOST_ROWS = 100_000
 CLEAN_EVERY = 1_000
 MANY = "many"
 INSERT = "INSERT INTO refusals (created, request_id, who, operation, status, code) VALUES (?, ?, ?, ?, ?, ?)"
+CLEAN = "DELETE FROM refusals WHERE number <= (SELECT max(number) FROM refusals) - ?"
 COUNT = """UPDATE refusals SET times = times + 1
     WHERE number > ? AND created = ? AND request_id = ? AND who = ? AND operation = ? AND status = ? AND code = ?"""
 
@@ -45,8 +47,9 @@ class RefusalLog:
         self._minute = ""
         self._rows = 0
         self._first = 0
+        self._inserted = 0
 
-    def insert(self, connection: sqlite3.Connection, refusal: Refusal) -> None:
+    def insert(self, connection: Connection, refusal: Refusal) -> None:
         """Add one refusal, as a row of its own or to a count."""
         minute = refusal.created[:16]
         if minute != self._minute:
@@ -57,6 +60,7 @@ class RefusalLog:
             refusal = refusal._replace(created=f"{minute}:00.000Z", request_id=MANY)
             if connection.execute(COUNT, (self._first, *refusal)).rowcount:
                 return
-        number = connection.execute(INSERT, refusal).lastrowid or 0
-        if number % CLEAN_EVERY == 0:
-            connection.execute("DELETE FROM refusals WHERE number <= ?", (number - MOST_ROWS,))
+        connection.execute(INSERT, refusal)
+        if self._inserted % CLEAN_EVERY == 0:
+            connection.execute(CLEAN, (MOST_ROWS,))
+        self._inserted += 1

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import os
 import re
-import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
+from lesionlens.core.database import Connection
 from lesionlens.core.errors import RecipeError, StorageError
 from lesionlens.serving.deletion import delete_histology_without_images
 from lesionlens.serving.identifiers import first_of
 from lesionlens.serving.images import images_folder
-from lesionlens.serving.log_file import open_log
 from lesionlens.serving.prediction_log import timestamp
+from lesionlens.serving.record import Place, Store, store_of
 
 HASH = re.compile(r"[0-9a-f]{64}")
 
@@ -31,19 +31,21 @@ class Deleted(NamedTuple):
     images: int
 
 
-def retain(path: Path, days: int, now: datetime | None = None) -> Deleted:
+def retain(record: Place, days: int, now: datetime | None = None, images: Path | None = None) -> Deleted:
     """Delete predictions with their reviews, refusals, notes of deletions, and kept images that are older than some days.
 
     Histology is deleted with the last image of its lesion.
 
-    Deleted content is overwritten with zeros (SQLite's secure_delete), the file is rewritten
-    without gaps (VACUUM), and the write-ahead log is emptied; copies on other disks and in
-    backups are not reached. A server may run meanwhile; its predictions wait while the file is rewritten.
+    In SQLite, deleted content is overwritten with zeros (secure_delete), the file is rewritten without gaps (VACUUM), and the
+    write-ahead log is emptied. PostgreSQL writes its tables anew without it (VACUUM FULL); its own log, and the places on
+    the disk where the tables were, are overwritten in time. Copies on other disks and in backups are not reached. Servers may
+    run meanwhile; their predictions wait while the log is rewritten.
 
     Args:
-        path: of the prediction log.
+        record: where the prediction log is.
         days: to keep, at least 1.
         now: the time to count from.
+        images: folder of kept images; None: beside the file of the log, and with PostgreSQL there is none.
 
     Raises:
         RecipeError: if `days` is out of range.
@@ -53,22 +55,26 @@ def retain(path: Path, days: int, now: datetime | None = None) -> Deleted:
     if not 1 <= days <= 36_500:
         raise RecipeError(f"days = {days}; it must be from 1 to 36500")
     before = (now or datetime.now(UTC)) - timedelta(days=days)
-    try:
-        with closing(open_log(path)) as connection:
-            counts = _delete(connection, before)
-            images = _delete_images(connection, images_folder(path), before)
-            connection.execute("VACUUM")
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    except (sqlite3.Error, OSError) as error:
-        raise StorageError(
-            f"prediction log {path} cannot be cleaned ({error}); free some space and run the same command again"
-        ) from error
-    return Deleted(*counts, images)
+    store, folder = store_of(record), images_folder(record, images)
+    with closing(store.open()) as connection:
+        try:
+            counts = _delete(store, connection, before)
+            n_images = 0 if folder is None else _delete_images(connection, folder, before)
+            store.clean(connection)
+        except store.errors as error:
+            raise _not_cleaned(store, store.fault(error).name) from error
+        except OSError as error:
+            raise _not_cleaned(store, str(error)) from error
+    return Deleted(*counts, n_images)
 
 
-def _delete(connection: sqlite3.Connection, before: datetime) -> tuple[int, int, int, int, int]:
+def _not_cleaned(store: Store, reason: str) -> StorageError:
+    return StorageError(f"{store.name} cannot be cleaned ({reason}); free some space and run the same command again")
+
+
+def _delete(store: Store, connection: Connection, before: datetime) -> tuple[int, int, int, int, int]:
     first = first_of(int(before.timestamp() * 1000))
-    connection.execute("BEGIN IMMEDIATE")
+    store.begin(connection)
     # The foreign keys delete reviews and payloads with their prediction.
     reviews = connection.execute("SELECT count(*) FROM reviews WHERE prediction < ?", (first,)).fetchone()[0]
     predictions = connection.execute("DELETE FROM answers WHERE id < ?", (first,)).rowcount
@@ -79,7 +85,7 @@ def _delete(connection: sqlite3.Connection, before: datetime) -> tuple[int, int,
     return predictions, reviews, refusals, histology, deletions
 
 
-def _delete_images(connection: sqlite3.Connection, folder: Path, before: datetime) -> int:
+def _delete_images(connection: Connection, folder: Path, before: datetime) -> int:
     """Delete old images of no prediction in the log; a new image may belong to a prediction that is being made."""
     count = 0
     for entry in os.scandir(folder) if folder.is_dir() else ():

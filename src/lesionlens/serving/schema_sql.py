@@ -1,11 +1,14 @@
 """Tables of the prediction log, version 2, which calls predictions answers and token names who.
 
+Written once, in words that SQLite and PostgreSQL both know; `postgresql.postgresql_sql` replaces the few types that differ.
 Version 1 lacked `VERSION_2`; a log of version 1 is brought to version 2 when a server opens it.
 """
 
 from __future__ import annotations
 
-VERSION = 2
+from collections.abc import Iterator
+from typing import NamedTuple
+
 APPLICATION_ID = 0x4C4C5231  # "LLR1": the file says whose it is
 
 VERSION_1 = """
@@ -102,3 +105,30 @@ INSERT INTO subjects
 SELECT id, '', '', '', '', coalesce(json_extract(answer, '$.image.frame'), 0), json_extract(answer, '$.malignant_share')
 FROM payloads
 """
+
+
+class Step(NamedTuple):
+    """What a version adds.
+
+    Attributes:
+        tables: statements that create them.
+        fill: statements that fill them from what a log of the version before has.
+    """
+
+    tables: str
+    fill: str = ""
+
+
+STEPS = (Step(VERSION_1), Step(VERSION_2, FILL_VERSION_2))  # PostgreSQL came with version 2, so the fill is for SQLite alone
+VERSION = len(STEPS)
+
+
+def statements_after(version: int) -> Iterator[str]:
+    """The statements that bring a log of some version to this one.
+
+    Args:
+        version: of the log; 0 for a new one, which has nothing to fill from.
+    """
+    for step in STEPS[version:]:
+        for script in (step.tables, step.fill if version else ""):
+            yield from filter(None, map(str.strip, script.split(";")))

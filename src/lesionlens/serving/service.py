@@ -32,8 +32,9 @@ from lesionlens.serving.limits import Admission, Budget, RateLimit
 from lesionlens.serving.messages import Buffer
 from lesionlens.serving.metrics import Metrics
 from lesionlens.serving.model_parts import open_parts
-from lesionlens.serving.prediction_log import DAMAGED, RESTORE, PredictionLog, probe, timestamp
+from lesionlens.serving.prediction_log import PredictionLog, probe, reach, timestamp
 from lesionlens.serving.problems import Problem
+from lesionlens.serving.record import DAMAGED, RESTORE
 from lesionlens.serving.refusals import Refusal, RefusalLog
 from lesionlens.serving.settings import ServingSettings
 from lesionlens.serving.shadow import Shadow
@@ -173,8 +174,8 @@ class Service:
         return StoredPrediction(entry.id, entry.body)
 
     def notes(self) -> tuple[str, ...]:
-        """What the operator should know at the start: about the bundle, the images, and other systems."""
-        return (*self.predictor.notes, self.images.note, *self.exchange.notes())
+        """What the operator should know at the start: about the bundle, the images, other systems, and the log."""
+        return (*self.predictor.notes, self.images.note, *self.exchange.notes(), *self.log.store.notes())
 
     async def reload(self) -> None:
         """Open the bundle again, as it is now on disk, and let it take over; if it cannot be used, the old one stays.
@@ -199,11 +200,11 @@ class Service:
             return "stopping"
         if self.log.damaged:
             return f"{DAMAGED}; {RESTORE}"
-        if self.log.failure:
+        if self.log.failure or self.log.store.is_remote:
             try:
-                await asyncio.wrap_future(self.log.submit(probe))
-            except Problem:
-                return "the prediction log cannot be written"
+                await asyncio.wrap_future(self.log.submit(probe if self.log.failure else reach))
+            except Problem as problem:
+                return f"the prediction log cannot be {'reached' if problem.code == 'record_unavailable' else 'written'}"
             self.log.failure = ""
         return ""
 
@@ -266,16 +267,18 @@ class Service:
         return self._former_deaths + self.parts.decoders.deaths
 
     def _gauges(self) -> dict[str, tuple[str, Callable[[], float]]]:
-        return {
+        gauges: dict[str, tuple[str, Callable[[], float]]] = {
             "lesionlens_predictions_active": ("Running predictions.", lambda: self.admission.active),
             "lesionlens_predictions_waiting": ("Waiting predictions.", lambda: self.admission.waiting),
             "lesionlens_upload_bytes": ("Bytes of uploads in memory.", lambda: self.budget.used),
             "lesionlens_recent_image_bytes": ("Bytes of images in memory, to be seen again.", lambda: self.images.recent.held),
-            "lesionlens_record_bytes": ("Size of the prediction log.", self.log.size_bytes),
             "lesionlens_record_writable": ("1 while the prediction log can be written.", lambda: not self.log.failure),
             "lesionlens_ready": ("1 while predictions are taken.", lambda: not self.stopping),
             **self.exchange.gauges(),
         }
+        if not self.log.store.is_remote:
+            gauges["lesionlens_record_bytes"] = ("Size of the prediction log.", self.log.store.size_bytes)
+        return gauges
 
     def metadata_of(self, upload: Upload) -> Metadata:
         """What a form says of the patient; the site of the lesion only where the bundle takes it.

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from lesionlens.core.errors import RecipeError
 from lesionlens.interop.settings import ExchangeSettings
+from lesionlens.serving.images import images_folder
+from lesionlens.serving.record import Place
 
 MIB = 1 << 20
 UPLOAD_BYTES = 32 * MIB
@@ -26,7 +28,7 @@ class ServingSettings:
 
     Attributes:
         bundle: folder of the bundle.
-        record: SQLite file of the prediction log; created if missing.
+        record: where the prediction log is, a file of SQLite or a database of PostgreSQL; created if missing.
         tokens: file of access tokens; None: no token is needed (only on loopback).
         hosts: host names that requests may use; empty: any. On loopback, `server.checked` adds its own names.
         runtime: `auto`, `openvino` or `onnxruntime`.
@@ -43,7 +45,8 @@ class ServingSettings:
         decode_seconds: most processor time for it; five times as long on the clock.
         upload_seconds: time for a request's body to arrive.
         rate: predictions per minute and token; 0: no limit.
-        keep_images: keep every image beside the log.
+        keep_images: keep every image in a folder.
+        image_folder: that folder, which servers on one PostgreSQL share; None: beside the file of the log.
         image_key: file of the key that encrypts kept images; None: they are stored as they came.
         case_key: file of the key that makes a case of the patient's id in a DICOM object; None: none is made.
         file_names: log the names of files.
@@ -58,7 +61,7 @@ class ServingSettings:
     """
 
     bundle: Path
-    record: Path
+    record: Place
     tokens: Path | None = None
     hosts: tuple[str, ...] = ()
     runtime: str = "auto"
@@ -76,6 +79,7 @@ class ServingSettings:
     upload_seconds: float = 20.0
     rate: int = 600
     keep_images: bool = False
+    image_folder: Path | None = None
     image_key: Path | None = None
     case_key: Path | None = None
     file_names: bool = True
@@ -88,6 +92,8 @@ class ServingSettings:
     def __post_init__(self) -> None:
         if self.image_key is not None and not self.keep_images:
             raise RecipeError("an image key encrypts kept images, and none are kept; add --keep-images or leave --image-key out")
+        if self.keep_images and images_folder(self.record, self.image_folder) is None:
+            raise RecipeError("a log in PostgreSQL has no place for images; name a folder that all servers share: --image-folder")
         ranges = {
             "decoders": (self.decoders, 1, 256),
             "max-active": (self.max_active, 1, 4096),

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import logging
 import queue
-import sqlite3
 import threading
 from collections import Counter
 from dataclasses import replace
@@ -17,6 +16,7 @@ from typing import Any, NamedTuple
 
 from lesionlens.bundle.prediction import Prediction
 from lesionlens.bundle.runtime import NOTHING_KNOWN, Predictor
+from lesionlens.core.database import Connection
 from lesionlens.core.errors import DataError
 from lesionlens.core.metadata import Metadata
 from lesionlens.serving.decoding import Decoders, prepared
@@ -36,7 +36,7 @@ CREATE TABLE IF NOT EXISTS shadow_predictions (
     PRIMARY KEY (prediction, bundle_id)
 ) WITHOUT ROWID
 """
-INSERT = "INSERT OR IGNORE INTO shadow_predictions SELECT id, ?, ? FROM answers WHERE id = ?"
+INSERT = "INSERT INTO shadow_predictions SELECT id, ?, ? FROM answers WHERE id = ? ON CONFLICT DO NOTHING"
 PAIRS = """SELECT a.id, p.answer, s.body FROM shadow_predictions s JOIN answers a ON a.id = s.prediction
     JOIN payloads p ON p.id = a.id WHERE s.bundle_id = ? AND a.bundle_id = ? ORDER BY a.id DESC LIMIT ?"""
 WAITING_BYTES = 64 * MIB
@@ -131,7 +131,7 @@ class Shadow:
         self._log.submit(lambda connection: connection.execute(INSERT, (prediction.bundle.id, body, id_))).result()
 
 
-def comparison(connection: sqlite3.Connection, champion_id: str, shadow_id: str) -> dict[str, Any]:
+def comparison(connection: Connection, champion_id: str, shadow_id: str) -> dict[str, Any]:
     """How far two bundles agree on the newest images that both predicted.
 
     Args:

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from typing import Any
 
 import numpy as np
 
+from lesionlens.core.database import Connection
 from lesionlens.serving.entries import FEATURE_TYPE as TYPE
-from lesionlens.serving.history import History, with_current
+from lesionlens.serving.history import MINE, History, with_current
 from lesionlens.serving.problems import Problem
-from lesionlens.serving.worklist import LAST_HISTOLOGY, MINE, UNREVIEWED
+from lesionlens.serving.worklist import LAST_HISTOLOGY, UNREVIEWED
 
 MOST_SEARCHED = 20_000  # confirmed images, the newest
 MOST_UNSURE = 2_000  # unreviewed images, the newest
 ALIKE = 0.95  # cosine above which two images teach the same
 OWN = f"""SELECT a.bundle_id, s.case_id, s.lesion_id, f.vector FROM answers a JOIN subjects s ON s.prediction = a.id
     LEFT JOIN features f ON f.prediction = a.id WHERE a.id = ? AND {MINE}"""
-CONFIRMED = f"""SELECT a.id, s.case_id, s.lesion_id, f.vector, {LAST_HISTOLOGY} histology FROM answers a
+CONFIRMED = f"""SELECT a.id, s.case_id, s.lesion_id, f.vector, {LAST_HISTOLOGY} AS histology FROM answers a
     JOIN subjects s ON s.prediction = a.id JOIN features f ON f.prediction = a.id
-    WHERE a.bundle_id = ? AND histology IS NOT NULL AND {MINE} ORDER BY a.id DESC LIMIT ?"""
+    WHERE a.bundle_id = ? AND {LAST_HISTOLOGY} IS NOT NULL AND {MINE} ORDER BY a.id DESC LIMIT ?"""
 UNSURE = f"""SELECT a.id, p.answer, f.vector FROM answers a JOIN payloads p ON p.id = a.id
     JOIN subjects s ON s.prediction = a.id JOIN features f ON f.prediction = a.id
     WHERE {UNREVIEWED} AND {LAST_HISTOLOGY} IS NULL AND a.outcome != 'not_usable' AND {MINE} ORDER BY a.id DESC LIMIT ?"""
@@ -95,6 +95,6 @@ def _matrix(vectors: list[bytes]) -> np.ndarray:
     return np.stack([np.frombuffer(vector, TYPE) for vector in vectors]).astype(np.float32)
 
 
-def _read(connection: sqlite3.Connection, id_: str) -> dict[str, Any]:
+def _read(connection: Connection, id_: str) -> dict[str, Any]:
     (text,) = connection.execute("SELECT answer FROM payloads WHERE id = ?", (id_,)).fetchone()
     return with_current(connection, id_, text)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from lesionlens.core.database import Connection
 from lesionlens.core.errors import DataError
 from lesionlens.core.metadata import read_metadata
 from lesionlens.data.dicom.patient import PREFIX as FROM_FILE
@@ -70,7 +70,7 @@ def read_subject(values: Mapping[str, str], where: str = "the form", today: date
     return Subject(texts["case"], texts["lesion"], site, _day(texts["taken"], where, today))
 
 
-def check_subject(connection: sqlite3.Connection, subject: Subject, prediction: str = "") -> None:
+def check_subject(connection: Connection, subject: Subject, prediction: str = "") -> None:
     """Refuse a subject that contradicts what is known of its lesion.
 
     Args:
@@ -101,21 +101,19 @@ def told_before(subject: Subject, body: Mapping[str, Any]) -> bool:
     return sent == subject.to_json()
 
 
-def insert_subject(
-    connection: sqlite3.Connection, prediction: str, subject: Subject, frame: int, malignant_share: float | None
-) -> None:
+def insert_subject(connection: Connection, prediction: str, subject: Subject, frame: int, malignant_share: float | None) -> None:
     """Add what the image of a new prediction shows."""
     values = (prediction, subject.case, subject.lesion, subject.site, subject.taken, frame, malignant_share)
     connection.execute("INSERT INTO subjects VALUES (?, ?, ?, ?, ?, ?, ?)", values)
 
 
-def subject_of(connection: sqlite3.Connection, prediction: str) -> Subject | None:
+def subject_of(connection: Connection, prediction: str) -> Subject | None:
     """What the image of a prediction shows, as it is known now; None if there is no such prediction."""
     row = connection.execute(f"SELECT {COLUMNS} FROM subjects WHERE prediction = ?", (prediction,)).fetchone()
     return None if row is None else Subject(*row)
 
 
-def same_image(connection: sqlite3.Connection, sha256: str, frame: int, token_name: str | None) -> str | None:
+def same_image(connection: Connection, sha256: str, frame: int, token_name: str | None) -> str | None:
     """The first prediction of the same frame of the same file; None if there is none.
 
     Args:
@@ -125,12 +123,12 @@ def same_image(connection: sqlite3.Connection, sha256: str, frame: int, token_na
         token_name: only predictions of this token; None: of any.
     """
     query = """SELECT a.id FROM answers a JOIN subjects s ON s.prediction = a.id
-        WHERE a.input_sha256 = ? AND s.frame = ? AND (? IS NULL OR a.who = ?) ORDER BY a.id LIMIT 1"""
+        WHERE a.input_sha256 = ? AND s.frame = ? AND (CAST(? AS TEXT) IS NULL OR a.who = ?) ORDER BY a.id LIMIT 1"""
     row = connection.execute(query, (sha256, frame, token_name, token_name)).fetchone()
     return None if row is None else str(row[0])
 
 
-def move(connection: sqlite3.Connection, prediction: str, subject: Subject, change: dict[str, Any]) -> bool:
+def move(connection: Connection, prediction: str, subject: Subject, change: dict[str, Any]) -> bool:
     """Say anew what the image of a prediction shows, and keep what was said before.
 
     Args:

@@ -31,7 +31,8 @@ class UploadedImages:
         self._encrypted = settings.image_key is not None
         key = None if settings.image_key is None else read_key(settings.image_key)
         self.recent = RecentImages(settings.image_bytes, 60 * settings.image_minutes)
-        self._on_disk = KeptImages(images_folder(settings.record), key)
+        folder = images_folder(settings.record, settings.image_folder)
+        self._on_disk = None if folder is None else KeptImages(folder, key)
         self.kept = self._on_disk if settings.keep_images else None
 
     async def keep(self, data: Buffer) -> None:
@@ -75,7 +76,9 @@ class UploadedImages:
             Whether a kept image was deleted.
         """
         self.recent.remove(id_)
-        return bool(sha256) and await asyncio.to_thread(self._on_disk.remove, sha256)
+        if not sha256 or self._on_disk is None:
+            return False
+        return await asyncio.to_thread(self._on_disk.remove, sha256)
 
     async def drop_old(self) -> None:
         """Forget uploads in memory as soon as their time is over; runs until it is cancelled."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -12,15 +11,16 @@ from typing import NamedTuple, TypeVar
 
 from lesionlens.bundle.prediction import Prediction
 from lesionlens.bundle.runtime import Predictor, Prepared
+from lesionlens.core.database import Connection
 from lesionlens.serving.batches import Batches
 from lesionlens.serving.decoding import Decoders, Reply, prepared
 from lesionlens.serving.entries import Submission, log_entry
-from lesionlens.serving.idempotency import insert_key
+from lesionlens.serving.idempotency import check_key, insert_key
 from lesionlens.serving.prediction_log import LogEntry, PredictionLog, insert_prediction
 from lesionlens.serving.subjects import check_subject, same_image
 
 Result = TypeVar("Result")
-Enqueue = Callable[[sqlite3.Connection, LogEntry, Submission], None]
+Enqueue = Callable[[Connection, LogEntry, Submission], None]
 
 
 class _Job(NamedTuple):
@@ -110,7 +110,7 @@ class Worker:
             _then(self._network.submit(image), end, partial(store, known))
 
         def store(known: Submission, prediction: Prediction) -> None:
-            def write(connection: sqlite3.Connection) -> LogEntry:
+            def write(connection: Connection) -> LogEntry:
                 entry = _write(connection, known, prediction, expires)
                 self._enqueue(connection, entry, known)
                 return entry
@@ -137,7 +137,8 @@ def _with_case(submission: Submission, case: str) -> Submission:
     return replace(submission, subject=replace(submission.subject, case=case)) if case else submission
 
 
-def _write(connection: sqlite3.Connection, submission: Submission, prediction: Prediction, expires: str | None) -> LogEntry:
+def _write(connection: Connection, submission: Submission, prediction: Prediction, expires: str | None) -> LogEntry:
+    check_key(connection, submission.key)
     check_subject(connection, submission.subject)
     who = None if submission.sees_all else submission.token_name
     known = partial(same_image, connection, frame=submission.frame, token_name=who)

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import sqlite3
 from typing import Any
 
-from lesionlens.serving.history import PREDICTIONS, History, with_current
+from lesionlens.core.database import Connection
+from lesionlens.serving.history import MINE, PREDICTIONS, History, with_current
 
-MINE = "(? IS NULL OR a.who = ?)"
 UNREVIEWED = "NOT EXISTS (SELECT 1 FROM reviews r WHERE r.prediction = a.id)"
 NEXT = f"""{PREDICTIONS} JOIN subjects s ON s.prediction = a.id WHERE {UNREVIEWED} AND {MINE}
-    ORDER BY s.malignant_share DESC, a.id DESC LIMIT ?"""
-COUNT = f"SELECT count(*), sum({UNREVIEWED}) FROM answers a WHERE {MINE}"
+    ORDER BY s.malignant_share DESC NULLS LAST, a.id DESC LIMIT ?"""
+COUNT = f"SELECT count(*), count(*) FILTER (WHERE {UNREVIEWED}) FROM answers a WHERE {MINE}"
 LAST_REVIEW = "(SELECT r.conclusion FROM reviews r WHERE r.prediction = a.id ORDER BY r.number DESC LIMIT 1)"
 LAST_HISTOLOGY = """(SELECT h.dx FROM histology h WHERE h.case_id = s.case_id AND h.lesion_id = s.lesion_id
     AND s.case_id != '' ORDER BY h.number DESC LIMIT 1)"""
-OTHERWISE = f"""SELECT a.id, p.answer, {LAST_REVIEW} review, {LAST_HISTOLOGY} histology
+OTHERWISE = f"""SELECT id, answer, review, histology FROM (
+    SELECT a.id, p.answer, a.diagnosis, {LAST_REVIEW} AS review, {LAST_HISTOLOGY} AS histology
     FROM answers a JOIN payloads p ON p.id = a.id JOIN subjects s ON s.prediction = a.id
-    WHERE a.outcome = 'diagnosis' AND {MINE} AND (coalesce(review, a.diagnosis) != a.diagnosis
-    OR coalesce(histology, a.diagnosis) != a.diagnosis) ORDER BY a.id DESC LIMIT ?"""
+    WHERE a.outcome = 'diagnosis' AND {MINE}) AS judged
+    WHERE review != diagnosis OR histology != diagnosis ORDER BY id DESC LIMIT ?"""
 MOST_SEARCHED = 5000  # disagreements that are put in order; older ones are left out, and told
 MISSED, FALSE_ALARM, UNUSABLE, OTHER = "missed_malignant", "false_alarm", "unusable", "other_diagnosis"
 ORDER = (MISSED, FALSE_ALARM, OTHER, UNUSABLE)
@@ -45,16 +45,14 @@ class Worklist:
             disagreements = self._ranked(connection, found)
         return {
             "predictions": total,
-            "unreviewed": unreviewed or 0,
+            "unreviewed": unreviewed,
             "disagreements": len(disagreements),
             "is_complete": len(found) < MOST_SEARCHED,
             "waiting": waiting,
             "disagreeing": disagreements[:limit],
         }
 
-    def _ranked(
-        self, connection: sqlite3.Connection, rows: list[tuple[str, str, str | None, str | None]]
-    ) -> list[dict[str, Any]]:
+    def _ranked(self, connection: Connection, rows: list[tuple[str, str, str | None, str | None]]) -> list[dict[str, Any]]:
         items = [
             {"prediction": prediction, **found}
             for id_, text, review, histology in rows
