@@ -39,5 +39,5 @@ def test_a_prediction_of_this_bundle_from_before_the_part_was_logged(drawings):
 
 
 def test_a_prediction_of_another_bundle_from_before_is_not_drawn(drawings):
-    with pytest.raises(Problem, match="by an earlier lesionlens that did not log which part of the image its maps cover"):
+    with pytest.raises(Problem, match="by an earlier version that did not log which part of the image its maps cover"):
         drawings.map_values(maps_of("former"), "mel")

@@ -18,7 +18,7 @@ from lesionlens.serving.uploaded_images import UploadedImages
 
 COMPARISON_FACTOR = 5  # of the time to decode one image
 UNPLACED = (
-    "the prediction is of another bundle, by an earlier lesionlens that did not log which part of the image its maps cover, "
+    "the prediction is of another bundle, by an earlier version that did not log which part of the image its maps cover, "
     "so they cannot be laid on it; predict the image again"
 )
 MAP_DIGITS = 5  # decimals; the log keeps three digits
