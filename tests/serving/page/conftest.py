@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import json
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from lesionlens.bundle.bundle import write_facts
 
 PATIENCE = 30  # seconds until something that should come is given up
 LOOKS_WRONG = ("SEVERE", "WARNING")
@@ -54,6 +57,17 @@ def images(synthetic_root: Path) -> list[Path]:
     return sorted((synthetic_root / "HAM10000_images_part_1").glob("*.jpg"))
 
 
+@pytest.fixture(scope="session")
+def unsure_bundle(small_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small bundle with a threshold that nearly every image is above."""
+    folder = tmp_path_factory.mktemp("unsure") / "bundle"
+    shutil.copytree(small_bundle, folder)
+    facts = json.loads((folder / "bundle.json").read_text())
+    facts["decision"] = {"watched": ["mel"], "sensitivity": 0.95, "threshold": 0.0001, "reason": "", "validation": {}}
+    write_facts(folder, {key: value for key, value in facts.items() if key not in ("format", "id", "files")})
+    return folder
+
+
 class Page:
     """What a person does with the page, in a few words."""
 
@@ -63,10 +77,10 @@ class Page:
         self.open(url)
 
     def open(self, url: str) -> None:
-        """A fresh page, without a token and a list."""
+        """A fresh page, without a token and a list, as on a first visit."""
         self.url = url
         self.driver.get(url + "icon.svg")  # of the same origin, and without scripts that write while it is cleared
-        self.js("sessionStorage.clear()")
+        self.js("sessionStorage.clear(); localStorage.clear()")
         self.driver.get_log("browser")
         self.driver.get(url)
 
