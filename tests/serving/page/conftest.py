@@ -25,8 +25,8 @@ document.addEventListener("securitypolicyviolation", (event) => window.cspReport
 """
 
 
-@pytest.fixture(scope="session")
-def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def start_browser(*arguments: str) -> Any:
+    """A headless Chromium, or a skip that says what is missing."""
     chromium, chromedriver = shutil.which("chromium"), shutil.which("chromedriver")
     if not chromium or not chromedriver:
         pytest.skip("no browser: the page is tested where chromium and chromedriver are installed")
@@ -35,13 +35,19 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
     options = webdriver.ChromeOptions()
     options.binary_location = chromium
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1280,800"):
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1280,800", *arguments):
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     driver = webdriver.Chrome(options=options, service=Service(chromedriver))
+    driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": COUNT_URLS})
+    return driver
+
+
+@pytest.fixture(scope="session")
+def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    driver = start_browser()
     driver.downloads = tmp_path_factory.mktemp("downloads")
     driver.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(driver.downloads)})
-    driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": COUNT_URLS})
     yield driver
     driver.quit()
 
@@ -159,9 +165,9 @@ class Page:
 
         ActionChains(self.driver).send_keys(*keys).perform()
 
-    def emulate(self, width: int = 1280, height: int = 800, touch: bool = False, **features: str) -> None:
+    def emulate(self, width: int = 1280, height: int = 800, touch: bool = False, density: int = 1, **features: str) -> None:
         """Another screen; features such as prefers_color_scheme="dark"."""
-        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": touch}
+        metrics = {"width": width, "height": height, "deviceScaleFactor": density, "mobile": touch}
         wanted = [{"name": name.replace("_", "-"), "value": value} for name, value in features.items()]
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
         self.driver.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": touch})
@@ -189,6 +195,20 @@ class Page:
 def new_page(driver: Any) -> Callable[[str], Page]:
     """Opens the page of a server."""
     return lambda url: Page(driver, url)
+
+
+@pytest.fixture
+def own_browser() -> Iterator[Callable[..., Callable[[str], Page]]]:
+    """Opens pages in a browser of its own with more options: `own_browser("--option")(url)`."""
+    drivers: list[Any] = []
+
+    def start(*arguments: str) -> Callable[[str], Page]:
+        drivers.append(start_browser(*arguments))
+        return lambda url: Page(drivers[-1], url)
+
+    yield start
+    for driver in drivers:
+        driver.quit()
 
 
 @pytest.fixture

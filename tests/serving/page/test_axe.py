@@ -18,11 +18,10 @@ TAGS = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa", "best
 SCREENS = [(width, height, scheme) for width, height in ((1280, 800), (390, 844)) for scheme in ("light", "dark")]
 RUN = """
 const done = arguments[1];
+const told = ({ html, failureSummary }) => `${html.slice(0, 160)} ${failureSummary}`;
+const fault = ({ id, nodes }) => `${id}: ${nodes.map(told).join(" | ")}`;
 axe.run(document, { runOnly: arguments[0], rules: { "target-size": { enabled: true } }, resultTypes: ["violations"] }).then(
-  ({ violations, passes }) => done({
-    rules: passes.map(({ id }) => id),
-    faults: violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html, failureSummary }) => `${html.slice(0, 160)} ${failureSummary}`).join(" | ")}`),
-  }),
+  ({ violations, passes }) => done({ rules: passes.map(({ id }) => id), faults: violations.map(fault) }),
   (error) => done({ rules: [], faults: [String(error)] }),
 );
 """

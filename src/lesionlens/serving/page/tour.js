@@ -12,7 +12,7 @@ const TEXTS = {
     ["not_sure", "What \u201cnot sure\u201d means", "A diagnosis that must not be missed is too probable to be left out: this is no all-clear, and a person has to look."],
   ],
   close: "Understood",
-  again: "The Escape key closes this, too. The question mark at the top shows it again.",
+  again: "Escape closes this; the question mark at the top shows it again.",
 };
 const SEEN = "lesionlens-tour";
 
@@ -21,7 +21,7 @@ export function watchTour() {
   const title = make("h2", { id: "tour-title", tabIndex: -1 }, TEXTS.title);
   const element = make("section", { id: "tour", class: "card tour", "aria-labelledby": title.id, hidden: wasSeen() });
   const help = button({ id: "help", class: "quiet tool", "aria-label": TEXTS.help, title: TEXTS.help }, show, icon("help"));
-  const end = make("div", { class: "row" }, button({ id: "tour-close", class: "primary" }, close, TEXTS.close), p(TEXTS.again, "sub"));
+  const end = make("div", { class: "row" }, button({ id: "tour-close" }, close, TEXTS.close), p(TEXTS.again, "sub"));
   element.append(title, make("ul", {}, ...TEXTS.sentences.map(line)), end);
   byId("images-title").after(element);
   byId("server-state").after(help);
