@@ -227,3 +227,4 @@ def usual_screen(driver: Any) -> Iterator[None]:
     driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
     driver.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": False})
+    driver.execute_cdp_cmd("Page.setFontSizes", {"fontSizes": {"standard": 16}})

@@ -46,7 +46,10 @@ def test_contrast_of_the_other_outcomes_and_of_problems(page, images, tmp_path, 
 
 def test_contrast_check_finds_what_is_weak(page):
     page.js("document.querySelector('.drop-title').style.color = '#999'")
-    assert any("text 2.8" in fault for fault in check(page, "weakContrast"))
+    page.js("document.getElementById('choose').style.cssText = 'background: #fff; border-color: #ccc'")
+    faults = check(page, "weakContrast")
+    assert any("text 2.8" in fault for fault in faults)
+    assert any("edge 1.6" in fault for fault in faults)
 
 
 def test_structure_and_names(page, images):
