@@ -13,7 +13,13 @@ from screens import SCREENS, browser, save, start, until
 
 SCHEMES = {"desktop": ("light", "dark"), "phone": ("light", "dark")}
 VISITS = (("2025-03-02", 0), ("2025-03-02", -8), ("2025-08-11", 12), ("2026-01-20", 20))  # day, turn in degrees
-OPEN = "document.querySelectorAll('.case-fields, .case-fields .body').forEach((each) => (each.open = true))"
+FILL = """
+for (const each of document.querySelectorAll('.case-fields, .case-fields .body')) each.open = true;
+for (const [name, value] of Object.entries({ case: 'B-7', lesion: 'L1', taken: '2026-01-20' }))
+  document.querySelector(`#subject [name=${name}]`).value = value;
+const back = document.querySelector('#subject [data-site=back]');
+if (back.getAttribute('aria-checked') !== 'true') back.dispatchEvent(new Event('click'));
+"""
 
 
 def take_cases(bundle: Path, images: list[tuple[Path, str]], folder: Path, out: Path) -> None:
@@ -53,7 +59,7 @@ def take_views(url: str, screen: str, scheme: str, out: Path) -> None:
         until(driver, "return Boolean(document.querySelector('#tour-close'))")
         driver.execute_script("document.querySelector('#tour-close').click()")
         for name, view, ready, scroll in (
-            ("body-map", "images", "#subject .body-map", "#subject .patient-fields"),
+            ("body-map", "images", "#subject .body-map", ".case-fields"),
             ("worklist", "worklist", ".waiting tbody tr", ""),
             ("statistics", "worklist", ".statistics .tile", ".statistics"),
             ("lesion", "lesion/B-7/L1", ".comparison[data-aligned]", ""),
@@ -61,7 +67,7 @@ def take_views(url: str, screen: str, scheme: str, out: Path) -> None:
         ):
             driver.execute_script("location.hash = arguments[0]", f"#{view}")
             until(driver, f"return Boolean(document.querySelector('{ready}'))")
-            driver.execute_script(OPEN)
+            driver.execute_script(FILL)
             driver.execute_script("document.querySelector(arguments[0] || 'header').scrollIntoView()", scroll)
             time.sleep(1)
             save(driver, out / f"{name}-{screen}-{scheme}.png")

@@ -22,24 +22,16 @@ COLOURS = (256, 128, 64, 32)
 
 
 def start(bundle: Path, folder: Path) -> tuple[subprocess.Popen[str], str]:
-    """A server of its own, with a fresh record."""
-    command = [
-        sys.executable,
-        "-m",
-        "lesionlens",
-        "serve",
-        str(bundle),
-        "--port",
-        "0",
-        "--record",
-        str(folder / "record.sqlite"),
-        "--keep-images",
-    ]
-    server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    assert server.stderr is not None
-    for line in server.stderr:
-        if found := ADDRESS.search(line):
+    """A server of its own, with a fresh record; its log goes to a file, since a pipe that nobody reads would stop it."""
+    record, log = folder / "record.sqlite", folder / "server.log"
+    command = [sys.executable, "-m", "lesionlens", "serve", str(bundle), "--port", "0", "--record", str(record), "--keep-images"]
+    with log.open("w") as stream:
+        server = subprocess.Popen(command, stderr=stream, text=True)
+    end = time.monotonic() + WAIT_SECONDS
+    while server.poll() is None and time.monotonic() < end:
+        if found := ADDRESS.search(log.read_text()):
             return server, found[1]
+        time.sleep(0.1)
     raise SystemExit(f"the server did not start: {' '.join(command)}")
 
 
