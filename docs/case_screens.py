@@ -62,7 +62,7 @@ def take_views(url: str, screen: str, scheme: str, out: Path) -> None:
             ("body-map", "images", "#subject .body-map", ".case-fields"),
             ("worklist", "worklist", ".waiting tbody tr", ""),
             ("statistics", "worklist", ".statistics .tile", ".statistics"),
-            ("lesion", "lesion/B-7/L1", ".comparison[data-aligned]", ""),
+            ("lesion", "lesion/B-7/L1", ".comparison[data-aligned]", "#comparison-title"),
             ("timeline", "lesion/B-7/L1", ".visits tbody tr", "#visits-title"),
         ):
             driver.execute_script("location.hash = arguments[0]", f"#{view}")
