@@ -1,6 +1,6 @@
 """Pictures of the page for the documentation, taken from a real server with drawn images.
 
-    lesionlens run demo --data synthetic --set input.size=64 --set training.epochs=16 --run runs/screenshots --until evaluate
+    lesionlens run demo --data synthetic --set input.size=128 --run runs/screenshots --until evaluate
     lesionlens export runs/screenshots/train/best.safetensors --sensitivity 0.8
     python docs/screenshots.py --bundle runs/screenshots/bundle
     lesionlens site runs/screenshots/bundle --out runs/screenshots/site
