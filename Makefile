@@ -10,7 +10,7 @@ RECIPE ?= $(if $(filter synthetic,$(DATA)),demo,light)
 # Where Python is told to keep no bytecode, each of some hundred processes would compile the package and the tests again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test slow docs lint types check wheel mutants browser-runtime fhir-schema clean
+.PHONY: demo test slow docs lint types check wheel mutants browser-runtime axe fhir-schema clean
 
 demo: $(VENV)/.train  ## run the main job, then the model that comes with LesionLens; DATA=folder for real images; RECIPE, RUN, OPTIONS to choose
 	$(BIN)/lesionlens run $(RECIPE) --data "$(DATA)" --run "$(RUN)" $(OPTIONS)
@@ -50,6 +50,9 @@ mutants: $(VENV)/.dev  ## break one expression at a time and count the changes t
 
 browser-runtime: $(VENV)/.dev  ## fetch what `lesionlens site` runs on, once, for the tests in a browser
 	$(BIN)/python tools/fetch_browser_runtime.py
+
+axe: $(VENV)/.dev  ## fetch axe-core, once, for the tests of the page's accessibility
+	$(BIN)/python tools/fetch_axe.py
 
 fhir-schema: $(VENV)/.dev  ## fetch the JSON schema of FHIR R4, once, for the test that holds our resources against it
 	$(BIN)/python tools/fetch_fhir_schema.py

@@ -12,46 +12,43 @@ It needs chromium, chromedriver and selenium. The images are synthetic: no patie
 from __future__ import annotations
 
 import argparse
-import base64
 import functools
 import http.server
-import json
-import re
-import shutil
-import subprocess
-import sys
 import tempfile
 import threading
 import time
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from case_screens import take_cases
 from PIL import Image
+from screens import SCREENS, browser, save, start, until
 
 from lesionlens.synthetic.dataset import write_synthetic
 
 HERE = Path(__file__).parent
-ADDRESS = re.compile(r"listening on (http://\S+)")
-SCREENS = {"desktop": (1280, 800, 1, False), "phone": (390, 844, 2, True)}
 SCHEMES = ("light", "dark")
 A4 = (794, 1123)  # CSS pixels
 SEED, N_IMAGES = 5, 42
-WAIT_SECONDS = 120
 
 
 def main() -> None:
     """Take all pictures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bundle", type=Path, help="bundle of a network trained on synthetic images, for the server's page")
+    parser.add_argument("--cases", type=Path, help="likewise, for the pictures of tour and cases alone")
     parser.add_argument("--site", type=Path, help="its static site, for the page without a server")
     parser.add_argument("--out", type=Path, default=HERE, help="folder for the pictures")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        images = chosen(write_synthetic(Path(folder) / "images", N_IMAGES, SEED, 600, 450))
+        drawn = labelled(write_synthetic(Path(folder) / "images", N_IMAGES, SEED, 600, 450))
+        images = chosen(drawn)
         if options.bundle:
             take_server(options.bundle, images, Path(folder), options.out)
+        if options.bundle or options.cases:
+            (Path(folder) / "cases").mkdir()
+            take_cases(options.bundle or options.cases, drawn, Path(folder) / "cases", options.out)
         if options.site:
             take_site(options.site, images, options.out)
 
@@ -64,65 +61,9 @@ def take_server(bundle: Path, images: list[Path], folder: Path, out: Path) -> No
         scan = as_dicom(images[0], folder / "lesion.dcm")
         take_screens(url, [scan, *images[1:]], out, "map", show_map)
         take_report(url, scan, out / "page-report.png")
-        take_cases(url, images, folder, out)
     finally:
         server.terminate()
         server.wait()
-
-
-def take_cases(url: str, images: list[Path], folder: Path, out: Path) -> None:
-    """The worklist, a lesion over time, and the body map."""
-    for at, image in enumerate(images):
-        send(url, image, case=f"A-{at}", lesion="L1")
-    first = send(url, images[0], case="B-7", lesion="L1", site="back", taken="2025-03-02")
-    turned = folder / "later.jpg"
-    photographed_again(images[0], turned)
-    send(url, turned, case="B-7", lesion="L1", taken="2026-01-20")
-    says = next(row["code"] for row in first["probabilities"] if row["malignant"] != first["probabilities"][0]["malignant"])
-    ask(url, f"v1/predictions/{first['id']}/review", json.dumps({"conclusion": says}).encode(), "application/json")
-    pictures = (
-        ("worklist-desktop-light", "desktop", "light", "worklist", ".waiting tbody tr"),
-        ("lesion-desktop-dark", "desktop", "dark", "lesion/B-7/L1", ".comparison[data-aligned]"),
-        ("lesion-phone-light", "phone", "light", "lesion/B-7/L1", ".comparison[data-aligned]"),
-        ("case-phone-dark", "phone", "dark", "images", "#subject"),
-    )
-    for name, screen, scheme, view, ready in pictures:
-        driver = browser(screen, scheme)
-        try:
-            driver.get(f"{url}/#{view}")
-            until(driver, f"return Boolean(document.querySelector('{ready} *'))")
-            driver.execute_script(
-                "document.querySelectorAll('.case-fields, .case-fields .body').forEach((each) => (each.open = true))"
-            )
-            time.sleep(1)
-            save(driver, out / f"{name}.png")
-        finally:
-            driver.quit()
-
-
-def photographed_again(image: Path, path: Path) -> None:
-    """The same lesion in a turned and slightly darker picture."""
-    picture = Image.open(image).convert("RGB")
-    fill = picture.getpixel((5, 5))
-    turned = picture.rotate(20, Image.Resampling.BICUBIC, fillcolor=fill)
-    turned.point([round(0.95 * value) for value in range(256)] * 3).save(path, quality=92)
-
-
-def send(url: str, image: Path, **fields: str) -> dict[str, Any]:
-    """Send an image with what is known of it; returns the prediction."""
-    mark = "boundary-of-a-form"
-    parts = [f'--{mark}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n' for name, value in fields.items()]
-    head = f'--{mark}\r\nContent-Disposition: form-data; name="file"; filename="{image.name}"\r\n\r\n'
-    body = "".join(parts).encode() + head.encode() + image.read_bytes() + f"\r\n--{mark}--\r\n".encode()
-    return ask(url, "v1/predictions", body, f"multipart/form-data; boundary={mark}")
-
-
-def ask(url: str, path: str, body: bytes, kind: str) -> dict[str, Any]:
-    """POST a body; returns the JSON of the response."""
-    request = urllib.request.Request(f"{url}/{path}", body, {"Content-Type": kind})
-    with urllib.request.urlopen(request) as response:
-        found: dict[str, Any] = json.load(response)
-        return found
 
 
 def take_site(site: Path, images: list[Path], out: Path) -> None:
@@ -169,55 +110,21 @@ def as_dicom(image: Path, path: Path) -> Path:
     return path
 
 
-def chosen(images: Path) -> list[Path]:
-    """A few images of different diagnoses."""
+def labelled(images: Path) -> list[tuple[Path, str]]:
+    """Files with their diagnoses, a melanoma first."""
     lines = (images / "HAM10000_metadata.csv").read_text().splitlines()
     columns = lines[0].split(",")
     rows = [dict(zip(columns, line.split(","), strict=True)) for line in lines[1:]]
-    first = {}
-    for row in rows:
-        first.setdefault(row["dx"], images / "HAM10000_images_part_1" / f"{row['image_id']}.jpg")
+    rows.sort(key=lambda row: row["dx"] != "mel")
+    return [(images / "HAM10000_images_part_1" / f"{row['image_id']}.jpg", row["dx"]) for row in rows]
+
+
+def chosen(drawn: list[tuple[Path, str]]) -> list[Path]:
+    """A few images of different diagnoses."""
+    first: dict[str, Path] = {}
+    for path, dx in drawn:
+        first.setdefault(dx, path)
     return [first[dx] for dx in ("mel", "nv", "bcc", "vasc", "bkl", "df")]
-
-
-def start(bundle: Path, folder: Path) -> tuple[subprocess.Popen[str], str]:
-    """A server of its own, with a fresh record."""
-    command = [
-        sys.executable,
-        "-m",
-        "lesionlens",
-        "serve",
-        str(bundle),
-        "--port",
-        "0",
-        "--record",
-        str(folder / "record.sqlite"),
-        "--keep-images",
-    ]
-    server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    assert server.stderr is not None
-    for line in server.stderr:
-        if found := ADDRESS.search(line):
-            return server, found[1]
-    raise SystemExit(f"the server did not start: {' '.join(command)}")
-
-
-def browser(screen: str, scheme: str) -> Any:
-    """A headless Chromium with a screen of this size and colour scheme."""
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    width, height, density, touch = SCREENS[screen]
-    options = webdriver.ChromeOptions()
-    options.binary_location = shutil.which("chromium") or ""
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--hide-scrollbars"):
-        options.add_argument(argument)
-    driver = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
-    metrics = {"width": width, "height": height, "deviceScaleFactor": density, "mobile": touch}
-    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-    driver.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": touch})
-    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]})
-    return driver
 
 
 def show(driver: Any, url: str, images: list[Path]) -> None:
@@ -232,15 +139,6 @@ def show(driver: Any, url: str, images: list[Path]) -> None:
     )
     until(driver, done)
     time.sleep(1)  # thumbnails
-
-
-def until(driver: Any, code: str) -> None:
-    """Wait until some JavaScript is true."""
-    end = time.monotonic() + WAIT_SECONDS
-    while not driver.execute_script(code):
-        if time.monotonic() > end:
-            raise SystemExit("the page did not answer: " + driver.find_element("tag name", "body").text[:500])
-        time.sleep(0.1)
 
 
 def take(url: str, images: list[Path], screen: str, scheme: str, path: Path, then: Callable[[Any], None]) -> None:
@@ -270,12 +168,6 @@ def take_report(url: str, image: Path, path: Path) -> None:
         save(driver, path)
     finally:
         driver.quit()
-
-
-def save(driver: Any, path: Path) -> None:
-    """What the screen shows, as PNG."""
-    path.write_bytes(base64.b64decode(driver.execute_cdp_cmd("Page.captureScreenshot", {"format": "png"})["data"]))
-    print(path)
 
 
 if __name__ == "__main__":

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
 from pathlib import Path
 from typing import NamedTuple
 
 from lesionlens.core.artifact import hash_value
 
 FOLDER = Path(__file__).with_name("page")
+WORKER = "service_worker.js"
 TYPES = {
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
@@ -27,10 +31,19 @@ class PageFile(NamedTuple):
 
 
 def page_files(folder: Path = FOLDER) -> dict[str, PageFile]:
-    """The files of the page by name."""
-    files = {}
-    for path in sorted(folder.glob("*")):
-        if path.suffix in TYPES and path.is_file():
-            data = path.read_bytes()
-            files[path.name] = PageFile(data, TYPES[path.suffix], f'"{hash_value(data.hex())[:16]}"')
-    return files
+    """The files of the page by name; the service worker knows the others and their hashes."""
+    paths = [path for path in sorted(folder.glob("*")) if path.suffix in TYPES and path.is_file()]
+    data = {path.name: path.read_bytes() for path in paths}
+    data[WORKER] = _worker(data.pop(WORKER), {name: integrity(each) for name, each in data.items()})
+    return {name: PageFile(each, TYPES[Path(name).suffix], f'"{hash_value(each.hex())[:16]}"') for name, each in data.items()}
+
+
+def integrity(data: bytes) -> str:
+    """The hash of a file as browsers check it."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(data).digest()).decode()}"
+
+
+def _worker(source: bytes, files: dict[str, str]) -> bytes:
+    """The service worker of these files: equal versions are equal pages."""
+    shell = {"version": hash_value({"files": files, "worker": source.decode()})[:16], "files": files}
+    return f"const SHELL = {json.dumps(shell)};\n".encode() + source

@@ -24,7 +24,7 @@ MODEL = "model.json"
 SERVER_ONLY = (
     *("index.html", "api.js", "app.js", "history.js", "remembered.js", "texts.js", "token.js"),
     *("blink.js", "body_map.js", "cases.css", "cases.js", "deletion.js", "similar.js", "subject.js", "timeline.js"),
-    "worklist.js",
+    *("worklist.js", "tour.js", "tour.css", "install.js", "service_worker.js", "manifest.webmanifest"),
 )
 FRAGMENT, WORKER_SOURCE = ".html", "service_worker.js"
 BROWSER_RUNTIME = "onnxruntime"

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
 from lesionlens.core.artifact import hash_value
+from lesionlens.serving.page_files import integrity
 
 WORKER = "sw.js"
 POLICY = (
@@ -46,11 +45,11 @@ def write_worker(folder: Path, source: str, files: dict[str, dict[str, Any]], op
         The site's version: a hash of every file's content and of the worker. Equal versions are equal sites.
     """
     version = hash_value({"files": files, "worker": source, "headers": HEADERS, "optional": optional})[:16]
-    integrity = {name: facts["integrity"] for name, facts in files.items()}
-    site = {"version": version, "headers": HEADERS, "optional": list(optional), "files": integrity}
+    hashes = {name: facts["integrity"] for name, facts in files.items()}
+    site = {"version": version, "headers": HEADERS, "optional": list(optional), "files": hashes}
     (folder / WORKER).write_text(f"const SITE = {json.dumps(site)};\n{source}", encoding="utf-8")
     return version
 
 
 def _facts(data: bytes) -> dict[str, Any]:
-    return {"integrity": f"sha256-{base64.b64encode(hashlib.sha256(data).digest()).decode()}", "size_bytes": len(data)}
+    return {"integrity": integrity(data), "size_bytes": len(data)}

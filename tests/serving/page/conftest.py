@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import json
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from lesionlens.bundle.bundle import write_facts
 
 PATIENCE = 30  # seconds until something that should come is given up
 LOOKS_WRONG = ("SEVERE", "WARNING")
@@ -22,8 +25,8 @@ document.addEventListener("securitypolicyviolation", (event) => window.cspReport
 """
 
 
-@pytest.fixture(scope="session")
-def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def start_browser(*arguments: str) -> Any:
+    """A headless Chromium, or a skip that says what is missing."""
     chromium, chromedriver = shutil.which("chromium"), shutil.which("chromedriver")
     if not chromium or not chromedriver:
         pytest.skip("no browser: the page is tested where chromium and chromedriver are installed")
@@ -32,13 +35,19 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
     options = webdriver.ChromeOptions()
     options.binary_location = chromium
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1280,800"):
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1280,800", *arguments):
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     driver = webdriver.Chrome(options=options, service=Service(chromedriver))
+    driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": COUNT_URLS})
+    return driver
+
+
+@pytest.fixture(scope="session")
+def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    driver = start_browser()
     driver.downloads = tmp_path_factory.mktemp("downloads")
     driver.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(driver.downloads)})
-    driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": COUNT_URLS})
     yield driver
     driver.quit()
 
@@ -54,6 +63,17 @@ def images(synthetic_root: Path) -> list[Path]:
     return sorted((synthetic_root / "HAM10000_images_part_1").glob("*.jpg"))
 
 
+@pytest.fixture(scope="session")
+def unsure_bundle(small_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small bundle with a threshold that nearly every image is above."""
+    folder = tmp_path_factory.mktemp("unsure") / "bundle"
+    shutil.copytree(small_bundle, folder)
+    facts = json.loads((folder / "bundle.json").read_text())
+    facts["decision"] = {"watched": ["mel"], "sensitivity": 0.95, "threshold": 0.0001, "reason": "", "validation": {}}
+    write_facts(folder, {key: value for key, value in facts.items() if key not in ("format", "id", "files")})
+    return folder
+
+
 class Page:
     """What a person does with the page, in a few words."""
 
@@ -63,10 +83,10 @@ class Page:
         self.open(url)
 
     def open(self, url: str) -> None:
-        """A fresh page, without a token and a list."""
+        """A fresh page, without a token and a list, as on a first visit."""
         self.url = url
         self.driver.get(url + "icon.svg")  # of the same origin, and without scripts that write while it is cleared
-        self.js("sessionStorage.clear()")
+        self.js("sessionStorage.clear(); localStorage.clear()")
         self.driver.get_log("browser")
         self.driver.get(url)
 
@@ -145,9 +165,9 @@ class Page:
 
         ActionChains(self.driver).send_keys(*keys).perform()
 
-    def emulate(self, width: int = 1280, height: int = 800, touch: bool = False, **features: str) -> None:
+    def emulate(self, width: int = 1280, height: int = 800, touch: bool = False, density: int = 1, **features: str) -> None:
         """Another screen; features such as prefers_color_scheme="dark"."""
-        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": touch}
+        metrics = {"width": width, "height": height, "deviceScaleFactor": density, "mobile": touch}
         wanted = [{"name": name.replace("_", "-"), "value": value} for name, value in features.items()]
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
         self.driver.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": touch})
@@ -178,6 +198,20 @@ def new_page(driver: Any) -> Callable[[str], Page]:
 
 
 @pytest.fixture
+def own_browser() -> Iterator[Callable[..., Callable[[str], Page]]]:
+    """Opens pages in a browser of its own with more options: `own_browser("--option")(url)`."""
+    drivers: list[Any] = []
+
+    def start(*arguments: str) -> Callable[[str], Page]:
+        drivers.append(start_browser(*arguments))
+        return lambda url: Page(drivers[-1], url)
+
+    yield start
+    for driver in drivers:
+        driver.quit()
+
+
+@pytest.fixture
 def page(driver: Any, page_server: Any) -> Iterator[Page]:
     page = Page(driver, page_server.url + "/")
     page.find("#server-state[data-state=ready]")
@@ -193,3 +227,4 @@ def usual_screen(driver: Any) -> Iterator[None]:
     driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
     driver.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": False})
+    driver.execute_cdp_cmd("Page.setFontSizes", {"fontSizes": {"standard": 16}})

@@ -1,12 +1,10 @@
 """Keyboard, names, contrast, sizes, narrow screens: what the page promises to everyone."""
 
-from pathlib import Path
-
 import pytest
+from tests.serving.page.walk import ALL_VIEWS, check, views
 
 pytestmark = pytest.mark.slow
 
-CHECKS = (Path(__file__).parent / "checks.js").read_text()
 NEEDS_A_NAME = {
     *("button", "link", "textbox", "searchbox", "combobox", "slider", "progressbar", "ProgressIndicator", "dialog", "navigation"),
     *("img", "image", "region", "search", "table", "spinbutton", "form"),
@@ -21,64 +19,12 @@ return { id: element.id, name: element.name ?? "", css: element.className, tag: 
 """
 
 
-def check(page, name, *arguments):
-    return page.js(f"{CHECKS}\nreturn {name}(...arguments);", *arguments)
-
-
-def views(page, images):
-    """Walk through every view, each with something in it."""
-    yield "empty"
-    page.press(".case-fields > summary")
-    page.press(".case-fields .body summary")
-    for name, value in (("case", "A"), ("lesion", "L1")):
-        page.find(f"#subject [name={name}]").send_keys(value)
-    yield "case fields"
-    page.press(".case-fields > summary")
-    page.shown(images[0])
-    page.find("#detail .check summary").click()
-    yield "answer"
-    page.look("beside")
-    yield "map beside"
-    page.press(".outlines")
-    page.find(".contours")
-    yield "contours"
-    page.find("[name=note]").send_keys("a note")
-    page.js("document.querySelector('[name=conclusion]').value = 'nv'")
-    page.find(".review .primary").click()
-    page.find(".review .conclusion")
-    yield "reviewed"
-    page.go("history")
-    page.find(".history tbody tr")
-    yield "history"
-    page.find(".history a").click()
-    page.find("#view-prediction .outcome")
-    yield "recorded answer"
-    page.go("worklist")
-    page.until(lambda: "Label next" in page.text("#worklist-list"))  # there may be none, where this image is the only one
-    yield "worklist"
-    page.go("cases")
-    page.find(".cases tbody tr")
-    yield "cases"
-    page.go("lesion/A/L1")
-    page.find(".visits tbody tr")
-    yield "lesion"
-    page.go("model")
-    page.find(".card-text summary").click()
-    yield "model"
-
-
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_contrast(page, images, scheme):
     page.emulate(prefers_color_scheme=scheme)
     seen = page.js("return getComputedStyle(document.body).backgroundColor")
     assert (seen == "rgb(15, 20, 25)") == (scheme == "dark")
     assert {view: check(page, "weakContrast") for view in views(page, images)} == {view: [] for view in ALL_VIEWS}
-
-
-ALL_VIEWS = (
-    *("empty", "case fields", "answer", "map beside", "contours", "reviewed", "history", "recorded answer"),
-    *("worklist", "cases", "lesion", "model"),
-)
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
@@ -100,7 +46,10 @@ def test_contrast_of_the_other_outcomes_and_of_problems(page, images, tmp_path, 
 
 def test_contrast_check_finds_what_is_weak(page):
     page.js("document.querySelector('.drop-title').style.color = '#999'")
-    assert any("text 2.8" in fault for fault in check(page, "weakContrast"))
+    page.js("document.getElementById('choose').style.cssText = 'background: #fff; border-color: #ccc'")
+    faults = check(page, "weakContrast")
+    assert any("text 2.8" in fault for fault in faults)
+    assert any("edge 1.6" in fault for fault in faults)
 
 
 def test_structure_and_names(page, images):

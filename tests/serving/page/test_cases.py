@@ -1,11 +1,9 @@
 """Cases on the page: fields and body map at intake, the worklist, a lesion over time, one prediction deleted."""
 
 import re
-from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image, ImageFilter
+from tests.serving.page.walk import lesion_photograph, send
 
 from lesionlens.core.metadata import SITES
 from lesionlens.serving import page_files
@@ -27,24 +25,6 @@ def clinic(driver, start_server, new_page):
     server.stop()
 
 
-def lesion_photograph(path: Path, turn: float = 0.0, seed: int = 3) -> Path:
-    """A drawn lesion with structure inside, on textured skin, photographed at an angle."""
-    random = np.random.default_rng(seed)
-
-    def texture(sigma: float, strength: float) -> np.ndarray:
-        noise = Image.fromarray(random.integers(0, 255, (450, 600), dtype=np.uint8)).filter(ImageFilter.GaussianBlur(sigma))
-        values = np.asarray(noise, float)
-        return strength * (values - values.mean()) / values.std()
-
-    y, x = np.mgrid[:450, :600]
-    spot = 1 / (1 + np.exp((np.hypot((x - 300) / 110, (y - 225) / 80) - 1) * 12))
-    grey = 190 + texture(4, 6) - spot * (90 + texture(6, 22))
-    pixels = np.stack([grey + 20, grey - 20, grey - 40], -1).clip(0, 255).astype(np.uint8)
-    large = Image.fromarray(pixels).rotate(turn, Image.Resampling.BICUBIC, fillcolor=(210, 170, 150))
-    large.crop((60, 45, 540, 405)).save(path, quality=95)
-    return path
-
-
 def fill(page, **fields):
     page.js("document.querySelector('.case-fields').open = true")
     for name, value in fields.items():
@@ -54,12 +34,6 @@ def fill(page, **fields):
             name,
             value,
         )
-
-
-def send(page, path, **fields):
-    response = page.server.client.post("/v1/predictions", files={"file": (path.name, path.read_bytes())}, data=fields)
-    assert response.status_code == 201, response.text
-    return response.json()
 
 
 def test_the_page_has_the_same_sites():

@@ -1,15 +1,12 @@
 """Tokens, a full server, a server that goes away, an answer that is not sure."""
 
-import json
 import os
 import re
-import shutil
 import signal
 from pathlib import Path
 
 import pytest
 
-from lesionlens.bundle.bundle import write_facts
 from lesionlens.serving.access import create_token, revoke_token
 
 pytestmark = pytest.mark.slow
@@ -163,17 +160,6 @@ def test_a_server_that_goes_and_comes_back(at, start_server, images):
     page.find("#gone button").click()
     page.find("#detail .outcome")
     assert not page.visible("#gone")
-
-
-@pytest.fixture(scope="module")
-def unsure_bundle(small_bundle, tmp_path_factory):
-    """The small bundle with a threshold that nearly every image is above."""
-    folder = tmp_path_factory.mktemp("unsure") / "bundle"
-    shutil.copytree(small_bundle, folder)
-    facts = json.loads((folder / "bundle.json").read_text())
-    facts["decision"] = {"watched": ["mel"], "sensitivity": 0.95, "threshold": 0.0001, "reason": "", "validation": {}}
-    write_facts(folder, {key: value for key, value in facts.items() if key not in ("format", "id", "files")})
-    return folder
 
 
 def test_an_answer_that_is_not_sure(at, start_server, unsure_bundle, images):

@@ -6,6 +6,7 @@ import { deleteButton } from "./deletion.js";
 import { announce, button, byId, icon, make } from "./dom.js";
 import { bytes } from "./format.js";
 import { History } from "./history.js";
+import { watchInstall } from "./install.js";
 import { showModel } from "./model.js";
 import { problemNotice } from "./notices.js";
 import { showPatient } from "./patient.js";
@@ -16,6 +17,7 @@ import { similarLesions } from "./similar.js";
 import { showSubject, subjectForm } from "./subject.js";
 import { leaveLesion, showLesion } from "./timeline.js";
 import { askForToken, watchSignOut } from "./token.js";
+import { watchTour } from "./tour.js";
 import { focusView, showView, watchFrame } from "./views.js";
 import { Worklist } from "./worklist.js";
 
@@ -148,6 +150,8 @@ function start() {
   listen({ token: askForToken, gone, back });
   watchSignOut(() => announce("The token is forgotten. The next request asks for one."));
   watchFrame();
+  watchTour();
+  watchInstall();
   window.addEventListener("hashchange", () => route());
   window.addEventListener("online", retry);
   route(false);

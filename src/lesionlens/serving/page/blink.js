@@ -23,6 +23,7 @@ export class Blink {
     this.place = make("div", { class: "compared-panes", data: { view: "beside" } }, ...this.panes);
     const tool = (view, text) => button({ data: { compare: view }, "aria-pressed": String(view === "beside") }, () => this.#view(view), text);
     this.views = [tool("beside", "Side by side"), tool("blink", "Blink"), tool("swap", "One after the other")];
+    this.views[1].hidden = matchMedia("(prefers-reduced-motion: reduce)").matches; // by hand it does not move by itself
     this.swap = button({ class: "swap", hidden: true }, () => this.#swap(), "Show the other");
     const segments = make("div", { class: "segments", role: "group", "aria-label": "Comparison" }, ...this.views);
     this.result = make("div", { class: "compared-result", role: "status" }, p("The pictures are being compared.", "none"));

@@ -7,7 +7,7 @@ import { conclusionName, inShort, nameOf, percent, when, words } from "./format.
 import { problemNotice } from "./notices.js";
 
 const SVG = "http://www.w3.org/2000/svg";
-const [WIDE, HIGH, EDGE] = [600, 160, 28];
+const [WIDE, HIGH, EDGE] = [600, 200, 44];
 const NO_ROLE = "To enter histology, use a token with the role review.";
 let blink = null;
 
