@@ -1,27 +1,24 @@
 // Keeping the page on the device: the service worker, the installation, and the change to a new version.
 
-import { byId } from "./dom.js";
-
-const OFFLINE = "Stored on this device: works without a connection.";
-const NO_WORKER = "Not stored on this device: browsers store pages that come over HTTPS only.";
-const FAILED = "Not stored on this device:";
-const NEWER = "A new version is here.";
+import { byId, spoken } from "./dom.js";
+import { t } from "./language.js";
+import { fill } from "./redraw.js";
 
 /** Register the service worker and show how far it is; `told` says it to a screen reader. */
 export async function watchOffline(told) {
   watchInstall();
-  if (!navigator.serviceWorker) return show(NO_WORKER);
+  if (!navigator.serviceWorker) return show("no_worker");
   try {
     const registration = await navigator.serviceWorker.register("sw.js", { updateViaCache: "none" });
     watchUpdates(registration, told);
     await stored(registration);
-    return show(registration.waiting ? NEWER : OFFLINE);
+    return show(registration.waiting ? "newer" : "stored");
   } catch (error) {
-    return show(`${FAILED} ${error.message}`);
+    return show("failed", error.message);
   }
 }
 
-const show = (text) => (byId("offline-state").textContent = text);
+const show = (state, reason = "") => fill(byId("offline-state"), () => [t(`offline.${state}`), reason && [" ", spoken(reason)]]);
 
 /** Resolves once a version is stored whole; rejects when the first one cannot be. */
 function stored(registration) {
@@ -39,8 +36,8 @@ function stored(registration) {
 function watchUpdates(registration, told) {
   const offer = () => {
     if (!registration.waiting || !registration.active) return;
-    show(NEWER);
-    told(NEWER);
+    show("newer");
+    told(t("offline.newer"));
     byId("renew").hidden = false;
   };
   byId("renew").onclick = () => {
