@@ -57,6 +57,9 @@ def serve(
     drain_seconds: Annotated[
         float, typer.Option(help="Seconds that /readyz reports a stop before the server stops listening.")
     ] = DEFAULT.drain_seconds,
+    language: Annotated[
+        str, typer.Option(help="Language of the page until a person chooses another: en, de, fr, es, ar, ckb; empty: the browser's.")
+    ] = DEFAULT.language,
     shadow: Annotated[
         Path | None, typer.Option(help="Second bundle that sees every image too; its predictions are compared, not sent.")
     ] = DEFAULT.shadow,
@@ -104,6 +107,7 @@ def serve(
         file_names=file_names,
         image_minutes=image_minutes,
         drain_seconds=drain_seconds,
+        language=language,
         shadow=shadow,
         exchange=ExchangeSettings(
             dicom_port=dicom,

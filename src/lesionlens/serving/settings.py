@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lesionlens.core.errors import RecipeError
 from lesionlens.interop.settings import ExchangeSettings
+from lesionlens.serving.page_files import languages
 
 MIB = 1 << 20
 UPLOAD_BYTES = 32 * MIB
@@ -51,6 +52,7 @@ class ServingSettings:
         image_bytes: most memory for such images.
         exchange: other systems: DICOM, FHIR, webhooks.
         shadow: folder of a second bundle that sees every image too, and never responds; None: there is none.
+        language: of the page where a person has chosen none; empty: the browser's.
         drain_seconds: how long a stopping server reports it (/readyz) before it stops listening.
 
     Raises:
@@ -82,12 +84,16 @@ class ServingSettings:
     image_minutes: float = 10.0
     image_bytes: int = 32 * MIB
     drain_seconds: float = 0.0
+    language: str = ""
     shadow: Path | None = None
     exchange: ExchangeSettings = field(default_factory=ExchangeSettings)
 
     def __post_init__(self) -> None:
         if self.image_key is not None and not self.keep_images:
             raise RecipeError("an image key encrypts kept images, and none are kept; add --keep-images or leave --image-key out")
+        known = languages()
+        if self.language and self.language not in known:
+            raise RecipeError(f"language {self.language!r}; the page has {', '.join(known)}")
         ranges = {
             "decoders": (self.decoders, 1, 256),
             "max-active": (self.max_active, 1, 4096),
