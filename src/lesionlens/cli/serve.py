@@ -58,7 +58,8 @@ def serve(
         float, typer.Option(help="Seconds that /readyz reports a stop before the server stops listening.")
     ] = DEFAULT.drain_seconds,
     language: Annotated[
-        str, typer.Option(help="Language of the page until a person chooses another: en, de, fr, es, ar, ckb; empty: the browser's.")
+        str,
+        typer.Option(help="Page's language until a person chooses another: en, de, fr, es, ar or ckb; empty: the browser's."),
     ] = DEFAULT.language,
     shadow: Annotated[
         Path | None, typer.Option(help="Second bundle that sees every image too; its predictions are compared, not sent.")

@@ -5,7 +5,7 @@ const SOURCE = "en";
 const [FIRST_STRONG, LEFT_TO_RIGHT, END] = ["\u2068", "\u2066", "\u2069"]; // isolates, so that a name does not turn a sentence
 
 /** The languages that have a catalogue, each by its own name. */
-export const NAMES = { en: "English", de: "Deutsch", fr: "Fran\u00e7ais", es: "Espa\u00f1ol", ar: "العربية", ckb: "کوردی (سۆرانی)" };
+export const NAMES = { en: "English", de: "Deutsch", fr: "Français", es: "Español", ar: "العربية", ckb: "کوردی (سۆرانی)" };
 
 const listeners = new Set();
 const inEnglish = new Set(); // texts that the catalogue in use lacks, as they were shown

@@ -110,7 +110,7 @@ const splitName = (split) => (knows(`split.${split}`) ? t(`split.${split}`) : sp
 function decisionOf(decision, labels) {
   const title = t("decision.title");
   if (typeof decision?.threshold !== "number") {
-    const why = spoken(decision?.reason || "it was exported without one", sentence);
+    const why = decision?.reason ? spoken(decision.reason, sentence) : sentence(t("known.no_threshold"));
     return section(title, p([t("decision.never"), " ", why]));
   }
   const watched = listed(decision.watched.map((each) => diagnosisName(labels.find(({ code: known }) => known === each) ?? { code: each, name: each })));

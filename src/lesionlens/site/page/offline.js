@@ -1,7 +1,8 @@
 // Keeping the page on the device: the service worker, the installation, and the change to a new version.
 
-import { byId, spoken } from "./dom.js";
+import { byId, english } from "./dom.js";
 import { t } from "./language.js";
+import { Problem } from "./problem.js";
 import { fill } from "./redraw.js";
 
 /** Register the service worker and show how far it is; `told` says it to a screen reader. */
@@ -14,11 +15,11 @@ export async function watchOffline(told) {
     await stored(registration);
     return show(registration.waiting ? "newer" : "stored");
   } catch (error) {
-    return show("failed", error.message);
+    return show("failed", error);
   }
 }
 
-const show = (state, reason = "") => fill(byId("offline-state"), () => [t(`offline.${state}`), reason && [" ", spoken(reason)]]);
+const show = (state, error = null) => fill(byId("offline-state"), () => [t(`offline.${state}`), error && [" ", error.key ? t(error.key) : english(error.message)]]);
 
 /** Resolves once a version is stored whole; rejects when the first one cannot be. */
 function stored(registration) {
@@ -27,7 +28,7 @@ function stored(registration) {
   return new Promise((resolve, reject) => {
     first.onstatechange = () => {
       if (first.state === "activated") resolve();
-      if (first.state === "redundant") reject(new Error("a file could not be loaded, or is not as it was built."));
+      if (first.state === "redundant") reject(new Problem({ key: "offline.damaged" }));
     };
   });
 }
