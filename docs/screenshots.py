@@ -38,6 +38,7 @@ SCREENS = {"desktop": (1280, 800, 1, False), "phone": (390, 844, 2, True)}
 SCHEMES = ("light", "dark")
 A4 = (794, 1123)  # CSS pixels
 SEED, N_IMAGES = 5, 42
+LANGUAGES = {"de": ("light",), "ar": SCHEMES}
 WAIT_SECONDS = 120
 
 
@@ -64,10 +65,20 @@ def take_server(bundle: Path, images: list[Path], folder: Path, out: Path) -> No
         scan = as_dicom(images[0], folder / "lesion.dcm")
         take_screens(url, [scan, *images[1:]], out, "map", show_map)
         take_report(url, scan, out / "page-report.png")
+        take_languages(url, images, out)
         take_cases(url, images, folder, out)
     finally:
         server.terminate()
         server.wait()
+
+
+def take_languages(url: str, images: list[Path], out: Path) -> None:
+    """The map beside the picture in other languages, one of them from right to left, and an Arabic report."""
+    for language, schemes in LANGUAGES.items():
+        for screen in SCREENS:
+            for scheme in schemes:
+                take(url, images, screen, scheme, out / f"page-{language}-{screen}-{scheme}.png", show_map, language)
+    take_report(url, images[0], out / "page-ar-report.png", "ar")
 
 
 def take_cases(url: str, images: list[Path], folder: Path, out: Path) -> None:
@@ -202,8 +213,8 @@ def start(bundle: Path, folder: Path) -> tuple[subprocess.Popen[str], str]:
     raise SystemExit(f"the server did not start: {' '.join(command)}")
 
 
-def browser(screen: str, scheme: str) -> Any:
-    """A headless Chromium with a screen of this size and colour scheme."""
+def browser(screen: str, scheme: str, language: str = "en") -> Any:
+    """A headless Chromium with a screen of this size and colour scheme, and a language that it asks for."""
     from selenium import webdriver
     from selenium.webdriver.chrome.service import Service
 
@@ -217,6 +228,8 @@ def browser(screen: str, scheme: str) -> Any:
     driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
     driver.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": touch})
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]})
+    agent = {"userAgent": driver.execute_script("return navigator.userAgent"), "acceptLanguage": language}
+    driver.execute_cdp_cmd("Emulation.setUserAgentOverride", agent)
     return driver
 
 
@@ -243,9 +256,11 @@ def until(driver: Any, code: str) -> None:
         time.sleep(0.1)
 
 
-def take(url: str, images: list[Path], screen: str, scheme: str, path: Path, then: Callable[[Any], None]) -> None:
-    """One picture of an answer."""
-    driver = browser(screen, scheme)
+def take(
+    url: str, images: list[Path], screen: str, scheme: str, path: Path, then: Callable[[Any], None], language: str = "en"
+) -> None:
+    """One picture of a prediction."""
+    driver = browser(screen, scheme, language)
     try:
         show(driver, url, images)
         if screen == "phone":
@@ -257,9 +272,9 @@ def take(url: str, images: list[Path], screen: str, scheme: str, path: Path, the
         driver.quit()
 
 
-def take_report(url: str, image: Path, path: Path) -> None:
+def take_report(url: str, image: Path, path: Path, language: str = "en") -> None:
     """The report as paper has it."""
-    driver = browser("desktop", "light")
+    driver = browser("desktop", "light", language)
     try:
         show(driver, url, [image])
         metrics = {"width": A4[0], "height": A4[1], "deviceScaleFactor": 1, "mobile": False}
