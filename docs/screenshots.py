@@ -73,11 +73,11 @@ def take_server(bundle: Path, images: list[Path], folder: Path, out: Path) -> No
 
 
 def take_languages(url: str, images: list[Path], out: Path) -> None:
-    """The map beside the picture in other languages, one of them from right to left, and an Arabic report."""
+    """A prediction in other languages, one of them from right to left, and an Arabic report."""
     for language, schemes in LANGUAGES.items():
         for screen in SCREENS:
             for scheme in schemes:
-                take(url, images, screen, scheme, out / f"page-{language}-{screen}-{scheme}.png", show_map, language)
+                take(url, images, screen, scheme, out / f"page-{language}-{screen}-{scheme}.png", lambda driver: None, language)
     take_report(url, images[0], out / "page-ar-report.png", "ar")
 
 

@@ -39,7 +39,7 @@ let shown = VIEWS[0];
 async function showLogged(id) {
   const place = byId("prediction-detail");
   session.release();
-  place.replaceChildren();
+  fill(place, () => []);
   try {
     const prediction = await callJson(`predictions/${encodeURIComponent(id)}`);
     if (location.hash.split("/")[1] !== id) return;

@@ -2,7 +2,7 @@
 
 const STORED = "lesionlens-language";
 const SOURCE = "en";
-const [FIRST_STRONG, LEFT_TO_RIGHT, END] = ["\u2068", "\u2066", "\u2069"]; // isolates, so that a name does not turn a sentence
+const [FIRST_STRONG, LEFT_TO_RIGHT, RIGHT_TO_LEFT, END] = ["\u2068", "\u2066", "\u2067", "\u2069"]; // isolates, so that a name does not turn a sentence
 
 /** The languages that have a catalogue, each by its own name. */
 export const NAMES = { en: "English", de: "Deutsch", fr: "Français", es: "Español", ar: "العربية", ckb: "کوردی (سۆرانی)" };
@@ -52,7 +52,9 @@ export const numeral = (text) =>
 /** What must keep its own direction: a name, or a number with its sign and unit. */
 export function isolated(value) {
   const text = typeof value === "number" ? numeral(value) : String(value);
-  return isRightToLeft() && text ? `${/\p{L}/u.test(text) ? FIRST_STRONG : LEFT_TO_RIGHT}${text}${END}` : text;
+  if (!isRightToLeft() || !text) return text;
+  const mark = /\p{Script=Arabic}/u.test(text) ? RIGHT_TO_LEFT : /\p{L}/u.test(text) ? FIRST_STRONG : LEFT_TO_RIGHT;
+  return `${mark}${text}${END}`;
 }
 
 /** Show the page in another language, and remember it. */

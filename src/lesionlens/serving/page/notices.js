@@ -1,6 +1,6 @@
 // Problems, shown in full: title, detail, request id, and what can be done.
 
-import { button, icon, make, p, spoken } from "./dom.js";
+import { button, english, icon, make, p, spoken } from "./dom.js";
 import { listed, sentence } from "./format.js";
 import { knows, t } from "./language.js";
 import { Problem } from "./problem.js";
@@ -18,6 +18,7 @@ export function problemNotice(error, again = null) {
   const lines = [
     p([problemTitle(problem), problem.status ? ` (${problem.status})` : null], "problem-title"),
     detail && p(detail),
+    problem.key && problem.detail && knows(`${problem.key}.detail`) && p(english(problem.detail)),
     ADVISED.includes(problem.status) && p(t(`problem.advice.${problem.status}`)),
     ids.some(Boolean) && p(listed(ids), "ids"),
     again && mayHelp(problem) && button({}, again, t("problem.again")),

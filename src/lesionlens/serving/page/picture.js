@@ -55,7 +55,7 @@ export class Picture {
   /** What a report shows: photo and map as they are now, however the screen shows them. */
   get shown() {
     const { photo, contours, opacity, code } = this;
-    return { photo, map: this.#urls.get(code) ?? "", values: this.#values.get(code), contours, opacity, code };
+    return { photo, map: (code && this.#urls.get(code)) || "", values: this.#values.get(code), contours, opacity, code };
   }
 
   get #hasMaps() {
