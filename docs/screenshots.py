@@ -236,6 +236,7 @@ def browser(screen: str, scheme: str, language: str = "en") -> Any:
 def show(driver: Any, url: str, images: list[Path]) -> None:
     """Upload images and wait for all answers and the first picture."""
     driver.get(url)
+    until(driver, "return document.querySelector('#server-state').dataset.state === 'ready'")
     driver.find_element("id", "files").send_keys("\n".join(map(str, images)))
     done = (
         "const rows = [...document.querySelectorAll('#rows li')], photo = document.querySelector('#detail .stage .photo');"

@@ -27,7 +27,7 @@ export class Picture {
   #disposed = false;
 
   constructor(prediction, file, changed = () => {}) {
-    Object.assign(this, { prediction, file, changed, view: "image", contours: false, opacity: OPACITY, photo: "" });
+    Object.assign(this, { prediction, file, changed, view: "image", contours: false, opacity: OPACITY, photo: "", tried: false });
     this.code = leading(prediction)?.code ?? "";
     this.zoom = new Zoom(() => this.#moved());
     this.lens = { on: false, show: (place) => this.panes.forEach((pane) => pane.lens(place)) };
@@ -130,6 +130,7 @@ export class Picture {
       this.#blank();
     }
     if (this.#disposed) return;
+    this.tried = true;
     this.blank.hidden = Boolean(this.photo);
     await this.#pick(this.code);
   }
@@ -187,7 +188,7 @@ export class Picture {
     this.panes[1].stage.hidden = view !== "beside";
     this.element.dataset.view = view;
     for (const each of this.views) each.setAttribute("aria-pressed", each.dataset.view === view);
-    for (const each of [...this.views.slice(1), this.magnifier]) each.disabled = !photo;
+    for (const each of [...this.views.slice(1), this.magnifier]) each.disabled = this.tried && !photo; // a view may be chosen before its picture has come
     if (this.drawn) this.drawn.hidden = view === "image" || !photo;
     for (const each of [this.fader, this.ramp]) if (each) each.hidden = this.contours;
     if (this.lines) this.lines.hidden = !this.contours;

@@ -89,7 +89,7 @@ function check({ gate }, limits) {
     { class: "report-check" },
     make("h3", {}, t(gate.usable ? "report.check.usable" : "report.check.not_usable")),
     ...gate.reasons.map((reason) => p(reasonText(reason))),
-    measures.length > 0 && p(measures.join("; "), "report-small"),
+    measures.length > 0 && p(measures.join(t("word.semicolon")), "report-small"),
   );
 }
 
