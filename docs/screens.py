@@ -35,8 +35,8 @@ def start(bundle: Path, folder: Path) -> tuple[subprocess.Popen[str], str]:
     raise SystemExit(f"the server did not start: {' '.join(command)}")
 
 
-def browser(screen: str, scheme: str) -> Any:
-    """A headless Chromium with a screen of this size and colour scheme."""
+def browser(screen: str, scheme: str, language: str = "en") -> Any:
+    """A headless Chromium with a screen of this size and colour scheme, and a language that it asks for."""
     from selenium import webdriver
     from selenium.webdriver.chrome.service import Service
 
@@ -50,6 +50,8 @@ def browser(screen: str, scheme: str) -> Any:
     driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
     driver.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": touch})
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]})
+    agent = {"userAgent": driver.execute_script("return navigator.userAgent"), "acceptLanguage": language}
+    driver.execute_cdp_cmd("Emulation.setUserAgentOverride", agent)
     return driver
 
 

@@ -31,6 +31,7 @@ HERE = Path(__file__).parent
 SCHEMES = ("light", "dark")
 A4 = (794, 1123)  # CSS pixels
 SEED, N_IMAGES = 5, 42
+LANGUAGES = {"de": ("light",), "ar": SCHEMES}
 
 
 def main() -> None:
@@ -61,9 +62,19 @@ def take_server(bundle: Path, images: list[Path], folder: Path, out: Path) -> No
         scan = as_dicom(images[0], folder / "lesion.dcm")
         take_screens(url, [scan, *images[1:]], out, "map", show_map)
         take_report(url, scan, out / "page-report.png")
+        take_languages(url, images, out)
     finally:
         server.terminate()
         server.wait()
+
+
+def take_languages(url: str, images: list[Path], out: Path) -> None:
+    """A prediction in other languages, one of them from right to left, and an Arabic report."""
+    for language, schemes in LANGUAGES.items():
+        for screen in SCREENS:
+            for scheme in schemes:
+                take(url, images, screen, scheme, out / f"page-{language}-{screen}-{scheme}.png", lambda driver: None, language)
+    take_report(url, images[0], out / "page-ar-report.png", "ar")
 
 
 def take_site(site: Path, images: list[Path], out: Path) -> None:
@@ -130,6 +141,7 @@ def chosen(drawn: list[tuple[Path, str]]) -> list[Path]:
 def show(driver: Any, url: str, images: list[Path]) -> None:
     """Upload images and wait for all answers and the first picture."""
     driver.get(url)
+    until(driver, "return document.querySelector('#server-state').dataset.state === 'ready'")
     driver.find_element("id", "files").send_keys("\n".join(map(str, images)))
     done = (
         "const rows = [...document.querySelectorAll('#rows li')], photo = document.querySelector('#detail .stage .photo');"
@@ -141,9 +153,11 @@ def show(driver: Any, url: str, images: list[Path]) -> None:
     time.sleep(1)  # thumbnails
 
 
-def take(url: str, images: list[Path], screen: str, scheme: str, path: Path, then: Callable[[Any], None]) -> None:
-    """One picture of an answer."""
-    driver = browser(screen, scheme)
+def take(
+    url: str, images: list[Path], screen: str, scheme: str, path: Path, then: Callable[[Any], None], language: str = "en"
+) -> None:
+    """One picture of a prediction."""
+    driver = browser(screen, scheme, language)
     try:
         show(driver, url, images)
         if screen == "phone":
@@ -155,9 +169,9 @@ def take(url: str, images: list[Path], screen: str, scheme: str, path: Path, the
         driver.quit()
 
 
-def take_report(url: str, image: Path, path: Path) -> None:
+def take_report(url: str, image: Path, path: Path, language: str = "en") -> None:
     """The report as paper has it."""
-    driver = browser("desktop", "light")
+    driver = browser("desktop", "light", language)
     try:
         show(driver, url, [image])
         metrics = {"width": A4[0], "height": A4[1], "deviceScaleFactor": 1, "mobile": False}

@@ -113,8 +113,8 @@ def test_a_new_version_is_offered_and_replaces_the_old_one(
     page.driver.refresh()
     page.ready()
     assert "Every image gets one of three outcomes" in page.text()
-    session = site / "session.js"
-    session.write_text(session.read_text().replace("Every image gets one of three outcomes", "A later version"))
+    texts = site / "language.en.json"
+    texts.write_text(texts.read_text().replace("Every image gets one of three outcomes", "A later version"))
     renew_worker(site)
     page.driver.refresh()
     page.wait("return !document.getElementById('renew').hidden", "the new version")

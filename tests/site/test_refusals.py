@@ -71,7 +71,7 @@ def test_a_file_beyond_the_limit_is_not_read(small_site: Path, browser: Callable
     page = browser()
     page.open(host(small_site).url)
     page.upload(path)
-    assert "this page takes at most 33.5\u202fMB" in page.text()
+    assert "the most is 33.5\u202fMB" in page.text()
 
 
 def test_an_unusable_image_gets_its_reason(small_site: Path, browser: Callable[..., Any], host: Any, tmp_path: Path):

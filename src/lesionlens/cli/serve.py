@@ -63,6 +63,10 @@ def serve(
     drain_seconds: Annotated[
         float, typer.Option(help="Seconds that /readyz reports a stop before the server stops listening.")
     ] = DEFAULT.drain_seconds,
+    language: Annotated[
+        str,
+        typer.Option(help="Page's language until a person chooses another: en, de, fr, es, ar or ckb; empty: the browser's."),
+    ] = DEFAULT.language,
     shadow: Annotated[
         Path | None, typer.Option(help="Second bundle that sees every image too; its predictions are compared, not sent.")
     ] = DEFAULT.shadow,
@@ -111,6 +115,7 @@ def serve(
         file_names=file_names,
         image_minutes=image_minutes,
         drain_seconds=drain_seconds,
+        language=language,
         shadow=shadow,
         exchange=ExchangeSettings(
             dicom_port=dicom,

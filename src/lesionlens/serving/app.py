@@ -36,7 +36,7 @@ def create_app(settings: ServingSettings) -> Api:
     service = Service(settings)
     app = create_api(lifespan=_lifespan)
     app.state.service = service
-    app.state.page = page_files()
+    app.state.page = page_files(language=settings.language)
     app.add_exception_handler(HTTPException, _routing_problem)
     app.add_exception_handler(RequestValidationError, _validation_problem)
     app.add_middleware(Boundary, service=service, router=router)

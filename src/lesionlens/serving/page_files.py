@@ -5,11 +5,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import NamedTuple
 
 from lesionlens.core.artifact import hash_value
 
+ENGLISH = b'<html lang="en">'
+CATALOGUE = re.compile(r"language\.(\w+)\.json")
 FOLDER = Path(__file__).with_name("page")
 WORKER = "service_worker.js"
 TYPES = {
@@ -19,6 +22,7 @@ TYPES = {
     ".svg": "image/svg+xml",
     ".png": "image/png",
     ".webmanifest": "application/manifest+json",
+    ".json": "application/json",
 }
 
 
@@ -30,10 +34,22 @@ class PageFile(NamedTuple):
     tag: str
 
 
-def page_files(folder: Path = FOLDER) -> dict[str, PageFile]:
-    """The files of the page by name; the service worker knows the others and their hashes."""
+def languages(folder: Path = FOLDER) -> tuple[str, ...]:
+    """Tags of the languages that the page has a catalogue of."""
+    return tuple(sorted(match[1] for path in folder.iterdir() if (match := CATALOGUE.fullmatch(path.name))))
+
+
+def page_files(folder: Path = FOLDER, language: str = "") -> dict[str, PageFile]:
+    """The files of the page by name; the service worker knows the others and their hashes.
+
+    Args:
+        folder: of the page.
+        language: that the page has where a person has chosen none; empty: the browser's.
+    """
     paths = [path for path in sorted(folder.glob("*")) if path.suffix in TYPES and path.is_file()]
     data = {path.name: path.read_bytes() for path in paths}
+    if language:
+        data["index.html"] = data["index.html"].replace(ENGLISH, ENGLISH[:-1] + f' data-language="{language}">'.encode())
     data[WORKER] = _worker(data.pop(WORKER), {name: integrity(each) for name, each in data.items()})
     return {name: PageFile(each, TYPES[Path(name).suffix], f'"{hash_value(each.hex())[:16]}"') for name, each in data.items()}
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from lesionlens.core.errors import RecipeError
 from lesionlens.interop.settings import ExchangeSettings
 from lesionlens.serving.images import images_folder
+from lesionlens.serving.page_files import languages
 from lesionlens.serving.record import Place
 
 MIB = 1 << 20
@@ -54,6 +55,7 @@ class ServingSettings:
         image_bytes: most memory for such images.
         exchange: other systems: DICOM, FHIR, webhooks.
         shadow: folder of a second bundle that sees every image too, and never responds; None: there is none.
+        language: of the page where a person has chosen none; empty: the browser's.
         drain_seconds: how long a stopping server reports it (/readyz) before it stops listening.
 
     Raises:
@@ -86,6 +88,7 @@ class ServingSettings:
     image_minutes: float = 10.0
     image_bytes: int = 32 * MIB
     drain_seconds: float = 0.0
+    language: str = ""
     shadow: Path | None = None
     exchange: ExchangeSettings = field(default_factory=ExchangeSettings)
 
@@ -94,6 +97,9 @@ class ServingSettings:
             raise RecipeError("an image key encrypts kept images, and none are kept; add --keep-images or leave --image-key out")
         if self.keep_images and images_folder(self.record, self.image_folder) is None:
             raise RecipeError("a log in PostgreSQL has no place for images; name a folder that all servers share: --image-folder")
+        known = languages()
+        if self.language and self.language not in known:
+            raise RecipeError(f"language {self.language!r}; the page has {', '.join(known)}")
         ranges = {
             "decoders": (self.decoders, 1, 256),
             "max-active": (self.max_active, 1, 4096),

@@ -51,7 +51,7 @@ def test_an_image_is_sent_with_its_case_and_a_site_from_the_body_map(clinic, ima
     page.press('#subject .region[data-site="chest"]')
     assert page.js("return document.querySelector('#subject [name=site]').value") == "chest"
     page.shown(images[0])
-    assert "case A-17, lesion L1, Chest, photographed on 2026-01-31" in page.text("#detail .assigned")
+    assert "case A-17, lesion L1, Chest, photographed on 31 Jan 2026" in page.text("#detail .assigned")
     logged = page.server.client.get("/v1/cases/A-17").json()["lesions"][0]["images"][0]
     assert (logged["site"], logged["taken"]) == ("chest", "2026-01-31")
 

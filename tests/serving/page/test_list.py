@@ -104,4 +104,4 @@ def test_what_is_gone_from_the_record_is_counted(page, images):
     page.driver.refresh()
     page.until(lambda: len(page.visible("#rows li")) == 1)
     said = page.js("return document.getElementById('live').textContent")
-    assert said == "1 of 2 predictions of this list are no longer in the server's record."
+    assert said == "1 of 2 predictions of this list is no longer in the server's record."

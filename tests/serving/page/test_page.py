@@ -137,7 +137,7 @@ def test_picker_and_slider_change_the_heat_map(page, images):
     assert page.js(opacity) == "0.6"
     slider.send_keys("\ue014" * 4)  # the right arrow
     assert page.js(opacity) == "0.8"
-    assert slider.get_attribute("aria-valuetext") == "80 per cent"
+    assert slider.get_attribute("aria-valuetext") == "80\u202f%"
     assert page.text("#detail .controls .level").replace("\u202f", " ") == "80 %"
 
 

@@ -113,25 +113,17 @@ const authorisation = (sent) => (sent ? { Authorization: `Bearer ${sent}` } : {}
 
 function unreachable() {
   handlers.gone();
-  return new Problem({
-    title: "The server cannot be reached",
-    detail: "Nothing is lost: waiting images are sent when it is back.",
-  });
+  return new Problem({ key: "problem.unreachable" });
 }
 
-const tooLate = () =>
-  new Problem({
-    status: 408,
-    title: "The server did not respond in time",
-    detail: "It may still have logged a prediction; see the history.",
-  });
+const tooLate = () => new Problem({ status: 408, key: "problem.too_late" });
 
 /** What the server reported; of a proxy's HTML page, only the status. */
 function problemOf(status, body, header) {
   const wait = Number(header("Retry-After"));
   return new Problem({
     status,
-    title: body?.title ?? `The server responded with ${status}`,
+    ...(body?.title ? { title: body.title } : { key: "problem.no_details", values: { status } }),
     detail: typeof body?.detail === "string" ? body.detail : "",
     code: body?.code ?? "",
     requestId: body?.request_id ?? header("X-Request-ID") ?? "",

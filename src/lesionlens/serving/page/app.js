@@ -7,10 +7,12 @@ import { announce, button, byId, icon, make } from "./dom.js";
 import { bytes } from "./format.js";
 import { History } from "./history.js";
 import { watchInstall } from "./install.js";
+import { onLanguage, t } from "./language.js";
 import { showModel } from "./model.js";
 import { problemNotice } from "./notices.js";
 import { showPatient } from "./patient.js";
 import { showPrediction } from "./prediction.js";
+import { fill, watchLanguage } from "./redraw.js";
 import { rememberList, restoreList } from "./remembered.js";
 import { Session } from "./session.js";
 import { similarLesions } from "./similar.js";
@@ -18,13 +20,10 @@ import { showSubject, subjectForm } from "./subject.js";
 import { leaveLesion, showLesion } from "./timeline.js";
 import { askForToken, watchSignOut } from "./token.js";
 import { watchTour } from "./tour.js";
-import { focusView, showView, watchFrame } from "./views.js";
+import { entitle, focusView, showView, watchFrame } from "./views.js";
 import { Worklist } from "./worklist.js";
 
-const TITLES = {
-  images: "Images", worklist: "Worklist", cases: "Cases", case: "Case", lesion: "Lesion", history: "History", prediction: "Prediction",
-  model: "About this model",
-};
+const VIEWS = ["images", "worklist", "cases", "case", "lesion", "history", "prediction", "model"];
 const PARENTS = { prediction: "history", case: "cases", lesion: "cases" };
 const RENAMED = { answer: "prediction" }; // bookmarks of lesionlens 0.1
 const POLL_MS = 5000;
@@ -37,11 +36,12 @@ const worklist = new Worklist(
 );
 let model = null;
 let poll = 0;
+let shown = VIEWS[0];
 
 async function showLogged(id) {
   const place = byId("prediction-detail");
   session.release();
-  place.replaceChildren();
+  fill(place, () => []);
   try {
     const prediction = await callJson(`predictions/${encodeURIComponent(id)}`);
     if (location.hash.split("/")[1] !== id) return;
@@ -54,7 +54,7 @@ async function showLogged(id) {
     const more = detailsOf(prediction, gone, () => showLogged(id));
     session.release(showPrediction(place, prediction, { file: own?.file, model, reviewed, more }));
   } catch (error) {
-    place.replaceChildren(problemNotice(error, () => showLogged(id)));
+    fill(place, () => problemNotice(error, () => showLogged(id)));
   }
 }
 
@@ -70,13 +70,14 @@ function detailsOf(prediction, gone, changed) {
 /** Show the view that the address names. */
 function route(focus = true) {
   const [name, id, lesion] = location.hash.slice(1).split("/").map((part) => decodeURIComponent(part));
-  const view = showView(TITLES, RENAMED[name] ?? name, PARENTS);
+  const view = showView(VIEWS, RENAMED[name] ?? name, PARENTS);
+  shown = view;
   leaveLesion();
   if (view === "images") session.show();
   if (view === "history") withModel(() => history.open(), byId("history-list"));
   if (view === "worklist") withModel(() => worklist.open(), byId("worklist-list"));
   if (view === "cases") withModel(() => showCases(), byId("cases-list"));
-  if (view === "case") withModel(() => showCase(id ?? ""), byId("case-detail"));
+  if (view === "case") withModel(() => showCase(id ?? "", model), byId("case-detail"));
   if (view === "lesion") withModel(() => showLesion(id ?? "", lesion ?? "", model), byId("lesion-detail"));
   if (view === "prediction") withModel(() => showLogged(id ?? ""), byId("prediction-detail"));
   if (view === "model") withModel(() => showModel(byId("model-detail"), model), byId("model-detail"));
@@ -88,8 +89,8 @@ async function withModel(then, place = byId("detail")) {
   try {
     model ??= await loadModel();
   } catch (error) {
-    byId("server-state").textContent = error.status === 401 ? "Token needed" : "No response";
-    place.replaceChildren(problemNotice(error, () => withModel(then, place)));
+    state(() => t(error.status === 401 ? "state.token_needed" : "state.no_response"), "");
+    fill(place, () => problemNotice(error, () => withModel(then, place)));
     return;
   }
   await then();
@@ -100,23 +101,25 @@ async function loadModel() {
   session.queue.limits = loaded.limits;
   showPatient(loaded.metadata);
   showSubject();
-  byId("server-state").textContent = `${loaded.bundle.name}, ${loaded.bundle.variant}: ready`;
-  byId("server-state").dataset.state = "ready";
-  const most = bytes(loaded.limits.upload_bytes, Math.floor);
-  byId("drop-limits").textContent = `JPEG, PNG, WebP, TIFF or DICOM, up to ${most}.`;
+  state(() => t("state.ready", { model: `${loaded.bundle.name}, ${loaded.bundle.variant}` }), "ready");
+  const most = () => bytes(loaded.limits.upload_bytes, Math.floor);
+  fill(byId("drop-limits"), () => t("drop.limits", { formats: t("drop.formats.server"), most: most() }));
   return loaded;
+}
+
+function state(text, kind) {
+  fill(byId("server-state"), text);
+  byId("server-state").dataset.state = kind;
 }
 
 /** The server is gone: say so, look for it every few seconds, and send what waits when it is back. */
 function gone() {
   const notice = byId("gone");
-  byId("server-state").textContent = "Not reachable";
-  byId("server-state").dataset.state = "gone";
+  state(() => t("state.not_reachable"), "gone");
   if (!notice.hidden) return;
   notice.hidden = false;
-  const text = make("strong", {}, "The server cannot be reached. ");
-  const comfort = "Waiting images are kept in this tab and sent when it is back.";
-  notice.replaceChildren(icon("problem"), make("span", {}, text, comfort), button({}, retry, "Try again"));
+  const text = () => make("span", {}, make("strong", {}, t("problem.unreachable"), ". "), t("gone.comfort"));
+  fill(notice, () => [icon("problem"), text(), button({}, retry, t("problem.again"))]);
   poll = setInterval(retry, POLL_MS);
 }
 
@@ -128,7 +131,7 @@ function back() {
   if (byId("gone").hidden) return;
   clearInterval(poll);
   byId("gone").hidden = true;
-  announce("The server is back.");
+  announce(t("gone.back"));
   loadModel().then(
     (loaded) => (model = loaded),
     () => {},
@@ -142,16 +145,18 @@ async function restore() {
     await restoreList(session.queue);
     rememberList(session.queue);
   } catch (error) {
-    byId("detail").replaceChildren(problemNotice(error, restore));
+    fill(byId("detail"), () => problemNotice(error, restore));
   }
 }
 
 function start() {
   listen({ token: askForToken, gone, back });
-  watchSignOut(() => announce("The token is forgotten. The next request asks for one."));
+  watchSignOut(() => announce(t("token.forgotten")));
   watchFrame();
+  watchLanguage();
   watchTour();
   watchInstall();
+  onLanguage(() => entitle(shown));
   window.addEventListener("hashchange", () => route());
   window.addEventListener("online", retry);
   route(false);

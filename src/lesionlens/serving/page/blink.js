@@ -2,13 +2,13 @@
 // earlier one where the server is sure how they lie; otherwise the reason stands below and both are shown as they are.
 
 import { callJson, pictureCopy } from "./api.js";
-import { button, make, p } from "./dom.js";
-import { figure, percent } from "./format.js";
+import { button, make, p, spoken } from "./dom.js";
+import { figure, listed, percent, quantity, sentence } from "./format.js";
+import { isolated, numeral, t } from "./language.js";
 import { problemNotice } from "./notices.js";
 
 const BLINK_MS = 700;
 const SIDE = 1024; // pixels
-const THIN = "\u202f";
 
 /** Both pictures; `labels` names them. `dispose` stops the blinking. */
 export class Blink {
@@ -22,11 +22,11 @@ export class Blink {
     this.panes = this.canvases.map((canvas, at) => make("figure", {}, canvas, this.captions[at]));
     this.place = make("div", { class: "compared-panes", data: { view: "beside" } }, ...this.panes);
     const tool = (view, text) => button({ data: { compare: view }, "aria-pressed": String(view === "beside") }, () => this.#view(view), text);
-    this.views = [tool("beside", "Side by side"), tool("blink", "Blink"), tool("swap", "One after the other")];
+    this.views = ["beside", "blink", "swap"].map((view) => tool(view, t(`compare.view.${view}`)));
     this.views[1].hidden = matchMedia("(prefers-reduced-motion: reduce)").matches; // by hand it does not move by itself
-    this.swap = button({ class: "swap", hidden: true }, () => this.#swap(), "Show the other");
-    const segments = make("div", { class: "segments", role: "group", "aria-label": "Comparison" }, ...this.views);
-    this.result = make("div", { class: "compared-result", role: "status" }, p("The pictures are being compared.", "none"));
+    this.swap = button({ class: "swap", hidden: true }, () => this.#swap(), t("compare.other"));
+    const segments = make("div", { class: "segments", role: "group", "aria-label": t("compare.views") }, ...this.views);
+    this.result = make("div", { class: "compared-result", role: "status" }, p(t("compare.working"), "none"));
     this.element = make("div", { class: "comparison" }, make("div", { class: "picture-tools" }, segments, this.swap), this.place, this.result);
     this.ready = this.#begin();
   }
@@ -91,22 +91,23 @@ function draw(canvas, image, frame, matrix = [[1, 0, 0], [0, 1, 0]]) {
 function told({ registration, areas, size, colour }) {
   const lines = [];
   if (registration.matrix) {
-    const turned = `${Math.abs(Math.round(registration.rotation_deg))}${THIN}\u00b0`;
-    lines.push(`The later picture is laid over the earlier one: turned by ${turned}, ${figure(registration.zoom)} times as close, ${percent(registration.overlap, 0)} in common.`);
+    const turned = quantity(Math.abs(Math.round(registration.rotation_deg)), "\u00b0");
+    lines.push(t("compare.aligned", { turned, zoom: figure(registration.zoom), overlap: percent(registration.overlap, 0) }));
   } else {
-    lines.push(`Not laid over each other: ${registration.reason}.`);
+    lines.push([t("compare.not_aligned"), " ", spoken(registration.reason, sentence)]);
   }
   if (size.factor) {
-    const by = size.by === "mm" ? `from ${figure(areas[0].mm2)} to ${figure(areas[1].mm2)}${THIN}mm\u00b2` : "measured against the skin around it, as the files state no scale";
-    lines.push(`Area: ${figure(size.factor)} times the earlier one, ${by}.`);
+    const factor = figure(size.factor);
+    const areaOf = ({ mm2 }) => isolated(`${numeral(Number(mm2.toPrecision(4)))}\u202fmm\u00b2`);
+    lines.push(size.by === "mm" ? t("compare.area_mm", { factor, before: areaOf(areas[0]), after: areaOf(areas[1]) }) : t("compare.area", { factor }));
   } else {
-    lines.push(`Area: not compared. ${size.reason}.`);
+    lines.push([t("compare.no_area"), " ", spoken(size.reason, sentence)]);
   }
   if (colour.delta_e !== null) {
-    const ways = [[colour.lightness, "lighter", "darker"], [colour.red, "redder", "less red"], [colour.yellow, "yellower", "bluer"]];
-    const words = ways.filter(([value]) => Math.abs(value) >= 2).map(([value, more, less]) => (value > 0 ? more : less));
-    lines.push(`Colour against its skin: changed by ${figure(colour.delta_e)} (CIELAB)${words.length ? `, ${words.join(", ")}` : ""}.`);
+    const ways = [[colour.lightness, "lighter", "darker"], [colour.red, "redder", "less_red"], [colour.yellow, "yellower", "bluer"]];
+    const words = ways.filter(([value]) => Math.abs(value) >= 2).map(([value, more, less]) => t(`colour.${value > 0 ? more : less}`));
+    lines.push(t("compare.colour", { changes: listed([`${figure(colour.delta_e)} (CIELAB)`, ...words]) }));
   }
-  lines.push("Measured by a simple method; look for yourself.");
+  lines.push(t("compare.caution"));
   return lines.map((text) => p(text));
 }

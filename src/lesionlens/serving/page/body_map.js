@@ -1,7 +1,8 @@
 // A body, front and back, on which a site is chosen with a mouse, a finger or the arrow keys. The list beside it has the
 // same sites, and those that are no place on a drawing.
 
-import { words } from "./format.js";
+import { choiceName } from "./format.js";
+import { t } from "./language.js";
 
 /** Sites as HAM10000 names them; `core.metadata.SITES` in Python, and a test compares them. */
 export const SITES = [
@@ -70,7 +71,7 @@ export function bodyMap(chosen) {
     event.preventDefault();
   };
   const region = (view, [site, shapes]) => {
-    const name = `${words(site)}, ${view}`;
+    const name = t(`body.${view}`, { site: choiceName(site) });
     const part = draw("g", { role: "radio", "aria-label": name, "aria-checked": "false", class: "region" });
     part.append(draw("title", {}, name), ...shapes.map((d) => draw("path", { d })));
     part.dataset.site = site;
@@ -82,10 +83,10 @@ export function bodyMap(chosen) {
   const figures = Object.entries(FIGURES).map(([view, regions], at) =>
     draw("g", { transform: `translate(${100 * at} 0)` }, ...Object.entries(regions).map((each) => region(view, each)), label(view)),
   );
-  const element = draw("svg", { viewBox: "8 4 184 234", class: "body-map", role: "radiogroup", "aria-label": "Site on the body" });
+  const element = draw("svg", { viewBox: "8 4 184 234", class: "body-map", role: "radiogroup", "aria-label": t("body.title") });
   element.append(...figures);
   show("");
   return Object.assign(element, { show });
 }
 
-const label = (view) => draw("text", { x: 50, y: 236, "text-anchor": "middle", "aria-hidden": "true" }, view);
+const label = (view) => draw("text", { x: 50, y: 236, "text-anchor": "middle", "aria-hidden": "true" }, t(`body.${view}.label`));

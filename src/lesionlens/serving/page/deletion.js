@@ -2,14 +2,14 @@
 
 import { callJson } from "./api.js";
 import { announce, button, byId, icon, make, p } from "./dom.js";
+import { t } from "./language.js";
 import { problemNotice } from "./notices.js";
-
-const QUESTION = "The prediction, its maps, its reviews and a kept image are deleted for good. The record keeps its id, the time and your token's name.";
+import { fill } from "./redraw.js";
 
 /** The button that deletes a prediction; `deleted` is called once it is gone. Nothing where the token may not. */
 export function deleteButton(prediction, model, deleted) {
   if (model?.access?.role === "predict") return null;
-  return button({ class: "delete" }, () => ask(prediction, deleted), icon("close"), "Delete prediction");
+  return fill(button({ class: "delete" }, () => ask(prediction, deleted)), () => [icon("close"), t("delete.button")]);
 }
 
 function ask(prediction, deleted) {
@@ -19,13 +19,14 @@ function ask(prediction, deleted) {
     try {
       await callJson(`predictions/${encodeURIComponent(prediction.id)}`, { method: "DELETE" });
       dialog.close();
-      announce("The prediction is deleted.");
+      announce(t("delete.done"));
       deleted();
     } catch (error) {
-      problem.replaceChildren(problemNotice(error));
+      fill(problem, () => problemNotice(error));
     }
   };
-  const choices = make("div", { class: "row end" }, button({ id: "delete-cancel" }, () => dialog.close(), "Keep it"), button({ class: "primary", id: "delete-confirm" }, run, "Delete for good"));
-  dialog.replaceChildren(make("h2", {}, "Delete this prediction?"), p(QUESTION), problem, choices);
+  const choices = () =>
+    make("div", { class: "row end" }, button({ id: "delete-cancel" }, () => dialog.close(), t("delete.keep")), button({ class: "primary", id: "delete-confirm" }, run, t("delete.confirm")));
+  fill(dialog, () => [make("h2", {}, t("delete.question")), p(t("delete.what")), problem, choices()]);
   dialog.showModal();
 }

@@ -1,6 +1,8 @@
 // Making elements. Text enters the page only as text nodes, so nothing that a person or a file name
 // says is ever read as HTML; the one exception is the model card, which the server has checked.
 
+import { isForeign, isSource, t, translated } from "./language.js";
+
 const SVG = "http://www.w3.org/2000/svg";
 
 /**
@@ -17,10 +19,26 @@ export function make(tag, properties = {}, ...children) {
     else if (name === "data") Object.assign(element.dataset, value);
     else if (name in element && !name.startsWith("aria") && name !== "role" && name !== "list") element[name] = value;
     else element.setAttribute(name, value === true ? "" : value);
+    if (isForeign(value)) element.lang = "en";
   }
-  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false).map(marked));
   return element;
 }
+
+/** A text as it is; one that the catalogue lacks is marked as English. */
+const marked = (child) => (isForeign(child) && child ? make("span", { lang: "en", dir: "ltr" }, document.createTextNode(child)) : child);
+
+/** A text of the server in this language; marked as English where the catalogue does not have it. */
+export function spoken(text, shape = (found) => found) {
+  const found = translated(text);
+  return found === null ? english(shape(text)) : shape(found);
+}
+
+/** A text that exists in English only. */
+export const english = (text) => (isSource() ? text : make("span", { lang: "en", dir: "ltr" }, text));
+
+/** A name that a person gave, in its own direction. */
+export const named = (text) => make("bdi", {}, text);
 
 /** A drawing of the page's own set; a screen reader skips it and reads the word beside it. */
 export function icon(name) {
@@ -84,7 +102,7 @@ export const fact = (term, ...value) => make("div", { class: "fact" }, make("dt"
 export const code = (text) => make("code", {}, text);
 
 /** The mark of a malignant diagnosis: word, icon and colour. */
-export const malignantTag = () => make("span", { class: "tag malignant" }, icon("malignant"), "malignant");
+export const malignantTag = () => make("span", { class: "tag malignant" }, icon("malignant"), t("diagnosis.malignant_tag"));
 
 /** A share as a length; the number beside it tells a screen reader the same. */
 export function bar(share, malignant) {

@@ -1,14 +1,15 @@
 // The prediction log: search, filters, pages, and the same rows as CSV.
 
 import { call, callJson } from "./api.js";
-import { announce, button, byId, card, field, head, icon, make, malignantTag, p, row, save, select } from "./dom.js";
-import { OUTCOMES, conclusionName, inShort, leading, nameOf, percent, when } from "./format.js";
+import { announce, button, byId, card, field, head, icon, make, malignantTag, named, p, row, save, select } from "./dom.js";
+import { OUTCOMES, conclusionName, diagnosisName, inShort, leading, nameOf, outcomeShort, percent, when } from "./format.js";
+import { t } from "./language.js";
 import { problemNotice } from "./notices.js";
+import { fill } from "./redraw.js";
 
 const PAGE = 25; // rows
 const DAY_MS = 86_400_000;
-const COLUMNS = ["Predicted", "File", "Outcome", "Malignant share", "Review"];
-const ALL = ["", "All"];
+const COLUMNS = ["predicted", "file", "outcome", "share", "review"];
 
 /** The view of the log; `labels` returns the diagnoses once they are known. */
 export class History {
@@ -23,36 +24,36 @@ export class History {
 
   /** Draw the filters once the diagnoses are known, and the first page. */
   open() {
-    if (!this.form.childElementCount) this.#filters();
+    if (!this.form.childElementCount) fill(this.form, () => this.#filters());
     return this.#load();
   }
 
   #filters() {
-    const choice = (name, title, options) => field(title, select({ name }, [ALL, ...options]), "extra");
+    const choice = (name, title, options) => field(title, select({ name }, [["", t("history.all")], ...options]), "extra");
     const date = (name, title) => field(title, make("input", { type: "date", name }), "extra");
-    const search = { type: "search", name: "q", placeholder: "File name, note or id", autocomplete: "off" };
-    this.form.append(
-      field("Search", make("input", search), "grow"),
-      this.#more(),
-      choice("outcome", "Outcome", Object.entries(OUTCOMES).map(([name, { short }]) => [name, short])),
-      choice("diagnosis", "Diagnosis", this.labels().map((label) => [label.code, label.name])),
-      choice("reviewed", "Reviewed", [["true", "Yes"], ["false", "No"]]),
-      date("since", "From"),
-      date("until", "To"),
-      make("div", { class: "row" }, make("button", { class: "primary" }, "Search"), make("button", { type: "reset" }, "Reset")),
-    );
+    const search = { type: "search", name: "q", placeholder: t("history.search_what"), autocomplete: "off" };
     this.form.onsubmit = (event) => {
       event.preventDefault();
       this.#first();
     };
     this.form.onreset = () => setTimeout(() => this.#first());
     this.form.onchange = (event) => event.target.name !== "q" && this.#first();
+    return [
+      field(t("history.search"), make("input", search), "grow"),
+      this.#more(),
+      choice("outcome", t("word.outcome"), OUTCOMES.map((name) => [name, outcomeShort(name)])),
+      choice("diagnosis", t("word.diagnosis"), this.labels().map((label) => [label.code, diagnosisName(label)])),
+      choice("reviewed", t("history.reviewed"), [["true", t("word.yes")], ["false", t("word.no")]]),
+      date("since", t("history.from")),
+      date("until", t("history.to")),
+      make("div", { class: "row" }, make("button", { class: "primary" }, t("history.search")), make("button", { type: "reset" }, t("history.reset"))),
+    ];
   }
 
   /** On a narrow screen the filters beside the search open on demand. */
   #more() {
     const toggle = () => more.setAttribute("aria-expanded", String(this.form.classList.toggle("open")));
-    const more = button({ class: "more", "aria-expanded": "false" }, toggle, "Filters");
+    const more = button({ class: "more", "aria-expanded": String(this.form.classList.contains("open")) }, toggle, t("history.filters"));
     return more;
   }
 
@@ -78,22 +79,22 @@ export class History {
       const page = await callJson(`predictions?${this.#query({ limit: PAGE, ...(cursor && { cursor }) })}`);
       if (request === this.#request) this.#show(page);
     } catch (error) {
-      if (request === this.#request) this.place.replaceChildren(problemNotice(error, () => this.#load()));
+      if (request === this.#request) fill(this.place, () => problemNotice(error, () => this.#load()));
     }
     this.place.removeAttribute("aria-busy");
   }
 
   #show({ items, next }) {
-    announce(`${items.length} predictions on this page.`);
-    if (!items.length) return this.place.replaceChildren(p("No prediction in the log matches these filters.", "card empty"));
-    const table = make(
+    announce(t("history.on_page", { count: items.length }));
+    if (!items.length) return fill(this.place, () => p(t("history.none"), "card empty"));
+    const table = () => make(
       "table",
       { class: "history card" },
-      make("caption", { class: "unseen" }, "Logged predictions, the newest first"),
-      make("thead", {}, head(COLUMNS, (name) => name === "Malignant share")),
+      make("caption", { class: "unseen" }, t("history.caption")),
+      make("thead", {}, head(COLUMNS.map((name) => t(`column.${name}`)), (name, at) => COLUMNS[at] === "share")),
       make("tbody", {}, ...items.map((item) => this.#row(item))),
     );
-    return this.place.replaceChildren(table, this.#pages(next));
+    return fill(this.place, () => [table(), this.#pages(next)]);
   }
 
   #row(prediction) {
@@ -101,16 +102,19 @@ export class History {
     const chip = make("span", { class: "chip", data: { outcome } }, icon(outcome), inShort(prediction));
     const conclusion = review
       ? make("strong", {}, conclusionName(review.conclusion, this.labels()))
-      : make("span", { class: "none" }, "none");
+      : make("span", { class: "none" }, t("review.no_review"));
     const cells = [
       make("time", { dateTime: created }, when(created, true)),
-      make("a", { href: `#prediction/${id}` }, nameOf(prediction)),
+      make("a", { href: `#prediction/${id}` }, named(nameOf(prediction))),
       [chip, outcome === "diagnosis" && leading(prediction)?.malignant && [" ", malignantTag()]].flat(),
       percent(share),
-      [conclusion, review?.note && make("span", { class: "sub note" }, review.note)],
+      [conclusion, review?.note && make("span", { class: "sub note", dir: "auto" }, review.note)],
     ];
-    const cell = (content, at) =>
-      make("td", { class: at === 3 ? "number" : undefined, data: { name: COLUMNS[at] } }, ...[content].flat());
+    const before = { share: t("column.share.before"), review: t("column.review.before") };
+    const cell = (content, at) => {
+      const [column, kind] = [COLUMNS[at], COLUMNS[at] === "share" ? "number" : undefined];
+      return make("td", { class: kind, data: { column, ...(before[column] && { before: before[column] }) } }, ...[content].flat());
+    };
     return row({ data: { outcome, id } }, ...cells.map(cell));
   }
 
@@ -122,11 +126,11 @@ export class History {
     };
     return make(
       "nav",
-      { class: "row pages", "aria-label": "Pages of the history" },
-      button({ disabled: this.#cursors.length === 1 }, go(() => this.#cursors.pop()), "Newer"),
-      make("span", {}, `Page ${this.#cursors.length}`),
-      button({ disabled: !next }, go(() => this.#cursors.push(next)), "Older"),
-      button({ class: "csv" }, () => this.#csv(), icon("save"), "Save as CSV"),
+      { class: "row pages", "aria-label": t("history.pages") },
+      button({ disabled: this.#cursors.length === 1 }, go(() => this.#cursors.pop()), t("history.newer")),
+      make("span", {}, t("history.page", { page: this.#cursors.length })),
+      button({ disabled: !next }, go(() => this.#cursors.push(next)), t("history.older")),
+      button({ class: "csv" }, () => this.#csv(), icon("save"), t("history.csv")),
     );
   }
 
@@ -134,7 +138,7 @@ export class History {
     try {
       const response = await call(`predictions?${this.#query({ format: "csv" })}`, { headers: { Accept: "text/csv" } });
       save(await response.blob(), `lesionlens-history-${new Date().toISOString().slice(0, 10)}.csv`);
-      announce("The history is saved as CSV.");
+      announce(t("history.saved"));
     } catch (error) {
       this.place.prepend(problemNotice(error));
     }

@@ -2,29 +2,23 @@
 // its way.
 
 import { button, byId, make, p } from "./dom.js";
-
-const TEXTS = {
-  install: "Install on this device",
-  insecure: "To be installed on a device, this page must come over HTTPS; the operator of this server can set that up.",
-  byHand: "To install this page: Share, then Add to Home Screen.",
-  failed: "This page cannot be opened while its server is away, because the browser did not store it:",
-  adapter: "With a phone, photograph through a dermatoscope on its adapter: the model knows dermoscopic images only.",
-};
+import { onLanguage, t } from "./language.js";
+import { drawn, fill } from "./redraw.js";
 
 /** Register the worker, offer the installation, and say how a phone's camera is meant to be used. */
 export function watchInstall() {
   const note = p("", "sub");
   const foot = make("footer", { class: "foot" }, installButton(), note);
   byId("main").after(foot);
-  byId("photograph").parentElement.after(p(TEXTS.adapter, "drop-note adapter"));
-  note.textContent = obstacle();
-  keepShell().catch((error) => (note.textContent = `${TEXTS.failed} ${error.message}`));
+  byId("photograph").parentElement.after(drawn("p", { class: "drop-note adapter" }, () => t("install.adapter")));
+  fill(note, obstacle);
+  keepShell().catch((error) => fill(note, () => `${t("install.failed")} ${error.message}`));
 }
 
 /** Why the browser will not offer to install the page, or how it is done by hand; empty where it offers it itself. */
 function obstacle() {
-  if (!window.isSecureContext) return TEXTS.insecure;
-  return navigator.standalone === false ? TEXTS.byHand : ""; // iOS alone has this property
+  if (!window.isSecureContext) return t("install.insecure");
+  return navigator.standalone === false ? t("install.by_hand") : ""; // iOS alone has this property
 }
 
 /** Resolves once the worker is registered and has stored the page. */
@@ -34,7 +28,7 @@ async function keepShell() {
   const worker = registration.active ? null : (registration.installing ?? registration.waiting);
   await new Promise((resolve, reject) => {
     if (!worker || worker.state === "activated") resolve();
-    else worker.onstatechange = () => (worker.state === "activated" ? resolve() : worker.state === "redundant" && reject(new Error("a file was not as it should be.")));
+    else worker.onstatechange = () => (worker.state === "activated" ? resolve() : worker.state === "redundant" && reject(new Error(t("install.damaged"))));
   });
 }
 
@@ -43,7 +37,10 @@ function installButton() {
   const element = button({ id: "install", class: "quiet", hidden: true }, () => {
     element.hidden = true;
     prompt.prompt();
-  }, TEXTS.install);
+  });
+  const named = () => (element.textContent = t("install.button"));
+  onLanguage(named);
+  named();
   window.addEventListener("beforeinstallprompt", (event) => {
     event.preventDefault();
     prompt = event;

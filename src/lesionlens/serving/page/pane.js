@@ -2,6 +2,7 @@
 
 import { contourDrawing } from "./contours.js";
 import { make } from "./dom.js";
+import { quantity } from "./format.js";
 
 const LENS = 3; // times larger than around it
 const LONGEST_BAR = 0.3; // of the pane's width
@@ -12,9 +13,9 @@ export class Pane {
   #content = {};
   #zoom = null;
 
-  constructor({ width, height, pixel_spacing_mm: spacing }, description = "") {
+  constructor({ width, height, pixel_spacing_mm: spacing }) {
     this.widthMm = spacing ? width * spacing[1] : 0;
-    this.photo = make("img", { class: "photo", alt: description, hidden: true });
+    this.photo = make("img", { class: "photo", alt: "", hidden: true });
     this.layer = make("div", { class: "layer" }, this.photo);
     this.glass = make("div", { class: "lens", "aria-hidden": "true", hidden: true });
     this.barText = make("span");
@@ -26,11 +27,18 @@ export class Pane {
     this.#measure(1);
   }
 
+  /** Name the pane, and say which keys move it. */
+  describe(text, keys) {
+    this.photo.alt = text;
+    for (const [name, value] of Object.entries({ tabindex: 0, role: "group", "aria-label": `${text}. ${keys}` }))
+      this.stage.setAttribute(name, value);
+  }
+
   /** Show a photo (URL) and over it a map (URL), as colours of an opacity in per cent, or the contours of its values. */
   draw({ photo = "", map = "", values = null, contours = false, opacity = 100, alt = "" }) {
     if (this.photo.getAttribute("src") !== photo) this.photo.src = photo;
     this.photo.hidden = !photo;
-    const key = `${map} ${contours} ${photo}`;
+    const key = `${map} ${contours} ${photo} ${alt}`;
     if (key !== this.#content.key || values !== this.#content.values) {
       const lines = values && contours && contourDrawing(values);
       const colours = map && !contours && make("img", { class: "map", src: map, alt });
@@ -72,7 +80,7 @@ export class Pane {
   #measure(scale) {
     if (!this.widthMm) return;
     const length = niceLength((LONGEST_BAR * this.widthMm) / scale);
-    this.barText.textContent = `${length}\u202fmm`;
+    this.barText.textContent = quantity(length, "mm");
     this.barLine.style.width = `${(100 * length * scale) / this.widthMm}%`;
   }
 }

@@ -2,10 +2,11 @@
 // beside the prediction.
 
 import { announce, button, byId, field, make, select } from "./dom.js";
-import { words } from "./format.js";
+import { choiceName, listed } from "./format.js";
+import { isSource, isolated, t } from "./language.js";
+import { fill } from "./redraw.js";
 
 const OLDEST = 120;
-const NOTE = "For the images that are added next. An empty field counts as unknown.";
 
 /** Show the fields that the model takes (`metadata` of /v1/model); nothing where it takes none. */
 export function showPatient(info) {
@@ -14,12 +15,12 @@ export function showPatient(info) {
   place.hidden = !info;
   if (!info || place.dataset.fields === info.fields.join()) return; // what was typed stays when the server comes back
   place.dataset.fields = info.fields.join();
-  place.replaceChildren(
-    make("legend", {}, "Patient (optional)"),
+  fill(place, () => [
+    make("legend", {}, t("patient.title")),
     make("div", { class: "patient-fields" }, ...info.fields.filter((name) => !isAsked(name)).map((name) => field(label(name), control(name, info.choices[name])))),
-    make("p", { class: "sub" }, NOTE),
-    button({ class: "quiet", id: "patient-clear" }, () => clearPatient(true), "Clear patient"),
-  );
+    make("p", { class: "sub" }, t("patient.note")),
+    button({ class: "quiet", id: "patient-clear" }, () => clearPatient(true), t("patient.clear")),
+  ]);
 }
 
 /** The values as they stand, without the empty ones. */
@@ -34,23 +35,24 @@ export function clearPatient(said = false) {
     each.value = "";
     each.dispatchEvent(new Event("change")); // the body map follows its list
   }
-  if (said) announce("The patient's fields are empty.");
+  if (said) announce(t("patient.empty"));
 }
 
 /** What a prediction was told of the patient and what was missing, in one sentence; empty where the model takes nothing. */
 export function toldOf(metadata) {
   if (!metadata) return "";
-  const used = Object.entries(metadata.used).map(([name, value]) => `${name} ${value}`);
-  const missing = metadata.missing.length ? `Not given: ${metadata.missing.join(", ")}.` : "";
-  return [used.length ? `Patient: ${used.join(", ")}.` : "Nothing was known of the patient.", missing].filter(Boolean).join(" ");
+  const field = (name) => t(`patient.${name}.in_sentence`);
+  const used = Object.entries(metadata.used).map(([name, value]) => `${field(name)} ${typeof value === "number" ? isolated(value) : isSource() ? value : choiceName(value)}`);
+  const missing = metadata.missing.length ? t("patient.missing", { fields: listed(metadata.missing.map(field)) }) : "";
+  return [used.length ? t("patient.used", { facts: listed(used) }) : t("patient.unknown"), missing].filter(Boolean).join(" ");
 }
 
 /** Whether the form of case and lesion asks for it already, as for the site. */
 const isAsked = (name) => Boolean(byId("subject")) && name === "site";
 
-const label = (name) => (name === "age" ? "Age, years" : words(name));
+const label = (name) => t(`patient.${name}`);
 
 function control(name, choices) {
   if (!choices) return make("input", { name, type: "number", min: 0, max: OLDEST, step: "any", inputMode: "decimal" });
-  return select({ name }, [["", "Not given"], ...choices.map((value) => [value, words(value)])]);
+  return select({ name }, [["", t("word.not_given")], ...choices.map((value) => [value, choiceName(value)])]);
 }

@@ -4,17 +4,20 @@
 
 import { mapPicture, mapValues, pictureCopy, shownFile } from "./api.js";
 import { LEVELS } from "./contours.js";
-import { button, byId, field, freshId, icon, make, p, select } from "./dom.js";
-import { leading, nameOf, percent } from "./format.js";
+import { button, byId, field, freshId, icon, make, select } from "./dom.js";
+import { diagnosisName, leading, nameOf, perCent, percent } from "./format.js";
 import { watchGestures } from "./gestures.js";
+import { t } from "./language.js";
+import { problemDetail, problemTitle } from "./notices.js";
 import { Pane } from "./pane.js";
-import { TEXTS } from "./texts.js";
+import { fill } from "./redraw.js";
+import { placeText } from "./texts.js";
 import { Zoom } from "./zoom.js";
 
 const OPACITY = 60; // per cent, at first
 const RELEASE_MS = 1000;
 const SAME_SHAPE = 0.02; // relative difference of the sides' ratios
-const VIEWS = { image: "Image", beside: "Map beside", over: "Map over" };
+const VIEWS = ["image", "beside", "over"];
 
 /** One prediction's picture; `changed` is called when what a report would show has changed; `dispose` frees its memory. */
 export class Picture {
@@ -24,18 +27,19 @@ export class Picture {
   #disposed = false;
 
   constructor(prediction, file, changed = () => {}) {
-    Object.assign(this, { prediction, file, changed, view: "image", contours: false, opacity: OPACITY, photo: "" });
+    Object.assign(this, { prediction, file, changed, view: "image", contours: false, opacity: OPACITY, photo: "", tried: false });
     this.code = leading(prediction)?.code ?? "";
     this.zoom = new Zoom(() => this.#moved());
     this.lens = { on: false, show: (place) => this.panes.forEach((pane) => pane.lens(place)) };
-    this.panes = [`The image ${nameOf(prediction)}`, "The image with its heat map"].map((text) => this.#pane(text));
-    this.blank = p([icon("image"), make("span", {}, TEXTS.loading)], "blank-picture");
+    this.panes = [new Pane(prediction.image), new Pane(prediction.image)];
+    for (const { stage } of this.panes) watchGestures(stage, this.zoom, this.lens);
+    this.blank = make("p", { class: "blank-picture" });
+    this.blankText = () => placeText("loading");
     this.panes[0].stage.append(this.blank);
     this.note = make("p", { class: "map-note", role: "status" });
     this.place = make("div", { class: "panes" }, ...this.panes.map((pane) => pane.stage));
-    const label = { class: "card picture", "aria-label": "Picture and heat map" };
-    this.element = make("section", label, this.#tools(), this.place, ...this.#controls(), this.note);
-    this.#show();
+    this.element = make("section", { class: "card picture" });
+    fill(this.element, () => this.#parts());
     this.ready = this.#begin();
   }
 
@@ -51,34 +55,44 @@ export class Picture {
   /** What a report shows: photo and map as they are now, however the screen shows them. */
   get shown() {
     const { photo, contours, opacity, code } = this;
-    return { photo, map: this.#urls.get(code) ?? "", values: this.#values.get(code), contours, opacity, code };
+    return { photo, map: (code && this.#urls.get(code)) || "", values: this.#values.get(code), contours, opacity, code };
   }
 
   get #hasMaps() {
     return this.prediction.maps.available && this.prediction.probabilities.length > 0; // none for an unusable image
   }
 
-  #pane(description) {
-    const pane = new Pane(this.prediction.image, description);
-    const help = "Plus and minus zoom, 0 shows all, arrow keys move.";
-    for (const [name, value] of Object.entries({ tabindex: 0, role: "group", "aria-label": `${description}. ${help}` }))
-      pane.stage.setAttribute(name, value);
-    watchGestures(pane.stage, this.zoom, this.lens);
-    return pane;
+  /** All parts of the card with their texts, as they should be now. */
+  #parts() {
+    const texts = [t("picture.of", { name: nameOf(this.prediction) }), t("picture.with_map")];
+    this.panes.forEach((pane, at) => pane.describe(texts[at], t("picture.keys")));
+    this.element.setAttribute("aria-label", t("picture.title"));
+    const parts = [this.#tools(), this.place, ...this.#controls(), this.note];
+    this.#blank();
+    this.#moved();
+    this.#show(this.problem);
+    return parts;
+  }
+
+  #blank() {
+    this.blank.replaceChildren(icon("image"), make("span", {}, ...[this.blankText()].flat()));
   }
 
   /** What to see, and how large. */
   #tools() {
-    const view = ([name, text]) => button({ "aria-pressed": "false", data: { view: name } }, () => this.#choose(name), text);
-    this.views = Object.entries(VIEWS).map(view);
-    const seen = this.#hasMaps && make("div", { class: "segments", role: "group", "aria-label": "What to show" }, ...this.views);
-    const tool = (name, label, run) => button({ class: `${name === "magnifier" ? "" : "quiet "}tool ${name}`, "aria-label": label, title: label }, run, icon(name));
-    this.level = make("output", { class: "level", "aria-label": "Zoom" }, "100\u202f%");
-    this.magnifier = tool("magnifier", "Magnifier", () => this.#magnify());
-    this.magnifier.setAttribute("aria-pressed", "false");
-    const zoom = [tool("zoom-out", "Zoom out", this.zoom.out), this.level, tool("zoom-in", "Zoom in", this.zoom.in)];
-    this.whole = tool("whole", "Show all", this.zoom.reset);
-    this.larger = tool("larger", "Enlarge", () => this.#enlarge());
+    const view = (name) => button({ "aria-pressed": "false", data: { view: name } }, () => this.#choose(name), t(`picture.view.${name}`));
+    this.views = VIEWS.map(view);
+    const seen = this.#hasMaps && make("div", { class: "segments", role: "group", "aria-label": t("picture.views") }, ...this.views);
+    const tool = (name, run) => {
+      const label = t(`picture.tool.${name}`);
+      return button({ class: `${name === "magnifier" ? "" : "quiet "}tool ${name}`, "aria-label": label, title: label }, run, icon(name));
+    };
+    this.level = make("output", { class: "level", "aria-label": t("picture.zoom") });
+    this.magnifier = tool("magnifier", () => this.#magnify());
+    this.magnifier.setAttribute("aria-pressed", this.lens.on);
+    const zoom = [tool("zoom-out", this.zoom.out), this.level, tool("zoom-in", this.zoom.in)];
+    this.whole = tool("whole", this.zoom.reset);
+    this.larger = tool("larger", () => this.#enlarge());
     return make("div", { class: "picture-tools" }, seen, make("div", { class: "tools" }, ...zoom, this.whole, this.magnifier, this.larger));
   }
 
@@ -88,23 +102,23 @@ export class Picture {
     const byCode = new Map(this.prediction.probabilities.map((row) => [row.code, row]));
     const probability = (code) => byCode.get(code)?.probability ?? 0;
     const order = [...this.prediction.maps.codes].sort((a, b) => probability(b) - probability(a));
-    const options = order.map((code) => [code, `${percent(byCode.get(code)?.probability)} ${byCode.get(code)?.name ?? code}`]);
+    const options = order.map((code) => [code, `${percent(byCode.get(code)?.probability)} ${this.#nameOf(code)}`]);
     this.picker = select({ onchange: () => this.#pick(this.picker.value) }, options);
     this.picker.value = this.code;
     const id = freshId("opacity"); // named by `for`: a label around both would name the output
-    const range = { id, type: "range", min: 0, max: 100, step: 5, value: OPACITY };
+    const range = { id, type: "range", min: 0, max: 100, step: 5, value: this.opacity };
     this.slider = make("input", { ...range, oninput: () => this.#fade(Number(this.slider.value)) });
     this.faded = make("output", { class: "level" });
-    const title = make("span", {}, make("label", { htmlFor: id }, "Map opacity"), " ", this.faded);
+    const title = make("span", {}, make("label", { htmlFor: id }, t("map.opacity")), " ", this.faded);
     this.fader = make("div", { class: "field" }, title, this.slider);
-    this.outlines = button({ class: "outlines", "aria-pressed": "false" }, () => this.#outline(), "Contours");
+    this.outlines = button({ class: "outlines", "aria-pressed": String(this.contours) }, () => this.#outline(), t("map.contours"));
     const scale = make("span", { class: "ramp", "aria-hidden": "true" });
-    this.ramp = make("span", { class: "map-scale" }, make("span", {}, "weak"), scale, make("span", {}, "strong"));
-    const lines = LEVELS.map((level) => make("span", { class: `level-${100 * level}` }, `${100 * level}\u202f%`));
+    this.ramp = make("span", { class: "map-scale" }, make("span", {}, t("map.weak")), scale, make("span", {}, t("map.strong")));
+    const lines = LEVELS.map((level) => make("span", { class: `level-${100 * level}` }, perCent(100 * level)));
     this.lines = make("span", { class: "map-scale lines" }, ...lines);
-    const controls = [field("Heat map for", this.picker), this.outlines, this.fader, this.ramp, this.lines];
+    const controls = [field(t("map.for"), this.picker), this.outlines, this.fader, this.ramp, this.lines];
     this.drawn = make("div", { class: "controls" }, ...controls);
-    this.#tell(OPACITY);
+    this.#tell(this.opacity);
     return [this.drawn];
   }
 
@@ -112,11 +126,12 @@ export class Picture {
     try {
       this.photo = await this.#load("", () => this.#photo());
     } catch (error) {
-      this.blank.lastChild.textContent = error.status === 410 ? TEXTS.notShown : `No picture: ${error.message}. ${error.detail ?? ""}`;
+      this.blankText = () => (error.status === 410 ? placeText("not_shown") : [t("picture.none"), " ", ...toldOf(error)]);
+      this.#blank();
     }
     if (this.#disposed) return;
+    this.tried = true;
     this.blank.hidden = Boolean(this.photo);
-    for (const each of [...this.views.slice(1), this.magnifier]) each.disabled = !this.photo;
     await this.#pick(this.code);
   }
 
@@ -166,29 +181,36 @@ export class Picture {
   /** Draw the panes as they should be now, and say what is seen. */
   #show(problem = null) {
     const { photo, view, opacity } = this;
-    const map = { ...this.shown, alt: `Heat map for ${this.#name}` };
+    this.problem = problem;
+    const map = { ...this.shown, alt: t("map.of", { name: this.#name }) };
     this.panes[0].draw(view === "over" ? map : { photo, opacity });
     this.panes[1].draw(view === "beside" ? map : {});
     this.panes[1].stage.hidden = view !== "beside";
     this.element.dataset.view = view;
     for (const each of this.views) each.setAttribute("aria-pressed", each.dataset.view === view);
+    for (const each of [...this.views.slice(1), this.magnifier]) each.disabled = this.tried && !photo; // a view may be chosen before its picture has come
     if (this.drawn) this.drawn.hidden = view === "image" || !photo;
     for (const each of [this.fader, this.ramp]) if (each) each.hidden = this.contours;
     if (this.lines) this.lines.hidden = !this.contours;
-    this.note.textContent = this.#said(problem);
+    this.note.replaceChildren(...[this.#said(problem)].flat());
   }
 
   get #name() {
-    return this.prediction.probabilities.find((row) => row.code === this.code)?.name ?? this.code;
+    return this.#nameOf(this.code);
+  }
+
+  #nameOf(code) {
+    const found = this.prediction.probabilities.find((row) => row.code === code);
+    return found ? diagnosisName(found) : code;
   }
 
   #said(problem) {
-    if (problem) return `No heat map: ${problem.message}. ${problem.detail ?? ""}`;
-    if (this.prediction.gate?.usable === false) return "No heat map: the image is not usable.";
-    if (!this.#hasMaps) return "This model gives no heat maps.";
+    if (problem) return [t("map.none"), " ", ...toldOf(problem)];
+    if (this.prediction.gate?.usable === false) return t("map.none_unusable");
+    if (!this.#hasMaps) return t("map.none_ever");
     if (this.view === "image" || !this.photo) return "";
-    const lines = this.contours ? " Lines join places of equal evidence, in per cent of the strongest." : "";
-    return `Where the network found evidence for ${this.#name}: not why, and not that it is right.${lines}`;
+    const lines = this.contours ? ` ${t("map.lines")}` : "";
+    return `${t("map.meaning", { name: this.#name })}${lines}`;
   }
 
   #outline() {
@@ -205,8 +227,8 @@ export class Picture {
   }
 
   #tell(opacity) {
-    this.faded.textContent = `${opacity}\u202f%`;
-    this.slider.setAttribute("aria-valuetext", `${opacity} per cent`);
+    this.faded.textContent = perCent(opacity);
+    this.slider.setAttribute("aria-valuetext", perCent(opacity));
   }
 
   #magnify() {
@@ -218,7 +240,7 @@ export class Picture {
 
   #moved() {
     for (const pane of this.panes) pane.transform(this.zoom);
-    this.level.textContent = `${Math.round(100 * this.zoom.scale)}\u202f%`;
+    this.level.textContent = perCent(Math.round(100 * this.zoom.scale));
   }
 
   /** Take the whole card into the dialog, so that it stays as it is set; closing puts it back. */
@@ -236,6 +258,9 @@ export class Picture {
     return dialog.showModal();
   }
 }
+
+/** Title and detail of a problem in one line. */
+const toldOf = (error) => [problemTitle(error), ". ", problemDetail(error)].filter(Boolean);
 
 /** Width and height of an image file; null where the browser cannot show it. */
 async function sizeOf(blob) {

@@ -2,11 +2,14 @@
 // times and ids, the review.
 
 import { bar, button, card, code, fact, facts, freshId, head, icon, make, malignantTag } from "./dom.js";
-import { number, p, row, rowHeader, save } from "./dom.js";
-import { OUTCOMES, explained, figure, leading, milliseconds, nameOf, percent, ranked, sentence, when } from "./format.js";
+import { named, number, p, row, rowHeader, save, spoken } from "./dom.js";
+import { explained, reasonText } from "./explanation.js";
+import { diagnosisName, figure, leading, listed, milliseconds, nameOf, outcomeWord, percent, ranked, sentence, when } from "./format.js";
+import { knows, t } from "./language.js";
 import { measureLimit, measureName } from "./measures.js";
 import { toldOf } from "./patient.js";
 import { Picture } from "./picture.js";
+import { fill } from "./redraw.js";
 import { fillReport } from "./report.js";
 import { reviewForm } from "./review.js";
 
@@ -31,43 +34,40 @@ export function showPrediction(place, prediction, context) {
     report();
     context.reviewed?.(prediction);
   };
-  const review = reviewForm(prediction, context.model, reviewed);
-  const record = card(make("h3", {}, "Details"), "", recordOf(prediction), ...(context.more ?? []), actionsOf(prediction), framesOf(prediction, context));
-  const check = checkOf(prediction, context.model?.gate);
-  const evidence = make("div", { class: "stack" }, probabilitiesOf(prediction), conceptsOf(prediction), check);
-  place.replaceChildren(
-    outcomeBanner(prediction),
-    make("div", { class: "columns" }, picture.element, evidence),
-    review.element,
-    record,
-  );
-  picture.ready.then(() => review.warn(!picture.photo));
-  report();
+  fill(place, () => {
+    const review = reviewForm(prediction, context.model, reviewed);
+    const record = card(make("h3", {}, t("details.title")), "", recordOf(prediction), ...(context.more ?? []), actionsOf(prediction), framesOf(prediction, context));
+    const check = checkOf(prediction, context.model?.gate);
+    const evidence = make("div", { class: "stack" }, probabilitiesOf(prediction), conceptsOf(prediction), check);
+    picture.ready.then(() => review.warn(!picture.photo));
+    report();
+    return [outcomeBanner(prediction, context.model), make("div", { class: "columns" }, picture.element, evidence), review.element, record];
+  });
   return () => {
     clearTimeout(timer);
     picture.dispose();
-    place.replaceChildren();
+    fill(place, () => []);
     fillReport(null);
   };
 }
 
 /** The outcome: word, icon and colour, with one sentence. */
-function outcomeBanner(prediction) {
+function outcomeBanner(prediction, model) {
   const first = leading(prediction);
-  const named = prediction.outcome === "diagnosis" && first;
+  const isNamed = prediction.outcome === "diagnosis" && first;
   return make(
     "section",
-    { class: "card outcome", data: { outcome: prediction.outcome }, "aria-label": "Outcome" },
+    { class: "card outcome", data: { outcome: prediction.outcome }, "aria-label": t("outcome.title") },
     icon(prediction.outcome),
-    make(named ? "p" : "h2", { class: "outcome-word" }, OUTCOMES[prediction.outcome].word),
-    named && [
-      make("h2", { class: "outcome-name" }, first.name, " ", first.malignant && malignantTag()),
-      p([make("span", { class: "big" }, percent(first.probability)), make("span", {}, "probability")], "outcome-probability"),
+    make(isNamed ? "p" : "h2", { class: "outcome-word" }, outcomeWord(prediction.outcome)),
+    isNamed && [
+      make("h2", { class: "outcome-name" }, diagnosisName(first), " ", first.malignant && malignantTag()),
+      p([make("span", { class: "big" }, percent(first.probability)), make("span", {}, t("probability.of_outcome"))], "outcome-probability"),
     ],
-    p(explained(prediction), "outcome-sentence"),
+    make("p", { class: "outcome-sentence" }, ...explained(prediction, model)),
     prediction.metadata && p(toldOf(prediction.metadata), "outcome-patient"),
-    prediction.same_image && p("The same image was predicted before.", "same-image"),
-    p(nameOf(prediction), "file-name"),
+    prediction.same_image && p(t("prediction.same_image"), "same-image"),
+    p(named(nameOf(prediction)), "file-name"),
   );
 }
 
@@ -75,24 +75,24 @@ function outcomeBanner(prediction) {
 function probabilitiesOf(prediction) {
   const rows = ranked(prediction);
   if (!rows.length)
-    return card(make("h3", {}, "Probabilities"), "", p("None: the network cannot say anything about an unusable image."));
+    return card(make("h3", {}, t("probability.title")), "", p(t("probability.none")));
   const line = (each) =>
     row(
       { class: each === leading(prediction) ? "first" : undefined, data: { code: each.code } },
-      rowHeader(each.name, " ", each.malignant && malignantTag(), bar(each.probability, each.malignant)),
+      rowHeader(diagnosisName(each), " ", each.malignant && malignantTag(), bar(each.probability, each.malignant)),
       number(percent(each.probability)),
     );
-  const sum = make("span", { class: "sub" }, `sum of the ${rows.filter((each) => each.malignant).length} malignant diagnoses`);
+  const sum = make("span", { class: "sub" }, t("probability.sum_of", { count: rows.filter((each) => each.malignant).length }));
   const share = prediction.malignant_share;
   const id = freshId("probabilities");
   const table = make(
     "table",
     { "aria-labelledby": id },
-    make("thead", { class: "unseen" }, head(["Diagnosis", "Probability"], (name, at) => at > 0)),
+    make("thead", { class: "unseen" }, head([t("word.diagnosis"), t("word.probability")], (name, at) => at > 0)),
     make("tbody", {}, ...rows.map(line)),
-    share !== null && make("tfoot", {}, row({}, rowHeader("Malignant share ", sum, bar(share, true)), number(percent(share)))),
+    share !== null && make("tfoot", {}, row({}, rowHeader(t("word.malignant_share"), " ", sum, bar(share, true)), number(percent(share)))),
   );
-  return card(make("h3", { id }, "Calibrated probabilities"), "probabilities", table);
+  return card(make("h3", { id }, t("probability.calibrated")), "probabilities", table);
 }
 
 /** Concepts that the diagnosis follows from, with their estimated values; nothing where the model has none. */
@@ -100,31 +100,31 @@ function conceptsOf({ concepts }) {
   if (!concepts?.length) return null;
   const id = freshId("concepts");
   const line = ({ name, value, estimate }) =>
-    row({}, rowHeader(name, bar(value, false)), number(estimate == null ? percent(value) : figure(estimate)));
+    row({}, rowHeader(spoken(name), bar(value, false)), number(estimate == null ? percent(value) : figure(estimate)));
   const table = make(
     "table",
     { "aria-labelledby": id },
-    make("thead", { class: "unseen" }, head(["Concept", "Estimate"], (name, at) => at > 0)),
+    make("thead", { class: "unseen" }, head([t("concepts.concept"), t("concepts.estimate")], (name, at) => at > 0)),
     make("tbody", {}, ...concepts.map(line)),
   );
-  return card(make("h3", { id }, "Estimated concepts"), "concepts", table);
+  return card(make("h3", { id }, t("concepts.title")), "concepts", table);
 }
 
 /** The image check: result, reasons, measures and their limits. */
 function checkOf({ gate }, limits) {
-  const heading = make("h3", {}, "Image check");
+  const heading = make("h3", {}, t("check.title"));
   if (!gate)
-    return card(heading, "check", p("This model has no image check: whether the image is usable was not tested."));
-  const result = [icon(gate.usable ? "usable" : "not_usable"), make("strong", {}, gate.usable ? "Usable" : "Not usable")];
+    return card(heading, "check", p(t("check.none")));
+  const result = [icon(gate.usable ? "usable" : "not_usable"), make("strong", {}, t(gate.usable ? "check.usable" : "check.not_usable"))];
   const measures = Object.entries(gate.measures).map(([name, value]) =>
-    fact(measureName(name), figure(value), make("span", { class: "sub inline" }, measureLimit(name, limits))),
+    fact(measureName(name), figure(value), make("span", { class: "sub inline" }, measureLimit(name, limits) && `(${measureLimit(name, limits)})`)),
   );
   const check = card(
     heading,
     "check",
     p(result, "result"),
-    gate.reasons.length > 0 && make("ul", { class: "reasons" }, ...gate.reasons.map(({ text }) => make("li", {}, sentence(text)))),
-    measures.length > 0 && make("details", {}, make("summary", {}, "Measures"), facts(...measures)),
+    gate.reasons.length > 0 && make("ul", { class: "reasons" }, ...gate.reasons.map((reason) => make("li", {}, reasonText(reason)))),
+    measures.length > 0 && make("details", {}, make("summary", {}, t("check.measures")), facts(...measures)),
   );
   check.dataset.usable = gate.usable;
   return check;
@@ -133,16 +133,16 @@ function checkOf({ gate }, limits) {
 /** Where and when the prediction was made; enough to find it again. */
 function recordOf({ id, created, image, notes, timings_ms: { total, ...steps }, bundle, input_sha256, request_id }) {
   const { width, height, frames, frame } = image;
-  const times = Object.entries(steps).map(([name, value]) => `${name} ${milliseconds(value)}`);
+  const times = Object.entries(steps).map(([name, value]) => t("details.step", { name: knows(`step.${name}`) ? t(`step.${name}`) : name, time: milliseconds(value) }));
   return facts(
-    fact("Predicted", make("time", { dateTime: created }, when(created))),
-    fact("Image", `${width} \u00d7 ${height} pixels${frames > 1 ? `, frame ${frame + 1} of ${frames}` : ""}`, scaleOf(image)),
-    notes?.length > 0 && fact("Decoding", sentence(notes.join("; "))),
-    fact("Time", milliseconds(total), make("span", { class: "sub" }, times.join(", "))),
-    fact("Prediction", code(id)),
-    fact("Model", `${bundle.name}, ${bundle.variant}`, make("code", { class: "sub" }, bundle.id)),
-    input_sha256 && fact("Image SHA\u2011256", code(input_sha256)),
-    request_id && fact("Request", code(request_id)),
+    fact(t("details.predicted"), make("time", { dateTime: created }, when(created))),
+    fact(t("word.image"), listed([t("details.pixels", { width, height }), frames > 1 && t("details.frame_of", { frame: frame + 1, frames })]), scaleOf(image)),
+    notes?.length > 0 && fact(t("details.decoding"), ...notes.map((note) => make("span", { class: "decoding-note" }, spoken(note, sentence), " "))),
+    fact(t("details.time"), milliseconds(total), make("span", { class: "sub" }, listed(times))),
+    fact(t("word.prediction"), code(id)),
+    fact(t("word.model"), named(`${bundle.name}, ${bundle.variant}`), make("code", { class: "sub" }, bundle.id)),
+    input_sha256 && fact(t("details.hash"), code(input_sha256)),
+    request_id && fact(t("details.request"), code(request_id)),
   );
 }
 
@@ -150,7 +150,7 @@ function recordOf({ id, created, image, notes, timings_ms: { total, ...steps }, 
 function scaleOf({ width, height, pixel_spacing_mm: spacing }) {
   if (!spacing) return null;
   const [across, down] = [width * spacing[1], height * spacing[0]].map(figure);
-  return make("span", { class: "sub" }, `${across} \u00d7 ${down} mm, as the file states its scale`);
+  return make("span", { class: "sub" }, t("details.scale", { across, down }));
 }
 
 function actionsOf(prediction) {
@@ -161,8 +161,8 @@ function actionsOf(prediction) {
   return make(
     "div",
     { class: "row actions" },
-    button({ class: "print" }, () => window.print(), icon("print"), "Print or save report"),
-    button({ class: "save-json" }, saveJson, icon("save"), "Save prediction as JSON"),
+    button({ class: "print" }, () => window.print(), icon("print"), t("details.print")),
+    button({ class: "save-json" }, saveJson, icon("save"), t("details.save_json")),
   );
 }
 
@@ -174,6 +174,6 @@ function framesOf({ image }, context) {
     event.preventDefault();
     context.again(Number(input.value) - 1);
   };
-  const label = make("label", { class: "field" }, make("span", {}, `Frame, 1 to ${image.frames}`), input);
-  return make("form", { class: "row frames", onsubmit: read }, label, make("button", {}, "Read this frame"));
+  const label = make("label", { class: "field" }, make("span", {}, t("frames.which", { frames: image.frames })), input);
+  return make("form", { class: "row frames", onsubmit: read }, label, make("button", {}, t("frames.read")));
 }

@@ -3,11 +3,10 @@
 
 import { sendImage } from "./api.js";
 import { bytes, nameOf } from "./format.js";
+import { t } from "./language.js";
 import { Problem } from "./problem.js";
-import { TEXTS } from "./texts.js";
 
 const AT_ONCE = 2;
-const UNNAMED = "Refused image";
 const RATE_WAIT = 5; // seconds, where a 429 does not say
 
 /**
@@ -24,7 +23,7 @@ export class Queue extends EventTarget {
   /** Add images of one patient. The browser holds each File on disk; only its prediction is kept in memory. */
   add(files, frame = 0, metadata = {}) {
     const known = { frame, metadata, state: "waiting" };
-    const added = [...files].map((file) => this.#item({ file, name: file.name || "pasted image", ...known }));
+    const added = [...files].map((file) => this.#item({ file, name: file.name || t("image.pasted"), ...known }));
     this.items.push(...added);
     this.#tell("added", added);
     this.#next();
@@ -33,7 +32,7 @@ export class Queue extends EventTarget {
 
   /** Put finished images in front that an earlier visit of this tab left; their files are gone. */
   restore(finished) {
-    const added = finished.map((each) => this.#item({ ...each, name: each.prediction ? nameOf(each.prediction) : UNNAMED, announced: each.state }));
+    const added = finished.map((each) => this.#item({ ...each, name: each.prediction ? nameOf(each.prediction) : t("image.refused"), announced: each.state }));
     this.items.unshift(...added);
     if (added.length) this.#tell("added", added);
   }
@@ -110,15 +109,12 @@ export class Queue extends EventTarget {
   async #check(file) {
     const most = this.limits.upload_bytes;
     if (file.size > most) {
-      const rule = `${TEXTS.takesAtMost} ${bytes(most, Math.floor)}`;
-      const detail = `It has ${bytes(file.size, Math.ceil)}; ${rule}. Save it smaller, or as JPEG.`;
-      throw new Problem({ status: 413, title: "The file is too large", detail });
+      throw new Problem({ status: 413, key: "problem.file_too_large", values: { size: bytes(file.size, Math.ceil), most: bytes(most, Math.floor) } });
     }
     try {
       await file.slice(0, 16).arrayBuffer();
     } catch {
-      const detail = "It is a folder, or it was moved or deleted. Choose it again.";
-      throw new Problem({ title: "The file cannot be read here", detail, code: "local" });
+      throw new Problem({ key: "problem.file_unreadable", code: "local" });
     }
   }
 

@@ -4,6 +4,7 @@
 
 import { callJson } from "./api.js";
 import { announce } from "./dom.js";
+import { t } from "./language.js";
 import { Problem } from "./problem.js";
 
 const LIST = "lesionlens-list";
@@ -33,15 +34,15 @@ export async function restoreList(queue) {
   const found = items.filter(Boolean);
   queue.restore(found);
   const lost = entries.length - found.length;
-  if (lost) announce(`${lost} of ${entries.length} predictions of this list are no longer in the server's record.`);
+  if (lost) announce(t("list.lost", { count: lost, all: entries.length }));
 }
 
 /** A refused image is kept as its reason: which file it was is not stored. */
 function entryOf({ state, prediction, problem }) {
   if (state === "done") return { id: prediction.id };
   if (state !== "failed") return null;
-  const { status, title, detail, code, requestId, local } = problem;
-  return { problem: { status, title, detail, code, requestId, local } };
+  const { status, title, detail, code, requestId, local, key, values } = problem;
+  return { problem: { status, title, detail, code, requestId, local, key, values } };
 }
 
 async function restored({ id, problem }) {

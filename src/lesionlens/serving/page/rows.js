@@ -1,14 +1,14 @@
 // The list of this session's images: a row each, with its state in words, an icon and, while it is
 // being sent, a progress bar.
 
-import { announce, button, byId, icon, make, malignantTag } from "./dom.js";
-import { OUTCOMES, counted, explained, inShort, leading, percent } from "./format.js";
-import { problemLine } from "./notices.js";
+import { announce, button, byId, icon, make, malignantTag, named } from "./dom.js";
+import { explained } from "./explanation.js";
+import { counted, inShort, leading, listed, outcomeWord, percent } from "./format.js";
+import { onLanguage, t } from "./language.js";
+import { problemLine, problemTitle } from "./notices.js";
 import { clearPatient } from "./patient.js";
-import { TEXTS } from "./texts.js";
+import { placeText } from "./texts.js";
 import { forgetThumbnail, thumbnail } from "./thumbnails.js";
-
-const STATES = { waiting: "Waiting", sending: TEXTS.sending, computing: "Computing" };
 
 /** Show `queue`; `choose` is called with the item whose row was pressed. */
 export class Rows {
@@ -30,6 +30,10 @@ export class Rows {
     byId("sort").onclick = () => this.#sort();
     this.list.onkeydown = (event) => this.#move(event);
     setInterval(() => this.#tick(), 1000);
+    onLanguage(() => {
+      for (const item of queue.items) this.#show(item);
+      this.#sum();
+    });
   }
 
   /** Mark the row that is shown. */
@@ -43,12 +47,12 @@ export class Rows {
     const canvas = make("canvas", { class: "thumb", "aria-hidden": "true" });
     const state = make("span", { class: "row-state" });
     const share = make("span", { class: "row-share" });
-    const bar = make("progress", { max: 1, value: 0, hidden: true, "aria-label": `${item.name}: sent` });
-    const text = make("span", { class: "row-text" }, make("span", { class: "row-name", title: item.name }, item.name), state, share, bar);
+    const bar = make("progress", { max: 1, value: 0, hidden: true, "aria-label": "" });
+    const text = make("span", { class: "row-text" }, make("span", { class: "row-name", title: item.name }, named(item.name)), state, share, bar);
     const open = button({ class: "row-open" }, () => this.choose(item), canvas, text);
-    const label = { class: "quiet row-close", "aria-label": `Take ${item.name} off the list` };
-    const line = make("li", { data: { key: item.key } }, open, button(label, () => this.queue.remove(item), icon("close")));
-    this.#rows.set(item.key, { line, open, state, share, bar, canvas });
+    const close = button({ class: "quiet row-close" }, () => this.queue.remove(item), icon("close"));
+    const line = make("li", { data: { key: item.key } }, open, close);
+    this.#rows.set(item.key, { line, open, state, share, bar, canvas, close });
     thumbnail(canvas, item);
     this.#show(item);
   }
@@ -68,14 +72,17 @@ export class Rows {
   #spoken(item) {
     const count = this.queue.items.length;
     const finished = this.queue.count("done", "failed") === count;
-    const all = finished && count > 1 ? ` All ${count} images are done: ${counted(this.#counts)}.` : "";
+    const all = finished && count > 1 ? ` ${t("list.all_done", { count, outcomes: counted(this.#counts) })}` : "";
     if (item.state === "failed") return `${item.name}: ${problemLine(item.problem)}${all}`;
-    const detail = count === 1 ? ` ${explained(item.prediction)}` : "";
-    return `${item.name}: ${OUTCOMES[item.prediction.outcome].word}.${detail}${all}`;
+    const parts = count === 1 ? explained(item.prediction, null) : [];
+    const detail = parts.length ? ` ${parts.map((part) => part.textContent ?? part).join("")}` : "";
+    return `${item.name}: ${outcomeWord(item.prediction.outcome)}.${detail}${all}`;
   }
 
   #show(item) {
-    const { line, state, share, bar } = this.#rows.get(item.key);
+    const { line, state, share, bar, close } = this.#rows.get(item.key);
+    bar.setAttribute("aria-label", t("list.sent", { name: item.name }));
+    close.setAttribute("aria-label", t("list.take_off", { name: item.name }));
     line.dataset.state = item.state === "done" ? item.prediction.outcome : item.state;
     bar.hidden = item.state !== "sending" && item.state !== "computing";
     if (item.state === "sending") bar.value = item.sent;
@@ -86,12 +93,12 @@ export class Rows {
 
   #content({ state, prediction, problem }) {
     const line = (symbol, text) => [icon(symbol), make("span", {}, text)];
-    if (state === "failed") return line("problem", problem.title);
-    if (state === "gone") return line("waiting", TEXTS.waits);
+    if (state === "failed") return line("problem", problemTitle(problem));
+    if (state === "gone") return line("waiting", placeText("waits"));
     if (state === "waiting" && this.queue.pause && problem)
-      return line("waiting", `${problem.status === 429 ? "Rate limit" : "Server busy"}; again in ${this.queue.pause} s`);
-    if (state !== "done") return [make("span", {}, STATES[state])];
-    const reviewed = prediction.review ? [icon("review"), make("span", { class: "unseen" }, "reviewed")] : [];
+      return line("waiting", t(problem.status === 429 ? "list.rate_limit" : "list.server_busy", { seconds: this.queue.pause }));
+    if (state !== "done") return [make("span", {}, state === "sending" ? placeText("sending") : t(`list.${state}`))];
+    const reviewed = prediction.review ? [icon("review"), make("span", { class: "unseen" }, t("list.reviewed"))] : [];
     return [...line(prediction.outcome, inShort(prediction)), ...reviewed];
   }
 
@@ -101,8 +108,8 @@ export class Rows {
     byId("queue").hidden = !count;
     byId("queue-progress").max = Math.max(1, count);
     byId("queue-progress").value = finished;
-    const left = finished < count ? `${count - finished} to go` : "";
-    byId("queue-count").textContent = [`${count} ${count === 1 ? "image" : "images"}`, counted(this.#counts), left].filter(Boolean).join(", ");
+    const left = finished < count && t("list.to_go", { count: count - finished });
+    byId("queue-count").textContent = listed([t("list.images", { count }), counted(this.#counts), left]);
     document.body.classList.toggle("has-images", count > 0);
   }
 
@@ -118,7 +125,7 @@ export class Rows {
     this.sorted = !this.sorted;
     byId("sort").setAttribute("aria-pressed", this.sorted);
     this.#arrange();
-    announce(this.sorted ? "The list is sorted by malignant share, the highest first." : "The list is in the order of adding.");
+    announce(t(this.sorted ? "list.sorted" : "list.unsorted"));
   }
 
   /** Put the rows in order; what has no malignant share stays last, in the order of adding. */
@@ -152,7 +159,7 @@ export class Rows {
     this.queue.clear();
     clearPatient();
     byId("choose").focus();
-    announce(TEXTS.listEmpty);
+    announce(placeText("list_empty"));
   }
 
   #move(event) {
@@ -169,5 +176,5 @@ export class Rows {
 function shareOf({ state, prediction }) {
   if (state !== "done" || prediction.malignant_share === null) return [];
   const marked = prediction.outcome === "diagnosis" && leading(prediction)?.malignant;
-  return [marked ? malignantTag() : "", make("span", {}, `malignant share ${percent(prediction.malignant_share)}`)].filter(Boolean);
+  return [marked ? malignantTag() : "", make("span", {}, t("list.malignant_share", { share: percent(prediction.malignant_share) }))].filter(Boolean);
 }

@@ -1,20 +1,16 @@
 // The images of this session: how they come in, their list, and the one that is shown.
 
-import { byId, icon, make, p } from "./dom.js";
-import { OUTCOMES } from "./format.js";
+import { byId, icon, make, named, p } from "./dom.js";
+import { OUTCOMES, outcomeWord } from "./format.js";
 import { watchIntake } from "./intake.js";
+import { t } from "./language.js";
 import { problemNotice } from "./notices.js";
 import { patient } from "./patient.js";
 import { showPrediction } from "./prediction.js";
 import { Queue } from "./queue.js";
+import { fill } from "./redraw.js";
 import { Rows } from "./rows.js";
-import { TEXTS } from "./texts.js";
-
-const KINDS = {
-  diagnosis: "The most probable of the model's diagnoses, with the calibrated probabilities of all of them.",
-  not_sure: "Another diagnosis leads, but one that must not be missed is too probable to be left out.",
-  not_usable: "Too small, blurred, badly exposed, or not a dermoscopic image. The reason is given.",
-};
+import { placeText } from "./texts.js";
 
 /**
  * The view of the images; `model` returns the response of /v1/model or null, `withModel` runs a function once it is there,
@@ -56,16 +52,16 @@ export class Session {
     this.#selected = item;
     this.rows.select(item);
     const place = byId("detail");
-    if (!item) return place.replaceChildren(welcome());
+    if (!item) return fill(place, welcome);
     if (item.state === "done" && !this.model()) {
       this.withModel(() => item === this.#selected && this.#select(item), place); // the review needs the names of the diagnoses
     } else if (item.state === "done") {
       this.release(this.#prediction(place, item));
     } else if (item.state === "failed") {
-      const notice = problemNotice(item.problem, item.file && (() => this.queue.retry(item)));
-      place.replaceChildren(make("h2", { class: "file-name" }, item.name), notice);
+      const notice = () => problemNotice(item.problem, item.file && (() => this.queue.retry(item)));
+      fill(place, () => [make("h2", { class: "file-name" }, named(item.name)), notice()]);
     } else {
-      place.replaceChildren(p(`${item.name} has no prediction yet.`, "card empty"));
+      fill(place, () => p(t("list.no_prediction", { name: item.name }), "card empty"));
     }
     const { top } = place.getBoundingClientRect();
     if (scroll && (top < 0 || top > window.innerHeight / 2)) place.scrollIntoView({ block: "start" });
@@ -89,15 +85,15 @@ export class Session {
 
 /** What the three outcomes mean, before the first image. */
 function welcome() {
-  const line = ([outcome, text]) => {
-    const body = make("div", {}, make("h3", {}, OUTCOMES[outcome].word), p(text));
+  const line = (outcome) => {
+    const body = make("div", {}, make("h3", {}, outcomeWord(outcome)), p(t(`welcome.${outcome}`)));
     return make("li", { data: { outcome } }, icon(outcome), body);
   };
   return make(
     "section",
     { class: "card welcome", "aria-labelledby": "welcome-title" },
-    make("h2", { id: "welcome-title" }, "Every image gets one of three outcomes"),
-    make("ul", {}, ...Object.entries(KINDS).map(line)),
-    p(TEXTS.privacy, "sub"),
+    make("h2", { id: "welcome-title" }, t("welcome.title")),
+    make("ul", {}, ...OUTCOMES.map(line)),
+    p(placeText("privacy"), "sub"),
   );
 }

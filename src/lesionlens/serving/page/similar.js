@@ -2,8 +2,10 @@
 
 import { callJson, pictureCopy } from "./api.js";
 import { button, make, p } from "./dom.js";
-import { conclusionName } from "./format.js";
+import { conclusionName, number } from "./format.js";
+import { t } from "./language.js";
 import { problemNotice } from "./notices.js";
+import { fill } from "./redraw.js";
 
 const MOST = 6;
 const SIDE = 256; // pixels
@@ -12,26 +14,25 @@ const SIDE = 256; // pixels
 export function similarLesions(prediction, model) {
   const place = make("div", { class: "similar", role: "status" });
   const look = async () => {
-    place.replaceChildren(p("Looking.", "none"));
+    fill(place, () => p(t("similar.looking"), "none"));
     try {
       const { items, searched } = await callJson(`predictions/${encodeURIComponent(prediction.id)}/similar?limit=${MOST}`);
-      const list = make("ul", {}, ...items.map((item) => itemOf(item, model?.labels ?? [])));
-      const none = searched ? "None is comparable." : "No lesion of this model has a histology yet.";
-      place.replaceChildren(items.length ? list : p(none, "none"));
+      const none = () => p(t(searched ? "similar.none" : "similar.no_histology"), "none");
+      fill(place, () => (items.length ? make("ul", {}, ...items.map((item) => itemOf(item, model?.labels ?? []))) : none()));
     } catch (error) {
-      place.replaceChildren(problemNotice(error));
+      fill(place, () => problemNotice(error));
     }
   };
-  return make("div", {}, button({ class: "look-similar" }, look, "Similar confirmed lesions"), place);
+  return make("div", {}, fill(button({ class: "look-similar" }, look), () => t("similar.button")), place);
 }
 
 function itemOf({ prediction, histology, similarity }, labels) {
   const link = make("a", { href: `#prediction/${prediction.id}` }, conclusionName(histology, labels));
-  const item = make("li", {}, make("span", { class: "thumb blank" }), link, make("span", { class: "sub" }, `histology; similarity ${similarity.toFixed(2)}`));
+  const item = make("li", {}, make("span", { class: "thumb blank" }), link, make("span", { class: "sub" }, t("similar.by", { value: number(similarity.toFixed(2)) })));
   pictureCopy(prediction, null, SIDE).then(
     async (blob) => {
       const image = await createImageBitmap(blob);
-      const canvas = make("canvas", { class: "thumb", width: image.width, height: image.height, role: "img", "aria-label": "The image" });
+      const canvas = make("canvas", { class: "thumb", width: image.width, height: image.height, role: "img", "aria-label": t("image.this") });
       canvas.getContext("2d").drawImage(image, 0, 0);
       item.firstChild.replaceWith(canvas);
     },

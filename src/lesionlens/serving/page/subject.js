@@ -3,52 +3,68 @@
 import { announce, button, byId, field, make, select } from "./dom.js";
 import { SITES, bodyMap } from "./body_map.js";
 import { callJson } from "./api.js";
-import { words } from "./format.js";
+import { choiceName, day, listed } from "./format.js";
+import { t } from "./language.js";
 import { problemNotice } from "./notices.js";
 import { clearPatient } from "./patient.js";
+import { drawn, fill } from "./redraw.js";
 import { lesionLink } from "./worklist.js";
 
 const PSEUDONYM = "[0-9A-Za-z][0-9A-Za-z._\\-]{0,63}";
-const RULE = "1 to 64 letters, digits, . _ or -; a pseudonym, never a name or a date of birth";
-const NOTE = "For the images that are added next. Use pseudonyms, never names or dates of birth; all fields may stay empty.";
 
 /** Show the fields, once. */
 export function showSubject() {
   const place = byId("subject");
   if (place.childElementCount) return;
-  const text = (name) => make("input", { name, maxLength: 64, pattern: PSEUDONYM, title: RULE, autocomplete: "off", spellcheck: false });
-  const site = siteField("site");
-  place.replaceChildren(
-    make("legend", { class: "unseen" }, "Case and lesion (optional)"),
-    make("div", { class: "patient-fields" }, field("Case", text("case")), field("Lesion", text("lesion")), site.list, field("Photographed on", make("input", { name: "taken", type: "date" }))),
-    site.map,
-    make("p", { class: "sub" }, NOTE),
-    button({ class: "quiet", id: "subject-clear" }, () => clearPatient(true), "Clear case and patient"),
-  );
+  fill(place, () => {
+    const site = siteField("site");
+    return [
+      make("legend", { class: "unseen" }, t("subject.title")),
+      make("div", { class: "patient-fields" }, ...fieldsOf(site)),
+      site.map,
+      make("p", { class: "sub" }, t("subject.note")),
+      button({ class: "quiet", id: "subject-clear" }, () => clearPatient(true), t("subject.clear")),
+    ];
+  });
+}
+
+function fieldsOf(site, { case: of, lesion, taken } = {}) {
+  const rule = { maxLength: 64, pattern: PSEUDONYM, title: t("subject.rule"), autocomplete: "off", spellcheck: false, dir: "auto" };
+  const text = (name, value) => make("input", { name, value: value ?? "", ...rule });
+  const date = make("input", { name: "taken", type: "date", value: taken ?? "" });
+  return [field(t("subject.case"), text("case", of)), field(t("subject.lesion"), text("lesion", lesion)), site.list, field(t("subject.taken"), date)];
 }
 
 /** The list of sites and the body map that choose the same; both as elements, the map behind a summary. */
 export function siteField(name, value = "") {
-  const list = select({ name }, [["", "Not given"], ...SITES.map((site) => [site, words(site)])]);
+  const list = select({ name }, [["", t("word.not_given")], ...SITES.map((site) => [site, choiceName(site)])]);
   list.value = value;
   const drawing = bodyMap((site) => {
     list.value = site;
-    announce(site ? `Site: ${words(site)}.` : "No site.");
+    announce(site ? t("subject.site_is", { site: choiceName(site) }) : t("subject.no_site"));
   });
   list.onchange = () => drawing.show(list.value);
   drawing.show(value);
-  return { list: field("Site", list), map: make("details", { class: "body" }, make("summary", {}, "Body map"), drawing) };
+  return { list: field(t("patient.site"), list), map: make("details", { class: "body" }, make("summary", {}, t("body.map")), drawing) };
 }
 
 /** What the image of a prediction shows, to be read and, with the role review, corrected; `changed` is called with what is stored. */
-export function subjectForm(prediction, model, changed) {
-  const { case: of, lesion, site, taken } = prediction;
-  const facts = [of && `case ${of}`, lesion && `lesion ${lesion}`, site && words(site), taken && `photographed on ${taken}`].filter(Boolean);
-  const link = lesion && make("a", { href: lesionLink(prediction) }, "This lesion over time");
-  const told = make("p", {}, facts.length ? `${facts.join(", ")}. ` : "No case is given. ", link);
-  if (model?.access?.role === "predict") return told;
-  const text = (name, value) => make("input", { name, value: value ?? "", maxLength: 64, pattern: PSEUDONYM, title: RULE, autocomplete: "off", spellcheck: false });
-  const where = siteField("site", site ?? "");
+export const subjectForm = (prediction, model, changed) =>
+  drawn("div", { class: "assigned" }, () => [toldOf(prediction), model?.access?.role !== "predict" && assignment(prediction, changed)]);
+
+function toldOf({ case: of, lesion, site, taken }) {
+  const facts = [
+    of && t("subject.of_case", { case: of }),
+    lesion && t("subject.of_lesion", { lesion }),
+    site && choiceName(site),
+    taken && t("subject.taken_on", { day: day(taken) }),
+  ];
+  const link = lesion && make("a", { href: lesionLink({ case: of, lesion }) }, t("subject.over_time"));
+  return make("p", {}, facts.some(Boolean) ? `${listed(facts)}. ` : `${t("subject.none")} `, link);
+}
+
+function assignment(prediction, changed) {
+  const where = siteField("site", prediction.site ?? "");
   const problem = make("div");
   const send = async (event) => {
     event.preventDefault();
@@ -56,13 +72,13 @@ export function subjectForm(prediction, model, changed) {
     try {
       const options = { method: "PUT", body, headers: { "Content-Type": "application/json" } };
       const stored = await callJson(`predictions/${encodeURIComponent(prediction.id)}/subject`, options);
-      announce("Case and lesion are stored.");
+      announce(t("subject.stored"));
       changed({ case: stored.case, lesion: stored.lesion, site: stored.site, taken: stored.taken });
     } catch (error) {
-      problem.replaceChildren(problemNotice(error));
+      fill(problem, () => problemNotice(error));
     }
   };
-  const fields = [field("Case", text("case", of)), field("Lesion", text("lesion", lesion)), where.list, field("Photographed on", make("input", { name: "taken", type: "date", value: taken ?? "" }))];
-  const form = make("form", { class: "assign", onsubmit: send }, make("div", { class: "patient-fields" }, ...fields), where.map, make("button", {}, "Store case and lesion"), problem);
-  return make("div", { class: "assigned" }, told, make("details", {}, make("summary", {}, "Assign to a case or lesion"), form));
+  const fields = make("div", { class: "patient-fields" }, ...fieldsOf(where, prediction));
+  const form = make("form", { class: "assign", onsubmit: send }, fields, where.map, make("button", {}, t("subject.store")), problem);
+  return make("details", {}, make("summary", {}, t("subject.assign")), form);
 }

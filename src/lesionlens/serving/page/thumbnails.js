@@ -56,6 +56,6 @@ async function bitmapOf({ file, frame, prediction }) {
   } catch (error) {
     if (!prediction) throw error;
   }
-  if (!prediction) throw new Error("not predicted yet");
+  if (!prediction) throw new Error("no prediction");
   return createImageBitmap(await pictureCopy(prediction, file, 2 * SIDE));
 }

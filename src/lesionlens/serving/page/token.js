@@ -2,14 +2,15 @@
 
 import { forgetToken, token } from "./api.js";
 import { byId } from "./dom.js";
+import { t } from "./language.js";
 import { problemLine } from "./notices.js";
 
 /** Ask for a token; resolves to it, or to null when the person gives none. */
 export function askForToken(refused, problem) {
   const [dialog, input, notice] = ["token-dialog", "token", "token-problem"].map(byId);
-  const request = problem.requestId ? ` (request ${problem.requestId})` : "";
+  const request = problem.requestId ? ` (${t("problem.request", { id: problem.requestId })})` : "";
   notice.hidden = !refused;
-  notice.textContent = refused ? `The token was not accepted. ${problemLine(problem)}${request}` : "";
+  notice.textContent = refused ? `${t("token.refused")} ${problemLine(problem)}${request}` : "";
   if (refused) forgetToken();
   input.value = "";
   return new Promise((resolve) => {

@@ -2,27 +2,25 @@
 // again on request. It stands in the page's flow, so that images can be dropped or pasted all the same.
 
 import { byId, button, icon, make, p } from "./dom.js";
+import { onLanguage, t } from "./language.js";
+import { fill } from "./redraw.js";
 
-const TEXTS = {
-  help: "What this page is for",
-  title: "Before the first image",
-  sentences: [
-    ["diagnosis", "What it is for", "It estimates from a dermoscopic image how probable each diagnosis is that its model knows, to support a person who is trained to read such images."],
-    ["problem", "What it is not", "It is not a medical device and decides nothing: it may be wrong where it is sure, and it cannot name a diagnosis that it was not trained on."],
-    ["not_sure", "What \u201cnot sure\u201d means", "A diagnosis that must not be missed is too probable to be left out: this is no all-clear, and a person has to look."],
-  ],
-  close: "Understood",
-  again: "Escape closes this; the question mark at the top shows it again.",
-};
+const SENTENCES = [["diagnosis", "for"], ["problem", "not"], ["not_sure", "not_sure"]]; // drawing, and key of the text
 const SEEN = "lesionlens-tour";
 
 /** Show the tour to whoever has not closed it yet, and wire the button that shows it again. */
 export function watchTour() {
-  const title = make("h2", { id: "tour-title", tabIndex: -1 }, TEXTS.title);
+  const title = make("h2", { id: "tour-title", tabIndex: -1 });
   const element = make("section", { id: "tour", class: "card tour", "aria-labelledby": title.id, hidden: wasSeen() });
-  const help = button({ id: "help", class: "quiet tool", "aria-label": TEXTS.help, title: TEXTS.help }, show, icon("help"));
-  const end = make("div", { class: "row" }, button({ id: "tour-close" }, close, TEXTS.close), p(TEXTS.again, "sub"));
-  element.append(title, make("ul", {}, ...TEXTS.sentences.map(line)), end);
+  const help = button({ id: "help", class: "quiet tool" }, show, icon("help"));
+  const named = () => Object.assign(help, { title: t("tour.help"), ariaLabel: t("tour.help") });
+  onLanguage(named);
+  named();
+  fill(element, () => {
+    title.textContent = t("tour.title");
+    const end = make("div", { class: "row" }, button({ id: "tour-close" }, close, t("tour.close")), p(t("tour.again"), "sub"));
+    return [title, make("ul", {}, ...SENTENCES.map(line)), end];
+  });
   byId("images-title").after(element);
   byId("server-state").after(help);
   document.addEventListener("keydown", (event) => {
@@ -45,7 +43,8 @@ export function watchTour() {
   }
 }
 
-const line = ([drawing, name, text]) => make("li", {}, icon(drawing), make("div", {}, make("h3", {}, name), p(text)));
+const line = ([drawing, key]) =>
+  make("li", {}, icon(drawing), make("div", {}, make("h3", {}, t(`tour.${key}`)), p(t(`tour.${key}.text`))));
 
 /** Whether somebody closed it in this browser; where the browser stores nothing, nobody did. */
 function wasSeen() {

@@ -1,19 +1,14 @@
 // What waits for a person: disagreements that must not be missed, predictions without a review, and how the model does here.
 
 import { callJson } from "./api.js";
-import { announce, byId, card, head, icon, make, malignantTag, number, p, row, rowHeader } from "./dom.js";
-import { conclusionName, inShort, leading, nameOf, percent, when } from "./format.js";
+import { announce, byId, card, head, icon, make, malignantTag, named, number, p, row, rowHeader, spoken } from "./dom.js";
+import { conclusionName, day, inShort, leading, listed, nameOf, number as figure, percent, when } from "./format.js";
+import { t } from "./language.js";
 import { problemNotice } from "./notices.js";
+import { fill } from "./redraw.js";
 
 const MOST = 100; // rows of either list
 const LABELS = 10;
-const KINDS = {
-  missed_malignant: "Malignant, and the model said benign",
-  false_alarm: "Benign, and the model said malignant",
-  other_diagnosis: "Another diagnosis",
-  unusable: "Reviewed as unusable",
-};
-const ALARMS = { refusals: "The share of images that are not usable", prior: "The mean malignant share" };
 
 /** The view of the worklist; `labels` returns the diagnoses, `mayReview` whether statistics may be read. */
 export class Worklist {
@@ -31,75 +26,74 @@ export class Worklist {
       ]);
       this.#show(list, next, statistics);
     } catch (error) {
-      this.place.replaceChildren(problemNotice(error, () => this.open()));
+      fill(this.place, () => problemNotice(error, () => this.open()));
     }
     this.place.removeAttribute("aria-busy");
   }
 
   #show(list, next, statistics) {
-    announce(`${list.disagreements} disagreements, ${list.unreviewed} predictions without a review.`);
-    this.place.replaceChildren(
+    announce(t("worklist.told", { disagreements: list.disagreements, unreviewed: list.unreviewed }));
+    fill(this.place, () => [
       ...(statistics?.drift.alarms ?? []).map(alarmOf),
       this.#disagreeing(list),
       this.#waiting(list),
       this.#toLabel(next),
       ...(statistics ? [statisticsOf(statistics), driftOf(statistics.drift)] : []),
-    );
+    ]);
   }
 
   #disagreeing({ disagreeing, disagreements, is_complete }) {
-    const title = make("h2", { id: "disagreeing-title" }, `Disagreements (${disagreements})`);
-    const note = is_complete ? "" : "Only the newest are put in order.";
-    if (!disagreeing.length) return card(title, "", p("No review and no histology contradicts a diagnosis of the model.", "none"));
+    const title = make("h2", { id: "disagreeing-title" }, t("worklist.disagreements", { number: disagreements }));
+    const note = is_complete ? "" : t("worklist.newest_only");
+    if (!disagreeing.length) return card(title, "", p(t("worklist.no_disagreements"), "none"));
     const line = ({ prediction, kind, by, says }) =>
       row(
         { data: { id: prediction.id, kind } },
-        make("td", { data: { name: "Finding" } }, make("strong", { class: `kind ${kind}` }, kind === "missed_malignant" && icon("malignant"), KINDS[kind])),
-        make("td", { data: { name: "Model" } }, inShort(prediction)),
-        make("td", { data: { name: by === "histology" ? "Histology" : "Review" } }, conclusionName(says, this.labels()), make("span", { class: "sub" }, by)),
+        make("td", { data: { column: "finding" } }, make("strong", { class: `kind ${kind}` }, kind === "missed_malignant" && icon("malignant"), t(`finding.${kind}`))),
+        make("td", { data: { column: "model" } }, inShort(prediction)),
+        make("td", { data: { column: by } }, conclusionName(says, this.labels()), make("span", { class: "sub" }, t(`worklist.by.${by}`))),
         this.#linked(prediction),
       );
     const table = make(
       "table",
       { class: "history", "aria-labelledby": title.id },
-      make("thead", {}, head(["Finding", "Model", "Person or histology", "Image"])),
+      make("thead", {}, head([t("column.finding"), t("word.model"), t("column.person"), t("word.image")])),
       make("tbody", {}, ...disagreeing.map(line)),
     );
     return card(title, "disagreeing", table, note && p(note, "sub"));
   }
 
   #waiting({ waiting, unreviewed }) {
-    const title = make("h2", { id: "waiting-title" }, `Without a review (${unreviewed})`);
-    if (!waiting.length) return card(title, "", p("Every prediction has a review.", "none"));
+    const title = make("h2", { id: "waiting-title" }, t("worklist.unreviewed", { number: unreviewed }));
+    if (!waiting.length) return card(title, "", p(t("worklist.all_reviewed"), "none"));
     const line = (prediction) =>
       row(
         { data: { id: prediction.id } },
-        make("td", { class: "number", data: { name: "Malignant share" } }, percent(prediction.malignant_share)),
-        make("td", { data: { name: "Outcome" } }, inShort(prediction), prediction.outcome === "diagnosis" && leading(prediction)?.malignant && [" ", malignantTag()]),
+        make("td", { class: "number", data: { column: "share", before: t("column.share.before") } }, percent(prediction.malignant_share)),
+        make("td", { data: { column: "outcome" } }, inShort(prediction), prediction.outcome === "diagnosis" && leading(prediction)?.malignant && [" ", malignantTag()]),
         this.#linked(prediction),
-        make("td", { data: { name: "Predicted" } }, make("time", { dateTime: prediction.created }, when(prediction.created, true))),
+        make("td", { data: { column: "predicted" } }, make("time", { dateTime: prediction.created }, when(prediction.created, true))),
       );
     const table = make(
       "table",
       { class: "history", "aria-labelledby": title.id },
-      make("thead", {}, head(["Malignant share", "Outcome", "Image", "Predicted"], (name, at) => at === 0)),
+      make("thead", {}, head([t("word.malignant_share"), t("word.outcome"), t("word.image"), t("column.predicted")], (name, at) => at === 0)),
       make("tbody", {}, ...waiting.map(line)),
     );
-    const more = unreviewed > waiting.length && p(`The ${waiting.length} with the highest malignant share.`, "sub");
+    const more = unreviewed > waiting.length && p(t("worklist.highest", { count: waiting.length }), "sub");
     return card(title, "waiting", table, more);
   }
 
   #toLabel({ items }) {
-    const title = make("h2", { id: "label-title" }, "Label next");
-    if (!items.length) return card(title, "", p("No image waits for a label.", "none"));
-    const line = ({ prediction, margin }) => make("li", {}, make("a", { href: `#prediction/${prediction.id}` }, nameOf(prediction)), make("span", { class: "sub" }, `${inShort(prediction)}; the two most probable diagnoses differ by ${percent(margin)}`));
-    const note = "Images between whose diagnoses the model is least decided, each unlike the others: a label here teaches a new model most.";
-    return card(title, "label-next", p(note, "sub"), make("ul", { class: "plain" }, ...items.map(line)));
+    const title = make("h2", { id: "label-title" }, t("worklist.label_next"));
+    if (!items.length) return card(title, "", p(t("worklist.no_labels"), "none"));
+    const line = ({ prediction, margin }) => make("li", {}, make("a", { href: `#prediction/${prediction.id}` }, named(nameOf(prediction))), make("span", { class: "sub" }, t("worklist.margin", { outcome: inShort(prediction), margin: percent(margin) })));
+    return card(title, "label-next", p(t("worklist.label_note"), "sub"), make("ul", { class: "plain" }, ...items.map(line)));
   }
 
   #linked(prediction) {
-    const lesion = prediction.lesion && make("a", { class: "sub", href: lesionLink(prediction) }, `case ${prediction.case}, lesion ${prediction.lesion}`);
-    return make("td", { data: { name: "Image" } }, make("a", { href: `#prediction/${prediction.id}` }, nameOf(prediction)), lesion);
+    const lesion = prediction.lesion && make("a", { class: "sub", href: lesionLink(prediction) }, listed([t("subject.of_case", { case: prediction.case }), t("subject.of_lesion", { lesion: prediction.lesion })]));
+    return make("td", { data: { column: "image" } }, make("a", { href: `#prediction/${prediction.id}` }, named(nameOf(prediction))), lesion);
   }
 }
 
@@ -107,36 +101,35 @@ export class Worklist {
 export const lesionLink = ({ case: of, lesion }) => `#lesion/${encodeURIComponent(of)}/${encodeURIComponent(lesion)}`;
 
 function alarmOf({ what, before, recent }) {
-  const text = `${ALARMS[what]} moved from ${percent(before)} to ${percent(recent)} in the last two weeks. Look at the camera, the images and the patients before you rely on the model.`;
+  const text = t(`alarm.${what}`, { before: percent(before), recent: percent(recent) });
   return make("p", { class: "problem alarm", role: "alert" }, icon("problem"), make("span", {}, text));
 }
 
-const told = ({ value, low, high, hits, n }) => (value === null ? `${hits} of ${n}` : `${percent(value)} [${percent(low)}, ${percent(high)}]`);
+const told = ({ value, low, high, hits, n }) => (value === null ? t("number.hits_of", { hits, all: n }) : `${percent(value)} [${listed([percent(low), percent(high)])}]`);
 
 function statisticsOf({ agreement, confirmed, note }) {
-  const title = make("h2", { id: "statistics-title" }, "On this clinic's lesions");
-  const tile = (name, value) => make("div", { class: "tile" }, make("span", {}, name), make("strong", {}, told(value)), value.value === null && make("span", { class: "sub" }, "an interval from 20 lesions on"));
+  const title = make("h2", { id: "statistics-title" }, t("statistics.title"));
+  const tile = (name, value) => make("div", { class: "tile" }, make("span", {}, name), make("strong", {}, told(value)), value.value === null && make("span", { class: "sub" }, t("statistics.interval_from")));
   const { predicted, observed } = confirmed.calibration;
-  const calibration = predicted !== null && p(`Mean malignant share ${percent(predicted)}; malignant by histology ${told(observed)}.`);
+  const calibration = predicted !== null && p(t("statistics.calibration", { predicted: percent(predicted), observed: told(observed) }));
   return card(
     title,
     "statistics",
-    make("div", { class: "tiles" }, tile("Reviews that agree", agreement.diagnosis), tile("Agree on malignant or benign", agreement.malignant), tile("Sensitivity, by histology", confirmed.sensitivity), tile("Specificity, by histology", confirmed.specificity)),
+    make("div", { class: "tiles" }, tile(t("statistics.agree"), agreement.diagnosis), tile(t("statistics.agree_malignant"), agreement.malignant), tile(t("statistics.sensitivity"), confirmed.sensitivity), tile(t("statistics.specificity"), confirmed.specificity)),
     calibration,
-    p(`${agreement.reviewed} reviewed lesions, ${confirmed.lesions} with histology. ${note}`, "sub"),
+    p([t("statistics.counts", { reviewed: agreement.reviewed, confirmed: confirmed.lesions }), " ", spoken(note)], "sub"),
   );
 }
 
 function driftOf({ weeks, state }) {
-  const title = make("h2", { id: "drift-title" }, "Weeks");
-  const states = { too_few: "Too few predictions to tell whether anything moved.", steady: "Nothing moved.", alarm: "See the alarm above." };
+  const title = make("h2", { id: "drift-title" }, t("drift.title"));
   const line = (week) =>
-    row({}, rowHeader(week.week), number(String(week.predictions)), number(percent(week.refusal_share)), number(String(week.not_sure)), number(percent(week.prior)));
+    row({}, rowHeader(day(week.week)), number(figure(week.predictions)), number(percent(week.refusal_share)), number(figure(week.not_sure)), number(percent(week.prior)));
   const table = make(
     "table",
     { class: "history weeks", "aria-labelledby": title.id },
-    make("thead", {}, head(["Week from", "Predictions", "Not usable", "Not sure", "Mean malignant share"], (name, at) => at > 0)),
+    make("thead", {}, head(["week", "predictions", "not_usable", "not_sure", "mean_share"].map((name) => t(`drift.${name}`)), (name, at) => at > 0)),
     make("tbody", {}, ...weeks.filter(({ predictions }) => predictions).map(line)),
   );
-  return card(title, "drift", p(states[state]), make("details", {}, make("summary", {}, "Week by week"), table));
+  return card(title, "drift", p(t(`drift.state.${state}`)), make("details", {}, make("summary", {}, t("drift.by_week")), table));
 }

@@ -4,7 +4,6 @@ import { checkBrowser } from "./engine.js";
 import { mapFacts } from "./heat_map.js";
 import { Problem } from "./problem.js";
 
-const DAMAGED = "The network or its files are not here";
 const ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"; // of identifiers that sort by time, as the server makes them
 const predictions = new Map(); // by id: `prediction`, `maps`, `file`, `shownUpright`
 const waiting = new Map(); // requests to the worker by number
@@ -27,7 +26,7 @@ export function open(told) {
 async function load() {
   checkBrowser();
   const response = await fetch("model.json").catch(() => null);
-  if (!response?.ok) throw new Problem({ title: DAMAGED, detail: "The file model.json cannot be loaded. Check the connection." });
+  if (!response?.ok) throw new Problem({ key: "problem.no_model" });
   model = await response.json();
   worker ??= startWorker();
   const { backend, differences } = await ask("open", model);
@@ -46,7 +45,7 @@ function startWorker() {
     else resolve(result);
   };
   started.onerror = ({ message }) => {
-    const problem = new Problem({ title: DAMAGED, detail: message || "The worker cannot be loaded. Load the page again." });
+    const problem = new Problem({ key: "problem.no_worker", detail: message || "" });
     for (const { reject } of waiting.values()) reject(problem);
     waiting.clear();
     worker = null; // another try starts another one
@@ -65,7 +64,7 @@ function ask(operation, input) {
 /** Predict one image; it stays on this device. */
 export async function sendImage(file, frame, told, signal) {
   await opened;
-  if (!opened) throw new Problem({ title: DAMAGED, detail: "The image waits until they are loaded." });
+  if (!opened) throw new Problem({ key: "problem.not_loaded" });
   told(1); // nothing is sent: reading and computing have no known share
   const { body, maps, shownUpright } = await ask("predict", { file });
   if (signal.aborted) throw new DOMException("taken back", "AbortError");

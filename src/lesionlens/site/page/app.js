@@ -3,21 +3,25 @@
 import { open } from "./api.js";
 import { announce, byId } from "./dom.js";
 import { bytes, percent } from "./format.js";
+import { onLanguage, t } from "./language.js";
 import { showModel } from "./model.js";
 import { problemNotice } from "./notices.js";
 import { watchOffline } from "./offline.js";
+import { fill, watchLanguage } from "./redraw.js";
 import { Session } from "./session.js";
-import { focusView, showView, watchFrame } from "./views.js";
+import { entitle, focusView, showView, watchFrame } from "./views.js";
 
-const TITLES = { images: "Images", model: "About this model" };
+const VIEWS = ["images", "model"];
 const READABLE = "image/jpeg,image/png,image/webp,image/bmp,image/gif,image/avif";
 
 const session = new Session(() => model, withModel);
 let model = null;
+let shown = VIEWS[0];
 
 /** Show the view that the address names. */
 function route(focus = true) {
-  const view = showView(TITLES, location.hash.slice(1));
+  const view = showView(VIEWS, location.hash.slice(1));
+  shown = view;
   if (view === "images") session.show();
   if (view === "model") withModel(() => showModel(byId("model-detail"), model), byId("model-detail"));
   if (focus) focusView(view);
@@ -28,33 +32,36 @@ async function withModel(then, place = byId("detail")) {
   try {
     model ??= await load();
   } catch (error) {
-    state("Not available", "gone");
-    place.replaceChildren(problemNotice(error, () => withModel(then, place)));
+    state(() => t("state.not_available"), "gone");
+    fill(place, () => problemNotice(error, () => withModel(then, place)));
     return;
   }
   await then();
 }
 
 async function load() {
-  state("Loading the network");
-  const loaded = await open((share) => state(share < 1 ? `Loading the network, ${percent(share)}` : "Checking the network"));
+  state(() => t("state.loading"));
+  const loaded = await open((share) => state(() => (share < 1 ? t("state.loading_share", { share: percent(share) }) : t("state.checking"))));
   session.queue.limits = loaded.limits;
   const { name, variant } = loaded.bundle;
-  state(`${name}, ${variant}: ready`, "ready");
-  byId("drop-limits").textContent = `JPEG, PNG or WebP, up to ${bytes(loaded.limits.upload_bytes, Math.floor)}.`;
+  state(() => t("state.ready", { model: `${name}, ${variant}` }), "ready");
+  const most = () => bytes(loaded.limits.upload_bytes, Math.floor);
+  fill(byId("drop-limits"), () => t("drop.limits", { formats: t("drop.formats.device"), most: most() }));
   session.queue.retry(); // what waited for the network
   return loaded;
 }
 
 function state(text, kind = "") {
-  byId("server-state").textContent = text;
+  fill(byId("server-state"), text);
   byId("server-state").dataset.state = kind;
 }
 
 function start() {
   byId("files").accept = READABLE;
-  byId("drop-limits").textContent = "JPEG, PNG or WebP.";
+  fill(byId("drop-limits"), () => t("drop.formats.device"));
   watchFrame();
+  watchLanguage();
+  onLanguage(() => entitle(shown));
   watchOffline(announce);
   window.addEventListener("hashchange", () => route());
   window.addEventListener("online", () => withModel(() => {}));

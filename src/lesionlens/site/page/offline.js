@@ -1,27 +1,25 @@
 // Keeping the page on the device: the service worker, the installation, and the change to a new version.
 
-import { byId } from "./dom.js";
-
-const OFFLINE = "Stored on this device: works without a connection.";
-const NO_WORKER = "Not stored on this device: browsers store pages that come over HTTPS only.";
-const FAILED = "Not stored on this device:";
-const NEWER = "A new version is here.";
+import { byId, english } from "./dom.js";
+import { t } from "./language.js";
+import { Problem } from "./problem.js";
+import { fill } from "./redraw.js";
 
 /** Register the service worker and show how far it is; `told` says it to a screen reader. */
 export async function watchOffline(told) {
   watchInstall();
-  if (!navigator.serviceWorker) return show(NO_WORKER);
+  if (!navigator.serviceWorker) return show("no_worker");
   try {
     const registration = await navigator.serviceWorker.register("sw.js", { updateViaCache: "none" });
     watchUpdates(registration, told);
     await stored(registration);
-    return show(registration.waiting ? NEWER : OFFLINE);
+    return show(registration.waiting ? "newer" : "stored");
   } catch (error) {
-    return show(`${FAILED} ${error.message}`);
+    return show("failed", error);
   }
 }
 
-const show = (text) => (byId("offline-state").textContent = text);
+const show = (state, error = null) => fill(byId("offline-state"), () => [t(`offline.${state}`), error && [" ", error.key ? t(error.key) : english(error.message)]]);
 
 /** Resolves once a version is stored whole; rejects when the first one cannot be. */
 function stored(registration) {
@@ -30,7 +28,7 @@ function stored(registration) {
   return new Promise((resolve, reject) => {
     first.onstatechange = () => {
       if (first.state === "activated") resolve();
-      if (first.state === "redundant") reject(new Error("a file could not be loaded, or is not as it was built."));
+      if (first.state === "redundant") reject(new Problem({ key: "offline.damaged" }));
     };
   });
 }
@@ -39,8 +37,8 @@ function stored(registration) {
 function watchUpdates(registration, told) {
   const offer = () => {
     if (!registration.waiting || !registration.active) return;
-    show(NEWER);
-    told(NEWER);
+    show("newer");
+    told(t("offline.newer"));
     byId("renew").hidden = false;
   };
   byId("renew").onclick = () => {

@@ -1,11 +1,14 @@
 // One of three outcomes and the sentence that explains it, as `bundle.outcome` makes them, from the sentences of model.json.
 
-import { percent } from "./format.js";
+import { roundedPercent } from "./share.js";
 
 const fill = (sentence, values) => sentence.replace(/\{(\w+)\}/g, (_, name) => values[name]);
 
-/** The page's rule for probabilities, with the plain space that Python's sentences have. */
-const words = (share, decimals) => percent(share, decimals).replace("\u202f", " ");
+/** The page's rule for probabilities, as Python's sentences write them. */
+function words(share, decimals) {
+  const { sign, number } = roundedPercent(share, decimals);
+  return `${sign}${number} %`;
+}
 
 const rounded = (value, digits) => Number(value.toFixed(digits));
 
