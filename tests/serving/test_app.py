@@ -300,7 +300,7 @@ def test_methods(server, made):
         ({"content": b"x", "headers": {"Content-Type": "image/png", "Content-Encoding": "gzip"}}, 415, "unsupported_media_type"),
         ({"content": b"x", "headers": {"Content-Type": "multipart/form-data"}}, 400, "malformed_upload"),
         ({"content": b"x" * (33 << 20), "headers": {"Content-Type": "image/png"}}, 413, "upload_too_large"),
-        ({"content": iter([b"x" * (1 << 20)] * 33), "headers": {"Content-Type": "image/png"}}, 413, "upload_too_large"),
+        ({"content": [b"x" * (1 << 20)] * 33, "headers": {"Content-Type": "image/png"}}, 413, "upload_too_large"),
         ({"params": {"frame": -1}, "files": {"file": ("a.jpg", b"x")}}, 422, "invalid_parameter"),
         ({"params": {"frame": "x"}, "files": {"file": ("a.jpg", b"x")}}, 422, "invalid_parameter"),
     ],
