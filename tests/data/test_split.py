@@ -441,3 +441,11 @@ def test_every_image_of_ham10000_is_tested_once_over_its_sources(ham10000_root):
     splits = [make_split(index, SplitRecipe(protocol="source", test_source=name)) for name in sources(index)]
     assert sorted(image_id for split in splits for image_id in split.ids["test"]) == sorted(index.ids)
     assert all(split.leak_rate["test"] == 0 for split in splits)
+
+
+def test_leaks_that_nobody_can_know_are_counted_and_rates_that_nobody_can_know_are_none():
+    made = make_split(index_of([("mel", 1), ("nv", 1)] * 20), SplitRecipe())
+    split = replace(made, leak_rate={"unknown": {"test": 3}, "by_patient": {"test": 0.25}})
+    assert (split.n_unknown_lesion("test"), split.n_unknown_lesion("validation")) == (3, 0)
+    assert (split.patient_leak_rate("test"), split.patient_leak_rate("validation")) == (0.25, None)
+    assert replace(made, leak_rate={}).n_unknown_lesion("test") == 0
