@@ -113,7 +113,7 @@ def test_a_translation_says_whether_a_clinician_has_read_it(tag):
 def test_not_sure_never_reads_as_benign(tag):
     texts = catalogue(tag)["texts"]
     benign = texts["diagnosis.benign"].casefold()
-    for key in ("outcome.not_sure", "outcome.not_sure.short", "welcome.not_sure", "explanation.not_sure"):
+    for key in ("outcome.not_sure", "outcome.not_sure.short", "welcome.not_sure", "explanation.not_sure", "tour.not_sure.text"):
         assert benign not in texts[key].casefold()
     assert len({texts[f"outcome.{name}"] for name in ("diagnosis", "not_sure", "not_usable")}) == 3
 

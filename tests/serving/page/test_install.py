@@ -57,7 +57,7 @@ def test_the_browser_would_install_it(page, driver):
     assert driver.execute_cdp_cmd("Page.getInstallabilityErrors", {})["installabilityErrors"] == []
 
 
-def test_an_icon_that_is_missing_would_be_noticed(page, driver):
+def test_a_missing_manifest_would_be_noticed(page, driver):
     page.js("document.querySelector('link[rel=manifest]').href = 'no.webmanifest'")
     page.expected.append("no.webmanifest")
     page.expected.append("Manifest")
@@ -82,6 +82,24 @@ def test_it_opens_and_says_that_the_server_is_away(leaving, start_server, images
     assert not page.visible("#gone")
 
 
+def test_the_list_is_there_again_when_the_server_is(leaving, start_server, images):
+    page = leaving
+    page.expected.append("410")  # the picture was in the memory of the server that went
+    page.shown(images[0])
+    port = page.server.url.rsplit(":", 1)[1]
+    page.server.stop(signal.SIGKILL)
+    page.driver.refresh()
+    page.find("#gone")
+    assert not page.visible("#rows li")
+    page.server = start_server("--port", port, record=page.server.record)
+    page.press("#gone button")
+    page.find("#detail .outcome")
+    assert [row.text for row in page.visible(".row-name")] == [images[0].name]
+    page.upload(images[1])
+    page.answered(2)
+    assert page.js("return JSON.parse(sessionStorage.getItem('lesionlens-list')).length") == 2  # and is kept from now on
+
+
 def test_only_the_pages_own_files_are_stored(leaving, images):
     page = leaving
     page.shown(images[0])
@@ -96,7 +114,7 @@ def test_only_the_pages_own_files_are_stored(leaving, images):
 
 
 @pytest.fixture
-def changed_page(monkeypatch, tmp_path):
+def changed_page(tmp_path):
     """A folder with the page's files, to be changed."""
     folder = tmp_path / "page"
     shutil.copytree(FOLDER, folder)
@@ -174,8 +192,8 @@ def test_a_new_page_is_seen_at_once_and_replaces_the_stored_one(proxy, new_page,
     page.expected += [*AWAY, "favicon.ico"]
     open_and_keep(page)
     (before,) = stored(page)["names"]
-    tour = changed_page / "tour.js"
-    tour.write_text(tour.read_text().replace("Before the first image", "A later page"))
+    catalogue = changed_page / "language.en.json"
+    catalogue.write_text(catalogue.read_text().replace("Before the first image", "A later page"))
     proxy.changed = {name: file.data for name, file in page_files(changed_page).items()}
     driver.refresh()
     assert page.text("#tour-title") == "A later page"  # not one visit later

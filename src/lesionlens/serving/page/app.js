@@ -36,6 +36,7 @@ const worklist = new Worklist(
 );
 let model = null;
 let poll = 0;
+let isRestored = false;
 let shown = VIEWS[0];
 
 async function showLogged(id) {
@@ -132,19 +133,27 @@ function back() {
   clearInterval(poll);
   byId("gone").hidden = true;
   announce(t("gone.back"));
+  const isFirst = !model; // the page was opened while the server was away
   loadModel().then(
-    (loaded) => (model = loaded),
+    (loaded) => {
+      model = loaded;
+      if (isFirst) route(false); // until now it said that the server is away
+      return restore();
+    },
     () => {},
   );
   session.queue.retry();
 }
 
-/** Read the list of this tab again, then keep it; one that cannot be read now stays as it was. */
+/** Read the list of this tab again, once, then keep it; one that cannot be read now stays as it was. */
 async function restore() {
+  if (isRestored) return;
+  isRestored = true;
   try {
     await restoreList(session.queue);
     rememberList(session.queue);
   } catch (error) {
+    isRestored = false;
     fill(byId("detail"), () => problemNotice(error, restore));
   }
 }

@@ -1,7 +1,7 @@
 // Cases and their lesions.
 
 import { callJson } from "./api.js";
-import { announce, button, byId, card, head, make, named, number, p, row, rowHeader } from "./dom.js";
+import { announce, button, byId, card, head, make, named, number, p, row, rowHeader, scrolling } from "./dom.js";
 import { choiceName, conclusionName, day, nameOf, number as figure, percent, sentence, when } from "./format.js";
 import { t } from "./language.js";
 import { problemNotice } from "./notices.js";
@@ -30,12 +30,12 @@ export async function showCases(cursor = "") {
     const names = () => ["case", "newest", "images", "lesions", "unreviewed", "share"].map((name) => t(`cases.${name}`));
     const table = () => make(
       "table",
-      { class: "history card cases" },
+      { class: "history cases" },
       make("caption", { class: "unseen" }, t("cases.caption")),
       make("thead", {}, head(names(), (name, at) => at > 1)),
       make("tbody", {}, ...items.map(line)),
     );
-    return fill(place, () => [table(), next && button({}, () => showCases(next), t("cases.older"))]);
+    return fill(place, () => [scrolling(t("cases.caption"), table(), "sideways card"), next && button({}, () => showCases(next), t("cases.older"))]);
   } catch (error) {
     return fill(place, () => problemNotice(error, () => showCases(cursor)));
   }

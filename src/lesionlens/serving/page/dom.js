@@ -90,9 +90,9 @@ export const head = (names, isNumber = () => false) =>
 export const rowHeader = (...children) => make("th", { scope: "row" }, ...children);
 export const number = (text) => make("td", { class: "number" }, text);
 
-/** A table that scrolls sideways where it is too wide. */
-export const scrolling = (name, table) =>
-  make("div", { class: "scroll", tabIndex: 0, role: "group", "aria-label": name }, table);
+/** A table that scrolls sideways where it is too wide; `kind` is its look. */
+export const scrolling = (name, table, kind = "scroll") =>
+  make("div", { class: kind, tabIndex: 0, role: "group", "aria-label": name }, table);
 
 /** A list of facts, and one of them: a term and its value. */
 export const facts = (...children) => make("dl", { class: "facts" }, ...children);

@@ -2,7 +2,7 @@
 
 import { callJson, postJson } from "./api.js";
 import { Blink } from "./blink.js";
-import { announce, byId, card, field, head, icon, make, named, number, p, row, rowHeader, select } from "./dom.js";
+import { announce, byId, card, field, head, icon, make, named, number, p, row, rowHeader, scrolling, select } from "./dom.js";
 import { CONCLUSIONS, choiceName, conclusionName, day as dayText, diagnosisName, inShort, listed, nameOf, number as figure, percent, when } from "./format.js";
 import { isRightToLeft, numeral, t } from "./language.js";
 import { problemNotice } from "./notices.js";
@@ -69,7 +69,7 @@ function visitsOf({ visits }) {
     );
   const names = ["day", "images", "mean", "range", "sd"].map((name) => t(`visits.${name}`));
   const table = make("table", { class: "history visits", "aria-labelledby": title.id }, make("thead", {}, head(names, (name, at) => at > 0)), make("tbody", {}, ...visits.map(line)));
-  return card(title, "", chart(visits), table, p(t("visits.note"), "sub"));
+  return card(title, "", chart(visits), scrolling(t("visits.title"), table, "sideways"), p(t("visits.note"), "sub"));
 }
 
 /** A dot for the mean of each day, a line for its range; the table below says the same. Time runs as the language is read. */

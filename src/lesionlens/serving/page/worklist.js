@@ -1,7 +1,7 @@
 // What waits for a person: disagreements that must not be missed, predictions without a review, and how the model does here.
 
 import { callJson } from "./api.js";
-import { announce, byId, card, head, icon, make, malignantTag, named, number, p, row, rowHeader, spoken } from "./dom.js";
+import { announce, byId, card, head, icon, make, malignantTag, named, number, p, row, rowHeader, scrolling, spoken } from "./dom.js";
 import { conclusionName, day, inShort, leading, listed, nameOf, number as figure, percent, when } from "./format.js";
 import { t } from "./language.js";
 import { problemNotice } from "./notices.js";
@@ -131,5 +131,5 @@ function driftOf({ weeks, state }) {
     make("thead", {}, head(["week", "predictions", "not_usable", "not_sure", "mean_share"].map((name) => t(`drift.${name}`)), (name, at) => at > 0)),
     make("tbody", {}, ...weeks.filter(({ predictions }) => predictions).map(line)),
   );
-  return card(title, "drift", p(t(`drift.state.${state}`)), make("details", {}, make("summary", {}, t("drift.by_week")), table));
+  return card(title, "drift", p(t(`drift.state.${state}`)), make("details", {}, make("summary", {}, t("drift.by_week")), scrolling(t("drift.by_week"), table, "sideways")));
 }
