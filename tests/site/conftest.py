@@ -147,7 +147,7 @@ class SitePage:
         self.driver.get(url)
         self.ready()
         if stored:
-            self.wait("return /works without/.test(document.getElementById('offline-state').textContent)", "the service worker")
+            self.wait("return document.getElementById('offline-state').dataset.state === 'stored'", "the service worker")
 
     def ready(self) -> None:
         state = self.wait(STATE, "the network")

@@ -16,7 +16,7 @@ ADOPT = "const m = await import(new URL('language.js', location).href); m.adopt(
 # Texts and names that are seen or spoken, without what has no language: names of files and people, codes, numbers, English
 # that is marked as such.
 SEEN = """
-const exempt = "bdi, code, time, [lang=en], .brand, #language, .scale-bar, script, style, noscript, .symbols";
+const exempt = "bdi, code, time, [lang=en], .brand, #language, .scale-bar, .note, script, style, noscript, .symbols";
 const hidden = (element) => !element.checkVisibility({ checkVisibilityCSS: true });
 const found = [];
 const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);

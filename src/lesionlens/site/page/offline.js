@@ -19,7 +19,10 @@ export async function watchOffline(told) {
   }
 }
 
-const show = (state, error = null) => fill(byId("offline-state"), () => [t(`offline.${state}`), error && [" ", error.key ? t(error.key) : english(error.message)]]);
+function show(state, error = null) {
+  byId("offline-state").dataset.state = state;
+  fill(byId("offline-state"), () => [t(`offline.${state}`), error && [" ", error.key ? t(error.key) : english(error.message)]]);
+}
 
 /** Resolves once a version is stored whole; rejects when the first one cannot be. */
 function stored(registration) {
