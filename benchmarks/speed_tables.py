@@ -185,6 +185,7 @@ def targets_table(targets: dict[str, Any]) -> str:
 def serving() -> str:
     runs = read("serving.json")["bundles"]
     cells = {
+        "rounds, seconds each": lambda run: f"{run['rounds']}, {run['seconds']:g}",
         "bare Predictor, images/s (median of rounds)": lambda run: f"{median(one['images_per_s'] for one in run['bare']):.1f}",
         "server, images/s": lambda run: f"{median(one['images_per_s'] for one in run['served']):.1f}",
         "share of the bare Predictor (target: 0.9)": lambda run: f"{run['share_of_bare']['median']:.2f}",
@@ -199,8 +200,7 @@ def serving() -> str:
     }
     first = next(iter(runs.values()))
     rows = [[words, *(cell(run) for run in runs.values())] for words, cell in cells.items()]
-    load = f"{first['clients']} clients on loopback, {first['rounds']} rounds of {first['seconds']:g} s"
-    what = f"{load}, {first['machine']['cores']} cores"
+    what = f"{first['clients']} clients on loopback, {first['machine']['cores']} cores"
     return table([what, *runs], rows) + f"\n\n`{first['command']}`"
 
 
