@@ -34,8 +34,8 @@ import numpy as np
 from lesionlens.bundle.benchmark import machine, versions
 from lesionlens.bundle.runtime import Predictor
 from lesionlens.core.artifact import write_json
-from lesionlens.serving.database_url import DatabaseUrl
-from lesionlens.serving.record import Place, open_record, read_record
+from lesionlens.serving.database_url import DatabaseUrl, Place, read_record
+from lesionlens.serving.record import open_record
 from lesionlens.synthetic.dataset import write_synthetic
 from load_client import N_IMAGES, load, photographs
 from postgresql_cluster import Cluster

@@ -15,7 +15,7 @@ import pytest
 from benchmarks.postgresql_cluster import Cluster, binaries
 from hypothesis import settings
 
-from lesionlens.serving.record import Place, read_record
+from lesionlens.serving.database_url import Place, read_record
 
 settings.register_profile("lesionlens", deadline=None)  # machines are noisy; a slow example is no failure
 settings.load_profile("lesionlens")

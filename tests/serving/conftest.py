@@ -21,8 +21,7 @@ import pytest
 from PIL import Image
 from tests.serving.clinic_log import ClinicLog
 
-from lesionlens.serving.database_url import DatabaseUrl
-from lesionlens.serving.record import Place, read_record
+from lesionlens.serving.database_url import DatabaseUrl, Place, read_record
 
 START_SECONDS = 60
 ADDRESS = re.compile(r"listening on (http://\S+)")

@@ -3,8 +3,7 @@
 import pytest
 
 from lesionlens.core.errors import RecipeError
-from lesionlens.serving.database_url import read_database_url
-from lesionlens.serving.record import read_record
+from lesionlens.serving.database_url import read_database_url, read_record
 
 SECRET = "pa55wort"
 

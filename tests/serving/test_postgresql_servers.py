@@ -11,7 +11,8 @@ import pytest
 from benchmarks.postgresql_cluster import Cluster
 from tests.serving.test_exchange import wait_until
 
-from lesionlens.serving.record import open_record, read_record
+from lesionlens.serving.database_url import read_record
+from lesionlens.serving.record import open_record
 
 pytestmark = pytest.mark.slow
 IMAGE = {"Content-Type": "image/jpeg"}

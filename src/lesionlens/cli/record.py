@@ -10,7 +10,7 @@ import typer
 from lesionlens.cli.console import emit_text
 
 if TYPE_CHECKING:
-    from lesionlens.serving.record import Place
+    from lesionlens.serving.database_url import Place
 
 record = typer.Typer(name="record", help="Export, copy or clean the prediction log of `serve`.", no_args_is_help=True)
 LogPlace = Annotated[
@@ -20,7 +20,7 @@ ImageFolder = Annotated[Path | None, typer.Option(help="Folder of kept images; b
 
 
 def _place(text: str | None) -> Place:
-    from lesionlens.serving.record import read_record
+    from lesionlens.serving.database_url import read_record
     from lesionlens.serving.settings import state_folder
 
     return read_record(text) if text else state_folder() / "record.sqlite"

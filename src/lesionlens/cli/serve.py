@@ -11,7 +11,7 @@ from lesionlens.cli.bundles import BundleArgument, bundle_or_installed
 from lesionlens.cli.console import note
 from lesionlens.cli.options import TuneOption, VariantOption
 from lesionlens.interop.settings import ExchangeSettings, read_peer, read_target
-from lesionlens.serving.record import read_record
+from lesionlens.serving.database_url import read_record
 from lesionlens.serving.settings import MIB, ServingSettings, state_folder
 
 DEFAULT, OTHER = ServingSettings, ExchangeSettings  # their class attributes are the defaults

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from lesionlens.core.artifact import atomic_file
 from lesionlens.core.errors import ArtifactError, StorageError
+from lesionlens.serving.database_url import Place
 from lesionlens.serving.log_file import check_sound, open_log
-from lesionlens.serving.record import Place, record_file
+from lesionlens.serving.record import record_file
 
 
 def backup(record: Place, out: Path) -> int:

@@ -14,9 +14,10 @@ from lesionlens.core.errors import DataError, RecipeError
 from lesionlens.core.labels import LabelSet
 from lesionlens.data.formats import HEAD_BYTES, format_of
 from lesionlens.data.index import Index, Record, write_index
+from lesionlens.serving.database_url import Place
 from lesionlens.serving.image_key import ImageKey
 from lesionlens.serving.images import KeptImages, images_folder
-from lesionlens.serving.record import Place, store_of
+from lesionlens.serving.record import store_of
 from lesionlens.serving.worklist import LAST_HISTOLOGY, LAST_REVIEW
 
 INDEX, IMAGES = "index.csv", "images"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from lesionlens.core.errors import RecipeError
@@ -62,3 +63,20 @@ def read_database_url(text: str) -> DatabaseUrl:
         raise RecipeError(f"--record has a password among its parameters; {RULE}")
     user, at, host = parts.netloc.rpartition("@")
     return DatabaseUrl(f"postgresql://{user.partition(':')[0]}{at}{host}{parts.path}", text, password)
+
+
+Place = Path | DatabaseUrl
+"""Where the prediction log is: a file of SQLite, or a database of PostgreSQL."""
+
+
+def read_record(text: str) -> Place:
+    """The place that an option names: a path, or a URL that begins with `postgresql://`.
+
+    Raises:
+        RecipeError: if it is a URL that cannot be used.
+    """
+    if text.startswith(SCHEMES):
+        return read_database_url(text)
+    if "://" in text:
+        raise RecipeError("--record is a URL of no database that is known; give a file, or postgresql://USER@HOST/DATABASE")
+    return Path(text)

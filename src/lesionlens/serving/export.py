@@ -11,8 +11,9 @@ from contextlib import closing
 from typing import Any
 
 from lesionlens.core.metadata import FIELDS as METADATA
+from lesionlens.serving.database_url import Place
 from lesionlens.serving.history import REVIEW_FIELDS, Filter, History
-from lesionlens.serving.record import Place, open_record, store_of
+from lesionlens.serving.record import open_record, store_of
 from lesionlens.serving.subjects import COLUMNS, Subject
 
 CSV_TYPE = "text/csv; charset=utf-8"

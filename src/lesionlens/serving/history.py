@@ -13,12 +13,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lesionlens.core.database import Connection
+from lesionlens.serving.database_url import Place
 from lesionlens.serving.deletion import deleted_when
 from lesionlens.serving.entries import unpack_maps
 from lesionlens.serving.idempotency import StoredPrediction, find_key
 from lesionlens.serving.identifiers import first_of
 from lesionlens.serving.problems import Problem
-from lesionlens.serving.record import DAMAGED, RESTORE, Place, store_of
+from lesionlens.serving.record import DAMAGED, RESTORE, store_of
 from lesionlens.serving.subjects import Subject, subject_of
 
 SEARCH_SECONDS = 5.0

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from lesionlens.core.artifact import atomic_file
 from lesionlens.core.errors import ArtifactError
+from lesionlens.serving.database_url import Place
 from lesionlens.serving.image_key import ImageKey, is_encrypted
 from lesionlens.serving.messages import Buffer
-from lesionlens.serving.record import Place
 
 
 class RecentImages:

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple, TypeVar
 
 from lesionlens.core.database import Connection
 from lesionlens.serving.batches import Batches
-from lesionlens.serving.record import Fault, Place, store_of
+from lesionlens.serving.database_url import Place
+from lesionlens.serving.record import Fault, store_of
 from lesionlens.serving.subjects import Subject, insert_subject
 
 PROBE_BYTES = 64 * 1024

@@ -12,10 +12,9 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 from lesionlens.core.database import Connection, Values
 from lesionlens.core.errors import RecipeError
-from lesionlens.serving.database_url import SCHEMES, DatabaseUrl, read_database_url
+from lesionlens.serving.database_url import DatabaseUrl, Place
 from lesionlens.serving.problems import Problem
 
-Place = Path | DatabaseUrl
 Kind = Literal["damaged", "unwritable", "unavailable", "too_slow", "refused"]
 DAMAGED, RESTORE = "the prediction log is damaged", "stop the server and restore a backup"
 AGAIN_SECONDS = 5
@@ -101,19 +100,6 @@ class Store(Protocol):
 
     def size_bytes(self) -> int:
         """Bytes on this machine."""
-
-
-def read_record(text: str) -> Place:
-    """The place that an option names: a path, or a URL that begins with `postgresql://`.
-
-    Raises:
-        RecipeError: if it is a URL that cannot be used.
-    """
-    if text.startswith(SCHEMES):
-        return read_database_url(text)
-    if "://" in text:
-        raise RecipeError("--record is a URL of no database that is known; give a file, or postgresql://USER@HOST/DATABASE")
-    return Path(text)
 
 
 def store_of(record: Place) -> Store:

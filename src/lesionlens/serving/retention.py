@@ -11,11 +11,12 @@ from typing import NamedTuple
 
 from lesionlens.core.database import Connection
 from lesionlens.core.errors import RecipeError, StorageError
+from lesionlens.serving.database_url import Place
 from lesionlens.serving.deletion import delete_histology_without_images
 from lesionlens.serving.identifiers import first_of
 from lesionlens.serving.images import images_folder
 from lesionlens.serving.prediction_log import timestamp
-from lesionlens.serving.record import Place, Store, store_of
+from lesionlens.serving.record import Store, store_of
 
 HASH = re.compile(r"[0-9a-f]{64}")
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from lesionlens.core.errors import RecipeError
 from lesionlens.interop.settings import ExchangeSettings
+from lesionlens.serving.database_url import Place
 from lesionlens.serving.images import images_folder
 from lesionlens.serving.page_files import languages
-from lesionlens.serving.record import Place
 
 MIB = 1 << 20
 UPLOAD_BYTES = 32 * MIB
