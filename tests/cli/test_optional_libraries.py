@@ -1,4 +1,4 @@
-"""The commands can be listed, and most of them used, without the extras: none of their libraries is imported before it is needed."""
+"""The commands can be listed without the extras: none of their libraries is imported before it is needed."""
 
 import subprocess
 import sys
