@@ -8,8 +8,9 @@ from typing import Any
 
 from lesionlens.core.database import Connection
 from lesionlens.serving.histology import histology_of, no_lesion
-from lesionlens.serving.history import MINE, PREDICTIONS, History, with_current
+from lesionlens.serving.history import PREDICTIONS, History, with_current
 from lesionlens.serving.problems import Problem
+from lesionlens.serving.subjects import MINE
 
 OF_CASES = f"""SELECT s.case_id, max(a.id), max(a.created), count(*), count(DISTINCT nullif(s.lesion_id, '')),
     count(*) FILTER (WHERE NOT EXISTS (SELECT 1 FROM reviews r WHERE r.prediction = a.id)), max(s.malignant_share)

@@ -20,12 +20,11 @@ from lesionlens.serving.idempotency import StoredPrediction, find_key
 from lesionlens.serving.identifiers import first_of
 from lesionlens.serving.problems import Problem
 from lesionlens.serving.record import DAMAGED, RESTORE, store_of
-from lesionlens.serving.subjects import Subject, subject_of
+from lesionlens.serving.subjects import MINE, Subject, subject_of
 
 SEARCH_SECONDS = 5.0
 REVIEW_FIELDS = ("conclusion", "note", "reviewer", "created")
 REVIEW = f"SELECT {', '.join(REVIEW_FIELDS)} FROM reviews WHERE prediction = ? ORDER BY number DESC LIMIT 1"
-MINE = "(CAST(? AS TEXT) IS NULL OR a.who = ?)"  # a token's name, twice; None: of any token
 PREDICTIONS = "SELECT a.id, p.answer FROM answers a JOIN payloads p ON p.id = a.id"
 LIKE = "lower({}) LIKE lower(?) ESCAPE '\\'"  # of ASCII letters, in either database
 NOT_FOUND = "there is no prediction with that id; it may have been deleted, or belong to another token"

@@ -167,9 +167,7 @@ class PostgresqlStore:
             return Fault("unwritable", name)
         if code == CANCELLED:
             return Fault("too_slow", name)
-        is_refused = (
-            code.startswith(REFUSED) if code else not isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
-        )
+        is_refused = code.startswith(REFUSED) if code else not isinstance(error, GONE)
         return Fault("refused" if is_refused and code != NOT_ALLOWED else "unavailable", name)
 
     def notes(self) -> tuple[str, ...]:

@@ -129,10 +129,11 @@ class PredictionLog:
         left = [job for job in jobs if not job[1].done()]
         fault = self._fault(error)
         if fault.kind == "refused":
-            for job in left if len(left) > 1 else ():
+            if len(left) == 1:
+                left[0][1].set_exception(error)
+                return
+            for job in left:
                 self._commit([job])
-            for _, future in left if len(left) == 1 else ():
-                future.set_exception(error)
             return
         self.failure = fault.name
         self.damaged |= fault.kind == "damaged"
@@ -153,8 +154,7 @@ class PredictionLog:
             committing = True
             connection.execute("COMMIT")
         except Exception as error:  # of the database or the way to it; those of operations are with their futures
-            was_open = self._connection is not None
-            is_lost = was_open and not self._rolled_back()
+            is_lost = self._connection is not None and not self._rolled_back()
             return self._attempt(jobs, False) if is_lost and is_first and not committing else error
         for future, result in results:
             future.set_result(result)

@@ -9,8 +9,9 @@ import numpy as np
 
 from lesionlens.core.database import Connection
 from lesionlens.serving.entries import FEATURE_TYPE as TYPE
-from lesionlens.serving.history import MINE, History, with_current
+from lesionlens.serving.history import History, with_current
 from lesionlens.serving.problems import Problem
+from lesionlens.serving.subjects import MINE
 from lesionlens.serving.worklist import LAST_HISTOLOGY, UNREVIEWED
 
 MOST_SEARCHED = 20_000  # confirmed images, the newest

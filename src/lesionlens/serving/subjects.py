@@ -16,6 +16,7 @@ from lesionlens.serving.problems import Problem
 
 FIELDS = ("case", "lesion", "site", "taken")
 COLUMNS = "case_id, lesion_id, site, taken"
+MINE = "(CAST(? AS TEXT) IS NULL OR a.who = ?)"  # of `answers a`: a token's name, twice; None: of any token
 PSEUDONYM = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}", re.ASCII)
 PSEUDONYM_RULE = "1 to 64 letters, digits, `.`, `_` or `-`, beginning with a letter or digit; never a name or a date of birth"
 EARLIEST = date(1900, 1, 1)
@@ -122,8 +123,8 @@ def same_image(connection: Connection, sha256: str, frame: int, token_name: str 
         frame: of the file.
         token_name: only predictions of this token; None: of any.
     """
-    query = """SELECT a.id FROM answers a JOIN subjects s ON s.prediction = a.id
-        WHERE a.input_sha256 = ? AND s.frame = ? AND (CAST(? AS TEXT) IS NULL OR a.who = ?) ORDER BY a.id LIMIT 1"""
+    query = f"""SELECT a.id FROM answers a JOIN subjects s ON s.prediction = a.id
+        WHERE a.input_sha256 = ? AND s.frame = ? AND {MINE} ORDER BY a.id LIMIT 1"""
     row = connection.execute(query, (sha256, frame, token_name, token_name)).fetchone()
     return None if row is None else str(row[0])
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from lesionlens.core.database import Connection
-from lesionlens.serving.history import MINE, PREDICTIONS, History, with_current
+from lesionlens.serving.history import PREDICTIONS, History, with_current
+from lesionlens.serving.subjects import MINE
 
 UNREVIEWED = "NOT EXISTS (SELECT 1 FROM reviews r WHERE r.prediction = a.id)"
 NEXT = f"""{PREDICTIONS} JOIN subjects s ON s.prediction = a.id WHERE {UNREVIEWED} AND {MINE}
