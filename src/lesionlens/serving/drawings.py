@@ -85,8 +85,8 @@ class Drawings:
         prediction, image = maps.prediction, maps.prediction["image"]
         map_, limit = _map_of(maps, code)
         data = map_.tobytes()
-        head = {"operation": style, "shape": map_.shape, "map_bytes": len(data), "limit": limit}
-        head["part"] = self._part(prediction)
+        part = self._part(prediction)
+        head = {"operation": style, "shape": map_.shape, "map_bytes": len(data), "limit": limit, "part": part}
         if style == "overlay":
             data += upload or await self._images.get(prediction["id"], prediction["input_sha256"])
             head |= {"title": _title(prediction, code), "frame": image["frame"]}

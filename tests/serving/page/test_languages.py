@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+from tests.serving.page.walk import first_views
 
 from lesionlens.serving.page_files import FOLDER, languages
 
@@ -64,19 +65,7 @@ def page(page):
 
 def open_views(page, images):
     """Every view with something in it, by nothing that has a language."""
-    yield "empty"
-    page.press(".case-fields > summary")
-    page.press(".case-fields .body summary")
-    for name, value in (("case", "A"), ("lesion", "L1")):
-        page.find(f"#subject [name={name}]").send_keys(value)
-    yield "case fields"
-    page.press(".case-fields > summary")
-    page.shown(images[0])
-    page.press("#detail .check summary")
-    page.look("beside")
-    page.press(".outlines")
-    page.find(".contours")
-    yield "prediction"
+    yield from first_views(page, images)
     page.js("document.querySelector('[name=conclusion]').value = 'nv'")
     page.press(".review .primary")
     page.find(".review .conclusion")
