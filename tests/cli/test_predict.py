@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from lesionlens.cli.predict import predict
 from lesionlens.core.errors import ArtifactError, DataError, RecipeError
 from lesionlens.data.index import read_index
-from lesionlens.serving.schemas import PredictionLine
+from lesionlens.serving.schemas import PredictionBody
 
 app = typer.Typer()
 app.command()(predict)
@@ -36,6 +36,12 @@ def call(*arguments: object, listed: str = "") -> tuple[str, str]:
         raise result.exception
     assert result.exit_code == 0, result.output
     return result.stdout, result.stderr
+
+
+class PredictionLine(PredictionBody):
+    """One line of `predict --json`: what the API returns, and the image that it is about."""
+
+    source: str
 
 
 @pytest.fixture

@@ -5,12 +5,12 @@ import shutil
 from pathlib import Path
 
 import pytest
+from tests.experiments.in_this_process import in_this_process
 
 from lesionlens.core.progress import Reporter
 from lesionlens.experiments.execution import Options
 from lesionlens.experiments.experiment import Outcome, ablate
 from lesionlens.experiments.grid import Grid, load_grid
-from lesionlens.experiments.launch import in_this_process
 from lesionlens.pipeline.job import ImageSource
 
 SMALL = """

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.experiments.in_this_process import in_this_process
 
 from lesionlens.core.artifact import read_json
 from lesionlens.core.errors import ModelError, RecipeError, SplitError, StorageError, TrainingError
@@ -18,7 +19,7 @@ from lesionlens.experiments.execution import DONE, FAILED, STARTED, TO_DO
 from lesionlens.experiments.experiment import ablate, planned
 from lesionlens.experiments.folder import Experiment, Failure
 from lesionlens.experiments.grid import Row, single
-from lesionlens.experiments.launch import Limits, in_this_process
+from lesionlens.experiments.launch import Limits
 from lesionlens.experiments.point_run import Task
 from lesionlens.experiments.points import points_of
 from lesionlens.experiments.table import build_table

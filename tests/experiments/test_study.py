@@ -5,12 +5,13 @@ import threading
 from dataclasses import replace
 
 import pytest
+from tests.experiments.in_this_process import in_this_process
 
 from lesionlens.core.errors import ClusterError, ModelError, RecipeError
 from lesionlens.core.recipe_file import load_recipe
 from lesionlens.experiments import study
 from lesionlens.experiments.folder import Failure
-from lesionlens.experiments.launch import Stopped, in_this_process
+from lesionlens.experiments.launch import Stopped
 from lesionlens.experiments.space import Range, Space
 from lesionlens.experiments.study import Budget, require_optuna, search
 from lesionlens.pipeline.job import ImageSource

@@ -45,11 +45,6 @@ class Memory:
     load_s: float
     import_s: float
 
-    @property
-    def network_bytes(self) -> int:
-        """What loading and running the network took above the baseline."""
-        return self.peak_bytes - self.baseline_bytes
-
 
 def measure(
     calls: Mapping[str, Call],

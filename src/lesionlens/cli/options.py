@@ -92,6 +92,7 @@ Address = Annotated[
     ),
 ]
 DeviceOption = Annotated[Device, typer.Option(help="Where the network runs.")]
+RuntimeOption = Annotated[Runtime, typer.Option(help="What runs the bundle; auto: the fastest as measured here, or OpenVINO.")]
 VariantOption = Annotated[str, typer.Option(help="Variant of the bundle; auto: the fastest as measured here, or its default.")]
 TuneOption = Annotated[bool, typer.Option("--tune/--no-tune", help="Measure first what is fastest here, unless it is known.")]
 GuaranteeOption = Annotated[

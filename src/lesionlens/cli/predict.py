@@ -11,7 +11,7 @@ import typer
 
 from lesionlens.cli.bundles import INSTALLED, bundle_or_installed
 from lesionlens.cli.console import REPORTER, note, put
-from lesionlens.cli.options import CLUSTER_PANEL, Address, On, VariantOption, Where
+from lesionlens.cli.options import CLUSTER_PANEL, Address, On, Runtime, RuntimeOption, VariantOption, Where
 from lesionlens.cli.patients import Told, patients_of
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def predict(
     dicom_sr: Annotated[
         Path | None, typer.Option("--dicom-sr", help="Folder for DICOM reports and heat maps of DICOM images.")
     ] = None,
-    runtime: Annotated[str, typer.Option(help="auto, openvino or onnxruntime.")] = "auto",
+    runtime: RuntimeOption = Runtime.auto,
     variant: VariantOption = "auto",
     tune: Annotated[
         bool, typer.Option("--tune/--no-tune", help=f"Before {MANY} images or more, measure what is fastest here, once.")

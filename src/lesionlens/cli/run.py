@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from lesionlens.pipeline.job import Job
 
 HEADLINE = ("accuracy", "balanced_accuracy", "macro_f1", "macro_auc", "ece")
-StageOption = Annotated[str, typer.Option(metavar="STAGE")]
 
 
 def run(

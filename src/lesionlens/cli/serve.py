@@ -9,7 +9,7 @@ import typer
 
 from lesionlens.cli.bundles import BundleArgument, bundle_or_installed
 from lesionlens.cli.console import note
-from lesionlens.cli.options import TuneOption, VariantOption
+from lesionlens.cli.options import Runtime, RuntimeOption, TuneOption, VariantOption
 from lesionlens.interop.settings import ExchangeSettings, read_peer, read_target
 from lesionlens.serving.database_url import read_record
 from lesionlens.serving.settings import MIB, ServingSettings, state_folder
@@ -40,7 +40,7 @@ def serve(
     file_names: Annotated[
         bool, typer.Option("--file-names/--no-file-names", help="Log the names of files.")
     ] = DEFAULT.file_names,
-    runtime: Annotated[str, typer.Option(help="auto, openvino or onnxruntime.")] = DEFAULT.runtime,
+    runtime: RuntimeOption = Runtime.auto,
     variant: VariantOption = DEFAULT.variant,
     tune: TuneOption = True,
     threads: Annotated[

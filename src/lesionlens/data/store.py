@@ -53,7 +53,6 @@ class Store:
         self.dropped: dict[str, str] = facts["dropped"]
         self.notes: dict[str, list[str]] = facts.get("notes", {})
         self.hash: str = facts["hash"]
-        self._row_hashes: list[str] = facts["row_hashes"]
         self._row = {image_id: row for row, image_id in enumerate(self.ids)}
 
     def __len__(self) -> int:

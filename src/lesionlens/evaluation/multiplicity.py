@@ -10,7 +10,6 @@ from typing import Any
 from lesionlens.core.errors import DataError
 from lesionlens.evaluation.weighted_metrics import OVERALL
 
-LESS_IS_BETTER = ("ece", "brier", "nll")
 NO_TEST = ("ece",)  # the difference of two calibration errors has neither interval nor p
 
 

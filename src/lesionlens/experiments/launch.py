@@ -7,13 +7,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from lesionlens.core.artifact import read_json
-from lesionlens.core.errors import LesionLensError
 from lesionlens.core.progress import Reporter
 from lesionlens.experiments.folder import FAILURE, Failure
-from lesionlens.experiments.point_run import Task, failure_of, run_point
+from lesionlens.experiments.point_run import Task
 
 LOG = "log.txt"
 END_PATIENCE_S = 20.0
@@ -45,24 +44,6 @@ class Stopped(Exception):
 
 Launch = Callable[[Task, Reporter, Limits], Failure | None]
 """Runs a task; gives the reason if it fails, and raises `Stopped` at the deadline."""
-
-
-def in_this_process(task: Task, reporter: Reporter, limits: Limits) -> Failure | None:
-    """Run a task here; a process that runs out of memory ends."""
-
-    def note(text: str) -> None:
-        reporter.note(text)
-        if limits.reached and text.startswith("epoch "):
-            raise Stopped
-
-    try:
-        run_point(task, replace(reporter, note=note))
-    except (LesionLensError, OSError, RuntimeError, MemoryError) as error:
-        failure = failure_of(error)
-        if failure is None:
-            raise
-        return failure
-    return None
 
 
 def in_own_process(task: Task, reporter: Reporter, limits: Limits) -> Failure | None:

@@ -172,20 +172,6 @@ class PredictionBody(Model):
     bundle: BundleVariant
 
 
-class PredictionLine(PredictionBody):
-    """One line of `predict --json`."""
-
-    source: str
-
-
-class FailureLine(Model):
-    """One line of `predict --json` about an image that cannot be used."""
-
-    source: str
-    error: str
-    bundle: BundleVariant
-
-
 class Prediction(PredictionBody):
     """A prediction in the log, with its newest review."""
 
