@@ -121,7 +121,8 @@ def test_the_heat_maps_still_have_a_closed_form(name):
     assert maps.shape[1] == 7
 
 
-@pytest.mark.parametrize("name", ["test_convnext", pytest.param("mobilenetv2_035", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["test_convnext", "mobilenetv2_035"])
 def test_the_exported_graph_gives_the_same(parent, tmp_path, name):
     switch_off()
     import onnxruntime

@@ -80,7 +80,7 @@ def test_no_more_images_than_allowed_are_in_the_network(method, bound, images):
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("name", ["test_resnet", "mobilenetv3_small_050"])
+@pytest.mark.parametrize("name", ["test_resnet", pytest.param("mobilenetv3_small_050", marks=pytest.mark.slow)])
 def test_maps_do_not_depend_on_the_bound(method, name, images):
     network, labels = network_of(name), torch.tensor([0, 1, 2])
     sizes: list[int] = []

@@ -75,7 +75,7 @@ def test_a_network_without_closed_form_gives_no_maps(images):
     assert found.features.shape == (5, network.head_hidden_size)
 
 
-@pytest.mark.parametrize("name", ["test_resnet", "test_mambaout"])
+@pytest.mark.parametrize("name", ["test_resnet", pytest.param("test_mambaout", marks=pytest.mark.slow)])
 def test_the_written_graph_computes_the_same_for_any_batch(name, images, tmp_path):
     graph = GraphNetwork(network_of(name), SPEC, 1.5)
     write_graph(graph, tmp_path / "model.onnx")

@@ -129,6 +129,7 @@ def test_the_networks_of_a_check_do_not_change_random_numbers():
     assert torch.equal(torch.rand(3), expected)
 
 
+@pytest.mark.slow  # an Inception is built
 def test_a_network_that_does_not_take_the_size_is_refused_before_anything_is_read():
     with pytest.raises(ModelError, match=r"inception_v3 does not take images of 64 pixels.*it takes 96, 128"):
         check_stages(
