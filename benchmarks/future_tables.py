@@ -35,7 +35,7 @@ def _row(name: str, arm: dict[str, Any], reference: str) -> list[str]:
     cells = [f"{arm['parameters'] / 1e6:.2f}", f"{best} of {len(arm['epochs'])}"]
     metrics = [_metric(arm["compared"][metric], name == reference) for metric in METRICS]
     p = arm["compared"]["balanced_accuracy"]["p"]
-    return [arm["title"], *cells, *metrics, "-" if name == reference or p is None else f"{p:.3f}"]
+    return [arm["title"], *cells, *metrics, "-" if name == reference or p is None else "<0.001" if p < 0.001 else f"{p:.3f}"]
 
 
 def _metric(row: dict[str, Any], alone: bool) -> str:
