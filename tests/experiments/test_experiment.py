@@ -176,7 +176,7 @@ def test_bugs_are_not_recorded_as_failures(copied, small_grid, synthetic_root, h
     def broken(task, reporter):
         raise RuntimeError("shapes do not match")
 
-    monkeypatch.setattr("lesionlens.experiments.launch.run_point", broken)
+    monkeypatch.setattr("tests.experiments.in_this_process.run_point", broken)
     shutil.rmtree(copied / "runs")
     with pytest.raises(RuntimeError, match="shapes do not match"):
         run(small_grid, synthetic_root, copied, here, notes)
@@ -195,7 +195,7 @@ def test_kinds_of_failures(copied, small_grid, synthetic_root, here, notes, monk
     def fail(task, reporter):
         raise error
 
-    monkeypatch.setattr("lesionlens.experiments.launch.run_point", fail)
+    monkeypatch.setattr("tests.experiments.in_this_process.run_point", fail)
     shutil.rmtree(copied / "runs")
     run(replace(small_grid, seeds=(0,)), synthetic_root, copied, here, notes)
     failures = [Experiment(copied).failure(point) for point in points_of(replace(small_grid, seeds=(0,)))]
