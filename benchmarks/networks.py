@@ -31,7 +31,7 @@ from lesionlens.models.catalogue import IMAGENET_MEAN, IMAGENET_STD
 from lesionlens.pipeline.network_trial import N_CLASSES, try_network
 from source_version import commit
 
-ROUNDS = 30
+ROUNDS = 12
 COMMAND = "python benchmarks/networks.py --out benchmarks/results/networks.json"
 
 
