@@ -133,7 +133,8 @@ def networks() -> str:
     head = ["network", "parameters, M", "MACs, G", "heat maps", "in the bundle", "trains and exports at", "CPU latency, ms"]
     timed = next((row["latency"] for row in result["networks"].values() if "latency" in row), None)
     times = (
-        f"Latency of torch, fp32, one image, {timed['threads']} threads, median (p95); one network after the other."
+        f"Latency of torch, fp32, one image, {timed['threads']} threads, median (p95); one network after the other; "
+        f"{speed_tables.processor(timed['machine'])}."
         if timed
         else "Latency is not measured yet, because it needs a quiet machine: the same command with `--latency`."
     )
