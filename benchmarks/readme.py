@@ -134,7 +134,7 @@ def networks() -> str:
     timed = next((row["latency"] for row in result["networks"].values() if "latency" in row), None)
     times = (
         f"Latency of torch, fp32, one image, {timed['threads']} threads, median (p95); one network after the other; "
-        f"{speed_tables.processor(timed['machine'])}."
+        f"{speed_tables.processor(timed['machine'])}. Where there is none, it was not measured."
         if timed
         else "Latency is not measured yet, because it needs a quiet machine: the same command with `--latency`."
     )
