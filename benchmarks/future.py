@@ -112,12 +112,17 @@ def shared_run(options: Options, name: str, recipe: Recipe, source: Path | None 
     return run
 
 
-def trained(options: Options, shared: Run, name: str, arm: Arm) -> dict[str, Any]:
-    """Train and score one arm; its predictions stay in its folder."""
-    recipe = recipe_of(arm.changes)
+def train_arm(options: Options, shared: Run, name: str, recipe: Recipe) -> Run:
+    """Train a recipe on the shared images, in the folder NAME beside them."""
     run = Run.at(shared.folder / name, index=shared.index, split=shared.split, store=shared.store)
     model_stages.augment(run, recipe, gallery=False)
     model_stages.train(run, recipe, options.world, reporter=REPORTER)
+    return run
+
+
+def trained(options: Options, shared: Run, name: str, arm: Arm) -> dict[str, Any]:
+    """Train and score one arm; its predictions stay in its folder."""
+    run = train_arm(options, shared, name, recipe_of(arm.changes))
     model_stages.evaluate(run, PredictionSettings(device=options.world.device.type), reporter=REPORTER)
     history = read_history(run.history)
     network, _ = load_network(run.best)

@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from future import REPORTER, Options, part, recipe_of, shared_run
+from future import METRICS, Options, part, recipe_of, shared_run, train_arm
 from lesionlens.bundle.benchmark import machine
 from lesionlens.core.machine import cores
 from lesionlens.core.run import Run
@@ -25,7 +25,6 @@ from lesionlens.evaluation.compare import compare
 from lesionlens.evaluation.evaluate import PredictionSettings, predict_split
 from lesionlens.evaluation.multiplicity import Hypotheses
 from lesionlens.evaluation.predictions import Predictions
-from lesionlens.pipeline import model_stages
 from lesionlens.training.distributed import World, choose_device
 from lesionlens.training.history import read_history
 from lesionlens.training.progressive import side_of
@@ -34,16 +33,13 @@ from source_version import commit
 
 SHARE, EPOCHS, SIZE = 0.25, 6, 128
 ARMS = {"off": 1.0, "from_half": 0.5}
-METRICS = ("balanced_accuracy", "accuracy", "macro_f1", "macro_auc", "nll")
 SETTINGS = (f"input.size={SIZE}", "input.frame=144", f"training.epochs={EPOCHS}")
 
 
 def trained(options: Options, shared: Run, arm: str) -> tuple[dict[str, Any], Predictions]:
     """The seconds of all epochs, and the validation predictions of the epoch with the lowest validation loss."""
     recipe = recipe_of((*SETTINGS, f"training.progressive={ARMS[arm]}", options.mobilenet))
-    run = Run.at(shared.folder / f"{arm}-0", index=shared.index, split=shared.split, store=shared.store)
-    model_stages.augment(run, recipe, gallery=False)
-    model_stages.train(run, recipe, options.world, reporter=REPORTER)
+    run = train_arm(options, shared, arm, recipe)
     history = read_history(run.history)
     predictions = predict_split(run.best, Dataset.of_run(run), PredictionSettings(split="validation", device="cpu"))
     row = {

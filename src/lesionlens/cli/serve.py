@@ -16,6 +16,7 @@ from lesionlens.serving.settings import MIB, ServingSettings, state_folder
 
 DEFAULT, OTHER = ServingSettings, ExchangeSettings  # their class attributes are the defaults
 OTHERS = "Other systems"
+RUNTIME = Runtime(DEFAULT.runtime)
 
 
 def serve(
@@ -40,7 +41,7 @@ def serve(
     file_names: Annotated[
         bool, typer.Option("--file-names/--no-file-names", help="Log the names of files.")
     ] = DEFAULT.file_names,
-    runtime: RuntimeOption = Runtime.auto,
+    runtime: RuntimeOption = RUNTIME,
     variant: VariantOption = DEFAULT.variant,
     tune: TuneOption = True,
     threads: Annotated[
