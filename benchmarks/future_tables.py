@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from lesionlens.core.percent import p_number
 from markdown_tables import RESULTS, read, table
 
 METRICS = {
@@ -35,7 +36,7 @@ def _row(name: str, arm: dict[str, Any], reference: str) -> list[str]:
     cells = [f"{arm['parameters'] / 1e6:.2f}", f"{best} of {len(arm['epochs'])}"]
     metrics = [_metric(arm["compared"][metric], name == reference) for metric in METRICS]
     p = arm["compared"]["balanced_accuracy"]["p"]
-    return [arm["title"], *cells, *metrics, "-" if name == reference or p is None else "<0.001" if p < 0.001 else f"{p:.3f}"]
+    return [arm["title"], *cells, *metrics, p_number(None if name == reference else p)]
 
 
 def _metric(row: dict[str, Any], alone: bool) -> str:

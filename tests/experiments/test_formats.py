@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from lesionlens.experiments.formats import caption, conclusion, cost_cells, markdown, p_text, scores_table, signed
+from lesionlens.core.percent import p_number
+from lesionlens.experiments.formats import caption, conclusion, cost_cells, markdown, scores_table, signed
 
 NUMBER = {"value": 0.7, "low": 0.65, "high": 0.75, "training_sd": 0.012}
 
@@ -97,7 +98,7 @@ def test_cost_in_its_units():
 
 @pytest.mark.parametrize(("p", "text"), [(None, "–"), (0.00099, "< 0.001"), (0.0123, "0.012"), (1.0, "1.000")])
 def test_p_values(p, text):
-    assert p_text(p) == text
+    assert p_number(p, "–") == text
 
 
 def test_signs():

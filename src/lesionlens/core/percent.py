@@ -30,3 +30,19 @@ def percent(share: float, decimals: int = 1) -> str:
     if rounded >= 100:
         return f">{100 - step} %"
     return f"<{step} %" if rounded <= 0 else f"{rounded} %"
+
+
+def p_number(value: float | None, absent: str = "-") -> str:
+    """A p value with three decimals, which is never 0.
+
+    Args:
+        value: in [0, 1], or None where nothing was tested.
+        absent: what stands for None.
+
+    Example:
+        >>> p_number(0.0312), p_number(0.0004), p_number(None)
+        ('0.031', '< 0.001', '-')
+    """
+    if value is None:
+        return absent
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from lesionlens.core.percent import p_number
 from lesionlens.evaluation.calibration import ECE_BINS
 from lesionlens.evaluation.weighted_metrics import OVERALL, PER_CLASS
 
@@ -48,7 +49,7 @@ def calibration_note(scores: dict[str, Any]) -> list[str]:
     ece = scores["metrics"]["ece"]
     if "plain" not in ece:
         return []
-    test = "not tested" if ece["p"] is None else f"p {_p(ece['p'])} that the model is calibrated"
+    test = "not tested" if ece["p"] is None else f"p {p_number(ece['p'])} that the model is calibrated"
     return [f"ECE is debiased; plain, in {ECE_BINS} bins, it is {ece['plain']:.4f}; {test}."]
 
 
@@ -93,7 +94,7 @@ def comparison_table(comparison: dict[str, Any]) -> str:
     test = comparison["mcnemar"]
     last = (
         f"correct only in the first: {test['first_only']}, only in the second: {test['second_only']}; "
-        f"exact McNemar p {_p(test['p'])}\n"
+        f"exact McNemar p {p_number(test['p'])}\n"
         f"{test['caution']}"
     )
     exploratory = "The p values of single diagnoses, and those without an entry above, are exploratory: no correction was made."
@@ -144,14 +145,14 @@ def _tested(name: str, comparison: dict[str, Any]) -> tuple[str, ...]:
     hypotheses = comparison["hypotheses"]
     role = "primary" if name == hypotheses["primary"] else ""
     if name in hypotheses["holm"]:
-        role = f"family, Holm {_p(hypotheses['holm'][name])}"
+        role = f"family, Holm {p_number(hypotheses['holm'][name])}"
     return (*_difference(name, comparison["metrics"][name]), role)
 
 
 def _difference(name: str, row: Number) -> tuple[str, ...]:
     signed = "-" if row["difference"] is None else f"{row['difference']:+.4f}"
     interval = "-" if row["low"] is None else f"{row['low']:+.4f} to {row['high']:+.4f}"
-    return name.replace("_", " "), _number(row["first"]), _number(row["second"]), signed, interval, _p(row["p"])
+    return name.replace("_", " "), _number(row["first"]), _number(row["second"]), signed, interval, p_number(row["p"])
 
 
 def _sentence(text: str) -> str:
@@ -160,12 +161,6 @@ def _sentence(text: str) -> str:
 
 def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"
-
-
-def _p(value: float | None) -> str:
-    if value is None:
-        return "-"
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> str:

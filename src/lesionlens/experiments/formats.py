@@ -7,6 +7,7 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
+from lesionlens.core.percent import p_number
 from lesionlens.evaluation.pooling import METRICS
 from lesionlens.reporting import paper
 from lesionlens.reporting.formats import ABSENT, OVERALL, interval_text, metric_text, plural
@@ -103,7 +104,7 @@ def difference_cells(table: dict[str, Any], row: dict[str, Any]) -> list[str]:
     difference = row["differences"].get(primary)
     if difference is None:
         return [ABSENT, ABSENT, deviation]
-    return [signed(primary, difference), p_text(row["holm"].get(primary)), deviation]
+    return [signed(primary, difference), p_number(row["holm"].get(primary), ABSENT), deviation]
 
 
 def signed(name: str, difference: dict[str, Any]) -> str:
@@ -112,13 +113,6 @@ def signed(name: str, difference: dict[str, Any]) -> str:
     sign = "" if value == ABSENT or value.startswith("-") else "+"
     ends = f" ({metric_text(name, difference['low'])} to {metric_text(name, difference['high'])})"
     return f"{sign}{value}" + (ends if difference["low"] is not None else "")
-
-
-def p_text(value: float | None) -> str:
-    """A p value with three decimals."""
-    if value is None:
-        return ABSENT
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def row_name(row: dict[str, Any]) -> str:

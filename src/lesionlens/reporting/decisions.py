@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from lesionlens.core.percent import p_number
 from lesionlens.reporting.decision_plots import decision_curve_panel, reliability_panel
 from lesionlens.reporting.formats import ABSENT, percent
 from lesionlens.reporting.palette import class_names
@@ -78,22 +79,24 @@ def _calibration(recalibration: dict[str, Any]) -> dict[str, Any]:
                 "difference": _signed(candidate["difference"]).partition(" ") if "difference" in candidate else (),
                 "nll": cell(test["nll"], 3, 1) if test else None,
                 "ece": cell(test["ece"]) if test else None,
-                "p": _p(test["ece"]["p"]) if test else ABSENT,
+                "p": p_number(test["ece"]["p"], ABSENT) if test else ABSENT,
             }
         )
     after = recalibration["test"][recalibration["method"]]["ece"]
     facts = {key: recalibration[key] for key in ("method", "reason", "folds")}
-    return {**facts, "temperature": f"{recalibration['temperature']:.2f}", "rows": rows, "ece": cell(after), "p": _p(after["p"])}
+    return {
+        **facts,
+        "temperature": f"{recalibration['temperature']:.2f}",
+        "rows": rows,
+        "ece": cell(after),
+        "p": p_number(after["p"], ABSENT),
+    }
 
 
 def _signed(number: dict[str, Any]) -> str:
     if number["low"] is None:
         return f"{number['value']:+.3f}".replace("-", MINUS)
     return f"{number['value']:+.3f} ({number['low']:+.3f} to {number['high']:+.3f})".replace("-", MINUS)
-
-
-def _p(value: float | None) -> str:
-    return ABSENT if value is None else "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def _reliability(run: RunContents, rows: dict[str, Any]) -> list[dict[str, Any]]:

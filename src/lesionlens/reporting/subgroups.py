@@ -8,6 +8,7 @@ from typing import Any
 from markupsafe import Markup
 
 from lesionlens.assessment.subgroups.gaps import GAP_METRICS
+from lesionlens.core.percent import p_number
 from lesionlens.reporting.formats import ABSENT, defined, has_interval, percent
 from lesionlens.reporting.plots import IntervalRow
 from lesionlens.reporting.run_folder import RunContents
@@ -114,16 +115,10 @@ def _gap_row(attribute: Mapping[str, Any], metric: str, result: Mapping[str, Any
         "both": " and ".join(metric_number(metric, value) for value in gap["values"]),
         "difference": metric_number(metric, gap["difference"]["value"]),
         "interval": _signed_interval(metric, gap["difference"]),
-        "p": _p(gap["p_holm"]) if metric == result["primary"] else ABSENT,
+        "p": p_number(gap["p_holm"], ABSENT) if metric == result["primary"] else ABSENT,
         "clearest": f"clearest: {clearest['better']} over {clearest['worse']}" if clearest else "",
         "over": f"over {', '.join(gap['classes'])}" if gap.get("classes") else "",
     }
-
-
-def _p(value: float | None) -> str:
-    if value is None:
-        return ABSENT
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def _forest(attributes: list[Mapping[str, Any]], metric: str) -> list[ForestGroup]:
