@@ -54,7 +54,8 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 @pytest.fixture(scope="session")
 def page_server(driver: Any, start_server: Callable[..., Any]) -> Any:  # driver first: no server where it skips
-    return start_server()
+    # A lesion's visits are those of all tests, and on a slow machine these take longer than the usual ten minutes.
+    return start_server("--image-minutes", "60")
 
 
 @pytest.fixture(scope="session")
