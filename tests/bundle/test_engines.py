@@ -12,6 +12,7 @@ from lesionlens.bundle import engines
 from lesionlens.bundle.engines import EITHER, Limits, Port, computes_in, fast_int8, installed, load_engine
 from lesionlens.bundle.outputs import differences
 from lesionlens.core.errors import BundleError
+from lesionlens.core.machine import schedulable_cores
 
 RUNTIMES = [
     pytest.param(name, marks=pytest.mark.skipif(not installed(name), reason=f"{name} is not installed"))
@@ -181,6 +182,36 @@ def test_the_quota_of_the_container_bounds_the_threads_of_openvino(quota, limits
     load_engine("openvino", write_toy(tmp_path / "toy.onnx"), 4, "fp32", Limits())
     assert configs[0]["INFERENCE_NUM_THREADS"] == expected
     assert "INFERENCE_NUM_THREADS" not in configs[1]
+
+
+PINNED = """
+import os, sys, threading
+from pathlib import Path
+import numpy as np
+from lesionlens.bundle.engines import Limits, load_engine
+
+engine = load_engine(sys.argv[1], Path(sys.argv[2]), 64, "fp32", Limits(1))
+images = np.zeros((1, 64, 64, 3), np.uint8)
+busy = threading.Thread(target=lambda: [engine.run(images) for _ in range(200)])
+busy.start()
+allowed = set()
+while busy.is_alive():
+    for thread in Path("/proc/self/task").iterdir():
+        try:
+            allowed.add(len(os.sched_getaffinity(int(thread.name))))
+        except ProcessLookupError:  # it ended
+            pass
+print(*sorted(allowed))
+"""
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+@pytest.mark.skipif("not hasattr(os, 'sched_getaffinity') or schedulable_cores() < 2", reason="needs Linux and two cores")
+def test_processes_with_a_thread_each_use_all_cores(runtime, small_bundle):
+    """The scheduler may move every thread: pinned ones of two processes would share the first core."""
+    command = [sys.executable, "-c", PINNED, runtime, str(small_bundle / "model.onnx")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [str(schedulable_cores())]
 
 
 def test_int8_instructions_are_unknown_without_cpuinfo(tmp_path):

@@ -16,7 +16,7 @@ from lesionlens.bundle import telemetry
 from lesionlens.bundle.compiled import CompiledGraph
 from lesionlens.bundle.outputs import INPUT, MAPS, Outputs
 from lesionlens.core.errors import BundleError
-from lesionlens.core.machine import CPUINFO, cores, instruction_sets, library_threads, simulated_isa
+from lesionlens.core.machine import CPUINFO, cores, instruction_sets, library_threads, schedulable_cores, simulated_isa
 
 EITHER = "bf16-or-fp32"  # bf16 where runtime and processor have it, else fp32
 PRECISIONS = ("fp32", "bf16", EITHER)
@@ -238,6 +238,8 @@ def _openvino_config(precision: str, limits: Limits) -> dict[str, Any]:
     threads = limits.threads or library_threads()
     if threads:
         config["INFERENCE_NUM_THREADS"] = threads
+        # It pins threads to cores, beginning with the first: several processes with a few threads each would share that core.
+        config["ENABLE_CPU_PINNING"] = threads >= schedulable_cores()
     if limits.streams > 1:
         config["NUM_STREAMS"] = limits.streams
     return config
