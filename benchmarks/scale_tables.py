@@ -51,7 +51,8 @@ def measured(result: dict[str, Any]) -> str:
 
 
 def arithmetic(result: dict[str, Any]) -> str:
-    per_process = result["ray"]["1 process"]["images_per_second_after_that"]
+    pair = result["ray"]["2 processes"]["images_per_second_after_that"]
+    per_process = pair / 2
     start_s = result["ray"]["1 process"]["seconds_to_first_process"]
     row_bytes, image_bytes = result["ray"]["2 processes"]["bytes_per_row"], result["bytes_per_image"]
     rows = []
@@ -75,8 +76,8 @@ def arithmetic(result: dict[str, Any]) -> str:
     head = ["images", "cluster", "time", "CPU hours", "USD", "images / results", "Gbit/s into a machine", "bottleneck"]
     month = ARCHIVES[-1] * image_bytes / 1e9 * GB_MONTH_USD
     note = (
-        f"From the measured {per_process:.1f} images/s of one process, {start_s:.0f} s until processes are ready, and "
-        f"{image_bytes / 1e3:.0f} kB an image; a core elsewhere is faster or slower, and cores that share memory slow each other "
+        f"From the measured {pair:.1f} images/s of two processes, half of it for each core, {start_s:.0f} s until processes are "
+        f"ready, and {image_bytes / 1e3:.0f} kB an image; a core elsewhere is faster or slower, and cores that share memory slow each other "
         f"down. Assumed, not measured: {CPU_HOUR_USD} USD for a CPU hour, {REQUEST_USD * 1e6:g} USD for a million requests with "
         f"tars of {TAR_IMAGES:,} images, {GB_MONTH_USD} USD for a gigabyte and month, {NETWORK_GBIT:g} Gbit/s into each machine. "
         f"Keeping {ARCHIVES[-1]:,} such images costs {month:,.0f} USD a month. "
