@@ -1,9 +1,10 @@
 """Fixtures that every test may use, and how the tests share a machine."""
 
 import os
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 # Before torch or NumPy is imported: the networks here are too small for a second thread, and several test processes
 # with a thread for each core would wait for one another. Tests that are about threads set their own number.
@@ -13,6 +14,7 @@ os.environ["LESIONLENS_CACHE"] = "off"
 
 import pytest
 from benchmarks.postgresql_cluster import Cluster, binaries
+from filelock import FileLock
 from hypothesis import settings
 
 from lesionlens.serving.database_url import Place, read_record
@@ -48,6 +50,34 @@ class SlowTestsLeftOut:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(SlowTestsLeftOut(config))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests on real images take long: they are slow ones."""
+    for item in items:
+        if {"ham10000_root", "isic2017_root"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
+
+
+MadeOnce: TypeAlias = Callable[[str, Callable[[Path], object]], Path]
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> MadeOnce:
+    """`made_once(name, make)` is a folder that one of the test processes makes with `make(folder)`, for all of them to read."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def folder_of(name: str, make: Callable[[Path], object]) -> Path:
+        folder, done = shared / name, shared / f"{name.replace('/', '-')}.done"
+        with FileLock(done.with_suffix(".lock")):
+            if not done.exists():
+                shutil.rmtree(folder, ignore_errors=True)  # of a process that was killed
+                make(folder)
+                done.touch()
+        return folder
+
+    return folder_of
 
 
 def shared_folder(name: str) -> Path:
@@ -86,15 +116,20 @@ def isic2017_root() -> Path:
 
 
 @pytest.fixture(scope="session")
-def synthetic_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def synthetic_root(made_once: MadeOnce) -> Path:
+    """120 drawn images with their table; read it only."""
     from lesionlens.synthetic.dataset import write_synthetic
 
-    return write_synthetic(tmp_path_factory.mktemp("synthetic"), n_images=120, seed=0, width=96, height=72)
+    return made_once("synthetic", lambda folder: write_synthetic(folder, n_images=120, seed=0, width=96, height=72))
 
 
 @pytest.fixture(scope="session")
-def small_run(synthetic_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def small_run(synthetic_root: Path, made_once: MadeOnce) -> Path:
     """A run folder of an untrained network with Grad-CAM in closed form, evaluated; read it only."""
+    return made_once("small_run", lambda folder: _make_small_run(synthetic_root, folder))
+
+
+def _make_small_run(synthetic_root: Path, folder: Path) -> None:
     import torch
 
     from lesionlens.core.recipe_file import recipe_from
@@ -119,7 +154,7 @@ def small_run(synthetic_root: Path, tmp_path_factory: pytest.TempPathFactory) ->
         }
     )
     spec = InputSpec(size=64, frame=72, resize="squash", mean=(0.7, 0.5, 0.5), std=(0.2, 0.25, 0.3))
-    folder = tmp_path_factory.mktemp("run")
+    folder.mkdir()
     index = read_source(synthetic_root)
     split = make_split(index, recipe.split)
     write_index(index, folder / "index.csv")
@@ -133,12 +168,15 @@ def small_run(synthetic_root: Path, tmp_path_factory: pytest.TempPathFactory) ->
     info = CheckpointInfo(index.labels, spec, recipe, split.hash, "plan", index.hash, split.protocol, split.leaks)
     save_network(network, info, folder / "train" / "best.safetensors")
     evaluate(folder / "train" / "best.safetensors", Dataset(index, split, Store.open(folder / "store")), folder)
-    return folder
 
 
 @pytest.fixture(scope="session")
-def metadata_checkpoint(small_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def metadata_checkpoint(small_run: Path, made_once: MadeOnce) -> Path:
     """An untrained network on the data of `small_run` that is told age and sex, not the site; read it only."""
+    return made_once("metadata", lambda folder: _make_metadata_checkpoint(small_run, folder)) / "train" / "best.safetensors"
+
+
+def _make_metadata_checkpoint(small_run: Path, folder: Path) -> None:
     from dataclasses import replace
 
     import torch
@@ -154,14 +192,13 @@ def metadata_checkpoint(small_run: Path, tmp_path_factory: pytest.TempPathFactor
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.add_(0.2 * torch.randn(parameter.shape))
-    path = tmp_path_factory.mktemp("metadata") / "train" / "best.safetensors"
-    path.parent.mkdir()
+    path = folder / "train" / "best.safetensors"
+    path.parent.mkdir(parents=True)
     save_network(network, info, path)
-    return path
 
 
 @pytest.fixture(scope="session")
-def metadata_bundle(small_run: Path, metadata_checkpoint: Path) -> Path:
+def metadata_bundle(small_run: Path, metadata_checkpoint: Path, made_once: MadeOnce) -> Path:
     """The bundle of `metadata_checkpoint`, without a gate; copy it before changing it."""
     from lesionlens.core.run import Run
     from lesionlens.data.dataset import Dataset
@@ -169,11 +206,11 @@ def metadata_bundle(small_run: Path, metadata_checkpoint: Path) -> Path:
 
     settings = ExportSettings(compared_images=4, selftest_images=2, gate_images=0)
     dataset = Dataset.of_run(Run.at(small_run))
-    return export(metadata_checkpoint, dataset, metadata_checkpoint.parents[1] / "bundle", settings=settings).path
+    return made_once("metadata/bundle", lambda folder: export(metadata_checkpoint, dataset, folder, settings=settings))
 
 
 @pytest.fixture(scope="session")
-def small_bundle(small_run: Path) -> Path:
+def small_bundle(small_run: Path, made_once: MadeOnce) -> Path:
     """The bundle of `small_run`; copy it before changing it."""
     from lesionlens.core.run import Run
     from lesionlens.data.dataset import Dataset
@@ -183,7 +220,8 @@ def small_bundle(small_run: Path) -> Path:
     dataset = Dataset.of_run(Run.at(small_run))
     predictions = read_predictions(small_run / "predictions.npz")
     settings = ExportSettings(compared_images=8, selftest_images=3)
-    return export(small_run / "train" / "best.safetensors", dataset, small_run / "bundle", predictions, settings).path
+    best = small_run / "train" / "best.safetensors"
+    return made_once("small_run/bundle", lambda folder: export(best, dataset, folder, predictions, settings))
 
 
 @pytest.fixture(scope="session")

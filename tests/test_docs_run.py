@@ -174,6 +174,7 @@ def test_the_commands_of_the_readme(reader: Reader, synthetic_root: Path) -> Non
     assert list((reader.folder / "overlays").iterdir())
 
 
+@pytest.mark.slow
 def test_data_owner_page(reader: Reader, photos: Path, small_bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.copytree(small_bundle, reader.folder / "bundle")
     reader.follow(FOLLOWED["data-owner"])

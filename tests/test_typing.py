@@ -65,6 +65,7 @@ def test_types_of_the_public_face_reach_a_users_file(tmp_path):
     assert [(lines[int(line)], code) for line, code in errors] == list(WRONG.items())
 
 
+@pytest.mark.slow
 def test_the_marker_of_typed_packages_is_installed_too():
     import tomllib
 

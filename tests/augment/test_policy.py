@@ -166,6 +166,7 @@ def test_mean_level_of_noise_and_holes() -> None:
     assert 0.08 < (holed == 0).double().mean() < 0.16  # 6.5 holes of 0.15 x 0.15, less what overlaps
 
 
+@pytest.mark.slow
 def test_another_process_with_another_number_of_threads_agrees() -> None:
     program = """
 import hashlib, torch

@@ -102,6 +102,7 @@ def test_a_norm_whose_result_is_used_otherwise_too_stays(rewritten, tmp_path):
     assert norms[:2] == left[:2]
 
 
+@pytest.mark.slow
 def test_int8_has_no_transposes_left_and_the_numbers_of_its_parts(small_bundle, rewritten, tmp_path):
     """The layers in int8 are those of the graph with LayerNorms; its own rewriting changes nothing but rounding."""
     images = np.random.default_rng(0).integers(0, 256, (4, SIZE, SIZE, 3), np.uint8)

@@ -77,6 +77,7 @@ def test_zeros_are_those_of_the_int8_weights(int8):
     assert zero_weights(int8) == sum(np.count_nonzero(weight == 0) for weight in weights) > 0
 
 
+@pytest.mark.slow
 def test_the_same_images_give_the_same_file(small_bundle, int8, images, tmp_path):
     static_int8(small_bundle / "model.onnx", images, tmp_path / "again.onnx")
     assert (tmp_path / "again.onnx").read_bytes() == int8.read_bytes()

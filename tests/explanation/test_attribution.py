@@ -79,8 +79,9 @@ def test_no_more_images_than_allowed_are_in_the_network(method, bound, images):
     torch.testing.assert_close(bounded, free, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("name", ["test_resnet", pytest.param("mobilenetv3_small_050", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", ["test_resnet", "mobilenetv3_small_050"])
 def test_maps_do_not_depend_on_the_bound(method, name, images):
     network, labels = network_of(name), torch.tensor([0, 1, 2])
     sizes: list[int] = []

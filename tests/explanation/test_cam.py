@@ -187,7 +187,7 @@ def test_norm_without_parameters():
     torch.testing.assert_close(maps[:, 2], (gradient.mean((2, 3), keepdim=True) * features).sum(1).relu())
 
 
-@pytest.mark.parametrize("name", ["test_convnext", "mobilenetv2_035"])
+@pytest.mark.parametrize("name", ["test_convnext", pytest.param("mobilenetv2_035", marks=pytest.mark.slow)])
 def test_traces_without_a_graph_break_and_for_any_batch(name):
     explained = ExplainedNetwork(network_of(name))
     shapes = ({0: torch.export.Dim("batch", min=1, max=64)},)
@@ -211,6 +211,7 @@ def test_constant_features_stay_finite():
     assert all(bool(value.isfinite().all()) for value in found)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of the tracer, about shapes that are constants
 def test_openvino_converts_it_without_an_exported_file():
     openvino = pytest.importorskip("openvino")

@@ -67,7 +67,7 @@ def test_the_same_seed_gives_the_same_files(written, trained_run, tmp_path):
     assert hash_file(tmp_path / "gallery.png") == hash_file(written[0] / "gallery.png")
 
 
-@pytest.mark.parametrize("method", ["grad-cam", "occlusion"])
+@pytest.mark.parametrize("method", ["grad-cam", pytest.param("occlusion", marks=pytest.mark.slow)])
 def test_networks_without_closed_form_are_explained_by_captum(method, trained_run, tmp_path):
     settings = dataclasses.replace(QUICK, limit=3, method=method, random_networks=0)
     report = explain(*inputs(trained_run, "mobilenetv3_small_050"), tmp_path, settings)

@@ -88,6 +88,7 @@ def test_the_written_graph_computes_the_same_for_any_batch(name, images, tmp_pat
         assert not Tolerance().broken_by(found)
 
 
+@pytest.mark.slow
 def test_weights_beyond_one_file_lie_beside_it(images, tmp_path, monkeypatch):
     monkeypatch.setattr("lesionlens.export.graph.LARGEST_FILE_BYTES", 1000)
     graph = GraphNetwork(network_of("test_resnet"), SPEC)

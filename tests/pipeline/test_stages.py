@@ -3,11 +3,13 @@
 import json
 import os
 import shutil
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from lesionlens.compression.source import CompressionSettings
 from lesionlens.core.errors import CheckpointError
 from lesionlens.core.recipe import Recipe
 from lesionlens.core.recipe_file import load_recipe, recipe_from
@@ -40,7 +42,9 @@ def run_pipeline(folder: Path, data: Path | None, *overrides: str, **options) ->
 @pytest.fixture(scope="module")
 def finished(synthetic_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pipeline") / "run"
-    assert run_pipeline(folder, synthetic_root) == [stage.name for stage in STAGES]
+    with pytest.MonkeyPatch.context() as patch:  # time and memory of variants are tested in tests/compression
+        patch.setattr("lesionlens.pipeline.stages.CompressionSettings", partial(CompressionSettings, rounds=0))
+        assert run_pipeline(folder, synthetic_root) == [stage.name for stage in STAGES]
     return folder
 
 
@@ -75,6 +79,7 @@ def test_a_second_run_does_nothing(finished, synthetic_root):
     assert run_pipeline(finished, synthetic_root) == []
 
 
+@pytest.mark.slow
 def test_the_same_run_elsewhere_gives_the_same_scores(finished, synthetic_root, tmp_path):
     run_pipeline(tmp_path / "again", synthetic_root, until="evaluate")
     first, second = (json.loads((folder / "scores.json").read_text()) for folder in (finished, tmp_path / "again"))

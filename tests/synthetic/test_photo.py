@@ -103,6 +103,7 @@ def test_every_diagnosis_can_be_drawn_in_many_looks(dx: str) -> None:
         assert np.asarray(image).std() > 3
 
 
+@pytest.mark.slow
 def test_mean_colour_does_not_tell_the_diagnosis() -> None:
     """A linear probe on the mean colour of the photograph stays near the 0.14 of guessing."""
     dx = np.repeat(HAM10000.codes, 40)

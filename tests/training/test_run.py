@@ -107,7 +107,8 @@ SCRIPT = """
 """
 
 
-@pytest.mark.parametrize(("name", "code"), [("SIGKILL", -signal.SIGKILL), pytest.param("SIGINT", 130, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "code"), [("SIGKILL", -signal.SIGKILL), ("SIGINT", 130)])
 def test_a_run_stopped_in_an_epoch_goes_on(artifacts, synthetic_root, tmp_path, unbroken, name, code):
     out = tmp_path / "out"
     script = textwrap.dedent(SCRIPT).format(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from lesionlens.compression.count import macs
-from lesionlens.core.recipe import Recipe
+from lesionlens.core.recipe import ModelRecipe, Recipe
 from lesionlens.models.build import outline
 
 
@@ -15,8 +16,11 @@ def count_network(recipe: Recipe, n_classes: int) -> dict[str, Any]:
     Returns:
         `parameters` and `macs`, JSON-ready.
     """
-    network = outline(recipe.model, n_classes, recipe.input.size)
-    return {
-        "parameters": sum(parameter.numel() for parameter in network.parameters()),
-        "macs": macs(network, recipe.input.size),
-    }
+    parameters, operations = _counted(recipe.model, n_classes, recipe.input.size)
+    return {"parameters": parameters, "macs": operations}
+
+
+@lru_cache(maxsize=256)  # the rows of most grids share one network
+def _counted(model: ModelRecipe, n_classes: int, size: int) -> tuple[int, int]:
+    network = outline(model, n_classes, size)
+    return sum(parameter.numel() for parameter in network.parameters()), macs(network, size)

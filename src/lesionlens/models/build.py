@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -130,6 +131,7 @@ def outline(recipe: ModelRecipe, n_classes: int, size: int) -> nn.Module:
         return build_network(recipe, n_classes, size, pretrained=False)
 
 
+@lru_cache(maxsize=256)  # it takes most of a second, and a pipeline asks before its first stage and again before the training
 def check_takes(recipe: ModelRecipe, size: int, n_classes: int = N_CLASSES_CHECKED) -> None:
     """Make sure that a network takes images of `size` pixels, without memory for its weights.
 
