@@ -67,6 +67,7 @@ def test_numpy_computes_what_torch_computes(name, small_run):
     np.testing.assert_allclose(weights.logits(outputs.features.astype(np.float64)), seen[0].numpy(), rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.slow  # exports a bundle of its own
 def test_a_prediction_names_its_concepts(bundle, small_run):
     dataset = Dataset.of_run(Run.at(small_run))
     path = dataset.index.image_path(dataset.records("test")[0])
@@ -80,6 +81,7 @@ def test_a_prediction_names_its_concepts(bundle, small_run):
     PredictionBody.model_validate(json.loads(json.dumps(body)))
 
 
+@pytest.mark.slow  # exports a bundle of its own
 def test_contributions_add_up_to_the_logit(bundle, small_run, checkpoint):
     """With the bias of the diagnosis they are its logit: nothing else enters it."""
     dataset, (network, info) = Dataset.of_run(Run.at(small_run)), load_network(checkpoint)
@@ -95,6 +97,7 @@ def test_contributions_add_up_to_the_logit(bundle, small_run, checkpoint):
     assert sum(each["contribution"] for each in concepts) + bias == pytest.approx(float(logits[0, first]), abs=1e-3)
 
 
+@pytest.mark.slow  # exports a bundle of its own
 def test_the_card_names_them(bundle):
     text = (bundle.path / "card.md").read_text()
     assert "## Concepts\nThe network estimates 3 concepts, streaks, colours, veil, and its diagnoses follow" in text
@@ -106,6 +109,7 @@ def test_a_bundle_without_concepts_says_nothing_of_them(small_bundle):
     assert "## Concepts" not in (small_bundle / "card.md").read_text()
 
 
+@pytest.mark.slow  # exports a bundle of its own
 def test_damaged_weights(bundle, tmp_path):
     weights = read_weights(bundle.path / CONCEPTS_FILE)
     with pytest.raises(BundleError, match="has 3 concepts, the bundle names 2"):

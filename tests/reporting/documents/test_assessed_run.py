@@ -34,6 +34,7 @@ def assessed(bundled_run, tmp_path_factory):
     return run
 
 
+@pytest.mark.slow  # every assessment, on images
 def test_documents_read_what_the_assessments_write(assessed):
     written = write_documents(assessed)
     assert not {"bundle", "decisions", "subgroups", "robustness", "external"} & written.content["lacking"].keys()
