@@ -1,5 +1,5 @@
 """`python -m lesionlens` is the command `lesionlens`."""
 
-from lesionlens.cli.main import main
+from lesionlens.cli.main import program
 
-main()
+program()

@@ -169,6 +169,20 @@ def test_from_a_cold_start_it_is_light(small_bundle, photos):
     assert json.loads(done.stdout)["bundle"]
 
 
+def test_the_program_writes_everything_before_it_leaves(small_bundle, photos, tmp_path):
+    """Its process ends at once, without taking the graph apart: nothing may be left in a buffer by then."""
+    program = [sys.executable, "-m", "lesionlens", "predict", str(small_bundle)]
+    images = [str(photos / "0.jpg")] * 40
+    done = subprocess.run([*program, *images, "--json", "--overlays", str(tmp_path / "maps")], capture_output=True, check=True)
+    assert [json.loads(line)["source"] for line in done.stdout.splitlines()] == images
+    (tmp_path / "broken.jpg").write_bytes(b"no image")
+    failed = subprocess.run([*program, str(tmp_path / "broken.jpg")], capture_output=True, text=True)
+    assert (failed.returncode, "broken.jpg" in failed.stderr) == (3, True)
+    with subprocess.Popen([*program, images[0], "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as cut:
+        cut.stdout.close()
+        assert "Traceback" not in cut.stderr.read()
+
+
 def test_bad_arguments(small_bundle, photos, tmp_path):
     with pytest.raises(DataError, match="no image in -"):
         call(small_bundle, "-", listed="")

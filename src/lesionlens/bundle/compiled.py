@@ -7,10 +7,11 @@ again, and there is a note. Several processes may read and write one entry: it i
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from lesionlens.core.artifact import atomic_file, hash_value
 from lesionlens.core.cache import VARIABLE, cache_folder
@@ -20,6 +21,7 @@ from lesionlens.core.machine import machine_facts
 FOLDER = "compiled"
 MAGIC = b"lesionlens compiled graph 1\n"
 DIGEST_BYTES = 32
+ALIGNMENT = 64  # bytes, of a cache line: OpenVINO computes with the weights where they lie
 LIMIT_BYTES = 1 << 30  # of all entries; the ones that were not used for the longest time give way
 
 
@@ -32,7 +34,10 @@ class CompiledGraph:
 
     Attributes:
         notes: what went wrong with the cache, for the user.
+        memory: what `load` has read; the compiled graph computes with it, so it must live as long.
     """
+
+    memory: Any = None
 
     def __init__(self, content: str, settings: Mapping[str, Any]) -> None:
         folder = cache_folder() if content else None
@@ -49,11 +54,14 @@ class CompiledGraph:
             device: to run on.
             config: as for `compile_model`.
         """
+        import openvino
+
         blob = self._read()
         if blob is None:
             return None
         try:
-            return core.import_model(io.BytesIO(blob), device, dict(config))
+            self.memory = openvino.Tensor(blob, shared_memory=True)
+            return core.import_model(self.memory, device, dict(config))
         except RuntimeError as error:
             self._drop(" ".join(str(error).split())[:200])
             return None
@@ -73,20 +81,22 @@ class CompiledGraph:
             reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:200]
             self._note(f"a compiled graph cannot be kept in {self.path.parent} ({reason}); {VARIABLE} names another place")
 
-    def _read(self) -> bytes | None:
+    def _read(self) -> np.ndarray | None:
         if self.path is None:
             return None
         try:
-            content = self.path.read_bytes()
+            with self.path.open("rb") as stream:
+                magic, digest = stream.read(len(MAGIC)), stream.read(DIGEST_BYTES)
+                blob = _aligned(max(0, self.path.stat().st_size - stream.tell()))
+                n_read = stream.readinto(blob.data)
+                is_whole = n_read == len(blob) and not stream.read(1)
             self.path.touch()  # the time of its last use
         except FileNotFoundError:
             return None
         except OSError as error:
             self._note(f"the compiled graph {self.path} cannot be read ({error.strerror}) and is made again")
             return None
-        head = len(MAGIC) + DIGEST_BYTES
-        blob = content[head:]
-        if content[: len(MAGIC)] != MAGIC or content[len(MAGIC) : head] != hashlib.sha256(blob).digest():
+        if not is_whole or magic != MAGIC or digest != hashlib.sha256(blob.data).digest():
             self._drop("its bytes have changed")
             return None
         return blob
@@ -101,6 +111,12 @@ class CompiledGraph:
 
     def _note(self, text: str) -> None:
         self.notes = (*self.notes, text)
+
+
+def _aligned(n_bytes: int) -> np.ndarray:
+    memory = np.empty(n_bytes + ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % ALIGNMENT
+    return memory[start : start + n_bytes]
 
 
 def _make_room(kept: Path) -> None:

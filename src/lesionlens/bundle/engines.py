@@ -195,7 +195,7 @@ class OpenVinoEngine:
                     self._requests.put(compiled.create_infer_request())
         except RuntimeError as error:
             raise BundleError(f"openvino cannot load {graph} ({_short(error)}); export the bundle again") from error
-        self.notes = kept.notes
+        self.notes, self._memory = kept.notes, kept.memory
 
     def run(self, images: np.ndarray) -> Outputs:
         """See `Engine.run`."""
