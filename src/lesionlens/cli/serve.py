@@ -89,9 +89,17 @@ def serve(
 ) -> None:
     """Serve the page and the API. On loopback no token is needed; elsewhere every caller needs one."""
     _check_installed()
-    from lesionlens.bundle.tuning import tune_if_new
-    from lesionlens.serving import server
-
+    exchange = ExchangeSettings(
+        dicom_port=dicom,
+        dicom_host=dicom_host,
+        dicom_ae=dicom_ae,
+        dicom_allow=tuple(read_peer(text) for text in dicom_allow or ()),
+        dicom_target=read_target(dicom_target) if dicom_target else None,
+        fhir_target=fhir_target,
+        fhir_token=fhir_token,
+        webhook=webhook,
+        webhook_key=webhook_key,
+    )
     settings = ServingSettings(
         bundle=bundle_or_installed(bundle),
         record=read_record(record) if record else state_folder() / "record.sqlite",
@@ -118,21 +126,19 @@ def serve(
         drain_seconds=drain_seconds,
         language=language,
         shadow=shadow,
-        exchange=ExchangeSettings(
-            dicom_port=dicom,
-            dicom_host=dicom_host,
-            dicom_ae=dicom_ae,
-            dicom_allow=tuple(read_peer(text) for text in dicom_allow or ()),
-            dicom_target=read_target(dicom_target) if dicom_target else None,
-            fhir_target=fhir_target,
-            fhir_token=fhir_token,
-            webhook=webhook,
-            webhook_key=webhook_key,
-        ),
+        exchange=exchange,
     )
+    _listen(settings, host, port, tune)
+
+
+def _listen(settings: ServingSettings, host: str, port: int, tune: bool) -> None:
+    """Serve until the process is told to stop."""
+    from lesionlens.bundle.tuning import tune_if_new
+    from lesionlens.serving import server
+
     settings = server.checked(settings, host)
     if tune:
-        tune_if_new(settings.bundle, runtime, variant, note)
+        tune_if_new(settings.bundle, settings.runtime, settings.variant, note)
     sockets = server.listen(host, port)
     name = f"[{host}]" if ":" in host else host
 
