@@ -96,14 +96,13 @@ class Page:
 
     def find(self, css: str) -> Any:
         """The first visible element, waited for."""
-        self.until(lambda: self.visible(css), css)
-        return self.visible(css)[0]
+        return self.until(lambda: self.visible(css), css)[0]
 
     def visible(self, css: str) -> list[Any]:
         return [element for element in self.driver.find_elements("css selector", css) if element.is_displayed()]
 
     def text(self, css: str) -> str:
-        return self.find(css).text
+        return self.until(lambda: [element.text for element in self.visible(css)], css)[0]
 
     def until(self, what: Callable[[], Any], told: str = "") -> Any:
         from selenium.common.exceptions import StaleElementReferenceException
