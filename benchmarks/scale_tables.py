@@ -77,10 +77,10 @@ def arithmetic(result: dict[str, Any]) -> str:
     month = ARCHIVES[-1] * image_bytes / 1e9 * GB_MONTH_USD
     note = (
         f"From the measured {pair:.1f} images/s of two processes, half of it for each core, {start_s:.0f} s until processes are "
-        f"ready, and {image_bytes / 1e3:.0f} kB an image; a core elsewhere is faster or slower, and cores that share memory slow each other "
-        f"down. Assumed, not measured: {CPU_HOUR_USD} USD for a CPU hour, {REQUEST_USD * 1e6:g} USD for a million requests with "
-        f"tars of {TAR_IMAGES:,} images, {GB_MONTH_USD} USD for a gigabyte and month, {NETWORK_GBIT:g} Gbit/s into each machine. "
-        f"Keeping {ARCHIVES[-1]:,} such images costs {month:,.0f} USD a month. "
+        f"ready, and {image_bytes / 1e3:.0f} kB an image; a core elsewhere is faster or slower, and cores that share memory slow "
+        f"each other down. Assumed, not measured: {CPU_HOUR_USD} USD for a CPU hour, {REQUEST_USD * 1e6:g} USD for a million "
+        f"requests with tars of {TAR_IMAGES:,} images, {GB_MONTH_USD} USD for a gigabyte and month, {NETWORK_GBIT:g} Gbit/s "
+        f"into each machine. Keeping {ARCHIVES[-1]:,} such images costs {month:,.0f} USD a month. "
         f"As loose files they are {ARCHIVES[-1]:,} requests, {ARCHIVES[-1] * REQUEST_USD:,.0f} USD, and a listing of "
         f"{ARCHIVES[-1] // 1000:,} pages; in tars, {ARCHIVES[-1] // TAR_IMAGES:,} shards, which one driver plans and counts."
     )
