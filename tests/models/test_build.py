@@ -9,7 +9,7 @@ from lesionlens.core.errors import ModelError, WeightsError
 from lesionlens.core.labels import HAM10000
 from lesionlens.core.recipe import ModelRecipe
 from lesionlens.core.recipe_file import load_recipe
-from lesionlens.models.build import SIZES_TRIED, Normalise, build_initial_network, build_network, check_takes
+from lesionlens.models.build import SIZES_TRIED, Normalise, build_initial_network, build_network, check_network, check_takes
 from lesionlens.models.operators import timm
 
 # Table 5 of doi:10.25271/sjuoz.2026.14.2.1737, by the module of timm's convnext_tiny that holds each row.
@@ -151,6 +151,14 @@ def test_a_network_of_another_kind_is_not_blamed_on_its_size():
 def test_a_training_is_refused_before_its_first_epoch():
     with pytest.raises(ModelError, match="alexnet does not take images of 48 pixels"):
         build_initial_network(ModelRecipe("alexnet", weights="none"), HAM10000, 48)
+
+
+def test_a_size_that_was_checked_before_the_first_stage_is_not_checked_again():
+    recipe = ModelRecipe("test_convnext", weights="none")
+    check_takes.cache_clear()
+    check_network(recipe, 64)
+    build_initial_network(recipe, HAM10000, 64)
+    assert check_takes.cache_info().misses == 1
 
 
 def test_a_head_with_a_hidden_layer_becomes_a_linear_one():

@@ -94,7 +94,7 @@ def build_initial_network(recipe: ModelRecipe, labels: LabelSet, size: int = 224
         ModelError: if no network has the name, or it does not take the size.
         WeightsError: if the weights are not available or do not fit.
     """
-    check_takes(recipe, size, len(labels))
+    check_takes(recipe, size)
     if not _in_file(recipe):
         return build_network(recipe, len(labels), size), None
     network = build_network(recipe, len(labels), size, pretrained=False)
@@ -107,7 +107,7 @@ def check_network(recipe: ModelRecipe, size: int = 224) -> None:
     Raises:
         ModelError, WeightsError: as `build_initial_network`.
     """
-    check_takes(recipe, size, N_CLASSES_CHECKED)
+    check_takes(recipe, size)
     with_file = _in_file(recipe)
     network = build_network(recipe, N_CLASSES_CHECKED, size, pretrained=not with_file)
     if with_file:
@@ -132,20 +132,20 @@ def outline(recipe: ModelRecipe, n_classes: int, size: int) -> nn.Module:
 
 
 @lru_cache(maxsize=256)  # it takes most of a second, and a pipeline asks before its first stage and again before the training
-def check_takes(recipe: ModelRecipe, size: int, n_classes: int = N_CLASSES_CHECKED) -> None:
+def check_takes(recipe: ModelRecipe, size: int) -> None:
     """Make sure that a network takes images of `size` pixels, without memory for its weights.
 
     Raises:
         ModelError: if no network has the name, or it does not take the size; the message names sizes that it takes.
     """
     if not is_network(recipe.name):
-        outline(recipe, n_classes, size)  # says which names are near
-    reason = _refusal(recipe, n_classes, size)
+        outline(recipe, N_CLASSES_CHECKED, size)  # says which names are near
+    reason = _refusal(recipe, size)
     if not reason:
         return
     fixed = getattr(input_config(recipe.name), "fixed_input_size", True)
-    network = None if fixed else outline(recipe, n_classes, size)
-    taken = [str(each) for each in SIZES_TRIED if not _refusal(recipe, n_classes, each, network)]
+    network = None if fixed else outline(recipe, N_CLASSES_CHECKED, size)
+    taken = [str(each) for each in SIZES_TRIED if not _refusal(recipe, each, network)]
     if not taken:
         raise ModelError(f"{recipe.name} cannot be trained at any size: {reason}")
     raise ModelError(
@@ -154,10 +154,10 @@ def check_takes(recipe: ModelRecipe, size: int, n_classes: int = N_CLASSES_CHECK
     )
 
 
-def _refusal(recipe: ModelRecipe, n_classes: int, size: int, network: nn.Module | None = None) -> str:
+def _refusal(recipe: ModelRecipe, size: int, network: nn.Module | None = None) -> str:
     """Why a network does not take images of this size; empty if it does. It is outlined for the size if it is not given."""
     try:
-        network = outline(recipe, n_classes, size) if network is None else network
+        network = outline(recipe, N_CLASSES_CHECKED, size) if network is None else network
         with torch.no_grad():
             network.eval()(torch.zeros(2, 3, size, size, device="meta"))
     except (LesionLensError, *NOT_TAKEN) as error:

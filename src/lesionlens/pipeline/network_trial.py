@@ -75,7 +75,7 @@ def try_network(recipe: ModelRecipe, size: int = 0) -> Trial:
         WeightsError: if its weights are not available.
     """
     size = size or trial_size(recipe)
-    check_takes(recipe, size, N_CLASSES)
+    check_takes(recipe, size)
     config = input_config(recipe.name) or InputConfig((3, size, size), False, IMAGENET_MEAN, IMAGENET_STD)
     spec = InputSpec(size=size, frame=size, resize="squash", mean=config.mean, std=config.std)
     pixels = np.random.default_rng(0).integers(0, 256, (N_IMAGES, size, size, 3), np.uint8)
@@ -106,7 +106,7 @@ def trial_size(recipe: ModelRecipe) -> int:
         return SMALL_SIZE
     if not config.fixed_input_size:
         try:
-            check_takes(recipe, SMALL_SIZE, N_CLASSES)
+            check_takes(recipe, SMALL_SIZE)
         except ModelError:
             pass
         else:

@@ -172,7 +172,7 @@ def _start(
     settings, last = recipe.pretraining, out / LAST_FILE
     resume = last.exists() and not restart
     model = replace(recipe.model, metadata=())
-    check_takes(model, spec.size, N_CLASSES)
+    check_takes(model, spec.size)
     torch.manual_seed(derive_seed(recipe.seed, "weights"))
     network = build_network(model, N_CLASSES, spec.size, pretrained=not resume)
     training = replace(_schedule_recipe(settings), precision=recipe.training.precision)
