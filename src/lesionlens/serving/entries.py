@@ -84,8 +84,19 @@ def log_entry(
     sha256 = hashlib.sha256(submission.data).hexdigest()
     created = timestamp(submission.received)
     common = prediction.to_json(total_ms=1000 * (datetime.now(UTC) - submission.received).total_seconds())
-    ours = {"created": created, "input_sha256": sha256, "same_image": same_image(sha256)}
-    body = _body(submission, ours, {**common, "maps": _maps_info(prediction, expires)})
+    body = {
+        "schema": SCHEMA,
+        "id": submission.id,
+        "request_id": submission.request_id,
+        "created": created,
+        "file_name": submission.file_name,
+        "input_sha256": sha256,
+        "same_image": same_image(sha256),
+        **submission.subject.to_json(),
+        **common,
+        "maps": _maps_info(prediction, expires),
+        "review": None,
+    }
     maps, shape = pack_maps(prediction.maps)
     return LogEntry(
         id=submission.id,
@@ -106,22 +117,6 @@ def log_entry(
         malignant_share=common["malignant_share"],
         features=pack_features(prediction.features),
     )
-
-
-def _body(submission: Submission, ours: dict[str, Any], predicted: dict[str, Any]) -> dict[str, Any]:
-    """What the client receives, in its order: what was sent, what we know of it, the prediction, and room for its review."""
-    return {
-        "schema": SCHEMA,
-        "id": submission.id,
-        "request_id": submission.request_id,
-        "created": ours["created"],
-        "file_name": submission.file_name,
-        "input_sha256": ours["input_sha256"],
-        "same_image": ours["same_image"],
-        **submission.subject.to_json(),
-        **predicted,
-        "review": None,
-    }
 
 
 def expiry(received: datetime, minutes: float) -> str:
