@@ -7,6 +7,7 @@ again, and there is a note. Several processes may read and write one entry: it i
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -37,14 +38,13 @@ class CompiledGraph:
         memory: what `load` has read; the compiled graph computes with it, so it must live as long.
     """
 
-    memory: Any = None
-
     def __init__(self, content: str, settings: Mapping[str, Any]) -> None:
         folder = cache_folder() if content else None
         key = {"content": content, "settings": dict(settings), "machine": machine_facts()}
         name = f"{hash_value(key)[:32]}.blob"
         self.path = None if folder is None else folder / FOLDER / name
         self.notes: tuple[str, ...] = ()
+        self.memory: Any = None
 
     def load(self, core: Any, device: str, config: Mapping[str, Any]) -> Any | None:
         """The compiled graph if it is in the cache and whole, else None.
@@ -60,11 +60,13 @@ class CompiledGraph:
         if blob is None:
             return None
         try:
-            self.memory = openvino.Tensor(blob, shared_memory=True)
-            return core.import_model(self.memory, device, dict(config))
+            memory = openvino.Tensor(blob, shared_memory=True)
+            compiled = core.import_model(memory, device, dict(config))
         except RuntimeError as error:
             self._drop(" ".join(str(error).split())[:200])
             return None
+        self.memory = memory
+        return compiled
 
     def keep(self, compiled: Any) -> None:
         """Write a graph that was just compiled; a cache that cannot be written gives a note."""
@@ -87,16 +89,15 @@ class CompiledGraph:
         try:
             with self.path.open("rb") as stream:
                 magic, digest = stream.read(len(MAGIC)), stream.read(DIGEST_BYTES)
-                blob = _aligned(max(0, self.path.stat().st_size - stream.tell()))
-                n_read = stream.readinto(blob.data)
-                is_whole = n_read == len(blob) and not stream.read(1)
+                blob = _aligned(os.fstat(stream.fileno()).st_size - stream.tell())
+                stream.readinto(blob.data)
             self.path.touch()  # the time of its last use
         except FileNotFoundError:
             return None
         except OSError as error:
             self._note(f"the compiled graph {self.path} cannot be read ({error.strerror}) and is made again")
             return None
-        if not is_whole or magic != MAGIC or digest != hashlib.sha256(blob.data).digest():
+        if magic != MAGIC or digest != hashlib.sha256(blob.data).digest():
             self._drop("its bytes have changed")
             return None
         return blob
