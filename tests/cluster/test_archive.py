@@ -190,7 +190,7 @@ def test_a_process_that_is_killed_is_replaced(cluster, archive_of):
     process = int(command.until(r"process (\d+) on .* is ready")[1])
     wait_for_part(out)
     os.kill(process, signal.SIGKILL)
-    assert command.end() == 0, command.lines
+    assert command.end() == 0, "\n".join(command.lines)
     assert any(f"process {process} on" in line and "died" in line for line in command.lines), command.lines
     summary = json.loads((out / "_summary.json").read_text())
     assert (summary["images"], summary["processes_lost_in_this_call"], summary["shards_lost"]) == (123, 1, {})
@@ -211,7 +211,7 @@ def test_a_node_that_is_killed_is_done_without_and_a_killed_command_resumes(clus
     again.until("is ready")
     kill(cluster.others[0])
     cluster.others[0] = cluster.add()
-    assert again.end() == 0, again.lines
+    assert again.end() == 0, "\n".join(again.lines)
     assert any("shards are finished" in line for line in again.lines)
     assert all((out / name).read_bytes() == content for name, content in done.items()), "nothing is scored twice"
     same(out, single)
@@ -229,11 +229,11 @@ def test_a_lost_head_node_is_one_line_and_the_work_resumes(archive_of):
         command.until("is ready")
         wait_for_part(out)
         first.lose_head()
-        assert command.end() == 1, command.lines
+        assert command.end() == 1, "\n".join(command.lines)
         assert any("the head node" in line and "it resumes" in line for line in command.lines), command.lines
     with ray_cluster(nodes=1) as second:
         command = Command(second, *words)
-        assert command.end() == 0, command.lines
+        assert command.end() == 0, "\n".join(command.lines)
     same(out, single)
 
 

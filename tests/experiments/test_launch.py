@@ -14,7 +14,7 @@ from lesionlens.core.artifact import read_json
 from lesionlens.core.errors import ModelError
 from lesionlens.core.progress import SILENT
 from lesionlens.experiments.data import Images, index_images, share
-from lesionlens.experiments.folder import Experiment, Failure
+from lesionlens.experiments.folder import FAILURE, Experiment, Failure
 from lesionlens.experiments.launch import LOG, Limits, Stopped, in_own_process
 from lesionlens.experiments.point_run import Task, failure_of, work_left
 from lesionlens.experiments.points import points_of
@@ -140,6 +140,20 @@ def test_a_run_ends_with_the_process_that_started_it(experiment, small_grid):
     while alive(child):
         assert time.monotonic() < until, "the run goes on without its parent"
         time.sleep(0.2)
+
+
+def test_a_run_that_nobody_listens_to_any_more_has_not_failed(experiment, small_grid):
+    """It may notice the end of its parent by what it cannot say, before it notices it by its input."""
+    made = task(experiment, small_grid, 3)
+    command = [sys.executable, "-m", "lesionlens.experiments.point_run", str(made.write())]
+    nobody, output = os.pipe()
+    os.close(nobody)
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.PIPE, text=True) as process:
+        os.close(output)
+        assert process.wait(120) == 1
+        assert process.stderr is not None
+        assert "Traceback" not in process.stderr.read()
+    assert not (made.run.folder / FAILURE).exists()
 
 
 def alive(process: int) -> bool:

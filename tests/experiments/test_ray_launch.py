@@ -199,7 +199,7 @@ def test_a_grid_on_a_cluster_equals_one_here_with_a_node_and_the_command_killed(
         second.until(r"runs on ")
         kill(cluster.others[0])
         cluster.others[0] = cluster.add()
-        assert second.end() == 0, second.lines
+        assert second.end() == 0, "\n".join(second.lines)
     assert rows(out) == rows(finished[0])
 
 
@@ -213,11 +213,11 @@ def test_a_lost_head_node_stops_the_grid_with_one_line_and_it_resumes(finished, 
         first = Command(cluster, *words)
         first.until(r"epoch 1/2")
         cluster.lose_head()
-        assert first.end() == 1, first.lines
+        assert first.end() == 1, "\n".join(first.lines)
         assert sum("the head node" in line for line in first.lines) == 1, first.lines
     with ray_cluster(nodes=1) as cluster:
         second = Command(cluster, *words)
-        assert second.end() == 0, second.lines
+        assert second.end() == 0, "\n".join(second.lines)
     assert rows(out) == rows(finished[0])
 
 

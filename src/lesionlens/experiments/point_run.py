@@ -177,7 +177,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     task = Task.read(Path(path))
     try:
-        run_point(task, Reporter(note=lambda text: print(text, flush=True)))
+        run_point(task, Reporter(note=_note))
     except (LesionLensError, OSError, RuntimeError, MemoryError) as error:
         failure = failure_of(error)
         if failure is None:
@@ -185,6 +185,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         write_json(task.run.folder / FAILURE, {"kind": failure.kind, "reason": failure.reason})
         return 1
     return 0
+
+
+def _note(text: str) -> None:
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os._exit(1)  # nobody reads it any more: the parent has ended, which is no failure of the run
 
 
 def _end_with_parent() -> None:
