@@ -53,9 +53,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests on real images take long: they are slow ones."""
+    """Tests on real images take long, and so does the export of a second bundle: they are slow ones."""
     for item in items:
-        if {"ham10000_root", "isic2017_root"} & set(getattr(item, "fixturenames", ())):
+        if {"ham10000_root", "isic2017_root", "metadata_bundle"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.slow)
 
 

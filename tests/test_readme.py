@@ -16,6 +16,7 @@ from lesionlens.core.recipe_file import recipe_names
 
 TEXT = README.read_text(encoding="utf-8")
 SHELL = {"source", "mkdir", "cd", "curl"}
+PROGRAM = typer.main.get_command(app)  # once: describing all commands takes a tenth of a second
 COMMANDS = [(page, words) for page in PAGES for block in blocks(page) for words in commands(block)]
 
 
@@ -78,7 +79,7 @@ def test_every_command_exists_with_the_options_that_are_shown(page, words):
 
 
 def check_options(words: list[str]) -> None:
-    command = typer.main.get_command(app)
+    command = PROGRAM
     while words and words[0] in getattr(command, "commands", {}):
         command, words = command.commands[words[0]], words[1:]
     assert not hasattr(command, "commands"), f"{words} names no command"

@@ -52,6 +52,7 @@ def test_the_kinds_of_files_that_wheels_forget_are_there_to_be_compared():
     assert {".py", ".pyi", ".typed", ".toml", ".html", ".css", ".js", ".svg"} <= kinds
 
 
+@pytest.mark.slow
 def test_a_package_from_elsewhere_is_noticed(tmp_path):
     """This environment imports the repository, not a wheel."""
     programs = tmp_path / "venv" / "bin"

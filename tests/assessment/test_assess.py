@@ -90,6 +90,7 @@ def test_mistakes_are_one_line(run, words, message):
     assert not run.decisions.exists()
 
 
+@pytest.mark.slow
 def test_no_torch_is_loaded(run):
     code = (
         "import sys\nfrom lesionlens.cli.main import app\n"

@@ -38,6 +38,7 @@ def test_uniform_is_uniform_and_streams_are_independent() -> None:
     assert abs(np.corrcoef(columns[:-1, 0], columns[1:, 0])[0, 1]) < 4 / np.sqrt(MANY)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TRANSFORMS)
 def test_each_transform_is_applied_as_often_as_table_3_says(name: str) -> None:
     applied = draw(range(MANY), Policy(), 32, 32).applied[name]

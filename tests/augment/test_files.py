@@ -33,6 +33,7 @@ def few(plan: Plan, count: int = 30) -> Plan:
     return Plan(*(tuple(column[row] for row in kept) for column in (plan.image_ids, plan.copies, plan.seeds)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("frame", [0, 56])
 def test_files_are_what_training_feeds(index: Index, tmp_path: Path, frame: int) -> None:
     """Through training's own path: store, rows of the plan, crops, augmentation."""

@@ -103,6 +103,7 @@ def test_a_contender_of_a_process_of_its_own(small_bundle):
     assert 0 < found.import_s < 60
 
 
+@pytest.mark.slow
 def test_memory_is_what_the_call_takes(tmp_path, monkeypatch):
     if peak_memory_bytes() is None:
         pytest.skip("this system does not tell the memory of a process")

@@ -24,6 +24,8 @@ from lesionlens.models.concept_bottleneck import bottleneck_of, install_bottlene
 from lesionlens.serving.schemas import PredictionBody
 from lesionlens.training.checkpoint import load_network, save_network
 
+pytestmark = pytest.mark.slow
+
 UNITS = (ConceptUnit("streaks", "streaks"), ConceptUnit("colours", "colours", low=1.0, high=6.0), ConceptUnit("veil", "veil"))
 
 

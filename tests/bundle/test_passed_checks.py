@@ -4,6 +4,7 @@ import json
 import shutil
 
 import pytest
+from tests.slow_values import slow_but
 
 from lesionlens.bundle import passed_checks, runtime
 from lesionlens.bundle.runtime import Predictor
@@ -48,7 +49,9 @@ def test_with_other_limits_it_is_run_again(small_bundle, user_cache, runs):
     assert len(runs) == 2
 
 
-@pytest.mark.parametrize("content", ["", "{", "{}", '{"selftest": 1, "saturation": "", "day": "2026-11-27"}', "[]"])
+@pytest.mark.parametrize(
+    "content", slow_but(["", "{", "{}", '{"selftest": 1, "saturation": "", "day": "2026-11-27"}', "[]"], "{")
+)
 def test_a_damaged_file_is_no_pass(small_bundle, user_cache, runs, content):
     Predictor(small_bundle, threads=1, selftest="once")
     (path,) = (user_cache / "passed").iterdir()

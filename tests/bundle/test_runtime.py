@@ -169,6 +169,7 @@ def test_sources_are_taken_only_as_fast_as_they_are_worked_off(small_bundle, pat
     assert not [thread for thread in threading.enumerate() if "ThreadPool" in thread.name]
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_images(small_bundle, paths):
     predictor = Predictor(small_bundle, threads=1, batch_size=4)
     sum(1 for _ in predictor.predict(paths * 3))

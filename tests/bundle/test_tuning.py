@@ -77,6 +77,7 @@ def test_the_bundle_stays_as_it_is_and_inspect_says_what_runs(small_bundle, tmp_
     assert json.loads(json.dumps(found.to_json()))["runs"] == found.runs
 
 
+@pytest.mark.slow
 @BOTH
 def test_threads_and_streams_are_used_unless_named(small_bundle, user_cache, measured, monkeypatch):
     measured[("fp32", "openvino", 2)] = 80.0
@@ -140,6 +141,7 @@ def test_what_fails_its_selftest_is_named(small_bundle, user_cache, measured, mo
         tune(small_bundle, SECONDS)
 
 
+@pytest.mark.slow
 def test_it_is_really_timed(small_bundle, user_cache, monkeypatch):
     """With the clock, every installed runtime, threads and streams; the times themselves are the machine's."""
     monkeypatch.setattr(tuning, "cores", lambda: 2)
@@ -153,6 +155,7 @@ def test_it_is_really_timed(small_bundle, user_cache, monkeypatch):
     assert Predictor(small_bundle).why == found.why(found.fastest())
 
 
+@pytest.mark.slow
 @BOTH
 def test_a_process_of_its_own_measures_once(small_bundle, user_cache, monkeypatch):
     commands: list[list[str]] = []

@@ -137,6 +137,7 @@ def int8_with(copy: Path, rough: Path, moved: float, **options: object) -> Path:
     return copy
 
 
+@pytest.mark.slow
 def test_int8_is_compared_with_fp32_without_vnni(copy, rough, monkeypatch):
     int8_with(copy, rough, moved=1)
     assert not any("compared with fp32:" in note for note in Predictor(copy, variant="fp32").notes)
@@ -148,6 +149,7 @@ def test_int8_is_compared_with_fp32_without_vnni(copy, rough, monkeypatch):
     assert "may saturate at 16 bits" in (copy / "card.md").read_text()
 
 
+@pytest.mark.slow
 def test_int8_that_saturates_is_refused_or_gives_way(copy, rough, monkeypatch):
     int8_with(copy, rough, moved=0, default=True)
     monkeypatch.setattr("lesionlens.bundle.selftest.SATURATION", 1e-4)
@@ -163,6 +165,7 @@ def test_int8_that_saturates_is_refused_or_gives_way(copy, rough, monkeypatch):
     assert "running fp32 instead" in predictor.notes[-1]
 
 
+@pytest.mark.slow
 def test_a_comparison_with_fp32_is_remembered_and_one_that_failed_is_not(copy, rough, user_cache, monkeypatch):
     has_fast_int8(monkeypatch, lambda: False)
     int8_with(copy, rough, moved=1, default=True)
@@ -175,6 +178,7 @@ def test_a_comparison_with_fp32_is_remembered_and_one_that_failed_is_not(copy, r
         assert "running fp32 instead" in Predictor(copy, selftest="once").notes[-1]
 
 
+@pytest.mark.slow
 def test_only_some_variants_are_kept(copy, rough, tmp_path):
     whole = add_variant(copy, NewVariant("rough", [rough], BOTH, tolerance=LOOSE))
     small = keep_variants(copy, ["rough"], tmp_path / "small")
@@ -189,6 +193,7 @@ def test_only_some_variants_are_kept(copy, rough, tmp_path):
     assert keep_variants(copy, ["rough"], tmp_path / "again").id == small.id
 
 
+@pytest.mark.slow
 def test_int8_without_fp32_is_still_compared_with_it(copy, rough, tmp_path, monkeypatch):
     has_fast_int8(monkeypatch, lambda: False)
     add_variant(copy, NewVariant("int8", [rough], BOTH, tolerance=LOOSE))

@@ -37,6 +37,7 @@ def test_plan_counts_and_json(run: Path, capsys) -> None:
     assert "originals +" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_files_and_gallery(run: Path, capsys) -> None:
     sizes = ("--set", "input.size=32", "--set", "augmentation.offline_fill=0.2")
     assert call(run, *sizes, "--materialise", str(run / "copies"), "--gallery", str(run / "gallery.png"), "--json") == 0

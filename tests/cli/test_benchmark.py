@@ -19,6 +19,7 @@ def call(*arguments: object) -> str:
     return result.stdout
 
 
+@pytest.mark.slow
 def test_one_table(small_bundle):
     options = ("--runtime", "onnxruntime", "--batch", "1,2", "--threads", 1, "--rounds", 1)
     result = json.loads(call(small_bundle, *options, "--json"))

@@ -22,6 +22,7 @@ def folder(small_run, small_bundle, tmp_path):
     return copy
 
 
+@pytest.mark.slow
 def test_a_run_folder_is_all_it_needs(folder, capsys):
     checkpoint = folder / "train" / "best.safetensors"
     options = ("--set", "compression.variants=dynamic-int8", "--rounds", "0", "--compared-images", "4")

@@ -51,6 +51,7 @@ def out_of_memory(task, reporter, limits):
     return Failure("memory", "out of memory")
 
 
+@pytest.mark.slow
 def test_a_failed_run_gives_exit_code_1_and_a_table(grid, synthetic_root, tmp_path, monkeypatch):
     monkeypatch.setattr("lesionlens.experiments.execution.in_own_process", out_of_memory)
     words = ["ablate", str(grid), "--data", str(synthetic_root), "--out", str(tmp_path / "out")]

@@ -45,6 +45,7 @@ def test_a_run_folder_is_all_that_export_needs(run):
     assert bundle.facts["scores"]["split"] == "test"
 
 
+@pytest.mark.slow
 def test_without_scores(run, small_bundle, tmp_path, monkeypatch):
     from lesionlens.export import export as made_by
 

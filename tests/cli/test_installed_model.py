@@ -68,6 +68,7 @@ def test_a_bundle_without_its_facts_is_damaged_and_not_a_folder_of_images(model,
         call("predict", tmp_path / "damaged", photo)
 
 
+@pytest.mark.slow
 def test_inspect_and_benchmark(model):
     out, err = call("inspect", "--json")
     assert json.loads(out)["id"] == model

@@ -133,6 +133,7 @@ def test_mended_images_are_done_and_the_rest_is_not(small_bundle, photos, tmp_pa
     assert "error" not in out.read_text()
 
 
+@pytest.mark.slow
 def test_killed_and_gone_on_with(small_bundle, photos, tmp_path):
     """kill -9 in the middle of a list loses nothing that was finished."""
     copies = tmp_path / "many"
@@ -169,6 +170,7 @@ def test_from_a_cold_start_it_is_light(small_bundle, photos):
     assert json.loads(done.stdout)["bundle"]
 
 
+@pytest.mark.slow
 def test_the_program_writes_everything_before_it_leaves(small_bundle, photos, tmp_path):
     """Its process ends at once, without taking the graph apart: nothing may be left in a buffer by then."""
     program = [sys.executable, "-m", "lesionlens", "predict", str(small_bundle)]

@@ -22,6 +22,7 @@ def call(*arguments):
     return result
 
 
+@pytest.mark.slow
 def test_of_labelled_images_only_the_training_split_is_seen(synthetic_root, tmp_path):
     result = call("--data", synthetic_root, "--run", tmp_path, "--json")
     content = json.loads(result.stdout)
@@ -36,6 +37,7 @@ def test_of_labelled_images_only_the_training_split_is_seen(synthetic_root, tmp_
     assert (tmp_path / "pretrain" / "backbone.safetensors").is_file()
 
 
+@pytest.mark.slow
 def test_a_folder_without_labels_is_enough(synthetic_root, tmp_path):
     result = call("--unlabelled", synthetic_root, "--run", tmp_path)
     assert "unlabelled images, which were not screened" in result.stderr

@@ -25,6 +25,7 @@ def checkpoint(small_run: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(small_run, tmp_path / "run")) / "train" / "best.safetensors"
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_a_run_is_all_it_needs(checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:
     written = checkpoint.parents[1] / "assessment" / "robustness.json"
     code, out, err = run(capsys, checkpoint, *QUICK, "--json")

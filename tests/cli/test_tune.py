@@ -40,6 +40,7 @@ def test_tune_then_predict(small_bundle, photo, user_cache):
     assert call("predict", small_bundle, photo, "--variant", "fp32", "--runtime", "onnxruntime")[1] == ""
 
 
+@pytest.mark.slow
 def test_a_table_for_people_and_no_cache(small_bundle):
     out, err = call("tune", small_bundle, "--seconds", "0.01")
     assert "ms per image" in out

@@ -121,6 +121,7 @@ def test_a_tar_that_is_damaged_is_recorded_and_the_rest_is_done(here, small_bund
     assert (again["images"], again["shards_done"], again["shards_lost"]) == (15, 3, {})
 
 
+@pytest.mark.slow
 def test_s3_in_and_out(here, predictor, small_bundle, photos, tmp_path, s3):
     for path in photos.iterdir():
         s3.objects[f"in/{path.name}"] = path.read_bytes()

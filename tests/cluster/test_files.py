@@ -32,6 +32,7 @@ def test_a_folder_of_s3(s3):
         folder.read("none")
 
 
+@pytest.mark.slow
 def test_s3_that_does_not_answer_is_one_line(monkeypatch):
     for name, value in {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s"}.items():
         monkeypatch.setenv(name, value)

@@ -39,6 +39,7 @@ def test_mobilenetv2_has_the_products_of_its_paper():
     assert found.parameters == pytest.approx(3.4e6, rel=0.04)  # likewise: 3.4M
 
 
+@pytest.mark.slow
 def test_the_papers_count_of_convnext_tiny_to_the_digit():
     network = build_network(ModelRecipe(name="convnext_tiny", weights="none"), 7)
     found = paper_count(network, dynamic_int8(network))

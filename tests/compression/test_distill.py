@@ -26,6 +26,7 @@ def taught(parent, tmp_path_factory):
     return out, epochs
 
 
+@pytest.mark.slow
 def test_a_student_is_a_normal_checkpoint(parent, taught):
     out, epochs = taught
     network, info = load_network(out / "best.safetensors")
@@ -39,6 +40,7 @@ def test_a_student_is_a_normal_checkpoint(parent, taught):
     assert epochs[1].training_loss < epochs[0].training_loss
 
 
+@pytest.mark.slow
 def test_the_teacher_makes_a_difference(parent, taught, tmp_path):
     epochs = []
     distill(
@@ -47,6 +49,7 @@ def test_the_teacher_makes_a_difference(parent, taught, tmp_path):
     assert epochs[0].training_loss != pytest.approx(taught[1][0].training_loss, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_a_student_of_another_teacher_does_not_go_on(parent, taught, tmp_path):
     other = tmp_path / "other.safetensors"
     save_network(parent.network, replace(parent.info, epoch=9), other)

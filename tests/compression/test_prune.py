@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.slow_values import slow_but
 from torch import nn
 from torch.nn.utils import prune as reference
 
@@ -58,7 +59,7 @@ def products(network, size=SIZE):
     return sum(found)
 
 
-@pytest.mark.parametrize("name", ["test_convnext", "mobilenetv2_035"])
+@pytest.mark.parametrize("name", slow_but(["test_convnext", "mobilenetv2_035"], "test_convnext"))
 @pytest.mark.parametrize("sparsity", [0.0, 0.3, 0.85])
 def test_zeros_are_those_of_torch(name, sparsity):
     ours, theirs = prune_unstructured(build(name), sparsity), build(name)
@@ -69,6 +70,7 @@ def test_zeros_are_those_of_torch(name, sparsity):
     assert all(torch.equal(tensor, theirs.state_dict()[key]) for key, tensor in ours.state_dict().items())
 
 
+@pytest.mark.slow
 @settings(max_examples=15)
 @given(st.floats(0, 1, exclude_max=True))
 def test_the_smallest_weights_of_all_layers_go(sparsity):
@@ -97,7 +99,7 @@ def test_a_share_out_of_range_is_an_error(share, rule):
         prune_structured(build("test_resnet"), SIZE, 0.3, multiple_of=0)
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", slow_but(FAMILIES, "test_convnext", "test_efficientnet", "test_resnet"))
 def test_channels_are_gone(name):
     network = build(name)
     before = {key: tensor.clone() for key, tensor in network.state_dict().items()}
@@ -109,7 +111,7 @@ def test_channels_are_gone(name):
     assert network.training == cut.training
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", slow_but(FAMILIES, "test_convnext", "test_efficientnet", "test_resnet"))
 def test_the_heat_maps_still_have_a_closed_form(name):
     cut = prune_structured(build(name), SIZE, 0.3)
     assert find_head(cut, SIZE) is not None
@@ -142,6 +144,7 @@ def widths(network):
     return [module.out_channels for module in network.modules() if isinstance(module, nn.Conv2d)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("multiple_of", [8, 16])
 def test_widths_are_the_nearest_multiples(multiple_of):
     for before, after in zip(
@@ -213,6 +216,7 @@ def slimmed(parent, tmp_path_factory):
     return out, epochs
 
 
+@pytest.mark.slow
 def test_a_slim_checkpoint_is_small_and_says_what_it_is(parent, slimmed):
     out, epochs = slimmed
     network, info = load_network(out / "best.safetensors")
@@ -229,11 +233,13 @@ def test_a_slim_checkpoint_is_small_and_says_what_it_is(parent, slimmed):
     assert epochs[1].training_loss < epochs[0].training_loss
 
 
+@pytest.mark.slow
 def test_the_teacher_is_not_changed(parent, slimmed):
     whole, _ = load_network(parent.checkpoint)
     assert all(torch.equal(a, b) for a, b in zip(whole.state_dict().values(), parent.network.state_dict().values(), strict=True))
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_not_done_again(parent, slimmed):
     out, _ = slimmed
     before, on_epoch = hash_file(out / "last.safetensors"), []
@@ -242,6 +248,7 @@ def test_a_finished_run_is_not_done_again(parent, slimmed):
     assert hash_file(out / "last.safetensors") == before
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_goes_on(parent, slimmed, tmp_path):
     class Stopped(Exception):
         pass
@@ -260,6 +267,7 @@ def test_a_run_that_was_stopped_goes_on(parent, slimmed, tmp_path):
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
+@pytest.mark.slow
 def test_other_settings_do_not_go_on_there(parent, slimmed):
     other = replace(QUICK, channels_removed=0.5)
     with pytest.raises(CheckpointError, match=r"channels_removed is 0.3 there and 0.5 here"):

@@ -22,6 +22,8 @@ from lesionlens.compression.quantize import (
 )
 from lesionlens.core.errors import ModelError, RecipeError
 
+pytestmark = pytest.mark.slow
+
 SIZE = 64
 
 
@@ -38,6 +40,7 @@ def int8(small_bundle, images, tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 def test_one_file_says_the_same_on_both_runtimes_and_nearly_what_fp32_says(small_bundle, int8, images):
     found = {
         name: run_batches(load_engine(name, int8, SIZE, "fp32", Limits()), images, 1) for name in ("openvino", "onnxruntime")

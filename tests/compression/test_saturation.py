@@ -53,6 +53,7 @@ def test_other_axes_and_one_scale_for_all():
     assert grown * whole[0, 1] == pytest.approx(2.5, abs=0.5 * float(grown))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("quantise", [pytest.param(static_int8, marks=pytest.mark.slow), pointwise_int8])
 def test_graphs_are_written_without_saturation(small_bundle, tmp_path, quantise):
     images = np.random.default_rng(0).integers(0, 256, (4, SIZE, SIZE, 3), np.uint8)

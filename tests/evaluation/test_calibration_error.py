@@ -15,6 +15,7 @@ def calibrated(seed, n_lesions=500, sharpness=1.0):
     return WeightedMetrics.of(sharpness * logits, labels), Lesions.of(np.repeat(np.arange(n_lesions), 2)), logits, labels
 
 
+@pytest.mark.slow
 def test_a_calibrated_model_has_zero_in_its_interval():
     found = [calibration_error(*calibrated(seed)[:2]) for seed in range(60)]
     assert sum(each.low == 0 for each in found) >= 55
@@ -22,6 +23,7 @@ def test_a_calibrated_model_has_zero_in_its_interval():
     assert np.mean([each.value for each in found]) < 0.5 * np.mean([each.plain for each in found])
 
 
+@pytest.mark.slow
 def test_the_estimate_lies_in_its_interval():
     for seed in range(20):
         for sharpness in (0.5, 1.0, 3.0):

@@ -43,6 +43,7 @@ def test_without_an_interval_there_is_none():
     assert math.isnan(p_of(found, 0.95))
 
 
+@pytest.mark.slow
 @given(st.floats(-0.5, 0.5), st.floats(0.001, 0.5), st.floats(0.001, 0.5))
 def test_p_agrees_with_the_interval(value, below, above):
     interval = Interval(value, value - below, value + above)

@@ -116,6 +116,7 @@ def test_lengths_must_agree(draw):
         lesion_bootstrap(WeightedMetrics.of(predictions.logits, predictions.labels), predictions.lesion_ids[:-1])
 
 
+@pytest.mark.slow
 def test_coverage_on_simulated_lesions():
     """Lesions of four images, right together or wrong together: only drawing lesions covers the truth."""
     n_lesions, true_accuracy, trials = 80, 0.8, 150

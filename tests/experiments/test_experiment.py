@@ -125,6 +125,7 @@ def numbers(table):
     return [{**row, "cost": {key: row["cost"][key] for key in ("parameters", "macs", "epochs")}} for row in table["rows"]]
 
 
+@pytest.mark.slow
 def test_a_seed_more_keeps_what_is_done(copied, small_grid, synthetic_root, here, notes):
     outcome = run(replace(small_grid, seeds=(0, 1, 2), rows=small_grid.rows[:1]), synthetic_root, copied, here, notes)
     assert "3 runs: 2 done, 0 failed before, 1 to do" in notes
@@ -277,6 +278,7 @@ def test_each_source_is_tested_by_networks_that_never_saw_it(two_sources, small_
     assert not (tmp_path / "new").exists(), "a plan writes nothing"
 
 
+@pytest.mark.slow
 def test_a_source_that_cannot_be_left_out_is_a_failure_of_its_runs(two_sources, small_grid, here, notes, tmp_path):
     """The only images of a diagnosis are in one source: no network can learn it from the other."""
     path = two_sources / "HAM10000_metadata.csv"

@@ -144,7 +144,7 @@ def test_the_grids_of_the_package(name):
     )
 
 
-MANY = ("networks", "table16", "table17")
+MANY = ("networks", "table12", "table13", "table16", "table17")
 
 
 @pytest.mark.parametrize("name", [pytest.param(each, marks=pytest.mark.slow if each in MANY else ()) for each in grid_names()])

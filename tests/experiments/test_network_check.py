@@ -1,5 +1,6 @@
 """Counts of a recipe's network, without memory for its weights."""
 
+import pytest
 import torch
 
 from lesionlens.compression.count import count
@@ -18,6 +19,7 @@ def test_counts_are_those_of_the_real_network():
     assert count_network(small, 7) == {"parameters": real.parameters, "macs": real.macs}
 
 
+@pytest.mark.slow
 def test_a_network_larger_than_memory_is_counted():
     """1.8 billion parameters, 7 GB: nothing of it is allocated, and the next network is built as usual."""
     assert count_network(recipe("eva02_enormous_patch14_clip_224", 224), 7)["parameters"] > 4e9

@@ -49,6 +49,7 @@ def test_integrated_gradients_of_a_linear_network_are_weight_times_pixel(images)
     torch.testing.assert_close(found, (images * linear.weight[[0, 1, 0]]).sum(1).detach(), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_integrated_gradients_add_up_to_the_logit(network, images):
     classes = torch.tensor([2, 0, 1])
     network = network_of("test_convnext").double()  # smooth, so that the integral is exact enough
@@ -128,6 +129,7 @@ def test_features_with_channels_last_are_turned_for_captum():
     assert explained.maps.shape == (2, 2, 2, 2)
 
 
+@pytest.mark.slow
 def test_both_maps_are_one_where_the_prediction_is_right(network, images):
     explainer = build_explainer(network, SIZE, "occlusion")
     predicted = network(images).argmax(1)
@@ -138,6 +140,7 @@ def test_both_maps_are_one_where_the_prediction_is_right(network, images):
     assert same.tolist() == [True, False, True]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["occlusion", "integrated-gradients"])
 def test_transformers_are_explained_by_methods_on_pixels(method):
     network = network_of("test_vit")

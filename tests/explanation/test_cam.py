@@ -1,6 +1,7 @@
 import pytest
 import torch
 from captum.attr import LayerGradCam
+from tests.slow_values import slow_but
 from torch import nn
 
 from lesionlens.core.errors import ModelError
@@ -53,7 +54,7 @@ def captums(network: nn.Module, images: torch.Tensor, n_classes: int) -> torch.T
     return torch.cat(maps, dim=1).detach()  # (N, K, h, w)
 
 
-@pytest.mark.parametrize("name", PLAIN + WITH_NORM)
+@pytest.mark.parametrize("name", slow_but(PLAIN + WITH_NORM, "test_convnext", "test_efficientnet", "test_resnet"))
 def test_maps_of_every_class_are_captums_to_float_precision(name):
     network = network_of(name).double()
     images = torch.randn(3, 3, 96, 64, dtype=torch.float64)
@@ -187,7 +188,8 @@ def test_norm_without_parameters():
     torch.testing.assert_close(maps[:, 2], (gradient.mean((2, 3), keepdim=True) * features).sum(1).relu())
 
 
-@pytest.mark.parametrize("name", ["test_convnext", pytest.param("mobilenetv2_035", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["test_convnext", "mobilenetv2_035"])
 def test_traces_without_a_graph_break_and_for_any_batch(name):
     explained = ExplainedNetwork(network_of(name))
     shapes = ({0: torch.export.Dim("batch", min=1, max=64)},)

@@ -78,6 +78,7 @@ def test_networks_without_closed_form_are_explained_by_captum(method, trained_ru
         assert (maps["classes"][:, 1] == maps["labels"]).all()
 
 
+@pytest.mark.slow
 def test_occlusion_keeps_a_stated_limit_unless_told_otherwise(trained_run, tmp_path):
     notes: list[str] = []
     settings = dataclasses.replace(
@@ -199,6 +200,7 @@ def run_command(*arguments: str):
     return CliRunner().invoke(app, list(arguments), catch_exceptions=False)
 
 
+@pytest.mark.slow
 def test_command_prints_json_or_a_table(trained_run, tmp_path):
     folder = trained_run.folder
     options = [str(trained_run.checkpoints["test_resnet"]), "--limit", "6", "--random-networks", "1", "--curve-images", "1"]

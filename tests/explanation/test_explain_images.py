@@ -58,6 +58,7 @@ def test_the_size_of_a_batch_changes_nothing_but_the_neighbours(explanations, mo
             np.testing.assert_allclose(small.curves[name][order], explanations.curves[name][order], atol=1e-3)
 
 
+@pytest.mark.slow
 def test_the_network_never_sees_more_than_one_batch(model, explained_images):
     sizes: list[int] = []
     hook = model.network.register_forward_hook(lambda module, inputs, output: sizes.append(len(output)))
@@ -78,6 +79,7 @@ def test_curves_are_taken_of_the_first_drawn_images(explanations, explained_imag
     np.testing.assert_allclose(whole, exponentials.max(1) / exponentials.sum(1), rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_curves_can_span_batches(explanations, model, explained_images):
     settings = dataclasses.replace(SETTINGS, images_per_pass=3)
     taken = ~np.isnan(explain_images(model, explained_images, settings).curves["insertion"]["random"]).any(1)
@@ -92,6 +94,7 @@ def test_true_and_predicted_maps_agree_where_the_prediction_is_right(explanation
     assert (ours[~right] != true[~right]).any()
 
 
+@pytest.mark.slow
 def test_another_images_map_is_never_of_the_same_lesion(model, explained_images):
     one_lesion = dataclasses.replace(explained_images, lesion_ids=np.zeros(len(explained_images)))
     found = explain_images(model, one_lesion, SETTINGS)

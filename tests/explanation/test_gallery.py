@@ -36,6 +36,7 @@ def scene(request, trained_run, explained_images):
     return GalleryData(explanations, explained_images, trained_run.spec, trained_run.index.labels)
 
 
+@pytest.mark.slow
 def test_gallery_is_the_same_each_time_and_holds_both_sides(scene):
     first, second = gallery(scene), gallery(scene)
     assert first.tobytes() == second.tobytes()

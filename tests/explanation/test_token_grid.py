@@ -92,6 +92,7 @@ def test_maps_of_averaged_tokens_are_the_reference_in_closed_form(name):
     assert build_explainer(network, size_of(network)).name == "grad-cam (closed form)"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OTHERS)
 def test_other_families_are_explained_without_occlusion(name):
     network = network_of(name, **OTHERS[name]) if OTHERS[name] else timm().create_model(name, num_classes=4).eval()

@@ -58,6 +58,7 @@ def test_a_perfect_network_is_never_unsure():
     assert decision.validation["not_sure"]["value"] == 0
 
 
+@pytest.mark.slow
 @given(seed=st.integers(0, 1000), count=st.integers(19, 120), sensitivity=st.sampled_from([0.8, 0.9, 0.95]))
 def test_it_is_the_largest_threshold_that_will_do(seed, count, sensitivity):
     shares = np.round(np.random.default_rng(seed).uniform(size=count), 4)
@@ -73,6 +74,7 @@ def test_it_is_the_largest_threshold_that_will_do(seed, count, sensitivity):
         assert misses(min(1.0, decision.threshold + 2e-4)) > allowed_misses(count, sensitivity)
 
 
+@pytest.mark.slow
 def test_the_expected_sensitivity_of_new_melanomas_is_reached():
     """Over many draws of a validation split, new melanomas of the same source are found at least as often as asked for."""
     random = np.random.default_rng(0)

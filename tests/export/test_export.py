@@ -77,6 +77,7 @@ def test_scores_are_of_what_the_bundle_answers(small_bundle, small_run):
     assert facts["scores"]["metrics"]["nll"] != plain["metrics"]["nll"]
 
 
+@pytest.mark.slow
 def test_scores_over_several_views_are_measured_again_with_one(small_bundle, small_run, dataset, tmp_path, monkeypatch):
     monkeypatch.setattr(export_module, "write_graph", lambda graph, path: shutil.copyfile(small_bundle / "model.onnx", path))
     checkpoint, told = small_run / "train" / "best.safetensors", []
@@ -147,6 +148,7 @@ def test_two_exports_are_one_bundle(small_bundle, small_run, dataset, tmp_path):
     assert again.id == open_bundle(small_bundle).id
 
 
+@pytest.mark.slow
 def test_a_graph_that_computes_something_else_leaves_nothing(small_bundle, small_run, dataset, tmp_path, monkeypatch):
     monkeypatch.setattr(export_module, "write_graph", lambda graph, path: shutil.copyfile(small_bundle / "model.onnx", path))
     monkeypatch.setattr(export_module, "fit_temperature", lambda logits, labels: 17.0)
@@ -204,6 +206,7 @@ def test_no_gate_on_request(small_bundle, small_run, dataset, tmp_path, monkeypa
     assert sum(told) == images_to_process(dataset.split, settings) == len(dataset.split.ids["validation"])
 
 
+@pytest.mark.slow
 def test_progress_adds_up(small_bundle, small_run, dataset, tmp_path, monkeypatch):
     monkeypatch.setattr(export_module, "write_graph", lambda graph, path: shutil.copyfile(small_bundle / "model.onnx", path))
     told: list[int] = []

@@ -75,6 +75,7 @@ def test_a_network_without_closed_form_gives_no_maps(images):
     assert found.features.shape == (5, network.head_hidden_size)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["test_resnet", pytest.param("test_mambaout", marks=pytest.mark.slow)])
 def test_the_written_graph_computes_the_same_for_any_batch(name, images, tmp_path):
     graph = GraphNetwork(network_of(name), SPEC, 1.5)
@@ -124,6 +125,7 @@ class Odd(torch.nn.Module):
         return self.forward_head(self.forward_features(images))
 
 
+@pytest.mark.slow
 def test_a_network_that_cannot_be_written(tmp_path):
     with pytest.raises(ModelError, match="Odd cannot be written as ONNX"):
         write_graph(GraphNetwork(Odd(), SPEC), tmp_path / "model.onnx")

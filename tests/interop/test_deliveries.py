@@ -95,6 +95,7 @@ def wait_until(condition):
         time.sleep(0.01)
 
 
+@pytest.mark.slow
 def test_what_is_queued_is_taken_once_and_its_content_forgotten(log, started):
     target = Target()
     deliveries = started({"sr": target.send})

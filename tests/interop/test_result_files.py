@@ -31,6 +31,7 @@ def usable(small_run: Path, tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_each_image_gets_a_report_and_a_heat_map(small_bundle, usable, tmp_path):
     out = tmp_path / "out"
     done = CliRunner().invoke(app, [str(small_bundle), str(usable), "--dicom-sr", str(out)])

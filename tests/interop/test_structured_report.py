@@ -121,6 +121,7 @@ def test_the_same_prediction_gives_the_same_object_except_for_who_helped():
     assert first.SOPInstanceUID != other.SOPInstanceUID
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("outcome", ["diagnosis", "not_sure", "not_usable"])
 def test_dciodvfy_finds_no_error(outcome, tmp_path):
     reasons = UNUSABLE if outcome == "not_usable" else ()

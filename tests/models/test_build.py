@@ -143,6 +143,7 @@ def test_the_size_of_an_unknown_network_is_not_the_problem():
         check_takes(ModelRecipe("resnet5"), 64)
 
 
+@pytest.mark.slow
 def test_a_network_of_another_kind_is_not_blamed_on_its_size():
     with pytest.raises(ModelError, match="cannot be trained at any size: deit_tiny_distilled_patch16_224 has"):
         check_takes(ModelRecipe("deit_tiny_distilled_patch16_224"), 224)

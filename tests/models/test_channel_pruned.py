@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from tests.slow_values import slow_but
 from torch import nn
 
 from lesionlens.compression.prune import prune_structured
@@ -48,7 +49,7 @@ def info_of(name, channel_pruned=True):
     )
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", slow_but(FAMILIES, "test_convnext", "test_efficientnet", "test_resnet"))
 def test_a_slim_network_comes_back(tmp_path, name):
     cut = shake(prune_structured(build(name), SIZE, 0.4)).eval()
     save_network(cut, info_of(name), tmp_path / "best.safetensors")
@@ -69,6 +70,7 @@ def test_a_network_read_back_says_its_sizes():
                 assert getattr(ours, name, None) == getattr(theirs, name, None)
 
 
+@pytest.mark.slow
 def test_a_slim_network_trains(tmp_path):
     read = build("test_convnext")
     reshape_to(read, prune_structured(read, SIZE, 0.4).state_dict())

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from tests.slow_values import slow_but
 from torch import nn
 
 from lesionlens.core.errors import WeightsError
@@ -17,8 +18,8 @@ import torchvision  # noqa: E402
 NAMES = ("alexnet", *SHUFFLENET_CHANNELS)
 
 
-@pytest.mark.parametrize("name", ["alexnet", "shufflenet_v2_x0_5"])
-@pytest.mark.parametrize("size", [224, 100])
+@pytest.mark.parametrize("name", slow_but(["alexnet", "shufflenet_v2_x0_5"], "shufflenet_v2_x0_5"))
+@pytest.mark.parametrize("size", slow_but([224, 100], 100))
 def test_the_same_weights_give_torchvision_s_logits(name, size):
     torch.manual_seed(0)
     theirs = torchvision.models.get_model(name, num_classes=7).eval()
@@ -31,7 +32,7 @@ def test_the_same_weights_give_torchvision_s_logits(name, size):
         torch.testing.assert_close(ours.get_classifier()(features), ours(images))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", slow_but(NAMES, *SHUFFLENET_CHANNELS))
 def test_sizes_are_torchvision_s(name):
     ours = build_network(ModelRecipe(name, weights="none"), 1000)
     theirs = torchvision.models.get_model(name)
@@ -53,6 +54,7 @@ def test_a_closed_form_of_the_heat_maps_where_the_head_is_plain():
     assert find_head(alexnet) is None
 
 
+@pytest.mark.slow
 def test_dropout_reaches_them():
     rates = [
         [

@@ -39,6 +39,7 @@ def train(run, *changes):
     return notes
 
 
+@pytest.mark.slow
 def test_a_recipe_names_unlabelled_images_and_concepts(run, tmp_path):
     index, photos = read_index(run.index), tmp_path / "photos"
     photos.mkdir()

@@ -12,6 +12,7 @@ from lesionlens.pipeline import networks
 from lesionlens.pipeline.networks import Network, describe_networks, network_names
 
 
+@pytest.mark.slow
 def test_the_papers_network_by_hand():
     (described,), left_out = describe_networks(["convnext_tiny"])
     assert described == Network("convnext_tiny", 27_825_511, 224, True, "imagenet", 9, "grad-cam (closed form)")
@@ -54,6 +55,7 @@ def test_one_class_with_two_heads_is_tried_twice(monkeypatch):
     assert [network.heat_map for network in described] == ["convnext_tiny_hnf", "convnext_atto", "convnext_atto"]
 
 
+@pytest.mark.slow
 def test_a_very_large_network_is_not_tried():
     (described,), _ = describe_networks(["vit_huge_patch14_224"])
     assert described.parameters > 600_000_000
@@ -90,6 +92,7 @@ def test_patterns():
         network_names("####")
 
 
+@pytest.mark.slow
 def test_a_dot_asks_for_the_sets_of_weights_of_a_network():
     names = network_names("convnext_tiny.")
     assert "convnext_tiny.fb_in22k_ft_in1k_384" in names

@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import save_file
+from tests.slow_values import slow_but
 
 from lesionlens.cli.main import main
 from lesionlens.core.errors import DataError, ModelError, WeightsError
@@ -33,7 +34,7 @@ def refusal(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
     return int(stop.value.code or 0), capsys.readouterr().err.splitlines()[-1]
 
 
-@pytest.mark.parametrize("option", [[], ["--plan"]])
+@pytest.mark.parametrize("option", slow_but([[], ["--plan"]], []))
 @pytest.mark.parametrize(
     ("setting", "code", "words"),
     [

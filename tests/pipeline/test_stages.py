@@ -19,6 +19,8 @@ from lesionlens.pipeline.execution import execute, plan
 from lesionlens.pipeline.job import ImageSource, Job
 from lesionlens.pipeline.stages import STAGES
 
+pytestmark = pytest.mark.slow
+
 TINY = {
     "name": "pipeline",
     "input": {"size": 48},

@@ -66,6 +66,7 @@ def test_numbers_are_those_of_the_results(assessed: Path) -> None:
     assert [row["images"] for row in shown["Sex"]] == [group["n_images"] for group in stated["Sex"]]
 
 
+@pytest.mark.slow
 def test_without_store_there_are_no_pixels_but_a_page(assessed: Path) -> None:
     for child in (assessed / "store").iterdir():
         child.unlink()
@@ -73,6 +74,7 @@ def test_without_store_there_are_no_pixels_but_a_page(assessed: Path) -> None:
     assert "One image under the corruptions" not in Page(build_report(assessed)).text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["subgroups", "robustness"])
 def test_of_another_checkpoint_it_is_left_out_with_its_remedy(assessed: Path, name: str) -> None:
     path = getattr(Run.at(assessed), name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -27,7 +28,7 @@ from lesionlens.reporting.report import build_report
 OWN = "c" * 64
 
 
-def made_up_model(checkpoint: str = OWN) -> FrozenModel:
+def made_up_model() -> FrozenModel:
     """A model that reads the diagnosis from the green of `write_images`, and is wrong now and then."""
     random = np.random.default_rng(0)
 
@@ -42,17 +43,19 @@ def made_up_model(checkpoint: str = OWN) -> FrozenModel:
     spec = InputSpec(32, 32, "squash", (0.5, 0.5, 0.5), (0.2, 0.2, 0.2))
     decision = Decision(("mel",), 0.95, 0.2)
     settings = model_settings(1.5, decision, None, "a test")
-    hashes = {"checkpoint": checkpoint, "index": "another"}
+    hashes = {"checkpoint": OWN, "index": "another"}
     return FrozenModel("made up", "bundle", HAM10000, spec, run, None, decision, None, settings, hashes, seed=0, resamples=100)
-
-
-def evaluation_of(index: Index, name: str, checkpoint: str = OWN) -> ExternalEvaluation:
-    return evaluate_external(made_up_model(checkpoint), index, None, ExternalSettings(name))
 
 
 @pytest.fixture(scope="module")
 def evaluation(image_index: Index) -> ExternalEvaluation:
-    return evaluation_of(image_index, "clinic")
+    return evaluate_external(made_up_model(), image_index, None, ExternalSettings("clinic"))
+
+
+def of_another(evaluation: ExternalEvaluation, name: str, checkpoint: str) -> ExternalEvaluation:
+    """The same numbers under another name, and as those of another checkpoint."""
+    made_from = {**evaluation.content["made_from"], "checkpoint": checkpoint}
+    return replace(evaluation, content={**evaluation.content, "name": name, "made_from": made_from})
 
 
 def contents(folder: Path) -> Any:
@@ -78,8 +81,8 @@ def test_sets_side_by_side(evaluation: ExternalEvaluation, tmp_path: Path) -> No
     assert any("every class of the model has images" in reason for reason in topic["reasons"])
 
 
-def test_those_of_other_checkpoints_are_named_and_not_shown(image_index: Index, tmp_path: Path) -> None:
-    write_evaluation(evaluation_of(image_index, "foreign", "d" * 64), tmp_path / "foreign")
+def test_those_of_other_checkpoints_are_named_and_not_shown(evaluation: ExternalEvaluation, tmp_path: Path) -> None:
+    write_evaluation(of_another(evaluation, "foreign", "d" * 64), tmp_path / "foreign")
     topic = section(contents(tmp_path))
     assert topic is not None
     assert topic["sets"] == []
@@ -96,9 +99,9 @@ def test_every_official_metric_has_a_column() -> None:
     assert OFFICIAL.keys() == set(PER_CATEGORY)
 
 
-def test_it_stands_in_the_report(trained_run: Path, image_index: Index) -> None:
+def test_it_stands_in_the_report(trained_run: Path, evaluation: ExternalEvaluation) -> None:
     checkpoint = hash_file(trained_run / "train" / "best.safetensors")
-    write_evaluation(evaluation_of(image_index, "clinic", checkpoint), trained_run / "external" / "clinic")
+    write_evaluation(of_another(evaluation, "clinic", checkpoint), trained_run / "external" / "clinic")
     page = build_report(trained_run)
     part = page.split('id="external"')[1].split("</section>")[0]
     assert "Other data sets" in part

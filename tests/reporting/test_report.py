@@ -268,6 +268,7 @@ def test_the_command_writes_and_tells(run_folder, capsys):
     assert "audit.json" in told["left_out"]
 
 
+@pytest.mark.slow
 def test_reporting_loads_no_torch(finished_run):
     code = (
         "import sys, pathlib; from lesionlens.reporting.report import build_report; "

@@ -20,6 +20,8 @@ from lesionlens.evaluation.scores import score
 from lesionlens.reporting import provenance
 from lesionlens.reporting.run_folder import NEEDED, OPTIONAL, file_name, read_run
 
+PROGRAM = get_command(app)  # once: describing all commands takes a tenth of a second
+
 
 def test_a_whole_run_is_read(run_folder):
     run = read_run(run_folder)
@@ -64,7 +66,7 @@ def test_a_missing_optional_artifact_is_left_out(run_folder, artifact):
 @pytest.mark.parametrize("remedy", [*NEEDED.values(), *OPTIONAL.values()])
 def test_a_remedy_names_a_command_and_options_that_exist(remedy):
     words = remedy.split(",")[0].split()
-    command = get_command(app).get_command(None, words[1])
+    command = PROGRAM.get_command(None, words[1])
     known = {option for parameter in command.params for option in parameter.opts}
     assert words[0] == "lesionlens"
     assert {word for word in words if word.startswith("--")} <= known

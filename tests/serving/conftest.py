@@ -129,9 +129,14 @@ def _address(process: subprocess.Popen[str], log: Path) -> str:
 
 
 @pytest.fixture(scope="session")
-def server(start_server: Callable[..., RunningServer]) -> RunningServer:
-    """One server for all tests that leave it as they found it."""
+def sqlite_server(start_server: Callable[..., RunningServer]) -> RunningServer:
     return start_server()
+
+
+@pytest.fixture(scope="session")
+def server(sqlite_server: RunningServer) -> RunningServer:
+    """One server for all tests that leave it as they found it."""
+    return sqlite_server
 
 
 @pytest.fixture(scope="session", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
@@ -143,10 +148,12 @@ def new_record(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
     return lambda: read_record(cluster.database())
 
 
-@pytest.fixture(scope="session")
-def either_server(start_server: Callable[..., RunningServer], new_record: Callable[[], Place]) -> RunningServer:
-    """As `server`, once with either record."""
-    return start_server(record=new_record())
+@pytest.fixture(scope="session", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+def either_server(request: pytest.FixtureRequest, start_server: Callable[..., RunningServer]) -> RunningServer:
+    """`server`, and as a slow one its like with PostgreSQL."""
+    if request.param == "sqlite":
+        return request.getfixturevalue("sqlite_server")
+    return start_server(record=read_record(request.getfixturevalue("postgresql").database()))
 
 
 @pytest.fixture

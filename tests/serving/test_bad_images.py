@@ -24,6 +24,7 @@ PIXELS = 24_000_000
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 def test_there_are_hundreds_and_all_differ() -> None:
     images = [*bad_images(), *bad_dicom()]
     assert len(images) >= 600
@@ -44,6 +45,7 @@ def outcome(name: str, content: bytes) -> str:
     return f"{name}: {seconds:.1f} s" if seconds > SECONDS else ""
 
 
+@pytest.mark.slow
 def test_each_is_refused_in_one_line_and_in_time() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns of some that it then refuses

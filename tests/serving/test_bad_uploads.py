@@ -163,6 +163,7 @@ def drip(host: str, start: bytes, drop: bytes, seconds: float = 30) -> Reply:
     return Reply(received, time.perf_counter() - started)
 
 
+@pytest.mark.slow
 def test_half_closed_connections(victim: Any, lesion_image: Callable[..., bytes]) -> None:
     image = lesion_image(3)
     whole = BadUpload("", (("Content-Type", "image/jpeg"),), image).request(host_of(victim))
@@ -183,6 +184,7 @@ def half_closed(host: str, data: bytes) -> Reply:
     return Reply(received, 0.0)
 
 
+@pytest.mark.slow
 def test_nothing_of_a_patient_is_logged_or_recorded(start_server: Callable[..., Any]) -> None:
     server = start_server("--no-file-names")
     done = server.predict(plain(), name=f"{SECRET}.dcm")

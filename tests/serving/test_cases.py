@@ -204,6 +204,7 @@ def test_visits_of_images_that_are_not_usable():
     assert visit == {"day": "2025-01-01", "images": ["a"], "malignant_share": None}
 
 
+@pytest.mark.slow
 def test_a_case_of_the_patients_id_in_a_dicom_object(start_server, lesion_image, tmp_path):
     key = tmp_path / "case.key"
     create_key(key)

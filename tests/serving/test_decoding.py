@@ -140,6 +140,7 @@ class Outside:
         monkeypatch.setattr(decoding._Process, "call", killed)
 
 
+@pytest.mark.slow
 def test_a_decoder_that_is_killed_from_outside_is_replaced_and_the_image_decoded(monkeypatch):
     decoders = Decoders(SPEC, DecodeLimits(pixels=30_000_000, decode_bytes=96 * MIB, decode_seconds=2.0), 1)
     Outside(monkeypatch, times=1)
@@ -148,6 +149,7 @@ def test_a_decoder_that_is_killed_from_outside_is_replaced_and_the_image_decoded
     decoders.close()
 
 
+@pytest.mark.slow
 def test_a_decoder_that_is_killed_again_is_not_blamed_on_the_image(monkeypatch):
     decoders = Decoders(SPEC, DecodeLimits(pixels=30_000_000, decode_bytes=96 * MIB, decode_seconds=2.0), 1)
     Outside(monkeypatch, times=2)
@@ -169,6 +171,7 @@ def test_a_crash_is_blamed_on_the_image_and_not_tried_again(monkeypatch):
     decoders.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("colour", "n_bytes"), [((9, 2, 3), WEBP_BYTES), ((9, 2, 3, 99), TRANSPARENT_WEBP_BYTES)])
 @pytest.mark.parametrize("lossless", [True, False])
 def test_the_largest_webp_is_told_before_it_is_decoded(colour, n_bytes, lossless):

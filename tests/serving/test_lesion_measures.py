@@ -76,6 +76,7 @@ def test_without_a_scale_and_a_registration_nothing_is_said():
     assert "no scale" in found["size"]["reason"]
 
 
+@pytest.mark.slow
 def test_a_darker_lesion_in_other_light():
     first, second = picture(), picture(lesion=(70, 40, 35))
     found = compare(first, second)["colour"]

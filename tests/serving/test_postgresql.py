@@ -45,6 +45,7 @@ def value(log, sql):
     return log.submit(lambda connection: connection.execute(sql).fetchone()[0]).result()
 
 
+@pytest.mark.slow
 def test_a_commit_waits_for_the_disk_whatever_the_default_is(postgresql, url):
     database = name_of(url)
     for default, used in (("off", "on"), ("local", "on"), ("remote_apply", "remote_apply")):
@@ -56,6 +57,7 @@ def test_a_commit_waits_for_the_disk_whatever_the_default_is(postgresql, url):
     postgresql.sql(f"ALTER DATABASE {database} RESET synchronous_commit")
 
 
+@pytest.mark.slow
 def test_texts_are_compared_by_their_bytes(postgresql):
     """As SQLite does, whatever the order of the database is; in English order, this is `_aB`."""
     postgresql.sql("DROP DATABASE IF EXISTS english")
@@ -199,6 +201,7 @@ def test_what_cannot_be_reached_is_one_line_without_the_password(postgresql):
         assert "\n" not in str(found.value)
 
 
+@pytest.mark.slow
 def test_deleted_content_is_not_in_the_files_after_retention(postgresql, url, log):
     secret = "Zwetschkenknoedel"
     log.submit(lambda connection: insert_prediction(connection, entry(file_name=secret))).result()

@@ -3,6 +3,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 
 import pytest
+from tests.slow_values import slow_but
 
 from lesionlens.bundle.runtime import Predictor
 from lesionlens.core.errors import BundleError
@@ -28,7 +29,9 @@ def worker_of(bundle, path, **options):
     return worker, predictor, log
 
 
-@pytest.mark.parametrize("options", [{"streams": 3}, {"batch_size": 4}, {"runtime": "onnxruntime", "streams": 2}], ids=str)
+@pytest.mark.parametrize(
+    "options", slow_but([{"streams": 3}, {"batch_size": 4}, {"runtime": "onnxruntime", "streams": 2}], {"streams": 3}), ids=str
+)
 def test_streams_and_batches_give_what_one_image_at_a_time_gives(small_bundle, tmp_path, lesion_image, options):
     images = [lesion_image(seed) for seed in range(10)]
     alone = Predictor(small_bundle, threads=1, runtime=options.get("runtime", "auto"))

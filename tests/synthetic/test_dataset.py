@@ -46,6 +46,7 @@ def test_images_and_masks_have_one_size(synthetic_root: Path) -> None:
             assert set(np.unique(np.asarray(mask))) == {0, 255}
 
 
+@pytest.mark.slow
 def test_the_same_numbers_give_the_same_bytes(tmp_path: Path) -> None:
     one = contents(write_synthetic(tmp_path / "one", **SMALL, workers=1))
     two = contents(write_synthetic(tmp_path / "two", **SMALL, workers=3))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.slow_values import slow_but
 from torch import nn
 
 from lesionlens.core.artifact import hash_file
@@ -66,7 +67,9 @@ def test_a_network_comes_back(info, tmp_path, name):
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize("keys", [{"channels_last": True}, {"channels_last": False}, {"layer_decay": 0.7}], ids=str)
+@pytest.mark.parametrize(
+    "keys", slow_but([{"channels_last": True}, {"channels_last": False}, {"layer_decay": 0.7}], {"layer_decay": 0.7}), ids=str
+)
 def test_a_state_goes_on_to_the_bit(info, tmp_path, optimizer, keys):
     training = replace(info.recipe.training, optimizer=optimizer, **keys)
     info = replace(info, recipe=replace(info.recipe, training=training))

@@ -18,6 +18,7 @@ def test_without_a_compiler_it_is_refused(monkeypatch):
         compiled(nn.Linear(1, 1), CPU)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")  # torch's own, on importing its compiler
 def test_with_a_compiler_the_parameters_are_shared(monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")

@@ -70,6 +70,7 @@ def run(artifacts, recipe, concepts, out, stop_after=None):
     return first_epochs(epochs, stop_after)
 
 
+@pytest.mark.slow
 def test_one_epoch_and_one_equal_two(artifacts, recipe, concepts, tmp_path):
     whole = run(artifacts, recipe, concepts, tmp_path / "whole")
     run(artifacts, recipe, concepts, tmp_path / "parts", stop_after=1)
@@ -81,6 +82,7 @@ def test_one_epoch_and_one_equal_two(artifacts, recipe, concepts, tmp_path):
     assert [unit["name"] for unit in info.concepts["units"]] == ["streaks", "colours"]
 
 
+@pytest.mark.slow
 def test_the_weight_of_the_concepts_counts(artifacts, recipe, concepts, tmp_path):
     losses = []
     for weight in (0.01, 10.0):

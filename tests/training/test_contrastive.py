@@ -40,6 +40,7 @@ def test_it_sees_what_enters_the_classifier_and_has_a_gradient(artifacts):
     assert network.stem[0].weight.grad.abs().max() > 0
 
 
+@pytest.mark.slow
 def test_training_lowers_it(artifacts, tmp_path):
     losses = {}
     for weight in (0.0, 5.0):

@@ -117,6 +117,7 @@ def test_every_image_is_drawn_before_one_is_drawn_again(fixmatch):
     assert not np.array_equal(order[:20], fixmatch._order(2)[:20])
 
 
+@pytest.mark.slow
 def test_pseudo_labels_of_every_epoch_are_counted(artifacts, recipe, unlabelled, tmp_path):
     epochs = run(artifacts, recipe, unlabelled, tmp_path)
     for epoch in epochs:
@@ -137,6 +138,7 @@ def test_one_epoch_and_one_equal_two(artifacts, recipe, unlabelled, tmp_path, th
     assert [replace(epoch, **TIMINGS) for epoch in parts] == [replace(epoch, **TIMINGS) for epoch in whole]
 
 
+@pytest.mark.slow
 def test_unlabelled_images_change_the_training(artifacts, recipe, unlabelled, tmp_path):
     with_images = run(artifacts, recipe, unlabelled, tmp_path / "with", stop_after=1)[0]
     without = run(artifacts, replace(recipe, semi_supervised=SemiSupervisedRecipe()), None, tmp_path / "without", stop_after=1)[0]
@@ -145,6 +147,7 @@ def test_unlabelled_images_change_the_training(artifacts, recipe, unlabelled, tm
     assert "pseudo" not in without.line(2)
 
 
+@pytest.mark.slow
 def test_another_set_does_not_resume(artifacts, recipe, unlabelled, tmp_path):
     run(artifacts, recipe, unlabelled, tmp_path, stop_after=1)
     fewer = replace(unlabelled, ids=unlabelled.ids[1:])
@@ -164,6 +167,7 @@ def test_what_does_not_go_together():
         Recipe(semi_supervised={"threshold": 1.0})
 
 
+@pytest.mark.slow
 def test_unlabelled_images_are_as_small_as_the_labelled_ones(artifacts, recipe, unlabelled, tmp_path):
     """With progressive resizing the first epoch has images of 32 pixels, where the frames have 40."""
     larger = artifacts.changed(recipe, input={"size": 40, "frame": 40}, training={"progressive": 0.5})

@@ -67,6 +67,7 @@ def test_training_starts_at_the_parents_weights(artifacts, parent, tmp_path):
         assert same is not name.startswith("head.fc"), name
 
 
+@pytest.mark.slow
 def test_a_run_resumes_without_its_parent_and_keeps_the_record(artifacts, parent, tmp_path):
     path, notes, out = parent(REORDERED), [], tmp_path / "run"
     epochs_of(artifacts, out, path, notes)

@@ -142,6 +142,7 @@ def test_a_scaled_loss_is_clipped_as_an_unscaled_one(artifacts):
     torch.testing.assert_close(weights(scaled), weights(plain), rtol=1e-4, atol=1e-6)  # a power of two rounds nothing
 
 
+@pytest.mark.slow
 def test_mixing_changes_the_epoch_and_repeats(artifacts):
     plain, mixed, again = (
         trainer(artifacts, augmentation=how)
@@ -161,6 +162,7 @@ def test_dropout_is_that_of_seed_and_epoch(artifacts):
     assert torch.equal(weights(first), weights(second))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("drop_rate", "equal"), [(0.5, False), (0.0, True)])
 def test_each_process_drops_units_of_its_own(artifacts, drop_rate, equal):
     """Two learners that differ in their rank alone: the same batches, the same weights, no partner to average with."""
@@ -178,6 +180,7 @@ def test_averaging_follows_every_step(artifacts):
     assert made.state.inference_network is made.state.averaged.network
 
 
+@pytest.mark.slow
 def test_bf16_trains_with_float32_weights(artifacts):
     made = trainer(artifacts, {"precision": "bf16", "channels_last": True})
     sums = made.train(1)

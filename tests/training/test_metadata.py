@@ -76,6 +76,7 @@ def run(artifacts, out, note=None):
     return train_run(artifacts.inputs, recipe, out, artifacts.validate, world=artifacts.world, note=note)
 
 
+@pytest.mark.slow
 def test_a_run_trains_the_head_says_what_is_missing_and_resumes_to_the_bit(artifacts, tmp_path):
     notes = []
     assert len(list(run(artifacts, tmp_path / "whole", notes.append))) == 2

@@ -92,6 +92,7 @@ def test_what_a_network_exempts_does_not_decay():
     assert set(settings(build_optimizer(net, TrainingRecipe(weight_decay=0.1, weight_decay_on="all"))).values()) == {(5e-5, 0.1)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["convnext_atto", "vit_tiny_patch16_224", "resnet18", "efficientnet_lite0"])
 def test_layers_learn_at_the_rates_of_timm(name):
     """timm's own optimizer factory and scheduler, which multiplies the rate by each group's lr_scale."""

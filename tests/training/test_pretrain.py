@@ -25,6 +25,8 @@ from lesionlens.training.run import train_run
 from lesionlens.training.state_file import read_tensors
 from lesionlens.training.unlabelled import ALIKE, LABELLED, NOT_SCREENED, SAME_ID, SAME_LESION, SAME_PIXELS, prepare_unlabelled
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = PretrainingRecipe(epochs=3, batch_size=32, width=32, warmup_epochs=0.0)
 CPU = torch.device("cpu")
 

@@ -27,6 +27,7 @@ def test_sides_grow_to_the_whole_by_two_thirds_of_the_epochs():
         assert found[-1] == size
 
 
+@pytest.mark.slow
 def test_the_network_sees_smaller_images_and_then_whole_ones(artifacts, monkeypatch):
     monkeypatch.setattr(progressive, "STEP", 8)  # the images of the tests are small
     made = trainer(artifacts, {"progressive": 0.5, "epochs": 3}, model={"name": "mobilenetv2_050"})

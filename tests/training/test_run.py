@@ -61,6 +61,7 @@ def test_a_run_leaves_its_files(unbroken):
     assert all(0 <= epoch.waiting_share <= 1 and 0 <= epoch.training_accuracy <= 1 for epoch in epochs)
 
 
+@pytest.mark.slow
 def test_two_epochs_and_two_equal_four_to_the_bit(artifacts, tmp_path, unbroken):
     assert len(run(artifacts, tmp_path, stop_after=2)) == 2
     assert [epoch.epoch for epoch in run(artifacts, tmp_path)] == [3, 4]
@@ -126,6 +127,7 @@ def test_a_run_stopped_in_an_epoch_goes_on(artifacts, synthetic_root, tmp_path, 
     assert_equal_runs(out, unbroken)
 
 
+@pytest.mark.slow
 def test_restart_begins_anew(artifacts, tmp_path, unbroken):
     run(artifacts, tmp_path, stop_after=1)
     assert len(run(artifacts, tmp_path, restart=True)) == 4
@@ -157,6 +159,7 @@ def test_a_nan_loss_stops_the_run_and_keeps_the_last_epoch(artifacts, tmp_path):
     assert len(read_history(tmp_path / "history.jsonl")) == 1
 
 
+@pytest.mark.slow
 def test_patience_ends_a_run(artifacts, tmp_path):
     metrics = iter([0.5, 0.6, 0.6, 0.55, 0.9])
     recipe = artifacts.changed(training={"epochs": 9, "patience": 2})
@@ -223,6 +226,7 @@ def test_statistics_leave_out_what_the_store_dropped(artifacts):
     assert spec.mean == pytest.approx(pixel_statistics(store, kept)[0], rel=1e-9)
 
 
+@pytest.mark.slow
 def test_tensorboard_gets_every_epoch(artifacts, tmp_path):
     pytest.importorskip("tensorboard", reason="TensorBoard is an extra and not installed")
     run(artifacts, tmp_path, artifacts.changed(training={"tensorboard": True, "epochs": 2}))

@@ -26,7 +26,7 @@ def draw_cases(random: np.random.Generator, n_lesions: int, shares: np.ndarray =
     return logits, truth[lesions], lesions
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def draw() -> Callable[..., Predictions]:
     def draw_predictions(
         n_lesions: int = 400,

@@ -87,6 +87,7 @@ def resampled(pool, seed):
     return inside, new
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("score", "group"), KINDS)
 def test_a_new_lesion_is_covered_in_as_many_resampled_splits_as_promised(pool, score, group):
     p, labels, lesions = pool

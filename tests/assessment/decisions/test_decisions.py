@@ -18,7 +18,7 @@ CLINIC = DecisionSettings(prevalence={"mel": 0.02}, cost_missed=50, cost_referra
 SECTIONS = ("recalibration", "reliability", "questions", "guarantees", "conformal", "clinic")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def content(draw):
     return assess_decisions(draw(900, split="validation", sharpness=1.5), draw(900, sharpness=1.5), CLINIC, HOW)
 

@@ -53,6 +53,7 @@ def without_metrics(monkeypatch):
     monkeypatch.setattr("lesionlens.export.decision_fit.decision_metrics", lambda *_: {})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_lesions", [61, 150])
 @pytest.mark.parametrize("delta", [0.05, 0.1])
 def test_pac_fails_in_at_most_delta_of_the_splits(melanomas, n_lesions, delta):

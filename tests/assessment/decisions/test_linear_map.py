@@ -32,6 +32,7 @@ def penalised_loss(log_probabilities, labels, weights, intercepts, penalty):
     return -logs[np.arange(len(labels)), labels].mean() + penalties + near
 
 
+@pytest.mark.slow
 def test_dirichlet_scaling_has_the_loss_of_a_general_optimiser(three_diagnoses):
     logs, labels, k = log_softmax(three_diagnoses.logits), three_diagnoses.labels, 3
 

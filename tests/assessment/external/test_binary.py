@@ -47,6 +47,7 @@ def test_the_frozen_threshold_by_hand() -> None:
     assert frozen["specificity"]["value"] == pytest.approx((~detected)[~cases.watched].mean())
 
 
+@pytest.mark.slow
 def test_the_refitted_threshold_is_measured_on_lesions_that_it_was_not_chosen_on() -> None:
     """Its sensitivity reaches the target on average over data sets; one measured on its own images would exceed it."""
     values = [watched_metrics(made_up(seed=seed), FROZEN)["refitted"]["sensitivity"]["value"] for seed in range(20)]

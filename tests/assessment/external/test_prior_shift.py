@@ -31,6 +31,7 @@ def test_without_shift_it_stays() -> None:
     assert estimated_prior(probabilities, training) == pytest.approx(training, abs=0.015)
 
 
+@pytest.mark.slow
 @given(st.lists(st.floats(0.01, 1), min_size=3, max_size=3), st.integers(1, 20))
 def test_it_is_a_distribution_and_keeps_classes_that_were_not_trained(values: list[float], n: int) -> None:
     training = np.array([*values, 0.0]) / sum(values)

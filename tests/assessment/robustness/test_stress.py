@@ -55,6 +55,7 @@ def test_photographs_are_those_of_the_stored_predictions(result: dict[str, Any],
     assert photographs["metrics"]["all_alike"]["value"] == pytest.approx(np.mean(alike))
 
 
+@pytest.mark.slow
 def test_repeated_it_is_the_same(result: dict[str, Any], small_run: Path, dataset: Dataset) -> None:
     again = stress_network(Run.at(small_run).best, dataset, replace(SETTINGS, batch_size=3))
     assert again["corruptions"]["images_hash"] == result["corruptions"]["images_hash"]
@@ -68,6 +69,7 @@ def test_the_text_names_every_part(result: dict[str, Any]) -> None:
         assert words in text
 
 
+@pytest.mark.slow
 def test_company(small_run: Path, dataset: Dataset, result: dict[str, Any], tmp_path: Path) -> None:
     ids = dataset.ids("test")
     (tmp_path / "readers.csv").write_text("image_id,reader,diagnosis\n" + "".join(f"{i},1,nv\n" for i in ids[:5]))
@@ -81,6 +83,7 @@ def test_company(small_run: Path, dataset: Dataset, result: dict[str, Any], tmp_
     assert "5 answers to 5 images" in robustness_text(both)
 
 
+@pytest.mark.slow
 def test_a_bundle_is_stressed_as_a_clinic_runs_it(small_bundle: Path, dataset: Dataset, result: dict[str, Any]) -> None:
     bundle = stress_network(small_bundle, dataset, SETTINGS)
     assert bundle["made_from"]["checkpoint"] == result["made_from"]["checkpoint"]

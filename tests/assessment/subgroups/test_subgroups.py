@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -128,20 +127,22 @@ class TestPixels:
 
     spec = InputSpec(64, 64, "squash", (0.5,) * 3, (0.5,) * 3)
 
-    @pytest.fixture
-    def assessed(self, tmp_path: Path) -> dict[str, Any]:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def assessed(cls, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+        folder = tmp_path_factory.mktemp("masks")
         rng, records = np.random.default_rng(0), []
         for n in range(84):
             skin, radius = ((226, 196, 172), 10) if n < 42 else ((176, 128, 92), 26)
             y, x = np.mgrid[:64, :64] - 31.5
             lesion = np.hypot(x, y) < radius
             pixels = np.where(lesion[..., None], (90, 60, 50), skin) + rng.normal(0, 2, (64, 64, 3))
-            Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / f"{n}.png")
-            Image.fromarray((255 * lesion).astype(np.uint8)).save(tmp_path / f"{n}_mask.png")
+            Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{n}.png")
+            Image.fromarray((255 * lesion).astype(np.uint8)).save(folder / f"{n}_mask.png")
             records.append(Record(f"i{n}", f"{n}.png", HAM10000.codes[n % 7], f"lesion{n}", mask=f"{n}_mask.png"))
-        (tmp_path / "0_mask.png").write_bytes(b"no picture")
-        (tmp_path / "1_mask.png").unlink()
-        index = Index(tuple(records), HAM10000, tmp_path, "drawn")
+        (folder / "0_mask.png").write_bytes(b"no picture")
+        (folder / "1_mask.png").unlink()
+        index = Index(tuple(records), HAM10000, folder, "drawn")
         labels = index.dx_indices()
         predictions = Predictions(
             *(
@@ -154,7 +155,7 @@ class TestPixels:
             *(np.full(84, np.nan, np.float32), np.full(84, ""), np.full(84, "")),
             Origin("drawn", 0, "lesion", False, 0.0, "test"),
         )
-        return assess_subgroups(predictions, index, pack(index, self.spec, tmp_path / "store"), self.spec)
+        return assess_subgroups(predictions, index, pack(index, cls.spec, folder / "store"), cls.spec)
 
     def test_size_by_masks(self, assessed: dict[str, Any]) -> None:
         size = attribute(assessed, "lesion_size")

@@ -166,6 +166,7 @@ def test_no_usable_image_at_all_is_an_error(tmp_path):
         audit_index(Index(records, HAM10000, tmp_path, "table"))
 
 
+@pytest.mark.slow
 def test_synthetic_lesions_are_not_united(synthetic_root):
     audit = audit_index(read_source(synthetic_root))
     assert not audit.unreadable

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
+from tests.slow_values import slow_but
 
 from lesionlens.core.labels import HAM10000
 from lesionlens.data.audit.candidates import candidates, polar_spectra
@@ -70,6 +71,7 @@ def test_every_changed_copy_is_found_and_no_stranger_is_certain(changed):
     assert set(found) == copies  # and none of 659 pairs of strangers
 
 
+@pytest.mark.slow
 def test_pairs_within_a_lesion_are_not_listed(changed):
     lesions = np.arange(len(changed))
     lesions[changed.ids.index("mirrored")] = lesions[changed.ids.index("a03")]
@@ -113,7 +115,7 @@ def test_unreadable_images_are_noted_and_left_out(tmp_path):
 
 
 @pytest.mark.parametrize("side", ["squashed from 4:3", "square"])
-@pytest.mark.parametrize("angle", [25, 90, 160])
+@pytest.mark.parametrize("angle", slow_but([25, 90, 160], 90))
 def test_square_files_are_found_again_whatever_they_were_before(tmp_path, side, angle):
     """A frame squashed to a square turns rotation into shear; a square photograph does not. Nobody says which it is.
 

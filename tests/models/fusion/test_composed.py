@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
+from tests.slow_values import slow_but
 from torch import nn
 
 from lesionlens.core.errors import WeightsError
@@ -47,7 +48,7 @@ def test_sizes(name):
     check_takes(ModelRecipe(name), 96)
 
 
-@pytest.mark.parametrize("name", COMPOSED)
+@pytest.mark.parametrize("name", slow_but(COMPOSED, *(name for name in COMPOSED if PARAMETERS[name] < 30)))
 def test_parts_are_networks_whose_head_is_gone(name):
     network = outline(ModelRecipe(name), 7, 224)
     linear = [
@@ -119,6 +120,7 @@ def test_the_pretrained_parts_start_unchanged():
     assert not torch.allclose(embedding(images), embedding.embedding(images))
 
 
+@pytest.mark.slow
 def test_a_part_without_weights_is_named(tmp_path):
     part_file(tmp_path / "parts", "legacy_xception")
     recipe = ModelRecipe("xception_shufflenet", weights=str(tmp_path / "parts"))
