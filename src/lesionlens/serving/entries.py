@@ -82,13 +82,12 @@ def log_entry(
         same_image: finds the first prediction of the same image by its SHA-256.
     """
     sha256 = hashlib.sha256(submission.data).hexdigest()
-    created = timestamp(submission.received)
     common = prediction.to_json(total_ms=1000 * (datetime.now(UTC) - submission.received).total_seconds())
-    body = {
+    body: dict[str, Any] = {
         "schema": SCHEMA,
         "id": submission.id,
         "request_id": submission.request_id,
-        "created": created,
+        "created": timestamp(submission.received),
         "file_name": submission.file_name,
         "input_sha256": sha256,
         "same_image": same_image(sha256),
@@ -100,7 +99,7 @@ def log_entry(
     maps, shape = pack_maps(prediction.maps)
     return LogEntry(
         id=submission.id,
-        created=created,
+        created=body["created"],
         request_id=submission.request_id,
         token_name=submission.token_name,
         bundle_id=prediction.bundle.id,
