@@ -53,9 +53,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests on real images take long, and so does the export of a second bundle: they are slow ones."""
+    """Tests on real images and with PostgreSQL take long, and so does the export of a second bundle: they are slow ones."""
     for item in items:
-        if {"ham10000_root", "isic2017_root", "metadata_bundle"} & set(getattr(item, "fixturenames", ())):
+        if {"ham10000_root", "isic2017_root", "metadata_bundle", "postgresql"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.slow)
 
 
@@ -235,7 +235,7 @@ def postgresql() -> Iterator[Cluster]:
     cluster.remove()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
 def record(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     """The place of a prediction log that is not there yet: once a file, once a database."""
     if request.param == "sqlite":

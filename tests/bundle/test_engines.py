@@ -205,6 +205,7 @@ print(*sorted(allowed))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("runtime", RUNTIMES)
 @pytest.mark.skipif("not hasattr(os, 'sched_getaffinity') or schedulable_cores() < 2", reason="needs Linux and two cores")
 def test_processes_with_a_thread_each_use_all_cores(runtime, small_bundle):

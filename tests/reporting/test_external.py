@@ -66,6 +66,7 @@ def test_a_run_without_any_has_no_section(tmp_path: Path) -> None:
     assert section(contents(tmp_path / "external")) is None
 
 
+@pytest.mark.slow
 def test_sets_side_by_side(evaluation: ExternalEvaluation, tmp_path: Path) -> None:
     write_evaluation(evaluation, tmp_path / "clinic")
     topic = section(contents(tmp_path))
@@ -81,6 +82,7 @@ def test_sets_side_by_side(evaluation: ExternalEvaluation, tmp_path: Path) -> No
     assert any("every class of the model has images" in reason for reason in topic["reasons"])
 
 
+@pytest.mark.slow
 def test_those_of_other_checkpoints_are_named_and_not_shown(evaluation: ExternalEvaluation, tmp_path: Path) -> None:
     write_evaluation(of_another(evaluation, "foreign", "d" * 64), tmp_path / "foreign")
     topic = section(contents(tmp_path))
@@ -99,6 +101,7 @@ def test_every_official_metric_has_a_column() -> None:
     assert OFFICIAL.keys() == set(PER_CATEGORY)
 
 
+@pytest.mark.slow
 def test_it_stands_in_the_report(trained_run: Path, evaluation: ExternalEvaluation) -> None:
     checkpoint = hash_file(trained_run / "train" / "best.safetensors")
     write_evaluation(of_another(evaluation, "clinic", checkpoint), trained_run / "external" / "clinic")

@@ -33,6 +33,7 @@ def result(small_run: Path, dataset: Dataset) -> dict[str, Any]:
     return stress_network(Run.at(small_run).best, dataset, SETTINGS)
 
 
+@pytest.mark.slow
 def test_it_is_json_and_says_what_it_was_made_of(result: dict[str, Any], small_run: Path, dataset: Dataset) -> None:
     json.dumps(result, allow_nan=False)
     stored = read_predictions(small_run / "predictions.npz")
