@@ -105,6 +105,18 @@ def test_a_lost_worker_is_replaced(task, notes):
     assert ray.started[0] == ray.started[1]
 
 
+def test_a_run_whose_process_was_killed_resumes_as_one_whose_worker_was_lost(task, notes):
+    """A worker may outlive its node long enough to say that the run in it was killed."""
+    killed = ("end", {"kind": "killed", "reason": "its process was killed by signal 9"})
+    ray = Ray([("note", "runs on a"), killed], [("note", "runs on b"), ("end", None)])
+    assert launched(ray)(task, notes.reporter, Limits()) is None
+    assert notes[1] == "its worker was lost (its process was killed by signal 9); it resumes on another one"
+    assert not ray.cancelled
+    failure = launched(Ray([killed], [killed], [killed]))(task, notes.reporter, Limits())
+    assert failure is not None
+    assert (failure.kind, "3 workers were lost" in failure.reason) == ("killed", True)
+
+
 @pytest.mark.parametrize(("text", "kind"), [("The node died", "killed"), ("Killed: the node is low on memory", "memory")])
 def test_a_run_that_loses_three_workers_is_a_failure(task, notes, text, kind):
     ray = Ray(*([RayError(text)] for _ in range(3)))

@@ -31,6 +31,7 @@ RECORD = "experiment.json"
 LOCK = "experiment.lock"
 COST = "cost.json"
 FAILURE = "failure.json"
+KILLED = "killed"
 LOCK_PATIENCE_S = 15.0  # a run whose experiment was killed notices it and ends
 KEY_LENGTH = 12
 

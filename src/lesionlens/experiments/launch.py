@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from lesionlens.core.artifact import read_json
 from lesionlens.core.progress import Reporter
-from lesionlens.experiments.folder import FAILURE, Failure
+from lesionlens.experiments.folder import FAILURE, KILLED, Failure
 from lesionlens.experiments.point_run import Task
 
 LOG = "log.txt"
@@ -108,7 +108,7 @@ class OwnProcess:
             return Failure(**read_json(recorded))
         if code < 0:
             return Failure(
-                "killed", f"its process was killed by signal {-code}; signal 9 is what a system sends that runs out of memory"
+                KILLED, f"its process was killed by signal {-code}; signal 9 is what a system sends that runs out of memory"
             )
         lines = [line for line in self.log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
         last = lines[-1].strip()[:300] if lines else f"exit code {code}"

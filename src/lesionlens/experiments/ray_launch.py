@@ -18,7 +18,7 @@ from lesionlens import __version__
 from lesionlens.cluster.connection import Cluster, connected, places
 from lesionlens.core.errors import ClusterError, LesionLensError
 from lesionlens.core.progress import Reporter
-from lesionlens.experiments.folder import Failure, held
+from lesionlens.experiments.folder import KILLED, Failure, held
 from lesionlens.experiments.launch import Limits, OwnProcess, Stopped
 from lesionlens.experiments.point_run import Task
 
@@ -97,6 +97,8 @@ def ray_launch(address: str, cpus: float, gpus: float, device: str, reporter: Re
 class RayLaunch:
     """Starts runs on a cluster; may be called by several threads at one time.
 
+    A run whose process was killed counts as one whose worker was lost: a node that goes down kills processes too.
+
     Attributes:
         places: runs that go on at one time, when it was last asked.
     """
@@ -121,7 +123,7 @@ class RayLaunch:
                 reason = str(lost)
                 again = "; it resumes on another one" if loss < MOST_LOSSES - 1 else ""
                 reporter.note(f"its worker was lost ({reason}){again}")
-        kind = "memory" if "memory" in reason else "killed"
+        kind = "memory" if "low on memory" in reason else KILLED
         return Failure(kind, f"{MOST_LOSSES} workers were lost while they ran it, the last because: {reason}")
 
     def _attempt(self, task: Task, reporter: Reporter, limits: Limits) -> Failure | None:
@@ -129,20 +131,24 @@ class RayLaunch:
         self.places = self.cluster.room(self.share.cpus, self.share.gpus)
         options = {"num_cpus": self.share.cpus, "num_gpus": self.share.gpus, "max_retries": 0, "num_returns": "streaming"}
         stream = self.cluster.ray.remote(work).options(**options).remote(str(task.write().absolute()), __version__)
-        ended = False
         try:
             for kind, value in self._messages(stream, limits):
                 if kind == ERROR:
                     raise ClusterError(value)
                 if kind == END:
-                    ended = True
-                    return None if value is None else Failure(**value)
+                    failure = None if value is None else Failure(**value)
+                    if failure is not None and failure.kind == KILLED:
+                        raise _Lost(failure.reason)  # perhaps by its node, which ends the processes of a worker before it dies
+                    return failure
                 reporter.note(value)
                 if limits.reached and value.startswith("epoch "):
                     raise Stopped
-        finally:
-            if not ended and not self.cluster.lost.is_set():
+        except _Lost:
+            raise
+        except BaseException:
+            if not self.cluster.lost.is_set():
                 self.cluster.ray.cancel(stream)
+            raise
         raise _Lost("its messages ended")
 
     def _messages(self, stream: Any, limits: Limits) -> Iterator[tuple[str, Any]]:
