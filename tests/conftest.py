@@ -16,6 +16,7 @@ import pytest
 from benchmarks.postgresql_cluster import Cluster, binaries
 from filelock import FileLock
 from hypothesis import settings
+from tests.slow_values import RECORDS
 
 from lesionlens.serving.database_url import Place, read_record
 
@@ -235,7 +236,7 @@ def postgresql() -> Iterator[Cluster]:
     cluster.remove()
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+@pytest.fixture(params=RECORDS)
 def record(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     """The place of a prediction log that is not there yet: once a file, once a database."""
     if request.param == "sqlite":

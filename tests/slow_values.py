@@ -18,3 +18,7 @@ def slow_but(values: Iterable[Any], *quick: Any) -> list[Any]:
 
 def _slow(*values: Any) -> Any:
     return pytest.param(*values, marks=pytest.mark.slow)
+
+
+RECORDS = slow_but(["sqlite", "postgresql"], "sqlite")
+"""Kinds of prediction logs, for fixtures."""

@@ -54,7 +54,7 @@ def test_other_axes_and_one_scale_for_all():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("quantise", [pytest.param(static_int8, marks=pytest.mark.slow), pointwise_int8])
+@pytest.mark.parametrize("quantise", [static_int8, pointwise_int8])
 def test_graphs_are_written_without_saturation(small_bundle, tmp_path, quantise):
     images = np.random.default_rng(0).integers(0, 256, (4, SIZE, SIZE, 3), np.uint8)
     quantise(small_bundle / "model.onnx", images, tmp_path / "int8.onnx")

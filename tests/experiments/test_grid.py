@@ -5,6 +5,7 @@ import doctest
 from pathlib import Path
 
 import pytest
+from tests.slow_values import slow_but
 
 from lesionlens.core.errors import RecipeError
 from lesionlens.core.recipe_file import load_recipe
@@ -147,7 +148,7 @@ def test_the_grids_of_the_package(name):
 MANY = ("networks", "table12", "table13", "table16", "table17")
 
 
-@pytest.mark.parametrize("name", [pytest.param(each, marks=pytest.mark.slow if each in MANY else ()) for each in grid_names()])
+@pytest.mark.parametrize("name", slow_but(grid_names(), *(name for name in grid_names() if name not in MANY)))
 def test_every_network_of_a_grid_takes_its_size(name):
     grid = load_grid(name)
     for recipe in {(point.recipe.model, point.recipe.input.size): point.recipe for point in points_of(grid)}.values():

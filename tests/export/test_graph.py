@@ -76,7 +76,7 @@ def test_a_network_without_closed_form_gives_no_maps(images):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["test_resnet", pytest.param("test_mambaout", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", ["test_resnet", "test_mambaout"])
 def test_the_written_graph_computes_the_same_for_any_batch(name, images, tmp_path):
     graph = GraphNetwork(network_of(name), SPEC, 1.5)
     write_graph(graph, tmp_path / "model.onnx")

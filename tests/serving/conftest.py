@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from tests.serving.clinic_log import ClinicLog
+from tests.slow_values import RECORDS
 
 from lesionlens.serving.database_url import DatabaseUrl, Place, read_record
 
@@ -139,7 +140,7 @@ def server(sqlite_server: RunningServer) -> RunningServer:
     return sqlite_server
 
 
-@pytest.fixture(scope="session", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+@pytest.fixture(scope="session", params=RECORDS)
 def new_record(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Place]:
     """Makes places of prediction logs that are not there yet; tests that need it run again with PostgreSQL, as slow ones."""
     if request.param == "sqlite":
@@ -148,7 +149,7 @@ def new_record(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
     return lambda: read_record(cluster.database())
 
 
-@pytest.fixture(scope="session", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+@pytest.fixture(scope="session", params=RECORDS)
 def either_server(request: pytest.FixtureRequest, start_server: Callable[..., RunningServer]) -> RunningServer:
     """`server`, and as a slow one its like with PostgreSQL."""
     if request.param == "sqlite":
