@@ -10,8 +10,15 @@ import httpx
 import pytest
 from benchmarks.postgresql_cluster import Cluster
 from tests.serving.test_exchange import wait_until
+from tests.serving.test_prediction_log import entry
+from typer.testing import CliRunner
 
-from lesionlens.serving.database_url import read_record
+from lesionlens.cli.main import app
+from lesionlens.core.errors import StorageError
+from lesionlens.serving.database_url import read_database_url, read_record
+from lesionlens.serving.history import Filter, History
+from lesionlens.serving.prediction_log import PredictionLog, insert_prediction, probe, reach
+from lesionlens.serving.problems import Problem
 from lesionlens.serving.record import open_record
 
 pytestmark = pytest.mark.slow
@@ -156,3 +163,41 @@ def test_a_password_is_in_no_log(start_server, cluster):
     finally:
         cluster.start()
     assert "pa55wort" not in server.log.read_text() + str(found.value)
+
+
+def test_a_log_whose_cluster_was_gone_goes_on(cluster):
+    url = read_database_url(cluster.database())
+    with closing(PredictionLog(url)) as log, closing(History(url)) as history:
+        log.submit(reach).result()
+        with history.reading(), history.reading():  # two connections that will be idle
+            pass
+        cluster.stop()
+        try:
+            for operation in (reach, probe, lambda connection: insert_prediction(connection, entry())):
+                with pytest.raises(Problem) as found:
+                    log.submit(operation).result()
+                assert found.value.code == "record_unavailable"
+                assert log.failure == "OperationalError"
+            with pytest.raises(Problem) as found:
+                history.page(Filter(), 10)
+            assert (found.value.code, found.value.status, found.value.headers["Retry-After"]) == ("record_unavailable", 503, "5")
+            done = CliRunner().invoke(app, ["record", "export", "--record", url.full])
+            assert isinstance(done.exception, StorageError)
+            assert "see that PostgreSQL runs" in str(done.exception)
+        finally:
+            cluster.start()
+        log.submit(lambda connection: insert_prediction(connection, entry())).result()
+        assert len(history.page(Filter(), 10)) == 1
+
+
+def test_connections_that_were_idle_during_a_restart(start_server, cluster, images):
+    """A restart at night costs nobody a refused request in the morning."""
+    server = start_server(record=read_record(cluster.database()))
+    assert server.predict(images[0]).status_code == 201
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: server.client.get("/v1/predictions"), range(20)))
+    cluster.stop("fast")
+    cluster.start()
+    assert [server.client.get("/v1/predictions").status_code for _ in range(8)] == [200] * 8
+    assert server.predict(images[1]).status_code == 201
+    assert server.stop() == 0

@@ -188,19 +188,24 @@ class History:
         return self._store.rows(connection, sql, values)
 
     def _connection(self) -> Connection:
-        with self._lock:
-            if self._idle:
-                return self._idle.pop()
+        """An idle connection whose database still answers, or a new one."""
+        while (connection := self._taken()) is not None:
+            if self._store.answers(connection):
+                return connection
+            connection.close()
         return self._store.open(read_only=True)
 
-    def _give_back(self, connection: Connection) -> None:
-        """Keep a connection for the next read; one that is broken takes those that are idle with it."""
+    def _taken(self) -> Connection | None:
         with self._lock:
-            if self._store.is_open(connection):
-                self._idle.append(connection)
-                return
-        connection.close()
-        self.close()
+            return self._idle.pop() if self._idle else None
+
+    def _give_back(self, connection: Connection) -> None:
+        """Keep a connection for the next read, unless it is broken."""
+        if not self._store.is_open(connection):
+            connection.close()
+            return
+        with self._lock:
+            self._idle.append(connection)
 
     def _problem(self, error: Exception) -> Problem | None:
         """The refusal that an error means; None for a mistake of ours."""

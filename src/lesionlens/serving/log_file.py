@@ -69,6 +69,10 @@ class SqliteStore:
         """A connection to a file stays open."""
         return True
 
+    def answers(self, connection: Connection) -> bool:
+        """A file does."""
+        return True
+
     def clean(self, connection: Connection) -> None:
         """Rewrite the file without gaps, and empty the write-ahead log."""
         connection.execute("VACUUM")

@@ -144,6 +144,14 @@ class PostgresqlStore:
         raw = _raw(connection)
         return not raw.closed and raw.info.transaction_status == TransactionStatus.IDLE
 
+    def answers(self, connection: Connection) -> bool:
+        """Whether the server of this connection was not restarted or replaced while it was idle."""
+        try:
+            connection.execute("SELECT 1")
+        except psycopg.Error:
+            return False
+        return True
+
     def clean(self, connection: Connection) -> None:
         """Rewrite the tables without what was deleted."""
         connection.execute("SET statement_timeout = 0")

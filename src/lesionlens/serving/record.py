@@ -86,6 +86,9 @@ class Store(Protocol):
     def is_open(self, connection: Connection) -> bool:
         """Whether a connection can be used again."""
 
+    def answers(self, connection: Connection) -> bool:
+        """Whether the database still answers on a connection that was idle."""
+
     def clean(self, connection: Connection) -> None:
         """Free the place of what was deleted, and leave none of it in the files of the tables."""
 
