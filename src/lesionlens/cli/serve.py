@@ -89,6 +89,11 @@ def serve(
 ) -> None:
     """Serve the page and the API. On loopback no token is needed; elsewhere every caller needs one."""
     _check_installed()
+    senders = tuple(read_peer(text) for text in dicom_allow or ())
+    results = read_target(dicom_target) if dicom_target else None
+    exchange = ExchangeSettings(  # in the order of the options
+        dicom, dicom_host, dicom_ae, senders, results, fhir_target, fhir_token, webhook, webhook_key
+    )
     settings = ServingSettings(
         bundle=bundle_or_installed(bundle),
         record=read_record(record) if record else state_folder() / "record.sqlite",
@@ -115,17 +120,7 @@ def serve(
         drain_seconds=drain_seconds,
         language=language,
         shadow=shadow,
-        exchange=ExchangeSettings(
-            dicom_port=dicom,
-            dicom_host=dicom_host,
-            dicom_ae=dicom_ae,
-            dicom_allow=tuple(read_peer(text) for text in dicom_allow or ()),
-            dicom_target=read_target(dicom_target) if dicom_target else None,
-            fhir_target=fhir_target,
-            fhir_token=fhir_token,
-            webhook=webhook,
-            webhook_key=webhook_key,
-        ),
+        exchange=exchange,
     )
     _listen(settings, host, port, tune)
 
