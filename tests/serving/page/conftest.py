@@ -144,6 +144,14 @@ class Page:
         if view != "image":
             self.until(self.map_source, "heat map")
 
+    def connect_again(self) -> None:
+        """Press the button of the bar about a server that is gone, unless the page finds the server by itself just now."""
+        from selenium.common.exceptions import ElementNotInteractableException, StaleElementReferenceException
+
+        with contextlib.suppress(ElementNotInteractableException, StaleElementReferenceException):
+            for button in self.visible("#gone button"):
+                button.click()
+
     def press(self, css: str) -> None:
         """Click what may lie below the bar at the top of the window."""
         button = self.find(css)

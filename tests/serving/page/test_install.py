@@ -76,7 +76,7 @@ def test_it_opens_and_says_that_the_server_is_away(leaving, start_server, images
     page.upload(images[0])
     page.until(lambda: "Waits for the server" in page.text("#rows"))
     page.server = start_server("--port", port, record=page.server.record)
-    page.press("#gone button")
+    page.connect_again()
     page.find("#detail .outcome")  # nothing was lost
     page.find("#server-state[data-state=ready]")
     assert not page.visible("#gone")
@@ -92,7 +92,7 @@ def test_the_list_is_there_again_when_the_server_is(leaving, start_server, image
     page.find("#gone")
     assert not page.visible("#rows li")
     page.server = start_server("--port", port, record=page.server.record)
-    page.press("#gone button")
+    page.connect_again()
     page.find("#detail .outcome")
     assert [row.text for row in page.visible(".row-name")] == [images[0].name]
     page.upload(images[1])

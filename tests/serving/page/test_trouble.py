@@ -157,7 +157,7 @@ def test_a_server_that_goes_and_comes_back(at, start_server, images):
     assert "cannot be reached" in page.text("#gone")
     assert page.until(lambda: "Waits for the server" in page.text("#rows"))
     start_server("--port", server.url.rsplit(":", 1)[1], record=server.record)
-    page.find("#gone button").click()
+    page.connect_again()
     page.find("#detail .outcome")
     assert not page.visible("#gone")
 
