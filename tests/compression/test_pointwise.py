@@ -102,6 +102,16 @@ def test_a_norm_whose_result_is_used_otherwise_too_stays(rewritten, tmp_path):
     assert norms[:2] == left[:2]
 
 
+def zero_points_of(path):
+    """Sizes of the filters of convolutions whose input has a zero point."""
+    graph = onnx.load(path).graph
+    producers = {name: node for node in graph.node for name in node.output}
+    dims = {each.name: tuple(each.dims) for each in graph.initializer}
+    convolutions = [[producers.get(name) for name in node.input[:2]] for node in graph.node if node.op_type == "Conv"]
+    quantised = [pair for pair in convolutions if all(each is not None and each.op_type == "DequantizeLinear" for each in pair)]
+    return {dims[filters.input[0]][2:] for source, filters in quantised if len(source.input) > 2}
+
+
 @pytest.mark.slow
 def test_int8_has_no_transposes_left_and_the_numbers_of_its_parts(small_bundle, rewritten, tmp_path):
     """The layers in int8 are those of the graph with LayerNorms; its own rewriting changes nothing but rounding."""
@@ -112,6 +122,7 @@ def test_int8_has_no_transposes_left_and_the_numbers_of_its_parts(small_bundle, 
     parts, whole = kinds_of(tmp_path / "parts.onnx"), kinds_of(tmp_path / "int8.onnx")
     assert parts.count("QuantizeLinear") == whole.count("QuantizeLinear") > 0
     assert whole.count("Transpose") <= 1  # of the image
+    assert zero_points_of(tmp_path / "int8.onnx") == {(7, 7)}  # of convolutions with padding alone
     before, after = (outputs(tmp_path / f"{name}.onnx", "onnxruntime", images) for name in ("parts", "int8"))
     for one, other in zip(after, before, strict=True):
         np.testing.assert_allclose(
