@@ -29,8 +29,8 @@ slow: $(VENV)/.dev  ## the other tests; those that measure time or memory, or fi
 
 # The page of commands is generated from their help without their shortened summaries; warnings are errors.
 docs: $(VENV)/.docs  ## tutorial, how-to pages and API reference, into build/docs
-	$(BIN)/typer lesionlens.cli.main utils docs --name lesionlens --title Commands \
-		| sed 's/^\(\* `[a-z]*`\): .*/\1/' > docs/reference/commands.md
+	$(BIN)/typer --app app lesionlens.cli.main utils docs --name lesionlens --title Commands --output docs/reference/commands.md
+	sed -i '/^\*\*Commands/,/^##/s/^\(\* `[a-z]*`\): .*/\1/' docs/reference/commands.md
 	$(BIN)/sphinx-build --fail-on-warning --keep-going --fresh-env docs build/docs
 
 lint: $(VENV)/.dev

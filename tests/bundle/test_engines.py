@@ -1,3 +1,4 @@
+import importlib.metadata
 import os
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from lesionlens.bundle import engines
-from lesionlens.bundle.engines import EITHER, Limits, Port, computes_in, fast_int8, installed, load_engine
+from lesionlens.bundle.engines import EITHER, Limits, Port, computes_in, fast_int8, installed, load_engine, version_of
 from lesionlens.bundle.outputs import differences
 from lesionlens.core.errors import BundleError
 from lesionlens.core.machine import schedulable_cores
@@ -250,3 +251,20 @@ def test_openvino_as_on_a_processor_with_avx2_alone(small_bundle):
     assert (fast, bf16) == ("False", "False")
     assert any("avx2" in kind for kind in kinds)
     assert not any("avx512" in kind for kind in kinds)
+
+
+@pytest.mark.parametrize("library", ["numpy", "onnxruntime", "openvino", "PIL", "nncf"])
+def test_the_version_of_a_library_is_that_of_its_package(library):
+    if not installed(library):
+        pytest.skip(f"{library} is not installed")
+    package = {"PIL": "pillow"}.get(library, library)
+    assert version_of(library) == importlib.metadata.version(package)
+
+
+def test_the_version_of_a_package_with_another_name(tmp_path, monkeypatch):
+    """As of onnxruntime-gpu, which is imported as onnxruntime."""
+    (tmp_path / "some_runtime").mkdir()
+    (tmp_path / "some_runtime" / "__init__.py").write_text('__version__ = "1.2.3"\n')
+    (tmp_path / "some_runtime_gpu-9.dist-info").mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
+    assert version_of("some_runtime") == "1.2.3"

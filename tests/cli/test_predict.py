@@ -25,7 +25,8 @@ app = typer.Typer()
 app.command()(predict)
 
 COMMAND = "import sys, typer; from lesionlens.cli.predict import predict; typer.run(predict)"
-HEAVY = ("torch", "timm", "sklearn", "matplotlib", "pandas", "scipy", "onnx", "lesionlens.core.recipe")
+HEAVY = ("torch", "timm", "sklearn", "matplotlib", "pandas", "scipy", "onnx", "pydantic")
+OURS = ("lesionlens.core.recipe", "lesionlens.cli.serve", "lesionlens.cli.train", "lesionlens.data.concepts")
 MOST_BYTES = 500 * 1024**2
 
 
@@ -156,10 +157,10 @@ def test_killed_and_gone_on_with(small_bundle, photos, tmp_path):
 
 def test_from_a_cold_start_it_is_light(small_bundle, photos):
     code = (
-        "import sys, typer\nfrom lesionlens.cli.predict import predict\n"
-        "app = typer.Typer(); app.command()(predict)\n"
-        f"app({[str(small_bundle), str(photos / '0.jpg'), '--json']!r}, standalone_mode=False)\n"
-        f"print(*(name for name in {HEAVY!r} if name in sys.modules), file=sys.stderr)\n"
+        "import sys\nfrom lesionlens.cli.commands import application\n"
+        f"words = {['predict', str(small_bundle), str(photos / '0.jpg'), '--json']!r}\n"
+        "application('predict')(words, standalone_mode=False)\n"
+        f"print(*(name for name in {(*HEAVY, *OURS)!r} if name in sys.modules), file=sys.stderr)\n"
         "status = open('/proc/self/status').read() if sys.platform == 'linux' else 'VmHWM: 0'\n"
         "print(status.split('VmHWM:')[1].split()[0], file=sys.stderr)"
     )

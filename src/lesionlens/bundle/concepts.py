@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lesionlens.bundle.bundle import Bundle
 from lesionlens.bundle.weight_arrays import read_arrays, write_arrays
 from lesionlens.core.errors import BundleError
-from lesionlens.data.concepts import ConceptUnit
+
+if TYPE_CHECKING:
+    from lesionlens.data.concepts import ConceptUnit  # which brings all of reading tables: most bundles have no concepts
 
 CONCEPTS_FILE = "concepts.npz"
 TOLERANCE = 1e-4
@@ -89,6 +91,8 @@ class ConceptReader:
         facts = bundle.facts.get("concepts")
         if facts is None:
             return None
+        from lesionlens.data.concepts import ConceptUnit
+
         return cls(tuple(ConceptUnit(**unit) for unit in facts["units"]), read_weights(bundle.path / CONCEPTS_FILE))
 
     def read(self, features: np.ndarray, diagnosis: int) -> tuple[dict[str, Any], ...]:

@@ -226,11 +226,24 @@ def fast_int8(cpuinfo: Path = CPUINFO) -> bool | None:
     return None if known is None else bool(INT8_FLAGS & set(known))
 
 
-def version_of(runtime: str) -> str:
-    """Version of an installed runtime."""
-    from importlib.metadata import version
+def version_of(library: str) -> str:
+    """Version of an installed library, if possible from a file name: importing `importlib.metadata` takes 0.05 s.
 
-    return version(runtime)
+    Example:
+        >>> version_of("numpy") == np.__version__
+        True
+    """
+    spec = importlib.util.find_spec(library)
+    if spec is not None and spec.origin:
+        found = [path.name for path in Path(spec.origin).parents[1].glob(f"{library}-*.dist-info")]
+        if len(found) == 1:
+            return found[0].removeprefix(f"{library}-").removesuffix(".dist-info")
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(library)
+    except PackageNotFoundError:  # its package has another name, such as onnxruntime-gpu
+        return str(importlib.import_module(library).__version__)
 
 
 def _openvino_config(precision: str, limits: Limits) -> dict[str, Any]:
