@@ -176,48 +176,42 @@ def preparation(path: Path, spec: InputSpec, rounds: int) -> dict[str, dict[str,
     return {name: spread(times) for name, times in steps.items()}
 
 
-COLD = """
+TORCH_SEEN = """
 import sys
 from lesionlens.cli.main import main
 try:
     main(sys.argv[1:])
-except SystemExit as end:
-    assert not end.code, end.code
-from lesionlens.core.machine import peak_memory_bytes
-print(peak_memory_bytes(), "torch" in sys.modules, file=sys.stderr)
+finally:
+    print("torch" in sys.modules, file=sys.stderr)
 """
 
 
 def cold_start(bundle: Path, image: Path, variant: str, runtime: str, rounds: int) -> dict[str, Any]:
     """Seconds from the shell's view, peak memory, and whether torch was loaded, of `lesionlens predict`."""
-    command = [
-        sys.executable,
-        "-c",
-        COLD,
-        "predict",
-        str(bundle),
-        str(image),
-        "--json",
-        "--variant",
-        variant,
-        "--runtime",
-        runtime,
-    ]
+    words = ["predict", str(bundle), str(image), "--json", "--variant", variant, "--runtime", runtime]
     # As installed, where pip has compiled the modules; from a folder of sources, Python does it at the first start.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    seconds, peaks, torch_seen = [], [], False
-    for number in range(-1, rounds):  # the first one reads the files from disk
-        start = time.perf_counter()
-        done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
-        if number >= 0:
-            seconds.append(time.perf_counter() - start)
-        peak, seen = done.stderr.split()[-2:]
-        peaks.append(int(peak))
-        torch_seen |= seen == "True"
+    # The first one reads the files from disk, compiles the graph and tests it.
+    seen = subprocess.run(
+        [sys.executable, "-c", TORCH_SEEN, *words], capture_output=True, text=True, check=True, env=environment
+    ).stderr
+    runs = [_timed_process([sys.executable, "-m", "lesionlens", *words], environment) for _ in range(rounds)]
+    seconds = [each for each, _ in runs]
     median, p95 = (float(np.quantile(seconds, q)) for q in (0.5, 0.95))
-    peak_memory_bytes = max(peaks)
-    facts = {"peak_memory_bytes": peak_memory_bytes, "torch_loaded": torch_seen, "rounds": rounds}
+    facts = {"peak_memory_bytes": max(peak for _, peak in runs), "torch_loaded": seen.split()[-1] == "True", "rounds": rounds}
     return {"median_s": median, "p95_s": p95, "fastest_s": min(seconds), **facts}
+
+
+def _timed_process(command: list[str], environment: dict[str, str]) -> tuple[float, int]:
+    """Seconds and peak memory in bytes of a process."""
+    start = time.perf_counter()
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - start
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RuntimeError(f"exit code {process.returncode} of: {' '.join(command)}")
+    return seconds, usage.ru_maxrss * 1024
 
 
 def comparisons(times: dict[str, list[float]], smaller: dict[str, Bundle]) -> dict[str, dict[str, float]]:
@@ -262,7 +256,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--students", default="convnext_nano,convnext_pico,convnext_atto", help="with commas; may be empty")
     parser.add_argument("--channels-removed", type=float, default=0.3, help="of the channel-pruned network; 0 leaves it out")
     parser.add_argument("--rounds", type=int, default=40)
-    parser.add_argument("--cold-rounds", type=int, default=5)
+    parser.add_argument("--cold-rounds", type=int, default=9)
     parser.add_argument("--calibration", type=int, default=60, help="images that int8 is calibrated on")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--work", type=Path, help="folder to keep; its bundles are used again")
