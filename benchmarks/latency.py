@@ -176,13 +176,15 @@ def preparation(path: Path, spec: InputSpec, rounds: int) -> dict[str, dict[str,
     return {name: spread(times) for name, times in steps.items()}
 
 
-TORCH_SEEN = """
+FACTS = """
 import sys
 from lesionlens.cli.main import main
 try:
     main(sys.argv[1:])
-finally:
-    print("torch" in sys.modules, file=sys.stderr)
+except SystemExit as end:
+    assert not end.code, end.code
+from lesionlens.core.machine import peak_memory_bytes
+print(peak_memory_bytes(), "torch" in sys.modules, file=sys.stderr)
 """
 
 
@@ -191,27 +193,20 @@ def cold_start(bundle: Path, image: Path, variant: str, runtime: str, rounds: in
     words = ["predict", str(bundle), str(image), "--json", "--variant", variant, "--runtime", runtime]
     # As installed, where pip has compiled the modules; from a folder of sources, Python does it at the first start.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    # The first one reads the files from disk, compiles the graph and tests it.
-    seen = subprocess.run(
-        [sys.executable, "-c", TORCH_SEEN, *words], capture_output=True, text=True, check=True, env=environment
-    ).stderr
-    runs = [_timed_process([sys.executable, "-m", "lesionlens", *words], environment) for _ in range(rounds)]
-    seconds = [each for each, _ in runs]
+
+    def run(*command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([sys.executable, *command, *words], capture_output=True, text=True, check=True, env=environment)
+
+    run("-m", "lesionlens")  # it reads the files from disk, compiles the graph and tests it
+    seconds = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        run("-m", "lesionlens")
+        seconds.append(time.perf_counter() - start)
+    peak, torch_seen = run("-c", FACTS).stderr.split()[-2:]
     median, p95 = (float(np.quantile(seconds, q)) for q in (0.5, 0.95))
-    facts = {"peak_memory_bytes": max(peak for _, peak in runs), "torch_loaded": seen.split()[-1] == "True", "rounds": rounds}
+    facts = {"peak_memory_bytes": int(peak), "torch_loaded": torch_seen == "True", "rounds": rounds}
     return {"median_s": median, "p95_s": p95, "fastest_s": min(seconds), **facts}
-
-
-def _timed_process(command: list[str], environment: dict[str, str]) -> tuple[float, int]:
-    """Seconds and peak memory in bytes of a process."""
-    start = time.perf_counter()
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - start
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise RuntimeError(f"exit code {process.returncode} of: {' '.join(command)}")
-    return seconds, usage.ru_maxrss * 1024
 
 
 def comparisons(times: dict[str, list[float]], smaller: dict[str, Bundle]) -> dict[str, dict[str, float]]:

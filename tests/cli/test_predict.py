@@ -1,6 +1,7 @@
 """The command `predict`: what it prints and writes, what it says of broken images, and how it resumes."""
 
 import csv
+import gc
 import io
 import json
 import os
@@ -169,6 +170,16 @@ def test_from_a_cold_start_it_is_light(small_bundle, photos):
     assert heavy == ""
     assert int(peak_kb) * 1024 < MOST_BYTES
     assert json.loads(done.stdout)["bundle"]
+
+
+def test_garbage_is_collected_from_the_first_image_on(small_bundle, photos):
+    """The program starts without; an error of a broken image holds its pixels until then."""
+    gc.disable()
+    try:
+        call(small_bundle, photos / "0.jpg")
+        assert gc.isenabled()
+    finally:
+        gc.enable()
 
 
 @pytest.mark.slow

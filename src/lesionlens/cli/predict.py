@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import threading
 from itertools import chain, islice
@@ -119,6 +120,7 @@ def _predict(
             tune_if_new(bundle, settings["runtime"], settings["variant"], note)
     threading.Thread(target=_import_the_rest, daemon=True).start()
     predictor = KEPT["predictor"] = Predictor(bundle, **settings, selftest="once")
+    gc.enable()  # `program` has disabled it; the errors of broken images hold their pixels
     for text in predictor.notes:
         note(text)
     drawn = _drawings(predictor, *drawing)
@@ -187,6 +189,7 @@ def _score(bundle: Path, images: list[str], out: str, settings: dict[str, Any], 
     from lesionlens.cluster.workers import Settings
     from lesionlens.core.errors import DataError
 
+    gc.enable()  # `program` has disabled it
     summary = score_archive(bundle, images, out, Scoring(Settings(**settings), *cut), address, sys.stdin, REPORTER)
     for line in (*summary["notes_in_this_call"], *summary["left_out"]):
         note(line)
