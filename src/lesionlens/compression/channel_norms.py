@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from lesionlens.core.artifact import atomic_file
+from lesionlens.compression.graph_rewriting import GraphRewriting
 
 TO_NHWC, TO_NCHW = [0, 2, 3, 1], [0, 3, 1, 2]
 QUANTISATION = ("QuantizeLinear", "DequantizeLinear")
@@ -34,34 +33,22 @@ def normalise_over_channels(graph: Path, out: Path) -> int:
     Raises:
         StorageError: if the disk is full or not writable.
     """
-    import onnx
-
-    model = onnx.load(graph)
-    rewriting = _Rewriting(model)
-    for node in list(model.graph.node):
+    rewriting = _Rewriting(graph)
+    for node in rewriting.graph.node:
         if node.op_type == "LayerNormalization":
             rewriting.rewrite(node)
-    rewriting.finish()
-    with atomic_file(out) as temporary:
-        onnx.save(model, str(temporary))
+    rewriting.write(rewriting.nodes(), out)
     return len(rewriting.replaced)
 
 
-class _Rewriting:
+class _Rewriting(GraphRewriting):
     """A graph in which LayerNorms are replaced."""
 
-    def __init__(self, model: Any) -> None:
-        self.model = model
-        self.producers = {name: node for node in model.graph.node for name in node.output}
-        self.consumers: dict[str, list[Any]] = defaultdict(list)
-        for node in model.graph.node:
-            for name in node.input:
-                self.consumers[name].append(node)
-        self.outputs = {each.name for each in model.graph.output}
-        self.stored = {each.name: each for each in model.graph.initializer}
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.outputs = {each.name for each in self.graph.output}
         self.replaced: dict[str, list[Any]] = {}  # the nodes in place of a LayerNorm, by the name of its output
         self.dropped: set[str] = set()  # outputs of transposes that are not needed any more
-        self.constants: dict[str, np.ndarray] = {}
 
     def rewrite(self, norm: Any) -> None:
         """Replace one LayerNorm if it stands between two transposes."""
@@ -93,12 +80,12 @@ class _Rewriting:
 
     def _nodes(self, norm: Any, source: str) -> list[Any]:
         """The nodes of one LayerNorm over the channels."""
-        from onnx import helper, numpy_helper
+        from onnx import helper
 
         name, made = norm.output[0], []
-        scale, *shift = (numpy_helper.to_array(self.stored[each]).reshape(1, -1, 1, 1) for each in norm.input[1:] if each)
+        scale, *shift = (self.value(each).reshape(1, -1, 1, 1) for each in norm.input[1:] if each)
         epsilon = next((each.f for each in norm.attribute if each.name == "epsilon"), 1e-5)
-        axis = self._constant(f"{name}_axis", np.array([1], np.int64))
+        axis = self.add_constant(f"{name}_axis", np.array([1], np.int64))
 
         def add(kind: str, step: str, *inputs: str, out: str = "", **attributes: Any) -> str:
             made.append(helper.make_node(kind, inputs, [out or f"{name}_{step}"], name=f"{name}_{step}", **attributes))
@@ -106,32 +93,22 @@ class _Rewriting:
 
         difference = add("Sub", "difference", source, add("ReduceMean", "mean", source, axis, keepdims=1))
         length = add("ReduceL2", "length", difference, axis, keepdims=1)
-        share = self._constant(f"{name}_share", np.array(1 / scale.size, np.float32))
+        share = self.add_constant(f"{name}_share", np.array(1 / scale.size, np.float32))
         variance = add("Mul", "variance", add("Mul", "square", length, length), share)
-        positive = add("Add", "positive", variance, self._constant(f"{name}_epsilon", np.array(epsilon, np.float32)))
+        positive = add("Add", "positive", variance, self.add_constant(f"{name}_epsilon", np.array(epsilon, np.float32)))
         factor = add("Reciprocal", "factor", add("Sqrt", "deviation", positive))
         normalised = add("Mul", "normalised", difference, factor)
-        scaled = add("Mul", "scaled", normalised, self._constant(f"{name}_scale", scale), out="" if shift else name)
+        scaled = add("Mul", "scaled", normalised, self.add_constant(f"{name}_scale", scale), out="" if shift else name)
         if shift:
-            add("Add", "shifted", scaled, self._constant(f"{name}_shift", shift[0]), out=name)
+            add("Add", "shifted", scaled, self.add_constant(f"{name}_shift", shift[0]), out=name)
         return made
 
-    def _constant(self, name: str, value: np.ndarray) -> str:
-        self.constants[name] = value
-        return name
-
-    def finish(self) -> None:
-        """Put the new nodes in the places of the old, and leave out what nothing reads."""
-        from onnx import numpy_helper
-
-        graph, nodes = self.model.graph, []
-        for node in graph.node:
+    def nodes(self) -> list[Any]:
+        """The nodes of the graph, with the new ones in the places of the old."""
+        nodes: list[Any] = []
+        for node in self.graph.node:
             nodes += self.replaced.get(node.output[0], [] if node.output[0] in self.dropped else [node])
-        used = {name for node in nodes for name in node.input}
-        kept = [each for each in graph.initializer if each.name in used]
-        del graph.node[:], graph.value_info[:], graph.initializer[:]
-        graph.node.extend(nodes)
-        graph.initializer.extend([*kept, *(numpy_helper.from_array(value, name) for name, value in self.constants.items())])
+        return nodes
 
 
 def _is_transpose(node: Any, order: list[int]) -> bool:

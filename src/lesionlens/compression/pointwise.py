@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from lesionlens.compression.channel_norms import TO_NCHW, normalise_over_channels
+from lesionlens.compression.graph_rewriting import GraphRewriting
 from lesionlens.compression.quantize import AccuracyGoal, static_int8
 from lesionlens.compression.zero_points import move_zero_points
-from lesionlens.core.artifact import atomic_file
 from lesionlens.core.errors import ModelError
 
 BLOCK = ["MatMul", "Add", "Gelu", "MatMul", "Add", "Transpose"]
@@ -67,29 +67,20 @@ def pointwise_as_convolutions(graph: Path, out: Path) -> None:
         ModelError: if the graph has no such block.
         StorageError: if the disk is full or not writable.
     """
-    import onnx
-
-    model = onnx.load(graph)
-    stored = {each.name: onnx.numpy_helper.to_array(each) for each in model.graph.initializer}
-    n_axes = _numbers_of_axes(model.graph)
-    left, nodes = list(model.graph.node), []
-    weights: dict[str, np.ndarray] = {}
+    rewriting = GraphRewriting(graph)
+    n_axes = _numbers_of_axes(rewriting.graph)
+    left, nodes, n_blocks = list(rewriting.graph.node), [], 0
     while left:
         block = left[: len(BLOCK)]
         if _is_block(block, n_axes):
-            nodes += _convolutions(block, stored, weights)
+            nodes += _convolutions(block, rewriting)
             del left[: len(BLOCK)]
+            n_blocks += 1
         else:
             nodes.append(left.pop(0))
-    if not weights:
+    if not n_blocks:
         raise ModelError(f"{graph} has no ConvNeXt block; leave int8-pointwise out of compression.variants")
-    used = {name for node in nodes for name in node.input}
-    initializers = [each for each in model.graph.initializer if each.name in used]
-    del model.graph.node[:], model.graph.value_info[:], model.graph.initializer[:]
-    model.graph.node.extend(nodes)
-    model.graph.initializer.extend([*initializers, *(onnx.numpy_helper.from_array(value, key) for key, value in weights.items())])
-    with atomic_file(out) as temporary:
-        onnx.save(model, str(temporary))
+    rewriting.write(nodes, out)
 
 
 def _numbers_of_axes(graph: Any) -> dict[str, int]:
@@ -107,17 +98,18 @@ def _is_block(nodes: list[Any], n_axes: dict[str, int]) -> bool:
     )
 
 
-def _convolutions(block: list[Any], stored: dict[str, np.ndarray], weights: dict[str, np.ndarray]) -> list[Any]:
-    """The nodes in place of a block; their weights are added to `weights`."""
+def _convolutions(block: list[Any], rewriting: GraphRewriting) -> list[Any]:
+    """The nodes in place of a block; their weights are added to the graph."""
     from onnx import helper
 
     first, first_bias, gelu, second, second_bias, transpose = block
     before = f"{first.output[0]}_nchw"
 
     def convolution(source: str, product: Any, bias: Any, out: str) -> Any:
-        name = f"{product.input[1]}_1x1"  # one of its own for each layer, as the tensor of the product is
-        weights[name] = np.ascontiguousarray(stored[product.input[1]].T[:, :, None, None])  # (out, in, 1, 1)
-        bias_name = next(each for each in bias.input if each in stored)
+        weights = np.ascontiguousarray(rewriting.value(product.input[1]).T[:, :, None, None])  # (out, in, 1, 1)
+        # One of its own for each layer, as the tensor of the product is.
+        name = rewriting.add_constant(f"{product.input[1]}_1x1", weights)
+        bias_name = next(each for each in bias.input if each in rewriting.stored)
         return helper.make_node("Conv", [source, name, bias_name], [out], name=f"{out}_conv", kernel_shape=[1, 1])
 
     return [

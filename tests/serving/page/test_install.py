@@ -75,6 +75,7 @@ def test_it_opens_and_says_that_the_server_is_away(leaving, start_server, images
     assert page.text("#server-state") == "No response"
     page.upload(images[0])
     page.until(lambda: "Waits for the server" in page.text("#rows"))
+    page.find("#gone button")
     page.server = start_server("--port", port, record=page.server.record)
     page.connect_again()
     page.find("#detail .outcome")  # nothing was lost
@@ -91,6 +92,7 @@ def test_the_list_is_there_again_when_the_server_is(leaving, start_server, image
     page.driver.refresh()
     page.find("#gone")
     assert not page.visible("#rows li")
+    page.find("#gone button")
     page.server = start_server("--port", port, record=page.server.record)
     page.connect_again()
     page.find("#detail .outcome")

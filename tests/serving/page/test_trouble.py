@@ -156,6 +156,7 @@ def test_a_server_that_goes_and_comes_back(at, start_server, images):
     page.upload(images[0])
     assert "cannot be reached" in page.text("#gone")
     assert page.until(lambda: "Waits for the server" in page.text("#rows"))
+    page.find("#gone button")
     start_server("--port", server.url.rsplit(":", 1)[1], record=server.record)
     page.connect_again()
     page.find("#detail .outcome")
